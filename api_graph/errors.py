@@ -1,0 +1,47 @@
+"""What can go wrong, said in one line each: what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_LONGEST_VALUE = 80
+
+
+class ApiGraphError(Exception):
+    """Base class of every error a user can cause. Its text is one clear line (or one line per fault)."""
+
+
+class SpecError(ApiGraphError, TypeError):
+    """A node function whose signature cannot be turned into a node; raised at import."""
+
+
+class BadInput(ApiGraphError, ValueError):
+    """A value that a function cannot work with.
+
+    `problem` says what is wrong, `input` names the parameter, `value` is what was given, `cure` says what to do. The
+    methods' rooms (`clip`, `pixels`, ...) raise it; the executor adds the node's id and title.
+    """
+
+    def __init__(self, problem: str, *, input: str | None = None, value: Any = None, cure: str = "") -> None:
+        self.problem, self.input, self.value, self.cure = problem, input, value, cure
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        where = f"{self.input}: " if self.input else ""
+        given = "" if self.value is None else f" (got {shown(self.value)})"
+        cure = f" {self.cure}" if self.cure else ""
+        return f"{where}{self.problem}{given}.{cure}"
+
+
+class Cancelled(BaseException):
+    """The run was cancelled. Not an `Exception`, so that no node's `except Exception` swallows it."""
+
+
+class ApiGraphWarning(UserWarning):
+    """Something was done that the user should know of: a truncated query, a constant map, an unseen region."""
+
+
+def shown(value: Any) -> str:
+    """`repr(value)`, shortened to fit on a line."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"

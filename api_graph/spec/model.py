@@ -72,12 +72,13 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """One output of a node."""
+    """One output of a node. `type` is the annotated class: it knows how its values are stored."""
 
     name: str
     socket: str
     is_list: bool = False
     description: str = ""
+    type: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ def psi_cls(
     similarity: Annotated[
         Literal["auto", "cosine", "contribution"],
         Field(
-            description="cosine ranks patches by direction, contribution by their share in the image's score; auto is the recipe's."
+            description="cosine ranks patches by direction, contribution by their share in the image's score; "
+            "auto is the recipe's own."
         ),
     ] = "auto",
 ) -> Attribution:

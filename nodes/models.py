@@ -31,7 +31,7 @@ Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 
 def clip_models(folders: Folders) -> Sequence[str]:
-    """The demo model, well-known checkpoints, and the model folders and checkpoint files that lie in `folders.models`."""
+    """The demo model, well-known checkpoints, and the models that lie in the model folders."""
     found = {
         path.name
         for root in folders.models
@@ -64,7 +64,7 @@ def load_clip(
         str,
         Choices(clip_models, open=True),
         Field(
-            description="demo (comes with the package), ARCHITECTURE/TAG of open_clip, hf-hub:OWNER/NAME, or a model folder."
+            description="demo (in the package), ARCHITECTURE/TAG of open_clip, hf-hub:OWNER/NAME, or a model folder."
         ),
     ] = "demo",
     checkpoint: Annotated[

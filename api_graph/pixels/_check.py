@@ -23,7 +23,7 @@ def checked_maps(maps: Tensor, input: str) -> Tensor:
 
 
 def checked_image(image: Tensor, input: str = "image") -> Tensor:
-    """`image` as float32 (B, H, W, 3), or a BadInput if it has another shape, is empty, or counts in 0..255."""
+    """`image` as float32 (B, H, W, 3), or a BadInput if it is empty, an integer, or of another shape."""
     if image.ndim != 4 or image.shape[-1] != 3 or image.numel() == 0:
         raise BadInput(
             "an image tensor needs the shape (B, H, W, 3) with nothing empty",

@@ -1,4 +1,4 @@
-"""Every Pillow mode to 8-bit RGB or RGBA: 16-bit samples are scaled to the full range, where Pillow would clip them."""
+"""Every Pillow mode to 8-bit RGB or RGBA; 16-bit samples are scaled, where Pillow would clip them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
         if not (samples.min() >= 0 and samples.max() <= 1):  # a NaN fails this too
             raise BadInput(
                 "an image of 32-bit floats needs values in [0, 1]",
-                input="path",
+                input="image",
                 value=(float(samples.min()), float(samples.max())),
                 cure="Save it with 8 or 16 bits per sample.",
             )

@@ -1,4 +1,4 @@
-"""Keep Pillow's warnings about odd files from the user, without touching anyone else's and safely across threads."""
+"""Keep Pillow's warnings about odd files from the user, and nobody else's, safely across threads."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _saved: warnings.catch_warnings | None = None
 def pillow_warnings_ignored() -> Iterator[None]:
     """While any thread is inside, warnings raised from Pillow's own modules are ignored.
 
-    `warnings.catch_warnings` saves and restores a list that all threads share, so that two overlapping uses leave the
-    wrong list behind; here the first one in saves it and the last one out restores it.
+    `warnings.catch_warnings` saves and restores a list that all threads share, so that two overlapping uses
+    leave the wrong list behind; here the first one in saves it and the last one out restores it.
     """
     global _users, _saved
     with _lock:

@@ -1,4 +1,4 @@
-"""The mean filter that API smooths heatmaps with (section 3.3), at a cost that does not depend on the kernel."""
+"""The mean filter that API smooths heatmaps with (section 3.3), at one cost for every kernel size."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from api_graph.pixels._check import checked_maps, wide
 
 
 def mean_filter(heatmap: Tensor, kernel_size: int) -> Tensor:
-    """Mean over the `kernel_size` × `kernel_size` window around each cell of (B, H, W) maps, edges replicated.
+    """Mean over the `kernel_size` × `kernel_size` window around each cell of (B, H, W), edges replicated.
 
-    Works on pixels and on token grids alike. An even or non-positive size is a BadInput; one larger than the map is fine; 1 changes nothing.
+    Works on pixels and on token grids alike. An even or non-positive size is a BadInput; one larger than the
+    map is fine; 1 changes nothing.
     """
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise BadInput(

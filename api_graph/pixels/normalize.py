@@ -1,4 +1,4 @@
-"""Bring raw maps into [0, 1]. The paper states no normalisation; the official code has a min-max and a sigmoid."""
+"""Bring raw maps into [0, 1]: the paper states no normalisation, the official code has two."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from api_graph.pixels._check import checked_maps, in_range, value_range, wide
 Normalization = Literal["none", "minmax", "sigmoid"]
 
 UNIFORM = 0.5
-"""Value of every cell of a normalised constant map: no place matters more than another. A sigmoid gives it by itself."""
+"""What a constant map becomes: no place matters more than another. It is the sigmoid of a z-score of 0."""
 
 _ROUNDING = 4 * torch.finfo(torch.float32).eps
 
@@ -23,7 +23,7 @@ _ROUNDING = 4 * torch.finfo(torch.float32).eps
 def normalize(
     maps: Tensor, mode: Normalization = "minmax", contrast: float = 5.0, *, input: str = "maps"
 ) -> Tensor:
-    """Normalise each of (B, h, w) maps on its own: `none` (only checked), `minmax`, or `sigmoid` of the z-score.
+    """Normalise each of (B, h, w) maps: `none` (only checked), `minmax`, or `sigmoid` of the z-score.
 
     `contrast` is used by `sigmoid` alone. `input` names the maps in errors. A constant map becomes uniform
     (`UNIFORM`) with a warning; NaN or infinite values are a BadInput.
@@ -49,9 +49,10 @@ def minmax(maps: Tensor, *, input: str = "maps") -> Tensor:
 
 
 def sigmoid(maps: Tensor, contrast: float = 5.0, *, input: str = "maps") -> Tensor:
-    """sigmoid(contrast · (x − mean) / std) of each of (B, h, w) maps, with the unbiased std, as the official code.
+    """sigmoid(contrast · (x − mean) / std) of each of (B, h, w) maps, with the unbiased std.
 
-    A min-max before it would change nothing: the z-score cancels it. A constant map becomes `UNIFORM`, with a warning.
+    A min-max before it would change nothing: the z-score cancels it. A constant map becomes `UNIFORM`, with a
+    warning.
     """
     in_range(contrast, 0.0, sys.float_info.max, "contrast")
     maps = checked_maps(maps, input)
@@ -72,8 +73,8 @@ def _range_and_constant(maps: Tensor, input: str) -> tuple[Tensor, Tensor, Tenso
     if bool(constant.any()):
         which = constant.flatten().nonzero().flatten().tolist()
         warnings.warn(
-            f"{input}: map {', '.join(map(str, which))} of {len(maps)} is constant and says nothing about places; "
-            f"it becomes a uniform {UNIFORM:g}",
+            f"{input}: map {', '.join(map(str, which))} of {len(maps)} is constant and says nothing about "
+            f"places; it becomes a uniform {UNIFORM:g}",
             ApiGraphWarning,
             stacklevel=4,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, TypeAlias
 
 import numpy as np
@@ -18,7 +17,7 @@ from api_graph.pixels._modes import to_rgb_or_rgba
 from api_graph.pixels._quiet import pillow_warnings_ignored
 
 MAX_PIXELS = 100_000_000
-"""Images of more pixels are refused unless `max_pixels` is raised; 100 million take 1.2 GB as a float tensor."""
+"""Larger images are refused unless `max_pixels` is raised; this many take 1.2 GB as a float tensor."""
 
 Picture: TypeAlias = "Image.Image | str | os.PathLike[str]"
 
@@ -40,12 +39,12 @@ _UPRIGHT = {
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The picture in a file, upright by its EXIF orientation, as RGB, or as RGBA where it has transparency.
 
-    Of an animation or a multi-page file, the first frame. The header's size is held against `max_pixels` before anything is
-    decoded (Pillow's own ceiling, twice `PIL.Image.MAX_IMAGE_PIXELS`, stands as well). A missing, foreign, broken, cut
-    or oversized file is one BadInput.
+    Of an animation or a multi-page file, the first frame. The header's size is held against `max_pixels`
+    before anything is decoded (Pillow's own ceiling, twice `PIL.Image.MAX_IMAGE_PIXELS`, stands as well). A
+    missing, foreign, broken, cut or oversized file is one BadInput.
     """
     try:
-        if not Path(path).is_file():
+        if not os.path.isfile(path):
             raise _not_a_file(path)
         with open(path, "rb") as file, pillow_warnings_ignored():
             return _decode(file, path, max_pixels)
@@ -74,7 +73,8 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
 def to_tensor(picture: Image.Image) -> tuple[Tensor, Tensor]:
     """A picture as ComfyUI's LoadImage gives it: IMAGE (1, H, W, 3) and MASK (1, H, W), float32 in [0, 1].
 
-    The mask is 1 − alpha: zeros, of the picture's size, where there is no transparency. Colours are not blended with anything.
+    The mask is 1 − alpha: zeros, of the picture's size, where there is no transparency. Colours are not
+    blended with anything.
     """
     picture = to_rgb_or_rgba(picture)
     pixels = torch.from_numpy(np.array(picture)).float() / 255  # (H, W, 3 or 4)
@@ -83,13 +83,13 @@ def to_tensor(picture: Image.Image) -> tuple[Tensor, Tensor]:
 
 
 def to_pil(image: Tensor) -> list[Image.Image]:
-    """Each image of (B, H, W, 3) floats as an RGB picture; values are clamped to [0, 1] and rounded to 8 bits."""
+    """Each image of (B, H, W, 3) floats as an RGB picture, clamped to [0, 1] and rounded to 8 bits."""
     levels = (checked_image(image).nan_to_num(0).clamp(0, 1) * 255).round().to(torch.uint8).cpu()
     return [Image.fromarray(one.numpy()) for one in levels]
 
 
 def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
-    """Whatever people have, as one (B, H, W, 3) float32 tensor: a picture, a path, a list of those, or such a tensor.
+    """A picture, a path, a list of those, or a (B, H, W, 3) float tensor, as one float32 (B, H, W, 3).
 
     Transparency is dropped. Pictures of different sizes are a BadInput, since a batch has one size.
     """

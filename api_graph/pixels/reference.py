@@ -1,7 +1,8 @@
 """The official code's post-processing on the token grid, as it is: see `recipe="reference"`.
 
-It departs from the paper: the CLS map is sharpened by a sigmoid, both maps are smoothed on the token grid before the soft OR, and the
-result is stretched to [0, 1] once more. For a constant map the official code makes NaN; here it is uniform, with a warning.
+It departs from the paper: the CLS map is sharpened by a sigmoid, both maps are smoothed on the token grid
+before the soft OR, and the result is stretched to [0, 1] once more. For a constant map the official code
+makes NaN; here it is uniform, with a warning.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _ROUNDING = 1e-6
 def merge_mask(cls_map: Tensor, token_map: Tensor, kernel_size: int = 3, contrast: float = 5.0) -> Tensor:
     """The mask of the CLIP method, (B, gh, gw) in [0, 1], from the raw maps of the same shape.
 
-    `cls_map` is high where a patch speaks for the query, `token_map` (a similarity) is inverted. `kernel_size` counts tokens.
+    `cls_map` is high where a patch speaks for the query, `token_map` (a similarity) is inverted.
+    `kernel_size` counts tokens.
     """
     keeps = revise_mask(cls_map, kernel_size, contrast, input="cls_map")
     # The official (max − x) / (max − min) is the min-max of −x.
@@ -32,12 +34,12 @@ def merge_mask(cls_map: Tensor, token_map: Tensor, kernel_size: int = 3, contras
 def revise_mask(
     raw_map: Tensor, kernel_size: int = 3, contrast: float = 5.0, *, input: str = "raw_map"
 ) -> Tensor:
-    """The mask of the LVLM method, (B, gh, gw) in (0, 1): z-score × `contrast`, sigmoid, mean filter. No second min-max."""
+    """The mask of the LVLM method, (B, gh, gw) in (0, 1): sharpened by a sigmoid, then smoothed."""
     return mean_filter(sigmoid(raw_map, contrast, input=input), kernel_size)
 
 
 def mask_to_u8(mask: Tensor) -> Tensor:
-    """(B, gh, gw) in [0, 1] to uint8, cut and not rounded: trunc(255 · m). Values outside [0, 1] are a BadInput."""
+    """trunc(255 · m) of (B, gh, gw) in [0, 1], as uint8. Values outside [0, 1] are a BadInput."""
     mask = checked_maps(mask, "mask")
     low, high = value_range(mask, "mask")
     if bool((low < -_ROUNDING).any() | (high > 1 + _ROUNDING).any()):

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from api_graph.clip.decompose import Recipe, encode_image
 from api_graph.clip.images import Images
-from api_graph.clip.maps import Similarity, psi_cls, psi_comp, soft_or
+from api_graph.clip.maps import Similarity, psi_cls, psi_comp
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
 from api_graph.geometry import Geometry
+from api_graph.pixels.combine import soft_or
+from api_graph.pixels.reference import merge_mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,5 @@ def clip_attribution(
     geometry = tokens.geometry if len(tokens.geometry) == len(cls) else tokens.geometry * len(cls)
     if recipe == "paper":
         return ClipAttribution(cls, comp, soft_or(cls, comp), geometry)
-
-    from api_graph.pixels.reference import merge_mask
 
     return ClipAttribution(cls, comp, merge_mask(cls, comp, kernel_size, contrast), geometry)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
+from api_graph.pixels.read import read_image, to_pil
 
 if TYPE_CHECKING:
     from api_graph.clip.model import ClipModel
@@ -53,34 +54,16 @@ def preprocess_images(model: ClipModel, images: Images) -> tuple[Tensor, tuple[G
 def as_pictures(images: Images) -> list[Image.Image]:
     """PIL images, upright; a tensor's values are rounded to 8 bits, so that a loaded file gives its own pixels back."""
     if isinstance(images, Tensor):
-        if images.ndim == 3:
-            images = images.unsqueeze(0)
-        if images.ndim != 4 or images.shape[-1] != 3 or not images.is_floating_point():
-            raise BadInput(
-                f"an image tensor is float (B, H, W, 3) in [0, 1], not {images.dtype} {tuple(images.shape)}",
-                input="images",
-            )
-        u8 = (images.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
-        return [Image.fromarray(picture.numpy()) for picture in u8]
+        return to_pil(images.unsqueeze(0) if images.ndim == 3 else images)
     if isinstance(images, Image.Image):
         return [ImageOps.exif_transpose(images)]
     if isinstance(images, str | os.PathLike):
-        return [_read(images)]
+        return [read_image(images)]
     if isinstance(images, Sequence) and images:
         return [picture for image in images for picture in as_pictures(image)]
     raise BadInput(
         "expected images", input="images", value=images, cure="Give PIL images, paths or a (B, H, W, 3) tensor."
     )
-
-
-def _read(path: str | os.PathLike[str]) -> Image.Image:
-    try:
-        with Image.open(path) as picture:
-            return ImageOps.exif_transpose(picture)
-    except FileNotFoundError as error:
-        raise BadInput("no such file", input="images", value=str(path)) from error
-    except OSError as error:
-        raise BadInput("the file cannot be read as an image", input="images", value=str(path)) from error
 
 
 def _checked(model: ClipModel, pixel_values: Tensor) -> tuple[Tensor, tuple[Geometry, ...]]:

@@ -39,11 +39,6 @@ def psi_comp(
     return values if tokens.recipe == "reference" else 1 - values
 
 
-def soft_or(a: Tensor, b: Tensor) -> Tensor:
-    """a + b − a·b (API eq. 7)."""
-    return a + b - a * b
-
-
 def _map(
     patches: Tensor, tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None
 ) -> Tensor:

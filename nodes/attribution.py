@@ -8,6 +8,7 @@ from api_graph.pixels.combine import Combination, combine
 from api_graph.pixels.mean_filter import mean_filter
 from api_graph.pixels.normalize import Normalization, normalize
 from pydantic import Field
+from torch import Tensor
 
 from api_graph import clip
 from api_graph.clip import ClipModel, ImageTokens, QueryFeatures
@@ -15,6 +16,8 @@ from api_graph.context import Context
 from api_graph.pixels.measure import figures
 from api_graph.sockets import Attribution, Image
 from api_graph.spec import Widget, node
+
+from . import batches
 
 CATEGORY = "attention prompting/attribution"
 
@@ -26,7 +29,7 @@ Recipe = Literal["paper", "reference"]
     category=CATEGORY,
     title="Encode image",
     store=True,
-    batched=clip.encode_image_calls,
+    batched=batches.encode_images,
     aliases=("CLIP vision encode", "decompose"),
 )
 def encode_image(
@@ -48,10 +51,10 @@ def encode_image(
     Per patch: the summed contribution of the last layers' attention to the CLS token (API eq. 3 to 5) and the final
     token, both already through the final LayerNorm and projection.
     """
-    return clip.encode_image(model, image, recipe=recipe, start_layer=start_layer, layer=layer)
+    return clip.encode_image(model, image, **batches.layers_of(recipe, start_layer, layer))
 
 
-@node("APEncodeQuery", category=CATEGORY, title="Encode query", store=True, batched=clip.encode_query_calls)
+@node("APEncodeQuery", category=CATEGORY, title="Encode query", store=True, batched=batches.encode_texts)
 def encode_query(
     model: ClipModel,
     query: Annotated[str, Field(description="What to look for: the question, or a phrase."), Widget(multiline=True)],
@@ -60,7 +63,7 @@ def encode_query(
     ] = "",
 ) -> QueryFeatures:
     """Run a question, or a hint that stands in for it, through CLIP's text tower."""
-    return clip.encode_query(model, [hint if hint.strip() else query])
+    return clip.encode_queries(model, batches.text_of({"query": query, "hint": hint}))
 
 
 @node("APPsiCls", category=CATEGORY, title="Ψ cls", store=True, aliases=("attribution", "decomposed CLS"))
@@ -76,13 +79,15 @@ def psi_cls(
     ] = "auto",
 ) -> Attribution:
     """How much each patch, through the last layers' attention, brings the image closer to the question (API eq. 5)."""
-    return clip.psi_cls(tokens, query, similarity=None if similarity == "auto" else similarity)
+    return _placed(tokens, clip.psi_cls(tokens, query, None if similarity == "auto" else similarity))
 
 
 @node("APPsiComp", category=CATEGORY, title="Ψ comp", store=True)
 def psi_comp(tokens: ImageTokens, query: QueryFeatures) -> Attribution:
     """One minus the similarity of each patch's final token to the question: context that Ψ cls misses (API eq. 6)."""
-    return clip.psi_comp(tokens, query)
+    values = clip.psi_comp(tokens, query)
+    # The official code takes the complement later, while it normalises; min-max makes the two the same.
+    return _placed(tokens, 1 - values if tokens.recipe == "reference" else values)
 
 
 @node("APSoftOr", category=CATEGORY, title="Soft OR", aliases=("combine maps",))
@@ -133,3 +138,8 @@ def measure(attribution: Attribution, context: Context) -> Annotated[str, Field(
     for line in lines:
         context.show_text(line)
     return "\n".join(lines)
+
+
+def _placed(tokens: ImageTokens, values: Tensor) -> Attribution:
+    """The maps (n, gh, gw) where their patches lie: one image's place serves all its queries."""
+    return Attribution(values, tokens.geometry * (len(values) // len(tokens.geometry)))

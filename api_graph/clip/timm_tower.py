@@ -22,9 +22,7 @@ def timm_tower(visual: Any) -> ClsTower | PooledTower:
     """Lay open a timm trunk; BadInput for trunks without patch tokens and for average pooling."""
     trunk = visual.trunk
     if not (hasattr(trunk, "blocks") and hasattr(trunk, "patch_embed") and hasattr(trunk, "_pos_embed")):
-        raise BadInput(
-            f"a {type(trunk).__name__} has no patch tokens to attribute to", input="model", cure=_WORKS
-        )
+        raise BadInput(f"a {type(trunk).__name__} has no patch tokens to attribute to", input="model", cure=_WORKS)
     grid = tuple(trunk.patch_embed.grid_size)
     if getattr(trunk, "attn_pool", None) is not None:
         pool = siglip_pool(trunk.attn_pool, Head(*_projection(visual, norms=(trunk.fc_norm,))))

@@ -41,7 +41,5 @@ def _blur_last_axis(x: Tensor, sigma: float) -> Tensor:
     kernel = (weights / weights.sum()).to(x)[None, None]  # (1, 1, 2 · reach + 1)
     # Mirrored at its edges a row repeats every 2 · W pixels, whatever the reach.
     place = torch.arange(-reach, width + reach, device=x.device) % (2 * width)
-    rows = x[..., torch.minimum(place, 2 * width - 1 - place)].flatten(0, 2)[
-        :, None
-    ]  # (B · C · H, 1, W + 2 · reach)
+    rows = x[..., torch.minimum(place, 2 * width - 1 - place)].flatten(0, 2)[:, None]  # (B · C · H, 1, W + 2 · reach)
     return F.conv1d(rows, kernel).view(x.shape)

@@ -124,9 +124,7 @@ def _not_a_file(path: str | os.PathLike[str]) -> BadInput:
         return BadInput(
             "there is no such file", input="path", value=str(path), cure="Check the spelling and the folder."
         )
-    return BadInput(
-        "this is a folder or a device, not a file", input="path", value=str(path), cure="Name one image."
-    )
+    return BadInput("this is a folder or a device, not a file", input="path", value=str(path), cure="Name one image.")
 
 
 def _decode(file: IO[bytes], path: str | os.PathLike[str], max_pixels: int) -> Image.Image:

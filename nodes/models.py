@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -47,7 +48,8 @@ def clip_fingerprint(
 ) -> Mapping[str, Any]:
     """What decides a model's numbers: its weights and its precision, but not the device."""
     name, pretrained = _located(folders, model, checkpoint)
-    return {"weights": clip.checkpoint_identity(name, pretrained), "precision": clip.precision_of(device, precision)}
+    dtype = clip.choose_dtype(_given(precision), clip.choose_device(_given(device)))
+    return {"weights": clip.checkpoint_identity(name, pretrained), "precision": str(dtype)}
 
 
 @node(
@@ -75,37 +77,40 @@ def load_clip(
 ) -> ClipModel:
     """Load a CLIP model, the auxiliary model that says which patches matter for a question."""
     name, pretrained = _located(context.folders, model, checkpoint)
-    return clip.load_clip(
-        name,
-        pretrained,
-        device=None if device == "auto" else device,
-        dtype=None if precision == "auto" else precision,
-    )
+    return clip.load_clip(name, pretrained, device=_given(device), dtype=_given(precision))
+
+
+def _given(choice: str) -> str | None:
+    return None if choice == "auto" else choice
 
 
 def _located(folders: Folders, model: str, checkpoint: str) -> tuple[str, str | None]:
     """What `clip.load_clip` is to be called with. A graph's paths are followed only inside the model folders."""
-    name, pretrained = model, None
+    weights = str(_inside(folders, "checkpoint", checkpoint)) if checkpoint else None
     path = folders.model_path(model.removeprefix("local-dir:"))
     if path is not None:
-        name = str(path)
-    elif model.startswith("local-dir:") or model[:1] in "./~\\" or model[1:3] == ":\\":
+        return str(path), weights
+    if model.startswith("hf-hub:"):
+        return model, weights
+    name, slash, tag = model.partition("/")
+    # What is left must be an architecture and a tag of open_clip's, never a path that happens to exist.
+    if (
+        model.startswith("local-dir:")
+        or "/" in tag
+        or "\\" in model
+        or any(part and Path(part).exists() for part in (name, tag))
+    ):
+        _inside(folders, "model", model)
+    return name, weights or (tag if slash else None)
+
+
+def _inside(folders: Folders, input: str, name: str) -> Path:
+    path = folders.model_path(name)
+    if path is None:
         raise BadInput(
-            "no such model in the model folders",
-            input="model",
-            value=model,
-            cure=f"Put it into one of {[str(f) for f in folders.models]}, or name it yourself: --set model=PATH.",
+            f"there is no such thing in the model folders ({', '.join(map(str, folders.models)) or 'none given'})",
+            input=input,
+            value=name,
+            cure=f"Put it there, or name it yourself: --set {input}=PATH.",
         )
-    elif not model.startswith("hf-hub:") and model.count("/") == 1:
-        name, pretrained = model.split("/")
-    if checkpoint:
-        weights = folders.model_path(checkpoint)
-        if weights is None:
-            raise BadInput(
-                "no such weights file in the model folders",
-                input="checkpoint",
-                value=checkpoint,
-                cure=f"Put it into one of {[str(f) for f in folders.models]}.",
-            )
-        pretrained = str(weights)
-    return name, pretrained
+    return path

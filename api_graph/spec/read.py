@@ -199,7 +199,7 @@ class _Reader:
             self.fail(name, _BOUNDS_MISPLACED)
         if name in _SEED_NAMES and (socket != "INT" or minimum != 0 or maximum is None or maximum > _LARGEST_SEED):
             self.fail(name, "a seed is an int with ge=0 and le=2**32 - 1; the editor adds a control to it")
-        ruled = Annotated[base, field] if field else base
+        ruled: Any = Annotated[base, field] if field else base
         adapter: TypeAdapter[Any] = TypeAdapter(ruled, config=ConfigDict(strict=True, allow_inf_nan=False))
         if default is not REQUIRED:
             try:

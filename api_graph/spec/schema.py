@@ -11,21 +11,13 @@ Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-_LINK: Schema = {
-    "description": "A link: the id of the node that it comes from, and which of its outputs.",
-    "type": "array",
-    "prefixItems": [{"type": "string"}, {"type": "integer", "minimum": 0}],
-    "minItems": 2,
-    "maxItems": 2,
-}
-
 
 def node_schema(spec: NodeSpec) -> Schema:
     """JSON Schema (2020-12) of one node of this class, as it stands in a graph in ComfyUI's API format.
 
     Dynamic combos are listed now. Keys beside the inputs are open: ComfyUI leaves notes of its own there.
     """
-    return {"$schema": DIALECT, **_node(spec), "$defs": {"link": _LINK}}
+    return {"$schema": DIALECT, **_node(spec), "$defs": {"link": _link()}}
 
 
 def graph_schema(registry: Mapping[str, NodeSpec]) -> Schema:
@@ -43,7 +35,7 @@ def graph_schema(registry: Mapping[str, NodeSpec]) -> Schema:
             "required": ["class_type", "inputs"],
             "allOf": [_rule(spec) for spec in registry.values()],
         },
-        "$defs": {"link": _LINK},
+        "$defs": {"link": _link()},
     }
 
 
@@ -62,6 +54,16 @@ def describe(spec: NodeSpec) -> dict[str, Any]:
         "takes_lists": spec.takes_lists,
         "inputs": [_input_facts(spec, declared) for declared in spec.inputs],
         "outputs": [_output_facts(output) for output in spec.outputs],
+    }
+
+
+def _link() -> Schema:
+    return {
+        "description": "A link: the id of the node that it comes from, and which of its outputs.",
+        "type": "array",
+        "prefixItems": [{"type": "string"}, {"type": "integer", "minimum": 0}],
+        "minItems": 2,
+        "maxItems": 2,
     }
 
 

@@ -1,4 +1,4 @@
-"""Files that nobody vouches for: each bad one is exactly one clear error, and Pillow's globals stay as they are."""
+"""Files that nobody vouches for: each bad one is one clear error, and Pillow's globals stay as they are."""
 
 from __future__ import annotations
 

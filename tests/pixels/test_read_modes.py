@@ -30,7 +30,7 @@ def test_a_flat_colour_survives_every_format(tmp_path, suffix):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp"])
 def test_exif_orientation_is_undone(tmp_path, orientation, suffix):
-    """Row 0 and column 0 of the stored pixels lie where the EXIF table says; the upright image starts with red, then green."""
+    """The stored pixels are turned as the EXIF table says: 6 has its row 0 on the visual right side, and so on."""
     upright = np.zeros((16, 32, 3), dtype=np.uint8)
     upright[:, :16, 0], upright[:, 16:, 1], upright[8:, :, 2] = 255, 255, 255
     stored = {
@@ -81,7 +81,9 @@ def test_big_endian_16_bit(tmp_path):
 
 
 def test_float_tiff(tmp_path):
-    picture = saved_and_read(Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32)), tmp_path / "image.tiff")
+    picture = saved_and_read(
+        Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32)), tmp_path / "image.tiff"
+    )
     assert np.asarray(picture)[0, :, 0].tolist() == [0, 128, 255]
     with pytest.raises(BadInput, match=r"values in \[0, 1\]"):
         saved_and_read(Image.fromarray(np.array([[0, 300.0]], dtype=np.float32)), tmp_path / "hdr.tiff")

@@ -21,7 +21,7 @@ def brute_force(heatmap: np.ndarray, kernel_size: int) -> np.ndarray:
 
 
 def test_by_hand():
-    """A 9 in a corner: the corner's window holds it 4 times, its edge neighbours' twice, the diagonal one's once."""
+    """A 9 in a corner: its own window holds it 4 times, its neighbours' twice, the diagonal one's once."""
     heatmap = torch.zeros(1, 4, 4)
     heatmap[0, 0, 0] = 9.0
     expected = torch.zeros(1, 4, 4)

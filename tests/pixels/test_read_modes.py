@@ -30,7 +30,7 @@ def test_a_flat_colour_survives_every_format(tmp_path, suffix):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp"])
 def test_exif_orientation_is_undone(tmp_path, orientation, suffix):
-    """The stored pixels are turned as the EXIF table says: 6 has its row 0 on the visual right side, and so on."""
+    """Stored as the EXIF table says: with 6, for one, row 0 is the right-hand side of the picture."""
     upright = np.zeros((16, 32, 3), dtype=np.uint8)
     upright[:, :16, 0], upright[:, 16:, 1], upright[8:, :, 2] = 255, 255, 255
     stored = {
@@ -131,8 +131,8 @@ def test_without_alpha_the_mask_is_zero_and_of_the_images_size():
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tiff"])
 def test_of_several_frames_the_first(tmp_path, suffix):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "lime")]
-    options = {"lossless": True} if suffix == "webp" else {}
-    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], **options)
+    # Only WebP looks at `lossless`.
+    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:], lossless=True)
     assert read_image(tmp_path / f"a.{suffix}").convert("RGB").getpixel((4, 4)) == (255, 0, 0)
 
 

@@ -17,7 +17,9 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 torch.set_num_threads(1)
 
 
-def random_clip(seed: int = 0, *, text: dict[str, Any] | None = None, custom_text: bool = False, **vision: Any) -> ClipModel:
+def random_clip(
+    seed: int = 0, *, text: dict[str, Any] | None = None, custom_text: bool = False, **vision: Any
+) -> ClipModel:
     """A tiny open_clip model whose LayerNorms, biases and attention are far from their initial values."""
     from open_clip.model import CLIP, CustomTextCLIP
 

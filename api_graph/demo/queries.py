@@ -51,8 +51,8 @@ def random_query(rng: np.random.RandomState, colour: str | None, shape: str | No
     noun = shape or _one_of(rng, _THINGS)
     if rng.rand() < 0.15:
         noun += "es" if noun.endswith("s") else "s"
-    described = " ".join(_described(rng, colour, noun))
-    words = (_one_of(rng, _OPENINGS), _one_of(rng, _ARTICLES), described, _one_of(rng, _ENDINGS))
+    opening, article = _one_of(rng, _OPENINGS), _one_of(rng, _ARTICLES)
+    words = (opening, article, *_described(rng, colour, noun), _one_of(rng, _ENDINGS))
     return " ".join(word for word in words if word)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_a_seed_is_a_scene() -> None:
 
 def test_the_seed_ranges_never_meet() -> None:
     ranges = sorted((TRAINING_SEEDS, VALIDATION_SEEDS, TEST_SEEDS), key=lambda seeds: seeds.start)
-    assert all(before.stop <= after.start for before, after in zip(ranges, ranges[1:], strict=False))
+    assert all(before.stop <= after.start for before, after in itertools.pairwise(ranges))
 
 
 def test_a_box_is_tight_around_its_mask() -> None:

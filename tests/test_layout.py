@@ -174,22 +174,25 @@ def test_the_checkout_itself_imported_first_is_no_other_copy(pack: Path, tmp_pat
     assert found["classes"] == expected_ids()
 
 
+# What pytest imports as `__init__` is the root file on its own: it must not take itself for a pack.
+HERE = """
+import sys
+from pathlib import Path
+import api_graph.nodes
+
+def test_here():
+    folder = Path(__file__).parent.parent
+    assert Path(api_graph.__file__).is_relative_to(folder)
+    assert Path(api_graph.nodes.__file__) == folder / "nodes" / "__init__.py"
+    assert not hasattr(sys.modules.get("__init__"), "NODE_CLASS_MAPPINGS")
+"""
+
+
 @pytest.mark.parametrize("mode", ["importlib", "prepend"])
 def test_pytest_runs_in_a_folder_with_a_hyphen(pack: Path, mode: str) -> None:
-    """The root `__init__.py` is no part of a package there, whatever pytest makes of it."""
-    test = pack / "tests" / "test_here.py"
-    test.write_text(
-        "from pathlib import Path\nimport api_graph.nodes\n\n\n"
-        "def test_here():\n"
-        "    folder = Path(__file__).parent.parent\n"
-        "    assert Path(api_graph.__file__).is_relative_to(folder)\n"
-        "    assert Path(api_graph.nodes.__file__) == folder / 'nodes' / '__init__.py'\n"
-    )
-    arguments = ["-m", "pytest", "-p", "no:cacheprovider", f"--import-mode={mode}", "-q", str(test)]
-    try:
-        ran = run_python(arguments, pack)
-    finally:
-        test.unlink()
+    (pack / "tests" / "test_here.py").write_text(HERE, "utf-8")
+    arguments = ["-m", "pytest", "-p", "no:cacheprovider", f"--import-mode={mode}", "-q", "tests/test_here.py"]
+    ran = run_python(arguments, pack)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1 passed" in ran.stdout
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from api_graph.folders import Folders
+
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "REQUIRED"})()
 """The default of an input that has none."""
 
@@ -33,12 +35,12 @@ class Widget:
 
 @dataclass(frozen=True)
 class Choices:
-    """A combo whose entries are listed when they are asked for.
+    """A combo whose entries are listed when they are asked for, from the folders of whoever asks.
 
     With `open=True` the list only suggests: other texts are passed on, and the node says what is wrong with them.
     """
 
-    list: Callable[[], Sequence[str]]
+    list: Callable[[Folders], Sequence[str]]
     open: bool = False
 
 
@@ -66,21 +68,22 @@ class InputSpec:
         """Whether a literal value may stand in the graph. A `list[str]` or `str | None` is a link all the same."""
         return self.adapter is not None
 
-    def options(self) -> tuple[str, ...]:
-        """The entries of a combo, now."""
+    def options(self, folders: Folders) -> tuple[str, ...]:
+        """The entries of a combo, now and for these folders."""
         if isinstance(self.choices, Choices):
-            return tuple(self.choices.list())
+            return tuple(self.choices.list(folders))
         return self.choices or ()
 
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """One output of a node."""
+    """One output of a node. `type` is the annotated class: it knows how its values are stored."""
 
     name: str
     socket: str
     is_list: bool = False
     description: str = ""
+    type: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

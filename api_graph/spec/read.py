@@ -269,9 +269,10 @@ class _Reader:
 
     def output(self, name: str, hint: Any) -> OutputSpec:
         socket, is_list = self.link("return", hint)
-        field = next((e for e in _split(hint)[1] if isinstance(e, FieldInfo)), None)
+        base, extras = _split(get_args(hint)[0] if is_list else hint)
+        field = next((e for e in extras if isinstance(e, FieldInfo)), None)
         description = (field.description or "") if field else ""
-        return OutputSpec(name or socket.lower().removeprefix("ap_"), socket, is_list, description)
+        return OutputSpec(name or socket.lower().removeprefix("ap_"), socket, is_list, description, base)
 
 
 def _split(hint: Any) -> tuple[Any, tuple[Any, ...]]:

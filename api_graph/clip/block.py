@@ -1,0 +1,91 @@
+"""One pre-norm transformer block whose attention can be watched or replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from api_graph.errors import BadInput
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries, keys and values, each (B, H, T, d), to what each token gathers, (B, H, T, d)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Ẑ = Z + s₁ ⊙ MSA(LN₁(Z)), Z' = Ẑ + s₂ ⊙ MLP(LN₂(Ẑ)), described by the parts of the model's own module.
+
+    `qkv` gives the heads' queries, keys and values of the normalised tokens, `inner_norm` is a LayerNorm
+    between the heads and the output projection (EVA-02), `scale` is s₁ (LayerScale), `feed_forward` is the
+    whole second summand.
+    """
+
+    module: Callable[..., Tensor]
+    norm: nn.Module
+    qkv: Callable[[Tensor, Any], tuple[Tensor, Tensor, Tensor]]
+    inner_norm: nn.LayerNorm | None
+    out: nn.Linear
+    scale: Tensor | None
+    feed_forward: Callable[[Tensor], Tensor]
+
+    def run(self, x: Tensor, rope: Any = None) -> Tensor:
+        """The block as the model itself runs it: (B, T, D) -> (B, T, D)."""
+        return self.module(x) if rope is None else self.module(x, rope=rope)
+
+    def run_with(self, x: Tensor, attend: Attend, rope: Any = None) -> Tensor:
+        """The same block with `attend` in the place of its attention."""
+        # Two statements, so that nothing of the attention is alive while the MLP's large hidden layer is.
+        x = x + self.attention(x, attend, rope)
+        return x + self.feed_forward(x)
+
+    def attention(self, x: Tensor, attend: Attend, rope: Any = None) -> Tensor:
+        """s₁ ⊙ MSA(LN₁(x)), the first summand: (B, T, D) -> (B, T, D)."""
+        context = merge_heads(attend(*self.qkv(self.norm(x), rope)))  # (B, T, H·d)
+        if self.inner_norm is not None:
+            context = self.inner_norm(context)
+        update = self.out(context)
+        return update if self.scale is None else update * self.scale
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(B, T, H·d) -> (B, H, T, d)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """(B, H, T, d) -> (B, T, H·d)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def attention_row(query: Tensor, k: Tensor) -> Tensor:
+    """A: softmax(q·kᵀ/√d) of one query token (B, H, d) over the keys (B, H, T, d): (B, H, T), float32."""
+    scores = torch.matmul(k, (query * query.shape[-1] ** -0.5).unsqueeze(-1))  # (B, H, T, 1)
+    return scores.squeeze(-1).float().softmax(-1)
+
+
+def refuse_unknown(module: nn.Module, known: set[str], where: str) -> None:
+    """Raise BadInput if `module` has a child or a parameter outside `known` that takes part in its result.
+
+    Weights are read by name, so a part that is not known would be left out, and the numbers would be wrong.
+    """
+    children = [name for name, child in module.named_children() if not inert(child)]
+    parameters = [name for name, _ in module.named_parameters(recurse=False)]
+    for name in children + parameters:
+        if name not in known:
+            raise BadInput(
+                f"the vision tower's {where} has a part that the decomposition does not know: `{name}`",
+                input="model",
+                cure="Plain pre-norm blocks work: OpenAI, LAION, DataComp, DFN, MetaCLIP and EVA CLIPs, CoCa and SigLIP.",
+            )
+
+
+def inert(module: nn.Module | None) -> bool:
+    """Whether a module leaves its input as it is in evaluation mode."""
+    return module is None or isinstance(module, nn.Identity | nn.Dropout) or type(module).__name__ in _INERT
+
+
+_INERT = {"DropPath", "PatchDropout"}

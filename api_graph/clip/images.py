@@ -1,0 +1,82 @@
+"""Images on their way into a CLIP: pixel values, and which part of each image they show."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from api_graph.errors import BadInput
+from api_graph.geometry import Geometry
+from api_graph.pixels.read import read_image, to_pil
+
+if TYPE_CHECKING:
+    from api_graph.clip.model import ClipModel
+
+Images = Any
+"""One image or a list of them: PIL images, paths, or float tensors (H, W, 3) or (B, H, W, 3) in [0, 1]."""
+
+
+def model_input(
+    model: ClipModel, images: Images | None, pixel_values: Tensor | None
+) -> tuple[Tensor, tuple[Geometry, ...]]:
+    """(B, 3, h, w) on the model's device and in its dtype, and each image's geometry, from whichever is
+    given.
+
+    `pixel_values` are taken as they are; their geometry is the model's whole input.
+    """
+    if (images is None) == (pixel_values is None):
+        raise BadInput("give either images or pixel_values", input="images")
+    if pixel_values is None:
+        pixels, geometry = preprocess_images(model, images)
+    else:
+        pixels, geometry = _checked(model, pixel_values)
+    return pixels.to(device=model.device, dtype=model.dtype), geometry
+
+
+def preprocess_images(model: ClipModel, images: Images) -> tuple[Tensor, tuple[Geometry, ...]]:
+    """Run the model's own preprocessing: float32 (B, 3, h, w) on the CPU, and what it saw of each image."""
+    if model.transform is None:
+        raise BadInput(
+            "this model has no preprocessing",
+            input="images",
+            cure="Give pixel_values, or wrap the model with a preprocess.",
+        )
+    pictures = as_pictures(images)
+    facts = model.preprocess
+    geometry = tuple(Geometry.of_resize(*p.size, facts.size, facts.resize_mode) for p in pictures)
+    return torch.stack([model.transform(p) for p in pictures]), geometry
+
+
+def as_pictures(images: Images) -> list[Image.Image]:
+    """PIL images, upright; a tensor's values are rounded to 8 bits, so that a loaded file gives its own
+    pixels back.
+    """
+    if isinstance(images, Tensor):
+        return to_pil(images.unsqueeze(0) if images.ndim == 3 else images)
+    if isinstance(images, Image.Image):
+        return [ImageOps.exif_transpose(images)]
+    if isinstance(images, str | os.PathLike):
+        return [read_image(images)]
+    if isinstance(images, Sequence) and images:
+        return [picture for image in images for picture in as_pictures(image)]
+    raise BadInput(
+        "expected images",
+        input="images",
+        value=images,
+        cure="Give PIL images, paths or a (B, H, W, 3) tensor.",
+    )
+
+
+def _checked(model: ClipModel, pixel_values: Tensor) -> tuple[Tensor, tuple[Geometry, ...]]:
+    height, width = model.preprocess.size
+    if tuple(pixel_values.shape[1:]) != (3, height, width) or not pixel_values.is_floating_point():
+        raise BadInput(
+            f"{model.name} needs float pixel values of shape (B, 3, {height}, {width}), not {tuple(pixel_values.shape)}",
+            input="pixel_values",
+        )
+    return pixel_values, (Geometry.whole(width, height),) * len(pixel_values)

@@ -1,0 +1,130 @@
+"""A CLIP model as it travels along a wire: the network, how it wants its pixels, and its tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from api_graph.errors import BadInput
+from api_graph.geometry import ResizeMode
+
+if TYPE_CHECKING:
+    from api_graph.clip.pooling import PooledTower
+    from api_graph.clip.vision import ClsTower
+
+_OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """What happens to an image before the network sees it. `size` is (height, width) in pixels."""
+
+    size: tuple[int, int]
+    mean: tuple[float, ...] = _OPENAI_MEAN
+    std: tuple[float, ...] = _OPENAI_STD
+    interpolation: str = "bicubic"
+    resize_mode: ResizeMode = "shortest"
+    fill_color: int = 0
+
+    @classmethod
+    def of(cls, visual: nn.Module) -> Preprocess:
+        """The facts open_clip attaches to a vision tower as `preprocess_cfg`; OpenAI's where there are none."""
+        given: dict[str, Any] = dict(getattr(visual, "preprocess_cfg", None) or {})
+        mode = given.get("resize_mode", "shortest")
+        if mode not in get_args(ResizeMode):
+            raise BadInput("unknown resize mode", input="resize_mode", value=mode)
+        return cls(
+            size=_pair(given.get("size", getattr(visual, "image_size", 224))),
+            mean=tuple(given.get("mean", _OPENAI_MEAN)),
+            std=tuple(given.get("std", _OPENAI_STD)),
+            interpolation=given.get("interpolation", "bicubic"),
+            resize_mode=cast("ResizeMode", mode),
+            fill_color=given.get("fill_color", 0),
+        )
+
+    def transform(self) -> Callable[[Any], Tensor]:
+        """open_clip's own evaluation transform for these facts: PIL image -> (3, h, w)."""
+        from open_clip.transform import PreprocessCfg, image_transform_v2
+
+        cfg = PreprocessCfg(
+            size=self.size,
+            mean=self.mean,
+            std=self.std,
+            interpolation=self.interpolation,
+            resize_mode=self.resize_mode,
+            fill_color=self.fill_color,
+        )
+        return cast("Callable[[Any], Tensor]", image_transform_v2(cfg, is_train=False))
+
+
+@dataclass(frozen=True, eq=False)
+class ClipModel:
+    """A CLIP in evaluation mode, with frozen weights. It keeps nothing of the images or texts it has seen.
+
+    `transform` turns a PIL image into (3, h, w) and `tokenizer` a list of texts into ids (Q, context length);
+    either may be None for a model that is only fed `pixel_values` or `token_ids`. The weights must not be
+    changed afterwards: wrap the changed network anew.
+    """
+
+    socket: ClassVar[str] = "AP_CLIP"
+
+    module: nn.Module
+    preprocess: Preprocess
+    transform: Callable[[Any], Tensor] | None
+    tokenizer: Callable[[Sequence[str]], Tensor] | None
+    name: str
+
+    @classmethod
+    def from_open_clip(
+        cls,
+        model: nn.Module,
+        preprocess: Callable[[Any], Tensor] | None = None,
+        tokenizer: Any | None = None,
+        name: str = "custom",
+    ) -> ClipModel:
+        """Wrap a model made by `open_clip.create_model`; `preprocess` defaults to the transform its config
+        describes.
+        """
+        visual = getattr(model, "visual", None)
+        if visual is None or not hasattr(model, "encode_image"):
+            raise BadInput(
+                f"a {type(model).__name__} is no CLIP: it has no vision tower `visual`",
+                input="model",
+                cure="Pass a model made by open_clip.create_model.",
+            )
+        facts = Preprocess.of(visual)
+        model.eval().requires_grad_(False)
+        return cls(model, facts, preprocess or facts.transform(), tokenizer, name)
+
+    @property
+    def visual(self) -> nn.Module:
+        return cast("nn.Module", self.module.visual)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type the vision tower computes in: that of its first convolution."""
+        return next(p.dtype for p in self.visual.parameters() if p.ndim == 4)
+
+    @cached_property
+    def tower(self) -> ClsTower | PooledTower:
+        """The vision tower, laid open. Raises BadInput where the architecture cannot be decomposed."""
+        from api_graph.clip.towers import tower_of
+
+        return tower_of(self.visual)
+
+
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    if isinstance(size, int):
+        return size, size
+    height, width = size
+    return int(height), int(width)

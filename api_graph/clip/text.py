@@ -1,0 +1,134 @@
+"""Queries as features in the space that images and texts share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from api_graph.clip.model import ClipModel
+from api_graph.errors import ApiGraphWarning, BadInput, shown
+
+
+@dataclass(frozen=True, eq=False)
+class QueryFeatures:
+    """Q queries: `features` (Q, E), float32, not normalised; and the `texts` they were made from."""
+
+    socket: ClassVar[str] = "AP_QUERY"
+
+    features: Tensor
+    texts: tuple[str, ...]
+
+    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+        """Tensors and JSON from which `from_storage` builds equal query features."""
+        return {"features": self.features}, list(self.texts)
+
+    @classmethod
+    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> QueryFeatures:
+        return cls(tensors["features"], tuple(meta))
+
+
+def encode_queries(model: ClipModel, queries: str | Sequence[str]) -> QueryFeatures:
+    """`encode_text`, with the texts kept beside their features."""
+    texts = _texts(queries)
+    return QueryFeatures(encode_text(model, texts), tuple(texts))
+
+
+def encode_text(
+    model: ClipModel, queries: str | Sequence[str] | None = None, *, token_ids: Tensor | None = None
+) -> Tensor:
+    """Features (Q, E) of the queries, float32, not normalised; equal to the model's own `encode_text`.
+
+    Give `queries`, or `token_ids` (Q, context length). In a causal tower nothing behind the end-of-text token
+    can reach it, so only the positions up to the last of them are run. Warns where a query is longer than the
+    model reads.
+    """
+    if (queries is None) == (token_ids is None):
+        raise BadInput("give either queries or token_ids", input="queries")
+    token_ids = _tokenize(model, _texts(queries)) if token_ids is None else token_ids
+    with torch.no_grad():
+        tower = getattr(model.module, "text", model.module)
+        ends = _ends_of_text(model.module, tower, token_ids)
+        if ends is None:
+            return _whole_tower(model, token_ids.to(model.device))
+        features = _causal_tower(
+            tower, token_ids.to(model.device), ends.to(model.device), int(ends.max()) + 1
+        )
+    return features.float()
+
+
+def _texts(queries: Any) -> list[str]:
+    texts = [queries] if isinstance(queries, str) else list(queries)
+    if not texts:
+        raise BadInput("no query was given", input="queries", cure="Give at least one text.")
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise BadInput("a query is empty", input="queries", value=text, cure="Say what to look for.")
+    return texts
+
+
+def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
+    if model.tokenizer is None:
+        raise BadInput(
+            f"the model {model.name!r} has no tokenizer",
+            input="queries",
+            cure="Give token_ids, or wrap the model with a tokenizer.",
+        )
+    token_ids = model.tokenizer(texts)  # (Q, context length)
+    for text in texts:
+        cut = _token_count(model.tokenizer, text) - token_ids.shape[1]
+        if cut > 0:
+            warnings.warn(
+                f"the query {shown(text)} is {cut} tokens too long for {model.name!r}, which reads {token_ids.shape[1]}; "
+                "its end was cut off",
+                ApiGraphWarning,
+                stacklevel=4,
+            )
+    return token_ids
+
+
+def _token_count(tokenizer: Any, text: str) -> int:
+    """Tokens of `text` with its start and end marks, before any truncation; 0 where the tokenizer cannot say."""
+    inner = getattr(tokenizer, "tokenizer", None)
+    if inner is not None:  # open_clip's HFTokenizer
+        return len(inner(tokenizer.clean_fn(text), verbose=False).input_ids)
+    encode = getattr(tokenizer, "encode", None)  # open_clip's SimpleTokenizer, without the two marks
+    return 0 if encode is None else len(encode(text)) + 2
+
+
+def _ends_of_text(module: nn.Module, tower: Any, token_ids: Tensor) -> Tensor | None:
+    """Position (Q,) of each query's end-of-text token, or None where later positions matter too."""
+    pool = getattr(tower, "pool_type", None) or getattr(module, "text_pool_type", None)
+    parts = ("token_embedding", "positional_embedding", "transformer", "ln_final")
+    causal = getattr(tower, "attn_mask", None) is not None
+    if not causal or getattr(tower, "cls_emb", None) is not None or not all(hasattr(tower, p) for p in parts):
+        return None
+    if pool == "argmax":
+        return token_ids.argmax(-1)
+    if pool == "eos":
+        eos = getattr(tower, "eos_id", None) or getattr(module, "text_eos_id", None)
+        return (token_ids == eos).int().argmax(-1)
+    return None
+
+
+def _causal_tower(tower: Any, token_ids: Tensor, ends: Tensor, length: int) -> Tensor:
+    """The text transformer over its first `length` positions, pooled at `ends`: (Q, E)."""
+    dtype = tower.transformer.get_cast_dtype()
+    x = tower.token_embedding(token_ids[:, :length]).to(dtype)  # (Q, length, D)
+    x = x + tower.positional_embedding[:length].to(dtype)
+    x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
+    x = tower.ln_final(x[torch.arange(len(x), device=x.device), ends])  # (Q, D)
+    projection = tower.text_projection
+    if projection is None:
+        return x
+    return projection(x) if isinstance(projection, nn.Linear) else x @ projection
+
+
+def _whole_tower(model: ClipModel, token_ids: Tensor) -> Tensor:
+    """The model's own way. It is asked not to normalise because CoCa does so unless told."""
+    encode: Any = model.module.encode_text
+    return encode(token_ids, normalize=False).float()

@@ -1,0 +1,85 @@
+"""What the functions of this room ask of their tensors, checked in one place."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from api_graph.errors import BadInput
+
+
+def checked_maps(maps: Tensor, input: str) -> Tensor:
+    """`maps` as float32 (B, h, w), or a BadInput if it has another shape or is empty."""
+    if maps.ndim != 3 or maps[0:1].numel() == 0:
+        raise BadInput(
+            "a map needs the shape (B, h, w) with nothing empty",
+            input=input,
+            value=tuple(maps.shape),
+            cure="Add or remove axes; a single map is map[None].",
+        )
+    return maps.float()
+
+
+def checked_image(image: Tensor, input: str = "image") -> Tensor:
+    """`image` as float32 (B, H, W, 3), or a BadInput if it is empty, an integer, or of another shape."""
+    if image.ndim != 4 or image.shape[-1] != 3 or image.numel() == 0:
+        raise BadInput(
+            "an image tensor needs the shape (B, H, W, 3) with nothing empty",
+            input=input,
+            value=tuple(image.shape),
+            cure="Move the channels last and drop any alpha channel; a single image is image[None].",
+        )
+    if not image.is_floating_point():
+        raise BadInput(
+            "an image tensor needs floats in [0, 1]",
+            input=input,
+            value=str(image.dtype),
+            cure="Divide it by 255.",
+        )
+    return image.float()
+
+
+def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
+    """Same height and width, and as many as there are images, or one."""
+    counts = {image.shape[0], other.shape[0]} - {1}
+    if image.shape[1:3] != other.shape[1:3]:
+        raise BadInput(
+            f"its size (height, width) is not the image's {tuple(image.shape[1:3])}",
+            input=input,
+            value=tuple(other.shape[1:3]),
+            cure="Resize it to the image, or use the image that it was made from.",
+        )
+    if len(counts) > 1:
+        raise BadInput(
+            f"there are {other.shape[0]} for {image.shape[0]} images",
+            input=input,
+            cure="Give one for each image, or a single one for all.",
+        )
+
+
+def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
+    """Smallest and largest value of each map, both (B, 1, 1); a BadInput if one is NaN or infinite."""
+    low, high = torch.aminmax(maps.flatten(1), dim=1)  # (B,), (B,); a NaN comes through both
+    finite = torch.isfinite(low) & torch.isfinite(high)
+    if not bool(finite.all()):
+        raise BadInput(
+            f"map {int(finite.logical_not().nonzero()[0])} holds NaN or infinite values",
+            input=input,
+            cure="Look at the step that made it: half precision overflows, and so does a division by zero.",
+        )
+    return low[:, None, None], high[:, None, None]
+
+
+def in_range(number: float, low: float, high: float, input: str) -> float:
+    """`number`, or a BadInput if it is not a number in [low, high]."""
+    if not low <= number <= high:  # a NaN fails this too
+        wanted = f"in [{low:g}, {high:g}]" if math.isfinite(high) else f"finite and at least {low:g}"
+        raise BadInput(f"a number {wanted} is needed", input=input, value=number)
+    return number
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """`tensor` in float64, for sums; in float32 where the device has nothing wider (Apple's MPS)."""
+    return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)

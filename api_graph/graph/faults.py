@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api_graph.errors import ApiGraphError
-from api_graph.graph.model import GraphNode, Link, title_of
+from api_graph.graph.model import GraphNode, title_of, value_to_api
 from api_graph.graph.words import as_json, node_label, one_line
 from api_graph.spec import NodeSpec
 
@@ -64,6 +64,5 @@ def fault_at(
     problem: str,
     cure: str,
 ) -> Fault:
-    """A Fault of `node`, or of one of its inputs; a Link is shown as the file writes it."""
-    shown = [value.node, value.output] if isinstance(value, Link) else value
-    return Fault(node.id, title_of(node, spec), node.class_type, input, shown, problem, cure)
+    """A Fault of `node`, or of one of its inputs."""
+    return Fault(node.id, title_of(node, spec), node.class_type, input, value_to_api(value), problem, cure)

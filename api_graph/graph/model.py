@@ -76,14 +76,15 @@ def label(node: GraphNode, spec: NodeSpec | None = None) -> str:
 def _node_to_api(node: GraphNode) -> dict[str, Any]:
     api: dict[str, Any] = {
         "class_type": node.class_type,
-        "inputs": {name: _value_to_api(value) for name, value in node.inputs.items()},
+        "inputs": {name: value_to_api(value) for name, value in node.inputs.items()},
     }
     if node.title:
         api["_meta"] = {"title": node.title}
     return api
 
 
-def _value_to_api(value: Any) -> Any:
+def value_to_api(value: Any) -> Any:
+    """What stands at an input, as the file writes it."""
     if isinstance(value, Link):
         return [value.node, value.output]
     if isinstance(value, Unreadable):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from api_graph.graph.document import Repeated, describe, load_document
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, file_error, file_fault
+from api_graph.graph.literals import json_problem
 from api_graph.graph.model import WRAPPER, Graph, GraphNode, Link, Unreadable
 from api_graph.graph.words import as_json, listed, one_line, quoted
 
 MOST_NODES = 100_000
-DEEPEST_VALUE = 100
 
 _NODE_FORM = '{"class_type": "...", "inputs": {...}}'
 _API_FORM = f'A graph in API format is {{"1": {_NODE_FORM}, ...}}; the editor writes it with Export (API).'
@@ -124,7 +123,7 @@ def _value(raw: Any) -> Any:
     if isinstance(raw, list | tuple):
         return _link(raw)
     literal = raw[WRAPPER] if isinstance(raw, Mapping) and WRAPPER in raw else raw
-    problem = _literal_problem(literal)
+    problem = json_problem(literal)
     return Unreadable(raw, *problem) if problem else literal
 
 
@@ -136,29 +135,3 @@ def _link(raw: list[Any] | tuple[Any, ...]) -> Link | Unreadable:
         return Unreadable(raw, "a link names its node by a text", cure)
     cure = f'A link is ["node id", output number]; a list that is a value is written {{"{WRAPPER}": [...]}}.'
     return Unreadable(raw, "a list, but no link", cure)
-
-
-def _literal_problem(literal: Any) -> tuple[str, str] | None:
-    """What keeps a literal from being JSON that every program reads alike, and the cure."""
-    waiting = [(literal, 0)]
-    while waiting:
-        value, depth = waiting.pop()
-        if depth > DEEPEST_VALUE:
-            return f"nested more than {DEEPEST_VALUE} deep", "Give a flatter value."
-        if isinstance(value, float) and not math.isfinite(value):
-            return "neither NaN nor Infinity is a number in JSON", "Give a finite number."
-        if isinstance(value, str) and not _is_unicode(value):
-            return "half a character (a lone surrogate)", "Type the text again."
-        if isinstance(value, Repeated):
-            return f"{listed(value.keys_twice)} is written twice in one object", "Keep one."
-        inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-        waiting.extend((v, depth + 1) for v in inner)
-    return None
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

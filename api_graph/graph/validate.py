@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, fault_at, file_fault
@@ -56,7 +57,7 @@ class _Checker:
         self.graph, self.registry = graph, registry
         self._ids = list(graph.nodes)
         self._classes = {spec.title: spec for spec in registry.values()} | dict(registry)
-        self._entries: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._options = cache(InputSpec.options)
 
     def node(self, node: GraphNode) -> Iterator[Fault]:
         spec = self.registry.get(node.class_type)
@@ -66,12 +67,11 @@ class _Checker:
         for name, value in node.inputs.items():
             problem = self.input(spec, name, value)
             if problem:
-                yield fault_at(node, spec, name, _in_file(value), *problem)
+                yield fault_at(node, spec, name, value, *problem)
         for input in spec.inputs:
             if input.required and input.name not in node.inputs:
-                yield fault_at(
-                    node, spec, input.name, NO_VALUE, "missing, and it has no default", f"Give {wanted(input)}."
-                )
+                cure = f"Give {wanted(input, self._options)}."
+                yield fault_at(node, spec, input.name, NO_VALUE, "missing, and it has no default", cure)
 
     def input(self, spec: NodeSpec, name: str, value: Any) -> tuple[str, str] | None:
         """What is wrong with the value or link at input `name` of a node, and the cure."""
@@ -82,9 +82,7 @@ class _Checker:
             return value.problem, value.cure
         if isinstance(value, Link):
             return self._link(spec, input, value)
-        if not input.is_widget:
-            return "a value, where only a link can stand", f"It takes {wanted(input)}."
-        return literal_problem(value, input, self._options(spec, input))
+        return literal_problem(value, input, self._options)
 
     def _unknown_class(self, node: GraphNode) -> Fault:
         near = closest(node.class_type, self._classes)
@@ -94,21 +92,12 @@ class _Checker:
             cure = f"Did you mean {spec.id} ({quoted(spec.title)})? {cure}"
         return fault_at(node, None, None, NO_VALUE, f"there is no node class {quoted(node.class_type)}", cure)
 
-    def _options(self, spec: NodeSpec, input: InputSpec) -> tuple[str, ...]:
-        """A combo's entries, listed once per validation: listing may read a folder."""
-        if input.choices is None:
-            return ()
-        key = spec.id, input.name
-        if key not in self._entries:
-            self._entries[key] = input.options()
-        return self._entries[key]
-
     def _link(self, spec: NodeSpec, input: InputSpec, link: Link) -> tuple[str, str] | None:
         if input.name in spec.fingerprinted:
             problem = (
                 "a link, but this value is needed before anything runs: the file it names is part of the cache key"
             )
-            return problem, f"Type {wanted(input)}."
+            return problem, f"Type {wanted(input, self._options)}."
         source = self.graph.nodes.get(link.node)
         if source is None:
             return f"there is no node {quoted(link.node)} to link to", f"Link it to one of {listed(self._ids)}."
@@ -119,8 +108,12 @@ class _Checker:
             return f"{label(source, source_spec)} has no output {link.output}", _outputs(source_spec)
         given = source_spec.outputs[link.output].socket
         if not fits(given, input.socket):
-            return f"{label(source, source_spec)} gives {given}, which does not fit {input.socket}", _relink(input)
+            return f"{label(source, source_spec)} gives {given}, which does not fit {input.socket}", self._relink(input)
         return None
+
+    def _relink(self, input: InputSpec) -> str:
+        typed = f", or type {wanted(input, self._options)}" if input.is_widget else ""
+        return f"Link {input.socket} to it{typed}."
 
 
 def _unknown_input(spec: NodeSpec, name: str) -> tuple[str, str]:
@@ -136,12 +129,3 @@ def _outputs(spec: NodeSpec) -> str:
         return "It has none."
     named = ", ".join(f"{i} ({one_line(o.name)}: {o.socket})" for i, o in enumerate(spec.outputs))
     return f"It has {named}."
-
-
-def _relink(input: InputSpec) -> str:
-    typed = f", or type {wanted(input)}" if input.is_widget else ""
-    return f"Link {input.socket} to it{typed}."
-
-
-def _in_file(value: Any) -> Any:
-    return value.value if isinstance(value, Unreadable) else value

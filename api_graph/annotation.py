@@ -14,7 +14,7 @@ from api_graph.clip import ClipModel, clip_attribution, load_clip
 from api_graph.clip.decompose import Recipe
 from api_graph.clip.images import Images, as_pictures
 from api_graph.clip.maps import Similarity
-from api_graph.pixels.blend import Background, alpha_blend, reference_blend
+from api_graph.pixels.blend import alpha_blend, reference_blend
 from api_graph.pixels.mean_filter import mean_filter
 from api_graph.pixels.normalize import Normalization, normalize
 from api_graph.pixels.read import to_pil, to_tensor

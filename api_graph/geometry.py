@@ -43,8 +43,7 @@ class Geometry:
         else:
             scale = min(model_h / height, model_w / width)
             resized_w, resized_h = round(width * scale), round(height * scale)
-        # Offset of the model's frame inside the resized image; negative where the image was padded.
-        left, top = round((resized_w - model_w) / 2.0), round((resized_h - model_h) / 2.0)
+        left, top = _frame_offset(resized_w, model_w), _frame_offset(resized_h, model_h)
         x, y = width / resized_w, height / resized_h
         return cls(width, height, left * x, top * y, (left + model_w) * x, (top + model_h) * y)
 
@@ -61,6 +60,14 @@ class Geometry:
         w = max(0.0, min(self.right, self.width) - max(self.left, 0.0))
         h = max(0.0, min(self.bottom, self.height) - max(self.top, 0.0))
         return 1.0 - (w * h) / (self.width * self.height)
+
+
+def _frame_offset(resized: int, model: int) -> int:
+    """Where the model's frame begins inside the resized image; negative where the image was padded.
+
+    torchvision rounds the two cases differently: a crop's offset to the nearest even, a padding's downwards.
+    """
+    return round((resized - model) / 2.0) if resized >= model else -((model - resized) // 2)
 
 
 def _shortest_side_resize(width: int, height: int, model_h: int, model_w: int) -> tuple[int, int]:

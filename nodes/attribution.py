@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from api_graph.pixels.combine import Combination, combine
-from api_graph.pixels.mean_filter import mean_filter
-from api_graph.pixels.normalize import Normalization, normalize
 from pydantic import Field
 from torch import Tensor
 
 from api_graph import clip
 from api_graph.clip import ClipModel, ImageTokens, QueryFeatures
 from api_graph.context import Context
+from api_graph.pixels.combine import Combination, combine
+from api_graph.pixels.mean_filter import mean_filter
 from api_graph.pixels.measure import figures
+from api_graph.pixels.normalize import Normalization, normalize
 from api_graph.sockets import Attribution, Image
 from api_graph.spec import Widget, node
 

@@ -19,7 +19,9 @@ from api_graph.pixels.reference import merge_mask
 
 @dataclass(frozen=True, eq=False)
 class ClipAttribution:
-    """Ψcls, Ψcomp and their combination: float32 (n, gh, gw) on the CPU; `geometry` says where each map's cells lie."""
+    """Ψcls, Ψcomp and their combination: float32 (n, gh, gw) on the CPU; `geometry` says where each map's
+    cells lie.
+    """
 
     cls: Tensor
     comp: Tensor
@@ -41,12 +43,14 @@ def clip_attribution(
     kernel_size: int = 3,
     contrast: float = 5.0,
 ) -> ClipAttribution:
-    """Attribute queries to image patches. Images × queries: 1 × n (the image is encoded once), n × 1, or n pairs.
+    """Attribute queries to image patches. Images × queries: 1 × n (the image is encoded once), n × 1, or n
+    pairs.
 
-    `recipe="paper"`: `combined` is the soft OR of the raw maps (API eq. 7); `kernel_size` and `contrast` play no part.
-    `recipe="reference"`: `cls` and `comp` are the official code's raw maps at `layer`; `combined` is its mask on the token
-    grid, sharpened by `contrast` and smoothed over `kernel_size` × `kernel_size` tokens (kernel_size is odd).
-    The other arguments are those of `encode_image`, `encode_text` and `psi_cls`.
+    `recipe="paper"`: `combined` is the soft OR of the raw maps (API eq. 7); `kernel_size` and `contrast` play
+    no part.
+    `recipe="reference"`: `cls` and `comp` are the official code's raw maps at `layer`; `combined` is its mask
+    on the token grid, sharpened by `contrast` and smoothed over `kernel_size` × `kernel_size` tokens
+    (kernel_size is odd). The other arguments are those of `encode_image`, `encode_text` and `psi_cls`.
     """
     tokens = encode_image(model, images, pixel_values=pixel_values, recipe=recipe, start_layer=start_layer, layer=layer)
     text = encode_text(model, queries, token_ids=token_ids)

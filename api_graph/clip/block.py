@@ -19,8 +19,9 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 class Block:
     """Ẑ = Z + s₁ ⊙ MSA(LN₁(Z)), Z' = Ẑ + s₂ ⊙ MLP(LN₂(Ẑ)), described by the parts of the model's own module.
 
-    `qkv` gives the heads' queries, keys and values of the normalised tokens, `inner_norm` is a LayerNorm between the heads
-    and the output projection (EVA-02), `scale` is s₁ (LayerScale), `feed_forward` is the whole second summand.
+    `qkv` gives the heads' queries, keys and values of the normalised tokens, `inner_norm` is a LayerNorm
+    between the heads and the output projection (EVA-02), `scale` is s₁ (LayerScale), `feed_forward` is the
+    whole second summand.
     """
 
     module: Callable[..., Tensor]

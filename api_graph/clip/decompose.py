@@ -1,7 +1,7 @@
 """The one expensive step: an image's forward pass, kept as what each patch says in the space of texts.
 
-Neither of the two things kept depends on a query (API section 3.2): a further question on the same image costs a text
-encoding and two products of an (N, E) matrix with a vector.
+Neither of the two things kept depends on a query (API section 3.2): a further question on the same image
+costs a text encoding and two products of an (N, E) matrix with a vector.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _REFERENCE_LAYER = 22
 class ImageTokens:
     """B images as N = gh·gw patches each, all in the space of texts (E) and float32.
 
-    `contributions` ψ (B, N, E): what each patch's values carry into the image feature (API eq. 5). `tokens` ℒ(Z_t)
-    (B, N, E): what each patch token itself says (API eq. 6). `features` Î (B, E): the image feature, not normalised.
-    `recipe` says by which rule the first two were made.
+    `contributions` ψ (B, N, E): what each patch's values carry into the image feature (API eq. 5). `tokens`
+    ℒ(Z_t) (B, N, E): what each patch token itself says (API eq. 6). `features` Î (B, E): the image feature,
+    not normalised. `recipe` says by which rule the first two were made.
     """
 
     socket: ClassVar[str] = "AP_IMAGE_TOKENS"
@@ -46,7 +46,11 @@ class ImageTokens:
     def to_storage(self) -> tuple[dict[str, Tensor], Any]:
         """Tensors and JSON from which `from_storage` builds equal image tokens."""
         tensors = {"contributions": self.contributions, "tokens": self.tokens, "features": self.features}
-        meta = {"grid": list(self.grid), "recipe": self.recipe, "geometry": [astuple(g) for g in self.geometry]}
+        meta = {
+            "grid": list(self.grid),
+            "recipe": self.recipe,
+            "geometry": [astuple(g) for g in self.geometry],
+        }
         return tensors, meta
 
     @classmethod
@@ -67,14 +71,14 @@ def encode_image(
 ) -> ImageTokens:
     """Run the vision tower once and keep what each patch contributes and says.
 
-    `images` are PIL images, paths or (B, H, W, 3) tensors; or give `pixel_values` (B, 3, h, w). Layers count from 0;
-    negative ones from the end.
+    `images` are PIL images, paths or (B, H, W, 3) tensors; or give `pixel_values` (B, 3, h, w). Layers count
+    from 0; negative ones from the end.
 
-    `recipe="paper"`: contributions of the layers `start_layer`..L−1 (API eq. 5; default: the last four), the tokens of
-    the last layer, each through its own LayerNorm (eq. 6).
-    `recipe="reference"`: both at the one `layer` (default: 22, or the last but one of a shallower model), through the
-    affine map of the official code.
-    An attention-pooled model (SigLIP, CoCa) has one layer that counts, its pooling attention, and only the paper recipe.
+    `recipe="paper"`: contributions of the layers `start_layer`..L−1 (API eq. 5; default: the last four), the
+    tokens of the last layer, each through its own LayerNorm (eq. 6).
+    `recipe="reference"`: both at the one `layer` (default: 22, or the last but one of a shallower model),
+    through the affine map of the official code. An attention-pooled model (SigLIP, CoCa) has one layer that
+    counts, its pooling attention, and only the paper recipe.
 
     Raises BadInput for a model that cannot be decomposed, a layer out of range, and unreadable images.
     """
@@ -106,7 +110,8 @@ def _paper(tower: ClsTower, pixels: Tensor, start_layer: int | None) -> tuple[Te
 
 
 def _reference(tower: ClsTower, pixels: Tensor, layer: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    """(γ(a_t − µ/(KN))/s + β/(KN)) W and (γ(z_t − µ/K)/s + β/K) W with K = 2L − 1, N all tokens: the official code.
+    """(γ(a_t − µ/(KN))/s + β/(KN)) W and (γ(z_t − µ/K)/s + β/K) W with K = 2L − 1, N all tokens: the official
+    code.
 
     Unlike the paper it takes the mean off as a share of the final token's µ, not of each term's own.
     """

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 class Head:
     """ℒ(x) = LN(x) W + b. `norm` is None where there is none (SigLIP).
 
-    `stages` are the projection's own parameters, applied in turn: a matrix (D, E) or a Linear. All that is computed *from*
-    them is float32.
+    `stages` are the projection's own parameters, applied in turn: a matrix (D, E) or a Linear. All that is
+    computed *from* them is float32.
     """
 
     norm: nn.LayerNorm | None
@@ -36,7 +36,9 @@ class Head:
         return reduce(torch.matmul, [matrix.float() for matrix in matrices])
 
     def scaled(self) -> Tensor:
-        """diag(γ) W (D, E): ℒ's linear part without the centring and without the division by the standard deviation."""
+        """diag(γ) W (D, E): ℒ's linear part without the centring and without the division by the standard
+        deviation.
+        """
         projection = self.projection()
         return projection if self.norm is None else self.norm.weight.float().unsqueeze(-1) * projection
 
@@ -59,7 +61,9 @@ class Head:
     def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """µ and s = √(var + ε) (B, 1) at which the LayerNorm is frozen, of the final pooled token z (B, D)."""
         if self.norm is None:
-            return torch.zeros_like(z[:, :1], dtype=torch.float32), torch.ones_like(z[:, :1], dtype=torch.float32)
+            return torch.zeros_like(z[:, :1], dtype=torch.float32), torch.ones_like(
+                z[:, :1], dtype=torch.float32
+            )
         return layer_norm_moments(z, self.norm)
 
 

@@ -24,7 +24,8 @@ Images = Any
 def model_input(
     model: ClipModel, images: Images | None, pixel_values: Tensor | None
 ) -> tuple[Tensor, tuple[Geometry, ...]]:
-    """(B, 3, h, w) on the model's device and in its dtype, and each image's geometry, from whichever is given.
+    """(B, 3, h, w) on the model's device and in its dtype, and each image's geometry, from whichever is
+    given.
 
     `pixel_values` are taken as they are; their geometry is the model's whole input.
     """
@@ -52,7 +53,9 @@ def preprocess_images(model: ClipModel, images: Images) -> tuple[Tensor, tuple[G
 
 
 def as_pictures(images: Images) -> list[Image.Image]:
-    """PIL images, upright; a tensor's values are rounded to 8 bits, so that a loaded file gives its own pixels back."""
+    """PIL images, upright; a tensor's values are rounded to 8 bits, so that a loaded file gives its own
+    pixels back.
+    """
     if isinstance(images, Tensor):
         return to_pil(images.unsqueeze(0) if images.ndim == 3 else images)
     if isinstance(images, Image.Image):
@@ -62,7 +65,10 @@ def as_pictures(images: Images) -> list[Image.Image]:
     if isinstance(images, Sequence) and images:
         return [picture for image in images for picture in as_pictures(image)]
     raise BadInput(
-        "expected images", input="images", value=images, cure="Give PIL images, paths or a (B, H, W, 3) tensor."
+        "expected images",
+        input="images",
+        value=images,
+        cure="Give PIL images, paths or a (B, H, W, 3) tensor.",
     )
 
 

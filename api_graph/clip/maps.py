@@ -18,9 +18,10 @@ Similarity = Literal["cosine", "contribution"]
 def psi_cls(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None) -> Tensor:
     """Ψcls = sim(ψ_t, T̂): what each patch carries of the query into the image feature (API eq. 5).
 
-    `similarity` "cosine" is the paper's; "contribution" is ⟨ψ_t, T̂⟩ / ‖Î‖, of which the sum over patches is their share
-    of the image's score. None takes the recipe's own: cosine for the paper, contribution for the reference.
-    Returns float32 (n, gh, gw): n images and one query, one image and n queries, or n pairs; BadInput otherwise.
+    `similarity` "cosine" is the paper's; "contribution" is ⟨ψ_t, T̂⟩ / ‖Î‖, of which the sum over patches is
+    their share of the image's score. None takes the recipe's own: cosine for the paper, contribution for the
+    reference. Returns float32 (n, gh, gw): n images and one query, one image and n queries, or n pairs;
+    BadInput otherwise.
     """
     return _map(tokens.contributions, tokens, query, similarity)
 
@@ -28,8 +29,8 @@ def psi_cls(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Simi
 def psi_comp(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None) -> Tensor:
     """Ψcomp = 1 − sim(ℒ(Z_t), T̂): high where a patch token itself says something else (API eq. 6).
 
-    For tokens of the reference recipe it is the raw similarity: the official code takes the complement later, while it
-    normalises. Arguments and result as in `psi_cls`.
+    For tokens of the reference recipe it is the raw similarity: the official code takes the complement later,
+    while it normalises. Arguments and result as in `psi_cls`.
     """
     values = _map(tokens.tokens, tokens, query, similarity)
     return values if tokens.recipe == "reference" else 1 - values
@@ -45,7 +46,9 @@ def _map(patches: Tensor, tokens: ImageTokens, query: QueryFeatures | Tensor, si
     text = query.features if isinstance(query, QueryFeatures) else query
     text = F.normalize(text.to(patches), dim=-1)  # (Q, E)
     count = _pairs(patches, text)
-    values = torch.matmul(patches.expand(count, -1, -1), text.expand(count, -1).unsqueeze(-1)).squeeze(-1)  # (n, N)
+    values = torch.matmul(patches.expand(count, -1, -1), text.expand(count, -1).unsqueeze(-1)).squeeze(
+        -1
+    )  # (n, N)
     if similarity == "cosine":
         values = values / patches.norm(dim=-1).clamp_min(torch.finfo(patches.dtype).tiny)
     else:

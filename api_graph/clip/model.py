@@ -67,9 +67,9 @@ class Preprocess:
 class ClipModel:
     """A CLIP in evaluation mode, with frozen weights. It keeps nothing of the images or texts it has seen.
 
-    `transform` turns a PIL image into (3, h, w) and `tokenizer` a list of texts into ids (Q, context length); either may
-    be None for a model that is only fed `pixel_values` or `token_ids`. The weights must not be changed afterwards: wrap
-    the changed network anew.
+    `transform` turns a PIL image into (3, h, w) and `tokenizer` a list of texts into ids (Q, context length);
+    either may be None for a model that is only fed `pixel_values` or `token_ids`. The weights must not be
+    changed afterwards: wrap the changed network anew.
     """
 
     socket: ClassVar[str] = "AP_CLIP"
@@ -88,7 +88,9 @@ class ClipModel:
         tokenizer: Any | None = None,
         name: str = "custom",
     ) -> ClipModel:
-        """Wrap a model made by `open_clip.create_model`; `preprocess` defaults to the transform its config describes."""
+        """Wrap a model made by `open_clip.create_model`; `preprocess` defaults to the transform its config
+        describes.
+        """
         visual = getattr(model, "visual", None)
         if visual is None or not hasattr(model, "encode_image"):
             raise BadInput(

@@ -1,7 +1,7 @@
 """open_clip's own VisionTransformer, read by the names of its weights.
 
-The names outlive the classes: blocks around torch's MultiheadAttention and around open_clip's newer Attention both hold
-`in_proj_weight`, `in_proj_bias` and `out_proj`.
+The names outlive the classes: blocks around torch's MultiheadAttention and around open_clip's newer Attention
+both hold `in_proj_weight`, `in_proj_bias` and `out_proj`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def open_clip_tower(visual: Any) -> ClsTower | PooledTower:
         )
     refuse_unknown(visual, _TOWER | {"attn_pool"}, "vision transformer")
     refuse_unknown(visual.transformer, {"resblocks"}, "transformer")
-    head = Head(visual.ln_post, () if visual.proj is None else (visual.proj,), visual.ln_post.normalized_shape[0])
+    head = Head(
+        visual.ln_post, () if visual.proj is None else (visual.proj,), visual.ln_post.normalized_shape[0]
+    )
     grid = tuple(visual.grid_size)
     if visual.attn_pool is not None:
         pool = coca_pool(visual.attn_pool, head)

@@ -1,9 +1,10 @@
-"""Vision towers pooled by attention (SigLIP's MAP head, CoCa): the pooled token is a sum over the patch tokens.
+"""Vision towers pooled by attention (SigLIP's MAP head, CoCa): the pooled token is a sum over the patch
+tokens.
 
     y = Σ_t η_t,  η_t = Σ_h A^h_t V^h_t W^h + b/T,   Î = ℒ(y + MLP(y))
 
-so what each patch's value carries into Î is ℒ_lin(η_t): the same decomposition as the CLS token's (API eq. 3 to 5), with
-the pooling attention as its one layer.
+so what each patch's value carries into Î is ℒ_lin(η_t): the same decomposition as the CLS token's (API eq. 3
+to 5), with the pooling attention as its one layer.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from api_graph.errors import BadInput
 class AttentionPool:
     """A pooling attention with one learnt query.
 
-    `query()` is (H, d); `keys_values` maps tokens (B, T, D) to the heads' keys and values (B, H, T, d); `residual` is the
-    MLP behind the attention, or None; `head` is ℒ.
+    `query()` is (H, d); `keys_values` maps tokens (B, T, D) to the heads' keys and values (B, H, T, d);
+    `residual` is the MLP behind the attention, or None; `head` is ℒ.
     """
 
     query: Callable[[], Tensor]
@@ -52,8 +53,9 @@ class PooledTower:
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """A pooled image: `parts` ℒ_lin(η_t) (B, T, E), `residual` ℒ_lin(MLP(y)) (B, E), `features` Î (B, E), and the
-    heads' `values` (B, T, H·d) per token."""
+    """A pooled image: `parts` ℒ_lin(η_t) (B, T, E), `residual` ℒ_lin(MLP(y)) (B, E), `features` Î (B, E), and
+    the heads' `values` (B, T, H·d) per token.
+    """
 
     parts: Tensor
     residual: Tensor
@@ -80,7 +82,8 @@ def pooled(tower: PooledTower, pixel_values: Tensor) -> Pooled:
 
 
 def patch_features(tower: PooledTower, values: Tensor) -> Tensor:
-    """What Î would be if the pool attended to one token alone, for each: values (B, N, H·d) -> (B, N, E), float32.
+    """What Î would be if the pool attended to one token alone, for each: values (B, N, H·d) -> (B, N, E),
+    float32.
 
     It stands where the CLS models have ℒ(Z^L_t) (API eq. 6).
     """
@@ -92,7 +95,14 @@ def coca_pool(pooler: Any, head: Head) -> AttentionPool:
     """open_clip's AttentionalPooler, of which the first query's output is the image feature (CoCa)."""
     attn = pooler.attn
     refuse_unknown(pooler, {"query", "attn", "ln_q", "ln_k"}, "attention pool")
-    projections = {"in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight", "in_proj_bias", "out_proj"}
+    projections = {
+        "in_proj_weight",
+        "q_proj_weight",
+        "k_proj_weight",
+        "v_proj_weight",
+        "in_proj_bias",
+        "out_proj",
+    }
     refuse_unknown(attn, projections, "attention pool")
 
     def weights(index: int) -> tuple[Tensor, Tensor | None]:

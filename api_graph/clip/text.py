@@ -43,19 +43,21 @@ def encode_text(
 ) -> Tensor:
     """Features (Q, E) of the queries, float32, not normalised; equal to the model's own `encode_text`.
 
-    Give `queries`, or `token_ids` (Q, context length). In a causal tower nothing behind the end-of-text token can reach
-    it, so only the positions up to the last of them are run. Warns where a query is longer than the model reads.
+    Give `queries`, or `token_ids` (Q, context length). In a causal tower nothing behind the end-of-text token
+    can reach it, so only the positions up to the last of them are run. Warns where a query is longer than the
+    model reads.
     """
     if (queries is None) == (token_ids is None):
         raise BadInput("give either queries or token_ids", input="queries")
-    if token_ids is None:
-        token_ids = _tokenize(model, _texts(queries))
+    token_ids = _tokenize(model, _texts(queries)) if token_ids is None else token_ids
     with torch.no_grad():
         tower = getattr(model.module, "text", model.module)
         ends = _ends_of_text(model.module, tower, token_ids)
         if ends is None:
             return _whole_tower(model, token_ids.to(model.device))
-        features = _causal_tower(tower, token_ids.to(model.device), ends.to(model.device), int(ends.max()) + 1)
+        features = _causal_tower(
+            tower, token_ids.to(model.device), ends.to(model.device), int(ends.max()) + 1
+        )
     return features.float()
 
 

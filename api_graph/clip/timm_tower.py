@@ -36,14 +36,18 @@ def timm_tower(visual: Any) -> ClsTower | PooledTower:
         )
     if getattr(trunk, "rope_mixed", False):
         raise BadInput(
-            "the vision tower's rotary embedding changes with depth, which is not supported", input="model", cure=_WORKS
+            "the vision tower's rotary embedding changes with depth, which is not supported",
+            input="model",
+            cure=_WORKS,
         )
     head = Head(*_projection(visual, norms=(trunk.norm, trunk.fc_norm)))
     blocks = tuple(_block(b) for b in trunk.blocks)
     return ClsTower(partial(_embed, trunk), blocks, head, grid, trunk.num_prefix_tokens)
 
 
-def _projection(visual: Any, norms: tuple[nn.Module, ...]) -> tuple[nn.LayerNorm | None, tuple[nn.Linear, ...], int]:
+def _projection(
+    visual: Any, norms: tuple[nn.Module, ...]
+) -> tuple[nn.LayerNorm | None, tuple[nn.Linear, ...], int]:
     """ℒ's LayerNorm and linear maps, after the trunk's pooling."""
     stages = [m for m in (visual.trunk.head, *visual.head.children()) if not inert(m)]
     active = [n for n in norms if not inert(n)]
@@ -52,7 +56,9 @@ def _projection(visual: Any, norms: tuple[nn.Module, ...]) -> tuple[nn.LayerNorm
     ]
     if strange or len(active) > 1:
         name = type((strange or active)[0]).__name__
-        raise BadInput(f"the vision tower's head has a part that is not linear: {name}", input="model", cure=_WORKS)
+        raise BadInput(
+            f"the vision tower's head has a part that is not linear: {name}", input="model", cure=_WORKS
+        )
     return (active[0] if active else None), tuple(stages), visual.trunk.embed_dim  # type: ignore[return-value]
 
 
@@ -73,7 +79,9 @@ def _block(block: Any) -> Block:
     known = {"qkv", "q_proj", "k_proj", "v_proj", "q_bias", "v_bias", "norm", "proj"}
     refuse_unknown(block.attn, known, "attention")
     if getattr(block.attn, "num_kv_heads", block.attn.num_heads) != block.attn.num_heads:
-        raise BadInput("the vision tower shares keys between heads, which is not supported", input="model", cure=_WORKS)
+        raise BadInput(
+            "the vision tower shares keys between heads, which is not supported", input="model", cure=_WORKS
+        )
     inner = getattr(block.attn, "norm", None)
     return Block(
         module=block,

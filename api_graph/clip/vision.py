@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,8 +23,8 @@ Watch = Callable[[int], Attend | None]
 class ClsTower:
     """Patch embedding, blocks and head of a vision transformer whose image feature is ℒ(Z^L_cls).
 
-    `embed` gives Z⁰ (B, T, D) and the rotary embedding (or None). The CLS token is the first of `prefix` tokens that
-    stand before the patches; the patches are row-major over `grid` = (gh, gw).
+    `embed` gives Z⁰ (B, T, D) and the rotary embedding (or None). The CLS token is the first of `prefix`
+    tokens that stand before the patches; the patches are row-major over `grid` = (gh, gw).
     """
 
     embed: Callable[[Tensor], tuple[Tensor, Any]]
@@ -44,10 +45,7 @@ class ClsTower:
 
     def run(self, pixel_values: Tensor, watch: Watch) -> Tensor:
         """Z^L (B, T, D), the tokens behind the last block."""
-        z = pixel_values
-        for z in self.states(pixel_values, watch):
-            pass
-        return z
+        return deque(self.states(pixel_values, watch), maxlen=1).pop()
 
     def folded(self, layer: int, centred: bool = True) -> Folded:
         """The block's output projection and ℒ's linear part as one matrix, worked out once per model.
@@ -65,9 +63,11 @@ class ClsTower:
 
 @dataclass(frozen=True, eq=False)
 class Folded:
-    """A block's way from its heads' outputs into the embedding space: x ↦ x · `matrix` + `constant`, before the 1/s.
+    """A block's way from its heads' outputs into the embedding space: x ↦ x · `matrix` + `constant`, before
+    the 1/s.
 
-    `matrix` (H·d, E) is in the model's dtype, `constant` (E,) in float32: output bias and inner LayerNorm's shift.
+    `matrix` (H·d, E) is in the model's dtype, `constant` (E,) in float32: output bias and inner LayerNorm's
+    shift.
     """
 
     matrix: Tensor
@@ -91,10 +91,11 @@ class Folded:
 
 @dataclass(eq=False)
 class ContributionSum:
-    """Σ_l Σ_h A^{(l,h)}_{cls,t} V^{(l,h)}_t W^{(l,h)} through ℒ's linear part, times s, gathered while the tower runs.
+    """Σ_l Σ_h A^{(l,h)}_{cls,t} V^{(l,h)}_t W^{(l,h)} through ℒ's linear part, times s, gathered while the
+    tower runs.
 
-    `layers` are the layers that count; `first` is the first token wanted (0 includes CLS). After the run, `total` is
-    (B, T − first, E), float32. The output bias is spread evenly over all T tokens (API eq. 4).
+    `layers` are the layers that count; `first` is the first token wanted (0 includes CLS). After the run,
+    `total` is (B, T − first, E), float32. The output bias is spread evenly over all T tokens (API eq. 4).
     """
 
     tower: ClsTower
@@ -104,9 +105,10 @@ class ContributionSum:
     total: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def watch(self, layer: int) -> Attend | None:
-        return partial(self._attend, layer) if layer in self.layers else None
+        return partial(self.attend, layer) if layer in self.layers else None
 
-    def _attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend as the model does, and add what this layer's values carry into the CLS token."""
         context = F.scaled_dot_product_attention(q, k, v)
         folded = self.tower.folded(layer, self.centred)
         weighted = weighted_values(attention_row(q[:, :, 0], k), v, self.first)

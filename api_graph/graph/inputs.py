@@ -11,7 +11,7 @@ from typing import Any
 from api_graph.errors import BadInput
 from api_graph.graph.faults import Fault, GraphError, fault_at
 from api_graph.graph.literals import json_problem, literal_problem, parse_value
-from api_graph.graph.model import Graph, GraphNode, Link, label, title_of
+from api_graph.graph.model import Graph, GraphNode, Link, label, title_of, value_to_api
 from api_graph.graph.names import Names, Place
 from api_graph.graph.words import listed, quoted
 from api_graph.registry import Registry
@@ -25,7 +25,8 @@ class Settable:
     """One value that a graph lets its user set.
 
     `names` are all its names, the handiest first (`query`), the full one last (`Mean filter.kernel_size`). `value` is
-    what the graph has now; where `given` is false the graph leaves the input out, and `value` is the default.
+    what the graph has now; where `given` is false the graph leaves the input out, and `value` is the default (REQUIRED
+    where there is none). `spec` has the choices, the range and the description.
     """
 
     names: tuple[str, ...]
@@ -50,14 +51,22 @@ def settable(graph: Graph, registry: Registry) -> list[Settable]:
     for node in graph.nodes.values():
         spec = registry.get(node.class_type)
         for input in spec.inputs if spec else ():
-            value = node.inputs.get(input.name, input.default)
-            if input.is_widget and not isinstance(value, Link):
-                place = names.all_names(node.id, input.name)
-                given = input.name in node.inputs
-                found.append(
-                    Settable(place, node.id, title_of(node, spec), input.name, input.socket, value, given, input)
-                )
+            if input.is_widget and not isinstance(node.inputs.get(input.name), Link):
+                found.append(_settable(names, node, title_of(node, spec), input))
     return sorted(found, key=lambda one: not one.given)
+
+
+def _settable(names: Names, node: GraphNode, title: str, input: InputSpec) -> Settable:
+    return Settable(
+        names=names.all_names(node.id, input.name),
+        node=node.id,
+        title=title,
+        input=input.name,
+        socket=input.socket,
+        value=value_to_api(node.inputs.get(input.name, input.default)),
+        given=input.name in node.inputs,
+        spec=input,
+    )
 
 
 def set_inputs(
@@ -134,7 +143,7 @@ class InputSetter:
             )
         feeding = [self._names.all_names(*p)[0] for p in self._names.literals() if p[0] == source.id]
         cure = f"Set that instead: {listed(feeding)}." if feeding else "Set what feeds that, or cut the link."
-        problem = f"it is linked: {label(source, self._registry.get(source.class_type))} feeds it"
+        problem = f"it is linked: node {label(source, self._registry.get(source.class_type))} feeds it"
         raise GraphError([self._fault(place, link, problem, cure)])
 
     def _node(self, place: Place) -> tuple[GraphNode, InputSpec]:

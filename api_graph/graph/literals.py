@@ -28,7 +28,8 @@ def wanted(spec: InputSpec, options: Options = InputSpec.options) -> str:
     if not spec.is_widget:
         return "a link from any output" if spec.socket == "*" else f"a link from a {spec.socket} output"
     if spec.socket == "COMBO":
-        return f"one of {listed(options(spec))}"
+        entries = options(spec)
+        return f"one of {listed(entries)}" if entries else "a text"
     kind = _KINDS[spec.socket]
     low, high = (None if bound is None else _number(bound) for bound in (spec.minimum, spec.maximum))
     if low is not None and high is not None:

@@ -68,8 +68,9 @@ class _Checker:
             problem = self.input(spec, name, value)
             if problem:
                 yield fault_at(node, spec, name, value, *problem)
+        misspelt = {_meant(spec, name) for name in node.inputs}
         for input in spec.inputs:
-            if input.required and input.name not in node.inputs:
+            if input.required and input.name not in node.inputs and input.name not in misspelt:
                 cure = f"Give {wanted(input, self._options)}."
                 yield fault_at(node, spec, input.name, NO_VALUE, "missing, and it has no default", cure)
 
@@ -94,9 +95,7 @@ class _Checker:
 
     def _link(self, spec: NodeSpec, input: InputSpec, link: Link) -> tuple[str, str] | None:
         if input.name in spec.fingerprinted:
-            problem = (
-                "a link, but this value is needed before anything runs: the file it names is part of the cache key"
-            )
+            problem = "a link, but it names a file whose content enters the cache key, before anything runs"
             return problem, f"Type {wanted(input, self._options)}."
         source = self.graph.nodes.get(link.node)
         if source is None:
@@ -105,10 +104,11 @@ class _Checker:
         if source_spec is None:
             return None
         if not 0 <= link.output < len(source_spec.outputs):
-            return f"{label(source, source_spec)} has no output {link.output}", _outputs(source_spec)
+            return f"node {label(source, source_spec)} has no output {link.output}", _outputs(source_spec)
         given = source_spec.outputs[link.output].socket
         if not fits(given, input.socket):
-            return f"{label(source, source_spec)} gives {given}, which does not fit {input.socket}", self._relink(input)
+            problem = f"node {label(source, source_spec)} gives {given}, which does not fit {input.socket}"
+            return problem, self._relink(input)
         return None
 
     def _relink(self, input: InputSpec) -> str:
@@ -117,11 +117,14 @@ class _Checker:
 
 
 def _unknown_input(spec: NodeSpec, name: str) -> tuple[str, str]:
-    names = [input.name for input in spec.inputs]
-    near = closest(name, names)
-    if near:
-        return f"{spec.id} has no such input", f'Did you mean "{near}"? It takes {listed(names)}.'
-    return f"{spec.id} has no such input", f"It takes {listed(names)}." if names else "It takes none."
+    near, names = _meant(spec, name), [input.name for input in spec.inputs]
+    meant = f"Did you mean {quoted(near)}? " if near else ""
+    return f"{spec.id} has no such input", f"{meant}It takes {listed(names)}." if names else "It takes none."
+
+
+def _meant(spec: NodeSpec, name: str) -> str | None:
+    """The input that an unknown name was probably meant to be."""
+    return None if spec.input(name) else closest(name, (input.name for input in spec.inputs))
 
 
 def _outputs(spec: NodeSpec) -> str:

@@ -14,12 +14,15 @@ REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "REQUIRED"})()
 """The default of an input that has none."""
 
 WIDGET_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
-"""Sockets whose value may stand in the graph itself."""
+"""Sockets that an editor draws as a widget unless it is told that only a link will do."""
 
 
 @dataclass(frozen=True)
 class Widget:
-    """How the editor draws an input. It never validates: a step must not reject a value that comes from code."""
+    """How the editor draws an input. It never validates: a step must not reject a value that comes from code.
+
+    `labels` are what a switch shows for (True, False).
+    """
 
     multiline: bool = False
     placeholder: str = ""
@@ -62,8 +65,8 @@ class InputSpec:
 
     @property
     def is_widget(self) -> bool:
-        """Whether a literal value may stand in the graph."""
-        return self.socket in WIDGET_SOCKETS and not self.is_list
+        """Whether a literal value may stand in the graph. A `list[str]` or `str | None` is a link all the same."""
+        return self.adapter is not None
 
     def options(self, folders: Folders) -> tuple[str, ...]:
         """The entries of a combo, now and for these folders."""

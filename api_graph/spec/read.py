@@ -26,6 +26,7 @@ _SEED_NAMES = ("seed", "noise_seed")
 _LARGEST_SEED = 2**32 - 1
 _JSON_NUMBER = 2**53  # what JavaScript holds exactly
 _ATTRIBUTE = "__node_spec__"
+_BOUNDS_MISPLACED = "ge and le go with int and float"
 
 
 def node(
@@ -138,7 +139,7 @@ class _Reader:
         return tuple(specs), context
 
     def input(self, name: str, hint: Any, default: Any) -> InputSpec:
-        base, extras = _split(hint)
+        base, extras = _split(_as_written(hint))
         field, widget, choices = self.extras(name, extras)
         description = (field.description or "") if field else ""
         inner, optional = _without_none(base)
@@ -149,6 +150,8 @@ class _Reader:
             self.fail(name, "a link has no default; an optional one is written `T | None = None`")
         if widget is not None or choices is not None:
             self.fail(name, "Widget and Choices belong to typed values, not to links")
+        if field is not None and field.metadata:
+            self.fail(name, _BOUNDS_MISPLACED)
         socket, is_list = self.link(name, inner if optional or get_origin(base) is list else hint)
         return InputSpec(name, socket, default, is_list, description)
 
@@ -193,10 +196,10 @@ class _Reader:
         else:
             self.fail(name, f"{base!r} is neither a widget type, nor a socket, nor a list of a socket")
         if (minimum is not None or maximum is not None) and socket not in ("INT", "FLOAT"):
-            self.fail(name, "ge and le go with int and float")
-        if name in _SEED_NAMES and (socket != "INT" or minimum != 0 or not (maximum or 0) <= _LARGEST_SEED):
+            self.fail(name, _BOUNDS_MISPLACED)
+        if name in _SEED_NAMES and (socket != "INT" or minimum != 0 or maximum is None or maximum > _LARGEST_SEED):
             self.fail(name, "a seed is an int with ge=0 and le=2**32 - 1; the editor adds a control to it")
-        ruled = Annotated[base, field] if field else base
+        ruled: Any = Annotated[base, field] if field else base
         adapter: TypeAdapter[Any] = TypeAdapter(ruled, config=ConfigDict(strict=True, allow_inf_nan=False))
         if default is not REQUIRED:
             try:
@@ -257,7 +260,7 @@ class _Reader:
         hint = self.hints["return"]
         if hint is type(None):
             return (), False
-        if isinstance(hint, type) and issubclass(hint, tuple):
+        if get_origin(hint) is tuple or (isinstance(hint, type) and issubclass(hint, tuple)):
             if not hasattr(hint, "_fields"):
                 self.fail("return", "several outputs are a NamedTuple, so that each has a name")
             fields = get_type_hints(hint, include_extras=True)
@@ -278,6 +281,12 @@ def _split(hint: Any) -> tuple[Any, tuple[Any, ...]]:
         base, *extras = get_args(hint)
         return base, tuple(extras)
     return hint, ()
+
+
+def _as_written(hint: Any) -> Any:
+    """The annotation itself: Python 3.10 wraps that of a parameter whose default is None once more in Optional."""
+    inner, optional = _without_none(hint)
+    return inner if optional and _without_none(_split(inner)[0])[1] else hint
 
 
 def _without_none(hint: Any) -> tuple[Any, bool]:

@@ -1,0 +1,123 @@
+"""Older ways to draw a map from attention, to hold the decomposition against.
+
+All return float32 (n, gh, gw) on the model's device, high where the method sees relevance. They need a CLS
+token.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from api_graph.clip.block import attention_row
+from api_graph.clip.decompose import layer_index
+from api_graph.clip.images import Images, model_input
+from api_graph.clip.model import ClipModel
+from api_graph.clip.text import QueryFeatures
+from api_graph.clip.vision import ClsTower
+from api_graph.errors import BadInput
+
+_GRADIENT_LAYERS = 4
+
+
+def raw_attention(
+    model: ClipModel, images: Images | None = None, *, pixel_values: Tensor | None = None, layer: int = -1
+) -> Tensor:
+    """The CLS token's attention to each patch at one layer, averaged over the heads. Knows nothing of a
+    query.
+    """
+    tower = _cls_tower(model)
+    pixels, _ = model_input(model, images, pixel_values)
+    index = layer_index(layer, len(tower.blocks), "layer", default=-1)
+    rows: list[Tensor] = []
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        rows.append(attention_row(q[:, :, 0], k).mean(1))
+        return F.scaled_dot_product_attention(q, k, v)
+
+    with torch.no_grad():
+        tower.run(pixels, lambda layer: attend if layer == index else None)
+    return rows[0][:, tower.prefix :].unflatten(-1, tower.grid)
+
+
+def attention_rollout(
+    model: ClipModel, images: Images | None = None, *, pixel_values: Tensor | None = None
+) -> Tensor:
+    """Π_l (A^l + I)/2 from the CLS token, A^l averaged over heads (Abnar and Zuidema 2020). Knows nothing of
+    a query.
+    """
+    tower = _cls_tower(model)
+    pixels, _ = model_input(model, images, pixel_values)
+    averaged: list[Tensor] = []
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        attention = full_attention(q, k)
+        averaged.append(attention.float().mean(1))  # (B, T, T)
+        return attention @ v
+
+    with torch.no_grad():
+        tower.run(pixels, lambda _: attend)
+        row = torch.eye(1, averaged[0].shape[-1], device=pixels.device)  # the CLS token's own
+        for attention in reversed(averaged):
+            row = (row @ attention + row) / 2  # (1, T) or (B, 1, T) times (B, T, T)
+    return row[:, 0, tower.prefix :].unflatten(-1, tower.grid)
+
+
+def attention_times_gradient(
+    model: ClipModel,
+    images: Images | None,
+    query: QueryFeatures | Tensor,
+    *,
+    pixel_values: Tensor | None = None,
+    start_layer: int | None = None,
+) -> Tensor:
+    """R ← R + E_h[(A ⊙ ∂sim/∂A)⁺] R over the last layers, CLS row (Chefer et al. 2021, bi-modal CLIP).
+
+    `query` are features (Q, E): one for all images, or one per image. Default: the last four layers. Works
+    inside `torch.inference_mode()`, which it leaves for as long as it runs.
+    """
+    tower = _cls_tower(model)
+    count = len(tower.blocks)
+    start = layer_index(start_layer, count, "start_layer", default=max(0, count - _GRADIENT_LAYERS))
+    text = query.features if isinstance(query, QueryFeatures) else query
+    with torch.inference_mode(False), torch.enable_grad():
+        # A clone, for a tensor made in inference mode may not be part of a gradient.
+        pixels = model_input(model, images, pixel_values)[0].clone()
+        leaves: dict[int, Tensor] = {}
+        z = tower.run(pixels, lambda layer: partial(_attend_leaf, leaves, layer) if layer >= start else None)
+        score = F.cosine_similarity(tower.head(z[:, 0]).float(), text.clone().to(z.device).float(), dim=-1)
+        gradients = torch.autograd.grad(score.sum(), [leaves[layer] for layer in sorted(leaves)])
+    with torch.no_grad():
+        relevance = torch.eye(z.shape[1], device=z.device).expand(len(z), -1, -1)  # (B, T, T)
+        for layer, gradient in zip(sorted(leaves), gradients, strict=True):
+            gated = (leaves[layer] * gradient).float().relu().mean(1)
+            relevance = relevance + gated @ relevance
+    return relevance[:, 0, tower.prefix :].unflatten(-1, tower.grid)
+
+
+def _attend_leaf(leaves: dict[int, Tensor], layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attend, and keep the attention (B, H, T, T) as something a gradient can be taken by."""
+    attention = full_attention(q, k)
+    leaves[layer] = attention if attention.requires_grad else attention.requires_grad_()
+    return attention @ v
+
+
+def full_attention(q: Tensor, k: Tensor) -> Tensor:
+    """A (B, H, T, T), in q's dtype."""
+    scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-2, -1))
+    return scores.float().softmax(-1).to(q.dtype)
+
+
+def _cls_tower(model: ClipModel) -> ClsTower:
+    tower = model.tower
+    if not isinstance(tower, ClsTower):
+        raise BadInput(
+            "this map is read off the CLS token's attention, and the model has none that leads to its image feature",
+            input="model",
+            value=model.name,
+            cure="Use a model pooled by a CLS token (ViT-B-32, ViT-L-14, ...).",
+        )
+    return tower

@@ -1,0 +1,165 @@
+"""Where a CLIP's weights come from: one reading of (name, pretrained) for the loader and for cache keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from api_graph.errors import BadInput
+
+RANDOM = "random"
+
+_CONFIG = "open_clip_config.json"
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
+_FOLDER_FILES = (*_WEIGHTS, ".json", ".txt", ".model")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model as open_clip names it. `path` is its folder or checkpoint where the weights lie on this
+    machine.
+    """
+
+    name: str
+    pretrained: str | None = None
+    path: Path | None = None
+    quick_gelu: bool = False
+
+
+def source_of(name: str, pretrained: str | None = None) -> Source:
+    """Read a model's name and checkpoint as `load_clip` takes them; BadInput where they lead nowhere."""
+    folder = _folder_of(name)
+    if pretrained is not None and (folder is not None or name.startswith("hf-hub:")):
+        raise BadInput(
+            f"{name!r} brings its own weights", input="pretrained", value=pretrained, cure="Leave it empty."
+        )
+    if name.startswith("hf-hub:"):
+        return Source(name)
+    if folder is not None:
+        return Source(f"local-dir:{folder}", path=folder)
+    return _architecture(name, pretrained)
+
+
+def checkpoint_identity(name: str = "demo", pretrained: str | None = None) -> dict[str, Any]:
+    """What a model's results depend on, as JSON: equal identities are equal weights.
+
+    Files on this machine are named by their content (sha256); models on the hub by name and tag.
+    """
+    source = source_of(name, pretrained)
+    if source.path is None:
+        return {"name": source.name, "pretrained": source.pretrained}
+    if source.path.is_dir():
+        files = sorted(path for path in source.path.iterdir() if path.suffix in _FOLDER_FILES)
+        return {"folder": {path.name: content_sha256(path) for path in files}}
+    return {"name": source.name, "checkpoint": content_sha256(source.path)}
+
+
+def content_sha256(path: Path) -> str:
+    """sha256 of a file's content. Reread only when its size or its time of change differ."""
+    status = path.stat()
+    return _sha256(str(path.resolve()), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: str, size: int, mtime_ns: int) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _folder_of(name: str) -> Path | None:
+    """The folder that `name` means, if it means one."""
+    if name == "demo":
+        return _checked_folder(Path(__file__).parent.parent / "demo" / "clip", name)
+    if name.startswith("local-dir:"):
+        return _checked_folder(Path(name.removeprefix("local-dir:")), name)
+    looks_like_path = os.sep in name or name.startswith((".", "~")) or Path(name).is_dir()
+    return _checked_folder(Path(name).expanduser(), name) if looks_like_path else None
+
+
+def _checked_folder(folder: Path, name: str) -> Path:
+    """`folder`, if it describes a model and holds weights; without them open_clip would make random ones."""
+    config = folder / _CONFIG
+    if not config.is_file():
+        raise BadInput(
+            f"there is no model there: {_CONFIG} is missing"
+            if folder.is_dir()
+            else "there is no such folder",
+            input="name",
+            value=name,
+            cure="A model's folder holds open_clip_config.json, its weights and its tokenizer.",
+        )
+    try:
+        described = "model_cfg" in json.loads(config.read_text(encoding="utf-8"))
+    except ValueError:
+        described = False
+    if not described:
+        raise BadInput(f"{_CONFIG} is damaged: it describes no model", input="name", value=name)
+    if not any(path.suffix in _WEIGHTS for path in folder.iterdir()):
+        raise BadInput(
+            "the model's folder holds no weights",
+            input="name",
+            value=name,
+            cure=f"Put open_clip_model.safetensors beside its {_CONFIG}.",
+        )
+    return folder
+
+
+def _architecture(name: str, pretrained: str | None) -> Source:
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+
+    known = open_clip.list_models()
+    if name not in known:
+        raise BadInput(
+            "unknown model",
+            input="name",
+            value=name,
+            cure=f"{_did_you_mean(name, known)}Use 'demo', an open_clip architecture, 'hf-hub:ORG/REPO' or a folder.",
+        )
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if pretrained is None:
+        raise BadInput(
+            "an architecture alone would have random weights",
+            input="pretrained",
+            value=name,
+            cure=f"Say which weights: {_listed([*tags, 'the path of a checkpoint', repr(RANDOM)])}.",
+        )
+    if pretrained == RANDOM:
+        return Source(name, RANDOM)
+    tag = get_pretrained_cfg(name, pretrained)
+    if tag:  # its weights may want QuickGELU where the architecture's own config does not say so
+        return Source(name, pretrained, quick_gelu=bool(tag.get("quick_gelu", False)))
+    return Source(name, pretrained, _checkpoint_file(pretrained, name, tags))
+
+
+def _checkpoint_file(pretrained: str, name: str, tags: list[str]) -> Path:
+    path = Path(pretrained).expanduser()
+    if path.is_file() and path.suffix in _WEIGHTS:
+        return path
+    if path.suffix in _WEIGHTS:
+        raise BadInput("there is no such file", input="pretrained", value=pretrained)
+    raise BadInput(
+        f"{name} has no weights of that name",
+        input="pretrained",
+        value=pretrained,
+        cure=f"{_did_you_mean(pretrained, tags)}Its tags: {_listed(tags)}; or a checkpoint ({', '.join(_WEIGHTS)}).",
+    )
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    close = get_close_matches(word, known, n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(close)}? " if close else ""
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words) if words else "none"

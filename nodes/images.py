@@ -55,7 +55,7 @@ def load_image(
     context: Context,
     image: Annotated[
         str,
-        Choices(images_in, open=True),
+        Choices(tuple, open=True, inside=images_in),
         Widget(upload=True),
         Field(description="A file in the input folder. EXIF orientation is respected; any mode and depth is read."),
     ],

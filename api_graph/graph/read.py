@@ -93,19 +93,19 @@ def _node_fault(id: Any, raw: Any) -> Fault | None:
     class_type, inputs = raw.get("class_type"), raw.get("inputs")
     known = class_type if isinstance(class_type, str) else ""
 
-    def fault(input: str | None, problem: str, cure: str) -> Fault:
-        return Fault(id, _title(raw) or known, known, input, NO_VALUE, problem, cure)
+    def fault(problem: str, cure: str) -> Fault:
+        return Fault(id, _title(raw) or known, known, None, NO_VALUE, problem, cure)
 
     if not known:
-        return fault(None, "it has no class_type, or one that is no text", f"A node is {_NODE_FORM}.")
+        return fault("it has no class_type, or one that is no text", f"A node is {_NODE_FORM}.")
     if not isinstance(inputs, Mapping):
-        return fault(None, 'it has no "inputs", or some that are no object', 'Write "inputs": {} if there are none.')
+        return fault('it has no "inputs", or some that are no object', 'Write "inputs": {} if there are none.')
     for place in (raw, inputs):
         if isinstance(place, Repeated):
-            return fault(None, f"{listed(place.keys_twice)} is written twice", "Keep one.")
+            return fault(f"{listed(place.keys_twice)} is written twice", "Keep one.")
     for input in inputs:
         if not isinstance(input, str):
-            return fault(None, f"the input name {as_json(input)} is no text", f"Write {quoted(str(input))}.")
+            return fault(f"the input name {as_json(input)} is no text", f"Write {quoted(str(input))}.")
     return None
 
 

@@ -132,11 +132,16 @@ class TestNames:
         assert settable(graph, registry)[0].names == ("kernel_size", "Mean filter", "Mean filter.kernel_size")
 
     def test_unknown(self, graph: Graph, message: Message) -> None:
-        can = 'What can be set: "image", "kernel_size", "strength", "recipe", "query", "prefix".'
+        can = (
+            'What can be set: "image", "kernel_size", "strength", "recipe", "query", "prefix", '
+            '"Alpha blend.invert", "Alpha blend.note".'
+        )
         assert message(graph, {"qery": "x"}) == (
             f'input qery: the graph has no such input. Did you mean "query"? {can}'
         )
-        for name in ("", ".", "2.", ".text", "9.text", "zzz"):
+        start = "input Alpha blend.inverted: the graph has no such input. "
+        assert message(graph, {"Alpha blend.inverted": True}) == f'{start}Did you mean "Alpha blend.invert"? {can}'
+        for name in ("", ".", "2.", "9.9", "zzz"):
             assert message(graph, {name: 1}) == f"input {name}: the graph has no such input. {can}"
 
     def test_nothing_can_be_set(self, message: Message) -> None:
@@ -181,7 +186,8 @@ class TestSetting:
             'node 3 "Alpha blend", input recipe = "papr": not in the list. Did you mean "paper"? '
             'Give one of "paper", "reference".',
             "input nope: the graph has no such input. "
-            'What can be set: "image", "kernel_size", "strength", "recipe", "query", "prefix".',
+            'What can be set: "image", "kernel_size", "strength", "recipe", "query", "prefix", '
+            '"Alpha blend.invert", "Alpha blend.note".',
             'input heatmap: this name fits several inputs. Say which: "Mean filter.heatmap", "Alpha blend.heatmap".',
             'node 3 "Alpha blend", input strength = Infinity: neither NaN nor Infinity is a number in JSON. '
             "Give a finite number.",

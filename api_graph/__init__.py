@@ -1,10 +1,65 @@
-"""API Graph: steer what a vision-language model looks at, without training it."""
+"""API Graph: steer what a vision-language model looks at, without training it.
+
+The public Python API, loaded when first used:
+
+* `load_clip`, `ClipModel`: an auxiliary CLIP, or one that you built with open_clip.
+* `clip_attribution`: Ψ for images and questions, on the token grid.
+* `annotate`: annotated images and heatmaps.
+* `run_graph`: a saved graph as a function.
+"""
 
 import os as _os
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+from typing import Any as _Any
+
+if TYPE_CHECKING:
+    from api_graph.annotation import Annotated, annotate
+    from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, load_clip
+    from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
+    from api_graph.runs import run_graph
 
 __version__ = "0.1.0"
+__all__ = [
+    "Annotated",
+    "ApiGraphError",
+    "ApiGraphWarning",
+    "BadInput",
+    "ClipAttribution",
+    "ClipModel",
+    "annotate",
+    "clip_attribution",
+    "load_clip",
+    "run_graph",
+]
 
-# In a checkout the typed nodes and the saved graphs lie beside this folder (ComfyUI's layout); in a wheel they lie inside
+_HOME = {
+    "Annotated": "annotation",
+    "ApiGraphError": "errors",
+    "ApiGraphWarning": "errors",
+    "BadInput": "errors",
+    "ClipAttribution": "clip",
+    "ClipModel": "clip",
+    "annotate": "annotation",
+    "clip_attribution": "clip",
+    "load_clip": "clip",
+    "run_graph": "runs",
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])
+
+
+# In a checkout the typed nodes and the saved graphs lie beside this folder (ComfyUI's layout); in a wheel inside
 # it. Either way they are `api_graph.nodes` and `api_graph.graphs`, so that no top-level module called `nodes` exists.
 _checkout = _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__)))
 if not _os.path.isdir(_os.path.join(__path__[0], "nodes")) and _os.path.isfile(

@@ -32,8 +32,8 @@ class Geometry:
     def of_resize(cls, width: int, height: int, model_size: tuple[int, int], mode: ResizeMode) -> Geometry:
         """How open_clip's preprocessing sees an image of (`width`, `height`) at `model_size` = (height, width).
 
-        `shortest`: scaled until the shorter side fits, then centre-cropped; `longest`: scaled until the longer side fits, then
-        padded evenly; `squash`: both sides scaled to fit. Rounding follows torchvision's Resize and CenterCrop.
+        `shortest`: scaled until the shorter side fits, then centre-cropped; `longest`: scaled until the longer side
+        fits, then padded evenly; `squash`: both sides scaled to fit. Rounding follows torchvision.
         """
         if mode == "squash":
             return cls.whole(width, height)

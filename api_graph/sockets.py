@@ -1,7 +1,7 @@
 """What may travel along a wire between nodes.
 
-ComfyUI's own sockets are tensors named by an annotation; ours are frozen dataclasses that carry `socket: ClassVar[str]`. Equality is
-by socket *name*, never by class, so that a reloaded module's objects still fit.
+ComfyUI's own sockets are tensors named by an annotation; ours are frozen dataclasses with a `socket: ClassVar[str]`.
+Equality is by socket *name*, never by class, so that a reloaded module's objects still fit.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ class Attribution:
 
     def to_storage(self) -> tuple[dict[str, Tensor], Any]:
         """Tensors and JSON from which `from_storage` builds an equal attribution."""
-        return {"values": self.values}, [
-            [g.width, g.height, g.left, g.top, g.right, g.bottom] for g in self.geometry
-        ]
+        return {"values": self.values}, [[g.width, g.height, g.left, g.top, g.right, g.bottom] for g in self.geometry]
 
     @classmethod
     def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> Attribution:

@@ -52,9 +52,7 @@ def clip_attribution(
     on the token grid, sharpened by `contrast` and smoothed over `kernel_size` × `kernel_size` tokens
     (kernel_size is odd). The other arguments are those of `encode_image`, `encode_text` and `psi_cls`.
     """
-    tokens = encode_image(
-        model, images, pixel_values=pixel_values, recipe=recipe, start_layer=start_layer, layer=layer
-    )
+    tokens = encode_image(model, images, pixel_values=pixel_values, recipe=recipe, start_layer=start_layer, layer=layer)
     text = encode_text(model, queries, token_ids=token_ids)
     cls, comp = psi_cls(tokens, text, similarity).cpu(), psi_comp(tokens, text, similarity).cpu()
     geometry = tokens.geometry if len(tokens.geometry) == len(cls) else tokens.geometry * len(cls)

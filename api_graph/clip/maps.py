@@ -15,9 +15,7 @@ from api_graph.errors import BadInput
 Similarity = Literal["cosine", "contribution"]
 
 
-def psi_cls(
-    tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None
-) -> Tensor:
+def psi_cls(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None) -> Tensor:
     """Ψcls = sim(ψ_t, T̂): what each patch carries of the query into the image feature (API eq. 5).
 
     `similarity` "cosine" is the paper's; "contribution" is ⟨ψ_t, T̂⟩ / ‖Î‖, of which the sum over patches is
@@ -28,9 +26,7 @@ def psi_cls(
     return _map(tokens.contributions, tokens, query, similarity)
 
 
-def psi_comp(
-    tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None
-) -> Tensor:
+def psi_comp(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None) -> Tensor:
     """Ψcomp = 1 − sim(ℒ(Z_t), T̂): high where a patch token itself says something else (API eq. 6).
 
     For tokens of the reference recipe it is the raw similarity: the official code takes the complement later,
@@ -40,9 +36,7 @@ def psi_comp(
     return values if tokens.recipe == "reference" else 1 - values
 
 
-def _map(
-    patches: Tensor, tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None
-) -> Tensor:
+def _map(patches: Tensor, tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None) -> Tensor:
     if similarity is None:
         similarity = "cosine" if tokens.recipe == "paper" else "contribution"
     if similarity not in get_args(Similarity):

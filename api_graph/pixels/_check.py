@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 
 import torch
 from torch import Tensor
@@ -41,6 +41,24 @@ def checked_image(image: Tensor, input: str = "image") -> Tensor:
     return image.float()
 
 
+def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
+    """Same height and width, and as many as there are images, or one."""
+    counts = {image.shape[0], other.shape[0]} - {1}
+    if image.shape[1:3] != other.shape[1:3]:
+        raise BadInput(
+            f"its size (height, width) is not the image's {tuple(image.shape[1:3])}",
+            input=input,
+            value=tuple(other.shape[1:3]),
+            cure="Resize it to the image, or use the image that it was made from.",
+        )
+    if len(counts) > 1:
+        raise BadInput(
+            f"there are {other.shape[0]} for {image.shape[0]} images",
+            input=input,
+            cure="Give one for each image, or a single one for all.",
+        )
+
+
 def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
     """Smallest and largest value of each map, both (B, 1, 1); a BadInput if one is NaN or infinite."""
     low, high = torch.aminmax(maps.flatten(1), dim=1)  # (B,), (B,); a NaN comes through both
@@ -57,8 +75,8 @@ def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
 def in_range(number: float, low: float, high: float, input: str) -> float:
     """`number`, or a BadInput if it is not a number in [low, high]."""
     if not low <= number <= high:  # a NaN fails this too
-        wanted = f"in [{low:g}, {high:g}]" if math.isfinite(high) else f"finite and at least {low:g}"
-        raise BadInput(f"a number {wanted} is needed", input=input, value=number)
+        wanted = f"in [{low:g}, {high:g}]" if high < sys.float_info.max else f"of at least {low:g}"
+        raise BadInput("the number is out of range", input=input, value=number, cure=f"Use one {wanted}.")
     return number
 
 

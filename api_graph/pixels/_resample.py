@@ -20,9 +20,7 @@ def axis_matrix(pixels: int, cells: int, low: float, high: float, interpolation:
     and scaled up again, as in Pillow. Where there is more than one cell to a pixel the kernel widens to take
     all of them in. A pixel outside [low, high) sees no cell and has a row of zeros.
     """
-    place = (
-        (torch.arange(pixels, dtype=torch.float64) + 0.5 - low) * cells / (high - low)
-    )  # (pixels,), in cells
+    place = (torch.arange(pixels, dtype=torch.float64) + 0.5 - low) * cells / (high - low)  # (pixels,), in cells
     seen = (place >= 0) & (place < cells)
     if interpolation == "nearest":
         nearest = place.floor().clamp(0, cells - 1).long()

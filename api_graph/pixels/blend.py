@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from api_graph.errors import BadInput
-from api_graph.pixels._check import checked_image, checked_maps, in_range, value_range, wide
+from api_graph.pixels._check import check_sizes, checked_image, checked_maps, in_range, value_range, wide
 from api_graph.pixels.blur import gaussian_blur
 from api_graph.pixels.colour import parse_colour
 
@@ -34,7 +34,7 @@ def alpha_blend(
     Sizes that do not fit are a BadInput.
     """
     image, heatmap = checked_image(image), checked_maps(heatmap, "heatmap")
-    _check_sizes(image, heatmap, "heatmap")
+    check_sizes(image, heatmap, "heatmap")
     value_range(heatmap, "heatmap")
     in_range(strength, 0.0, 1.0, "strength")
     behind = _background(image, background, grey, colour, blur_radius, background_image)
@@ -49,12 +49,12 @@ def reference_blend(image: Tensor, heatmap: Tensor, grey: float = 0.0) -> Tensor
     in 0..255.
     """
     image, heatmap = checked_image(image), checked_maps(heatmap, "heatmap")
-    _check_sizes(image, heatmap, "heatmap")
+    check_sizes(image, heatmap, "heatmap")
     value_range(heatmap, "heatmap")
     in_range(grey, 0.0, 255.0, "grey")
     levels = (image.clamp(0, 1) * 255).round()
     alpha = ((heatmap.clamp(0, 1) * 255).round() / 255)[..., None]  # (B, H, W, 1)
-    # Many sums are whole numbers, which rounding takes below the next one down: these widths are the official ones.
+    # Many sums are whole numbers that rounding may leave just below: these are the official float widths.
     return (wide(levels * alpha) + wide(1 - alpha) * grey).trunc().float() / 255
 
 
@@ -82,23 +82,5 @@ def _background(
         raise BadInput(
             "the background is an image, but none is given", input="background_image", cure="Link one."
         )
-    _check_sizes(image, checked_image(background_image, "background_image")[..., 0], "background_image")
+    check_sizes(image, checked_image(background_image, "background_image")[..., 0], "background_image")
     return background_image.to(image)
-
-
-def _check_sizes(image: Tensor, other: Tensor, input: str) -> None:
-    """Same height and width, and as many as there are images, or one."""
-    counts = {image.shape[0], other.shape[0]} - {1}
-    if image.shape[1:3] != other.shape[1:3]:
-        raise BadInput(
-            f"its size (height, width) is not the image's {tuple(image.shape[1:3])}",
-            input=input,
-            value=tuple(other.shape[1:3]),
-            cure="Resize it to the image, or use the image that it was made from.",
-        )
-    if len(counts) > 1:
-        raise BadInput(
-            f"there are {other.shape[0]} for {image.shape[0]} images",
-            input=input,
-            cure="Give one for each image, or a single one for all.",
-        )

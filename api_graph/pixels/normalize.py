@@ -20,9 +20,7 @@ UNIFORM = 0.5
 _ROUNDING = 4 * torch.finfo(torch.float32).eps
 
 
-def normalize(
-    maps: Tensor, mode: Normalization = "minmax", contrast: float = 5.0, *, input: str = "maps"
-) -> Tensor:
+def normalize(maps: Tensor, mode: Normalization = "minmax", contrast: float = 5.0, *, input: str = "maps") -> Tensor:
     """Normalise each of (B, h, w) maps: `none` (only checked), `minmax`, or `sigmoid` of the z-score.
 
     `contrast` is used by `sigmoid` alone. `input` names the maps in errors. A constant map becomes uniform
@@ -59,9 +57,7 @@ def sigmoid(maps: Tensor, contrast: float = 5.0, *, input: str = "maps") -> Tens
     constant = _range_and_constant(maps, input)[2]
     x = wide(maps)
     # A lone cell has no unbiased deviation; it is constant, so what stands there is never used.
-    spread = x.std(dim=(1, 2), keepdim=True, correction=1 if x[0].numel() > 1 else 0).masked_fill(
-        constant, 1.0
-    )
+    spread = x.std(dim=(1, 2), keepdim=True, correction=1 if x[0].numel() > 1 else 0).masked_fill(constant, 1.0)
     z_score = (x - x.mean(dim=(1, 2), keepdim=True)) / spread
     return torch.sigmoid(contrast * z_score).masked_fill(constant, UNIFORM).float()
 

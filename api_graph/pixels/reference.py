@@ -31,9 +31,7 @@ def merge_mask(cls_map: Tensor, token_map: Tensor, kernel_size: int = 3, contras
     return minmax(soft_or(keeps, complement), input="mask")
 
 
-def revise_mask(
-    raw_map: Tensor, kernel_size: int = 3, contrast: float = 5.0, *, input: str = "raw_map"
-) -> Tensor:
+def revise_mask(raw_map: Tensor, kernel_size: int = 3, contrast: float = 5.0, *, input: str = "raw_map") -> Tensor:
     """The mask of the LVLM method, (B, gh, gw) in (0, 1): sharpened by a sigmoid, then smoothed."""
     return mean_filter(sigmoid(raw_map, contrast, input=input), kernel_size)
 

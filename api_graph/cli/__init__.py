@@ -1,0 +1,13 @@
+"""The `api-graph` command."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line. Ends the process: see `api_graph.cli.exits` for the exit codes."""
+    from api_graph.cli.interrupts import interruptible
+
+    with interruptible():  # before anything slow is imported: Ctrl-C may come at any time
+        from api_graph.cli.app import app
+
+        app(prog_name="api-graph")

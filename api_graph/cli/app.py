@@ -1,0 +1,46 @@
+"""The commands of `api-graph`. Nothing here imports torch: what needs it is imported when a command runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from api_graph import __version__
+from api_graph.cli import cache, check, demo, doctor, graphs, nodes, run
+from api_graph.cli.exits import EXIT_CODES, command
+
+# rich_markup_mode=None: plain help is quick to print, and easy to search.
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"api-graph {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def api_graph(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Steer what a vision-language model looks at, without training it: run saved graphs, with no editor.
+
+    Start with `api-graph demo`.
+    """
+
+
+for function in (run.run, demo.demo, check.check, graphs.graphs, nodes.nodes, doctor.doctor):
+    app.command(epilog=EXIT_CODES)(command(function))
+
+_cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at the kept results, or remove them.")
+for function in (cache.info, cache.prune, cache.clear):
+    _cache.command(epilog=EXIT_CODES)(command(function))
+app.add_typer(_cache, name="cache")

@@ -1,0 +1,62 @@
+"""`api-graph check`: what is wrong with a graph, or what can be set in it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from api_graph.cli.console import one_line, print_json, print_table, say
+from api_graph.cli.exits import OK
+from api_graph.cli.options import Debug, GraphName, Json
+
+if TYPE_CHECKING:
+    from api_graph.graph import Settable
+
+
+def check(graph: GraphName, as_json: Json = False, debug: Debug = False) -> int:
+    """Check a graph, and list what can be set in it."""
+    from api_graph.cli.library import find_graph
+    from api_graph.graph import read_graph, settable, validate
+    from api_graph.registry import all_nodes
+
+    file = find_graph(graph)
+    read, registry = read_graph(file), all_nodes()
+    validate(read, registry)
+    inputs = settable(read, registry)
+    if as_json:
+        print_json({"ok": True, "graph": graph, "nodes": len(read.nodes), "inputs": [_facts(one) for one in inputs]})
+        return OK
+    say(f"{one_line(str(file))}: {len(read.nodes)} nodes, nothing wrong.")
+    if inputs:
+        say("\nWhat can be set, with --set NAME=VALUE:")
+        print_table(("name", "type", "value", "takes"), [_row(one) for one in inputs])
+    return OK
+
+
+def _row(one: Settable) -> tuple[str, str, str, str]:
+    from api_graph.graph.literals import wanted
+
+    value = "" if one.spec.required and not one.given else json.dumps(one.value, ensure_ascii=False)
+    return one.name, one.socket, value if one.given else f"{value} (default)", wanted(one.spec)
+
+
+def _facts(one: Settable) -> dict[str, Any]:
+    from api_graph.spec import Choices
+
+    spec = one.spec
+    return {
+        "name": one.name,
+        "names": one.names,
+        "node": one.node,
+        "title": one.title,
+        "input": one.input,
+        "type": one.socket,
+        "value": one.value,
+        "given": one.given,
+        "default": None if spec.required else spec.default,
+        "required": spec.required,
+        "minimum": spec.minimum,
+        "maximum": spec.maximum,
+        "choices": None if spec.choices is None or isinstance(spec.choices, Choices) else spec.choices,
+        "description": spec.description,
+    }

@@ -1,0 +1,100 @@
+"""What is written where: results on stdout, all else on stderr; JSON; sizes and times for people."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from api_graph.errors import BadInput
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_WIDEST = 10_000  # characters of a table that nobody looks at
+_SIZE_FACTORS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def say(text: str = "") -> None:
+    """A result, on stdout. A graph's texts are untrusted: no control characters reach the terminal."""
+    print(printable(text))
+
+
+def complain(text: str, kind: str = "error") -> None:
+    """One line on stderr."""
+    print(f"{kind}: {one_line(text)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """`text` without control characters, but for line ends and tabs."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def one_line(text: str) -> str:
+    """`text` on one line."""
+    return printable(" ".join(text.split()))
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout, in ASCII, so that no terminal's encoding can break it."""
+    print(json.dumps(plain(document), indent=2, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON has it: paths as texts, null for NaN and infinities, a note for what has no JSON form."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(v) for key, v in value.items()}
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
+        return [plain(v) for v in value]
+    shape = getattr(value, "shape", None)
+    return {"type": type(value).__name__} | ({} if shape is None else {"shape": list(shape)})
+
+
+def human_size(count: int) -> str:
+    """`1536` -> `1.5 KiB`."""
+    size, unit = float(count), 0
+    while size >= 1024 and unit < len(_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{count} B" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
+
+
+def parse_size(text: str) -> int:
+    """`500M`, `1.5 GiB`, `2gb`, `1024` -> bytes; K, M, G and T are powers of 1024. Raises BadInput."""
+    digits = text.strip().rstrip("BbIi").rstrip()
+    number, unit = (digits[:-1], digits[-1].upper()) if digits[-1:].isalpha() else (digits, "")
+    try:
+        size = float(number) * _SIZE_FACTORS[unit]
+    except (ValueError, KeyError):
+        size = -1.0
+    if not 0 <= size < 2**63:
+        raise BadInput("is not a size", input="--to", value=text, cure="Write for example 500M or 2G.")
+    return int(size)
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout: as wide as the terminal is, or as wide as it needs to be where nobody looks."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(one_line(cell)) for cell in row))
+    if sys.stdout.isatty():
+        Console().print(table)
+        return
+    # In a pipe a row is a line: whoever greps or cuts wants it whole.
+    unseen = Console(file=io.StringIO(), force_terminal=False, width=_WIDEST)
+    with unseen.capture() as drawn:
+        unseen.print(table)
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()))

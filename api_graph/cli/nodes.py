@@ -1,0 +1,100 @@
+"""`api-graph nodes`: the nodes that graphs may use."""
+
+from __future__ import annotations
+
+import json
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api_graph.cli.console import print_json, print_table, say
+from api_graph.cli.exits import OK
+from api_graph.cli.options import Debug, Json
+from api_graph.errors import BadInput
+
+if TYPE_CHECKING:
+    from api_graph.registry import Registry
+    from api_graph.spec import NodeSpec
+
+
+def nodes(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A node's id or title; all nodes if left out.")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """List the nodes, or show one of them in full."""
+    from api_graph.registry import all_nodes
+    from api_graph.spec.schema import describe, node_schema
+
+    registry = all_nodes()
+    if name is None:
+        if as_json:
+            print_json([describe(spec) for spec in registry.values()])
+        else:
+            rows = [(spec.id, spec.title, spec.category, _first_sentence(spec)) for spec in registry.values()]
+            print_table(("node", "title", "category", "what it does"), rows)
+        return OK
+    spec = _find(name, registry)
+    if as_json:
+        print_json({**describe(spec), "schema": node_schema(spec)})
+    else:
+        _print_node(describe(spec))
+    return OK
+
+
+def _find(name: str, registry: Registry) -> NodeSpec:
+    """The node with this id, else with this title; upper and lower case are one. Raises BadInput."""
+    wanted = name.casefold()
+    for names in ([(spec.id, spec) for spec in registry.values()], [(spec.title, spec) for spec in registry.values()]):
+        for known, spec in names:
+            if known.casefold() == wanted:
+                return spec
+    known = {n.casefold(): n for spec in registry.values() for n in (spec.id, spec.title, *spec.aliases)}
+    near = [known[n] for n in get_close_matches(wanted, known, n=1)]
+    meant = f"Did you mean {near[0]}? " if near else ""
+    raise BadInput("there is no such node", input="NAME", value=name, cure=f"{meant}`api-graph nodes` lists them.")
+
+
+def _first_sentence(spec: NodeSpec) -> str:
+    return spec.description.split(". ")[0].removesuffix(".")
+
+
+def _print_node(facts: dict[str, Any]) -> None:
+    say(f"{facts['id']} — {facts['title']}")
+    say(facts["category"])
+    say(f"\n{facts['description']}")
+    if facts["aliases"]:
+        say(f"Also known as: {', '.join(facts['aliases'])}.")
+    if facts["inputs"]:
+        say("\nInputs")
+        rows = [(i["name"], _socket(i), _default(i), _takes(i), i["description"]) for i in facts["inputs"]]
+        print_table(("name", "type", "default", "takes", "what it is"), rows)
+    if facts["outputs"]:
+        say("\nOutputs")
+        rows = [(str(n), o["name"], _socket(o), o["description"]) for n, o in enumerate(facts["outputs"])]
+        print_table(("number", "name", "type", "what it is"), rows)
+
+
+def _socket(facts: dict[str, Any]) -> str:
+    return f"list of {facts['socket']}" if facts["list"] else facts["socket"]
+
+
+def _default(facts: dict[str, Any]) -> str:
+    if facts["required"]:
+        return "required"
+    return "none" if facts["default"] is None else json.dumps(facts["default"], ensure_ascii=False)
+
+
+def _takes(facts: dict[str, Any]) -> str:
+    """Range or choices of an input, and whether it is typed or linked."""
+    if not facts["literal"]:
+        return "a link"
+    if "choices" in facts:
+        return ", ".join([*facts["choices"], *(["or another text"] if facts["open"] else [])])
+    low, high = facts.get("minimum"), facts.get("maximum")
+    if low is None and high is None:
+        return ""
+    return f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"

@@ -1,0 +1,80 @@
+"""`api-graph run`: run a saved graph."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api_graph.cli.console import print_json, say
+from api_graph.cli.exits import FAILED, OK
+from api_graph.cli.options import CacheFolder, Debug, GraphName, Json, Out
+
+
+def run(
+    graph: GraphName,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Set an input; `api-graph check GRAPH` lists the names."),
+    ] = None,
+    out: Out = Path("output"),
+    input_: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--input", metavar="DIR", help="Folder with the images that the graph names; default: this one. Repeatable."
+        ),
+    ] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option("--models", metavar="DIR", help="Folder with checkpoints; default $API_GRAPH_MODELS. Repeatable."),
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="Where models run: auto, cpu, cuda or mps.")] = "",
+    explain: Annotated[bool, typer.Option("--explain", help="Say of each node what was done, and why.")] = False,
+    as_json: Json = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results on disk.")] = False,
+    cache: CacheFolder = None,
+    no_metadata: Annotated[
+        bool, typer.Option("--no-metadata", help="Do not embed the graph in the pictures that it saves.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Results only: no progress, no summary.")] = False,
+    debug: Debug = False,
+) -> int:
+    """Run a saved graph. All of it is checked before anything runs.
+
+    Files are written to --out; their names and the texts that the graph shows are printed. A node that fails stops only
+    what depends on it.
+    """
+    from api_graph.cli.report import document, print_failures, print_results, print_steps, summary
+    from api_graph.cli.session import Request, parse_settings, perform
+    from api_graph.settings import cache_folder
+
+    outcome = perform(
+        Request(
+            graph,
+            parse_settings(set_ or ()),
+            out,
+            tuple(input_ or ()),
+            tuple(models or ()),
+            device,
+            None if no_cache else cache or cache_folder(),
+            metadata=not no_metadata,
+            quiet=quiet,
+        )
+    )
+    failures = outcome.result.failures
+    code = FAILED if failures else OK
+    if as_json:
+        print_json(document(graph, outcome, code))
+    else:
+        print_results(outcome)
+        if explain:
+            print_steps(outcome.result.steps)
+        if not quiet:
+            say(summary(outcome))
+    print_failures(failures)
+    if debug:
+        for failure in failures:
+            traceback.print_exception(failure)
+    return code

@@ -1,0 +1,124 @@
+"""One run from the command line: find the graph, set its inputs, check all of it, run it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from api_graph import settings
+from api_graph.cli.interrupts import cancelled
+from api_graph.cli.library import find_graph
+from api_graph.cli.progress import shown_progress
+from api_graph.cli.quiet import clean_stdout, collected_warnings
+from api_graph.errors import BadInput
+from api_graph.executor import DiskCache, Executor, RunResult
+from api_graph.folders import Folders
+from api_graph.graph import Graph, read_graph, set_inputs, validate
+from api_graph.registry import Registry, all_nodes
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run, and how. `values` are texts by name, as typed; `cache` is None where none is wanted."""
+
+    graph: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    output: Path = Path("output")
+    inputs: Sequence[Path] = ()
+    models: Sequence[Path] = ()
+    device: str = ""
+    cache: Path | None = None
+    metadata: bool = True
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it. `warnings` are the texts of our warnings, each once."""
+
+    graph: Graph
+    result: RunResult
+    warnings: Sequence[str]
+
+
+def perform(request: Request) -> Outcome:
+    """Run the graph. Raises GraphError or BadInput for what cannot run; a node that fails is in the result."""
+    with clean_stdout(), collected_warnings() as warned:
+        registry = all_nodes()
+        graph = _prepared(request, registry)
+        folders = _folders(request)
+        disk = DiskCache(request.cache, settings.cache_limit()) if request.cache is not None else None
+        # One run reads no result twice from memory: equal steps are one step to begin with.
+        executor = Executor(memory=None, disk=disk, registry=registry)
+        with shown_progress(quiet=request.quiet) as listener:
+            result = executor.run(graph, folders, listener=listener, cancelled=cancelled, metadata=request.metadata)
+    return Outcome(graph, result, warned)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` texts by name. Raises BadInput for a text without `=`, and for a name that comes twice."""
+    values: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.strip():
+            raise BadInput(
+                "is not NAME=VALUE", input="--set", value=setting, cure='Write for example --set query="..."'
+            )
+        if name in values:
+            raise BadInput("is set twice", input="--set", value=name, cure="Set it once.")
+        values[name] = value
+    return values
+
+
+def writable_folder(path: Path, option: str) -> Path:
+    """`path`, where files can be made in it, or it can be made. Raises BadInput."""
+    folder = path.expanduser()
+    try:
+        existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        if not existing.is_dir():
+            raise BadInput(
+                "is a file, where a folder is wanted", input=option, value=str(existing), cure="Name another."
+            )
+        usable = os.access(existing, os.W_OK | os.X_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        raise BadInput("cannot be written to", input=option, value=str(folder), cure="Name another folder.")
+    return folder
+
+
+def _prepared(request: Request, registry: Registry) -> Graph:
+    graph = read_graph(find_graph(request.graph))
+    graph = set_inputs(graph, registry, {}, request.values)
+    if request.device:
+        graph = set_inputs(graph, registry, {name: request.device for name in _device_inputs(graph, registry)})
+    validate(graph, registry)
+    return graph
+
+
+def _device_inputs(graph: Graph, registry: Registry) -> list[str]:
+    """Where the graph's model loaders are told their device. Raises BadInput where there is no such place."""
+    loaders = [id for id, node in graph.nodes.items() if (spec := registry.get(node.class_type)) and spec.model]
+    names = [f"{id}.device" for id in loaders if registry[graph.nodes[id].class_type].input("device")]
+    if not names:
+        raise BadInput("the graph loads no model that could be told its device", input="--device", cure="Leave it out.")
+    return names
+
+
+def _folders(request: Request) -> Folders:
+    inputs = tuple(_existing(path, "--input") for path in request.inputs)
+    models = tuple(_existing(path, "--models") for path in request.models)
+    output = writable_folder(request.output, "--out")
+    folders = settings.headless_folders(output, inputs, frozenset(request.values.values()))
+    if request.cache is not None:
+        folders = replace(folders, temp=writable_folder(request.cache, "--cache") / "temp")
+    return replace(folders, models=models) if models else folders
+
+
+def _existing(path: Path, option: str) -> Path:
+    folder = path.expanduser()
+    if not folder.is_dir():
+        raise BadInput("there is no such folder", input=option, value=str(path), cure="Check the path.")
+    return folder

@@ -1,0 +1,83 @@
+"""NodeSpec -> ComfyUI's V1 class. Nothing is said here that the node's signature has not said already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from api_graph.comfy.changes import change_mark, settings_mark
+from api_graph.comfy.checks import checked_inputs, validator
+from api_graph.comfy.host import host_context, interrupts_of_host
+from api_graph.comfy.inputs import HIDDEN, input_types, takes_prompt
+from api_graph.comfy.models import POOL
+from api_graph.comfy.values import Values, single_values
+from api_graph.registry import registry_of
+from api_graph.spec import NodeSpec
+
+
+def mappings(functions: Iterable[Callable[..., Any]]) -> tuple[dict[str, type], dict[str, str]]:
+    """NODE_CLASS_MAPPINGS and NODE_DISPLAY_NAME_MAPPINGS. Raises SpecError when two functions claim one id."""
+    registry = registry_of(functions)
+    return {id: comfy_class(s) for id, s in registry.items()}, {id: s.title for id, s in registry.items()}
+
+
+def comfy_class(spec: NodeSpec) -> type:
+    """The V1 class of one node; ComfyUI calls its `run`. Raises SpecError for names that ComfyUI keeps for itself."""
+    takes_prompt(spec)
+
+    def run(self: Any, **values: Any) -> Any:
+        return execute(spec, values)
+
+    body: dict[str, Any] = {
+        "__doc__": spec.description,
+        "__module__": __name__,
+        "INPUT_TYPES": classmethod(lambda cls: input_types(spec)),
+        "INPUT_IS_LIST": spec.takes_lists,
+        "RETURN_TYPES": tuple(o.socket for o in spec.outputs),
+        "RETURN_NAMES": tuple(o.name for o in spec.outputs),
+        "OUTPUT_TOOLTIPS": tuple(o.description for o in spec.outputs),
+        "OUTPUT_IS_LIST": tuple(o.is_list for o in spec.outputs),
+        "OUTPUT_NODE": spec.output,
+        "FUNCTION": "run",
+        "CATEGORY": spec.category,
+        "DESCRIPTION": spec.description,
+        "SEARCH_ALIASES": list(spec.aliases),
+        "run": run,
+    }
+    if spec.fingerprint is not None:
+        body["IS_CHANGED"] = classmethod(lambda cls, **values: change_mark(spec, single_values(spec, values)))
+    if checked_inputs(spec):
+        body["VALIDATE_INPUTS"] = classmethod(validator(spec))
+    return type(spec.id, (), body)
+
+
+def execute(spec: NodeSpec, values: Values) -> Any:
+    """One call by ComfyUI: a tuple of outputs, with what the node shows if it shows something.
+
+    BadInput passes as it is: its text is the line that ComfyUI shows.
+    """
+    values = single_values(spec, values)
+    hidden = {name: values.pop(name, None) for name in HIDDEN} if takes_prompt(spec) else {}
+    with interrupts_of_host():
+        if spec.context is None:
+            return outputs_of(spec, values)
+        name, kind = spec.context
+        context = host_context(kind, prompt=hidden.get("prompt"), extra=hidden.get("extra_pnginfo"))
+        outputs = outputs_of(spec, {**values, name: context})
+    return {"ui": context.ui, "result": outputs} if context.ui else outputs
+
+
+def outputs_of(spec: NodeSpec, arguments: Values) -> tuple[Any, ...]:
+    """The function's results, one per output; a loader's model from the pool where one with these settings is alive."""
+    if not spec.model:
+        return spec.unpack(spec.function(**arguments))
+
+    def load() -> Any:
+        # ComfyUI runs all nodes in inference mode; parameters born in it could never take part in a gradient.
+        with torch.inference_mode(False):
+            return spec.function(**arguments)
+
+    key = settings_mark(spec, arguments)
+    return spec.unpack(load() if key is None else POOL.get(key, load))

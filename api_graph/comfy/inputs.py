@@ -1,0 +1,84 @@
+"""How ComfyUI's editor draws a node's inputs: INPUT_TYPES (spec/comfyui, section 1.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api_graph.comfy.host import host_folders
+from api_graph.context import SaveContext
+from api_graph.errors import SpecError
+from api_graph.spec import InputSpec, NodeSpec
+from api_graph.spec.model import WIDGET_SOCKETS
+
+HIDDEN = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+"""What ComfyUI hands to nodes that save: the graph in API format, and the editor's own workflow."""
+
+_UNBOUNDED = 2**53  # what JavaScript holds exactly
+
+
+def input_types(spec: NodeSpec) -> dict[str, dict[str, Any]]:
+    """`{"required": ..., "optional": ...}`, and `"hidden"` for nodes that save. A new dictionary at each call."""
+    types: dict[str, dict[str, Any]] = {"required": {}, "optional": {}}
+    for declared in spec.inputs:
+        group = types["required" if declared.required else "optional"]
+        group[declared.name] = input_type(declared, socketless=declared.name in spec.fingerprinted)
+    if takes_prompt(spec):
+        types["hidden"] = dict(HIDDEN)
+    return types
+
+
+def takes_prompt(spec: NodeSpec) -> bool:
+    """Whether the node asks for the graph. Raises SpecError where an input has a hidden input's name."""
+    if spec.context is None or not issubclass(spec.context[1], SaveContext):
+        return False
+    for name in HIDDEN:
+        if spec.input(name) is not None:
+            raise SpecError(f"node {spec.id}, parameter '{name}': ComfyUI hands the saved graph over by that name.")
+    return True
+
+
+def input_type(declared: InputSpec, *, socketless: bool = False) -> tuple[Any, dict[str, Any]]:
+    """Type and options of one input.
+
+    A `socketless` widget takes no link: what it names (a file) must be known before the run, for the cache key.
+    """
+    options: dict[str, Any] = {"tooltip": declared.description} if declared.description else {}
+    if not declared.is_widget:
+        if declared.socket in WIDGET_SOCKETS:
+            options["forceInput"] = True
+        return declared.socket, options
+    if not declared.required:
+        options["default"] = declared.default
+    if socketless:
+        options["socketless"] = True
+    if declared.widget.advanced:
+        options["advanced"] = True
+    options |= _widget_options(declared)
+    return (list(declared.options(host_folders())) if declared.socket == "COMBO" else declared.socket), options
+
+
+def _widget_options(declared: InputSpec) -> dict[str, Any]:
+    if declared.socket in ("INT", "FLOAT"):
+        return _number_options(declared)
+    widget = declared.widget
+    if declared.socket == "STRING":
+        options: dict[str, Any] = {"multiline": True} if widget.multiline else {}
+        return options | ({"placeholder": widget.placeholder} if widget.placeholder else {})
+    if declared.socket == "COMBO":
+        return {"image_upload": True} if widget.upload else {}
+    return {"label_on": widget.labels[0], "label_off": widget.labels[1]} if widget.labels else {}
+
+
+def _number_options(declared: InputSpec) -> dict[str, Any]:
+    # Where no bounds are given the editor takes 0 and 2048 for them, and changes what the user types.
+    options: dict[str, Any] = {
+        "min": -_UNBOUNDED if declared.minimum is None else declared.minimum,
+        "max": _UNBOUNDED if declared.maximum is None else declared.maximum,
+    }
+    if declared.widget.step is not None:
+        options["step"] = declared.widget.step
+    elif declared.socket == "FLOAT":
+        options["round"] = False  # else the editor rounds to its own step, 0.5
+    if declared.widget.slider:
+        options["display"] = "slider"
+    return options

@@ -1,0 +1,63 @@
+"""What a node may ask of whoever runs it: progress, cancellation, folders, and a place to show things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from api_graph.errors import Cancelled
+from api_graph.folders import Folders
+
+
+@dataclass
+class Context:
+    """Injected into a node function by type; never a wire, never part of a cache key.
+
+    `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
+    """
+
+    folders: Folders
+    node_id: str = ""
+    on_progress: Callable[[int, int], None] = lambda done, total: None
+    is_cancelled: Callable[[], bool] = lambda: False
+    ui: dict[str, list[Any]] = field(default_factory=dict)
+
+    def progress(self, done: int, total: int) -> None:
+        """Say that `done` of `total` steps are behind us. Raises Cancelled when the user has asked to stop."""
+        self.check_cancelled()
+        self.on_progress(done, total)
+
+    def check_cancelled(self) -> None:
+        """Raise Cancelled when the user has asked to stop. Long loops call it; `progress` does too."""
+        if self.is_cancelled():
+            raise Cancelled
+
+    def show_text(self, text: str) -> None:
+        """Show a text under the node."""
+        self.ui.setdefault("text", []).append(text)
+
+    def show_file(self, path: Path, *, temporary: bool = False) -> None:
+        """Show an image file of the output folder (or of the temp folder) under the node."""
+        root = self.folders.temp if temporary else self.folders.output
+        relative = path.resolve().relative_to(root.resolve())
+        self.ui.setdefault("images", []).append(
+            {
+                "filename": relative.name,
+                "subfolder": "" if relative.parent == Path(".") else relative.parent.as_posix(),
+                "type": "temp" if temporary else "output",
+            }
+        )
+
+
+@dataclass
+class SaveContext(Context):
+    """A Context for nodes that write files: it also carries the graph, which saved images embed.
+
+    `prompt` is the graph in ComfyUI's API format; `extra` is ComfyUI's `extra_pnginfo` (the editor's own `workflow`).
+    Both are None where the user does not want them in files.
+    """
+
+    prompt: Mapping[str, Any] | None = None
+    extra: Mapping[str, Any] | None = None

@@ -1,0 +1,71 @@
+"""What a run gives back: outputs by node, failures, and the story of each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from api_graph.errors import ApiGraphError, BadInput
+from api_graph.folders import Folders
+
+Action = Literal["ran", "memory", "disk", "pool", "unneeded", "failed", "blocked"]
+
+
+class NodeError(ApiGraphError):
+    """A node that failed: which one, and what it said. The original exception is `__cause__`."""
+
+    def __init__(self, node: str, title: str, class_type: str, cause: BaseException) -> None:
+        self.node, self.title, self.class_type = node, title, class_type
+        said = str(cause) if isinstance(cause, ApiGraphError) else f"{type(cause).__name__}: {cause}"
+        super().__init__(f'node {node} "{title}": {said}')
+        self.__cause__ = cause
+
+    @property
+    def input(self) -> str | None:
+        """The input that the node complains of, where it says so."""
+        return self.__cause__.input if isinstance(self.__cause__, BadInput) else None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node in one run: what was done, why, how long it took (seconds) and how large its result is (bytes)."""
+
+    node: str
+    title: str
+    class_type: str
+    action: Action
+    why: str
+    seconds: float = 0.0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class NodeOutput:
+    """What one node gave: its outputs by name, what it showed, and the files it wrote."""
+
+    values: dict[str, Any]
+    ui: dict[str, list[Any]] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+
+
+@dataclass
+class RunResult:
+    """One graph, run once. `outputs` holds the nodes that were asked for, as far as they succeeded."""
+
+    outputs: dict[str, NodeOutput] = field(default_factory=dict)
+    failures: list[NodeError] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def raise_failures(self) -> RunResult:
+        """Raise the first failure, if there is one."""
+        if self.failures:
+            raise self.failures[0]
+        return self
+
+
+def files_of(ui: dict[str, list[Any]], folders: Folders) -> tuple[Path, ...]:
+    """The files that a node says it saved."""
+    saved = (item for item in ui.get("images", ()) if item.get("type") == "output")
+    return tuple(folders.output / item["subfolder"] / item["filename"] for item in saved)

@@ -1,0 +1,67 @@
+"""Where a run may read and write. Graphs are untrusted: whatever they name must lie in one of these folders."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from api_graph.errors import BadInput
+
+_ANNOTATED = re.compile(r"^(?P<name>.*?)\s*\[(?P<root>input|output|temp)\]$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of one run.
+
+    `trusted` holds the texts that the person who started the run typed for its inputs: only those may name a path
+    anywhere on the machine. A path that stands in a graph file must lie in `inputs` (images) or `models` (checkpoints).
+    """
+
+    inputs: tuple[Path, ...]
+    output: Path
+    temp: Path
+    models: tuple[Path, ...] = ()
+    trusted: frozenset[str] = field(default=frozenset())
+
+    def input_file(self, name: str, *, input: str = "image") -> Path:
+        """The file that `name` means; ComfyUI's suffixes `[input]`, `[output]` and `[temp]` choose the folder.
+
+        Raises BadInput when there is none, or when it lies outside the folders given.
+        """
+        match = _ANNOTATED.match(name)
+        root = match["root"] if match else "input"
+        roots = {"input": self.inputs, "output": (self.output,), "temp": (self.temp,)}[root]
+        found = self._find(match["name"] if match else name, roots, trusted=name in self.trusted)
+        if found is not None:
+            return found
+        where = ", ".join(str(r) for r in roots) or "no folder at all"
+        raise BadInput(
+            f"there is no such file in the {root} folder ({where})",
+            input=input,
+            value=name,
+            cure=f"Put the file there, or name it yourself: --set {input}=PATH.",
+        )
+
+    def model_path(self, name: str) -> Path | None:
+        """The checkpoint file or folder that `name` means, or None when it names none in the folders given."""
+        return self._find(name, self.models, trusted=name in self.trusted)
+
+    def _find(self, name: str, roots: tuple[Path, ...], *, trusted: bool) -> Path | None:
+        if not name.strip() or "\0" in name:
+            return None
+        if trusted and Path(name).expanduser().exists():
+            return Path(name).expanduser().resolve()
+        for root in roots:
+            candidate = inside(root, name)
+            if candidate is not None and candidate.exists():
+                return candidate
+        return None
+
+
+def inside(root: Path, name: str | PurePath) -> Path | None:
+    """`root`/`name` with links followed, or None when that leads out of `root`."""
+    base = root.resolve()
+    candidate = (base / name).resolve()
+    return candidate if candidate.is_relative_to(base) else None

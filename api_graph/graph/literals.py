@@ -1,0 +1,169 @@
+"""Whether a value may be typed into an input, said in a graph author's words; and values from a command line."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from api_graph.errors import BadInput
+from api_graph.graph.document import Repeated
+from api_graph.graph.words import as_json, closest, listed, quoted
+from api_graph.spec import Choices, InputSpec
+
+Options = Callable[[InputSpec], Sequence[str]]
+"""Lists a combo's entries: `InputSpec.options`, or a cache of it, as listing may read a folder."""
+
+_KINDS = {"INT": "a whole number", "FLOAT": "a number", "STRING": "a text", "BOOLEAN": "true or false"}
+_OUT_OF_RANGE = ("greater_than_equal", "less_than_equal")
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_DEEPEST = 100
+
+
+def wanted(spec: InputSpec, options: Options = InputSpec.options) -> str:
+    """What an input takes, in words: "a whole number from 1 to 255", "a link from a MASK output"."""
+    if not spec.is_widget:
+        return "a link from any output" if spec.socket == "*" else f"a link from a {spec.socket} output"
+    if spec.socket == "COMBO":
+        entries = options(spec)
+        return f"one of {listed(entries)}" if entries else "a text"
+    kind = _KINDS[spec.socket]
+    low, high = (None if bound is None else _number(bound) for bound in (spec.minimum, spec.maximum))
+    if low is not None and high is not None:
+        return f"{kind} from {low} to {high}"
+    if low is not None:
+        return f"{kind} of at least {low}"
+    return kind if high is None else f"{kind} of at most {high}"
+
+
+def json_problem(value: Any) -> tuple[str, str] | None:
+    """What keeps a value from being JSON that every program reads alike, and the cure; None if nothing does."""
+    waiting = [(value, 0)]
+    while waiting:
+        part, depth = waiting.pop()
+        if depth > _DEEPEST:
+            return f"nested more than {_DEEPEST} deep", "Give a flatter value."
+        if isinstance(part, float) and not math.isfinite(part):
+            return "neither NaN nor Infinity is a number in JSON", "Give a finite number."
+        if isinstance(part, str) and not _is_unicode(part):
+            return "half a character (a lone surrogate)", "Type the text again."
+        if isinstance(part, Repeated):
+            return f"{listed(part.keys_twice)} is written twice in one object", "Keep one."
+        inner = part.values() if isinstance(part, Mapping) else part if isinstance(part, list | tuple) else ()
+        waiting.extend((p, depth + 1) for p in inner)
+    return None
+
+
+def literal_problem(value: Any, spec: InputSpec, options: Options = InputSpec.options) -> tuple[str, str] | None:
+    """What is wrong with `value` at an input, and the cure; None if it is fine.
+
+    Types are JSON's own and strict: true is no number, "7" is none either, and 7.9 is no whole number. A whole number
+    is also a FLOAT.
+    """
+    if not spec.is_widget or spec.adapter is None:
+        return "a value, where only a link can stand", f"It takes {wanted(spec)}."
+    if spec.socket == "COMBO":
+        return _combo_problem(value, spec, options)
+    try:
+        spec.adapter.validate_python(value)
+    except ValidationError as error:
+        if error.errors(include_url=False)[0]["type"] in _OUT_OF_RANGE:
+            return "out of range", f"Give {wanted(spec)}."
+        return _type_problem(value, spec)
+    return None
+
+
+def _combo_problem(value: Any, spec: InputSpec, options: Options) -> tuple[str, str] | None:
+    if isinstance(value, str) and isinstance(spec.choices, Choices) and spec.choices.open:
+        return None
+    entries = options(spec)
+    if not isinstance(value, str):
+        return f"{_kind(value)}, where a text (COMBO) is wanted", f"Give {wanted(spec, options)}."
+    if value in entries:
+        return None
+    if not entries:
+        return "not in the list, which is empty: nothing of this kind was found", "Put a file where it is looked for."
+    near = closest(value, entries)
+    meant = f"Did you mean {quoted(near)}? " if near else ""
+    return "not in the list", f"{meant}Give {wanted(spec, options)}."
+
+
+def _type_problem(value: Any, spec: InputSpec) -> tuple[str, str]:
+    problem = f"{_kind(value)}, where {_KINDS[spec.socket]} ({spec.socket}) is wanted"
+    if isinstance(value, str):
+        try:
+            return problem, f"Write {as_json(parse_value(value, spec))}, without quotes."
+        except BadInput:
+            pass
+    return problem, f"Give {wanted(spec)}."
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in words."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a BOOLEAN"
+    if isinstance(value, int):
+        return "a whole number" if abs(value) < 2**63 else "a whole number of too many digits"
+    if isinstance(value, float):
+        return "a number with a decimal point" if math.isfinite(value) else "no finite number"
+    if isinstance(value, str):
+        return "a text"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "an object" if isinstance(value, Mapping) else f"a {type(value).__name__}"
+
+
+def _number(bound: float) -> str:
+    return str(int(bound)) if float(bound).is_integer() else str(bound)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# ------------------------------------------------------------------------------------------------------- texts
+
+
+def parse_value(text: str, input: InputSpec) -> Any:
+    """The value that a command line's `text` means at `input`: `7`, `0.5`, `yes`, `a red car`.
+
+    Ranges and lists are not looked at here; `set_inputs` does. Raises BadInput for a text that is no such value, and
+    for an input that takes a link.
+    """
+    if not input.is_widget:
+        raise BadInput("no value can stand here", input=input.name, value=text, cure=f"It takes {wanted(input)}.")
+    if input.socket in ("STRING", "COMBO"):
+        return text
+    parse = {"INT": _int, "FLOAT": _float, "BOOLEAN": _bool}[input.socket]
+    value = parse(text.strip())
+    if value is None:
+        cure = (
+            "Give true or false (yes, no, 1 and 0 do too)." if input.socket == "BOOLEAN" else f"Give {wanted(input)}."
+        )
+        raise BadInput(f"this is not {_KINDS[input.socket]}", input=input.name, value=text, cure=cure)
+    return value
+
+
+def _int(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,100}", text) else None
+
+
+def _float(text: str) -> float | None:
+    """A decimal number; Python's own `float` would also read `nan`, `1_0` and Arabic digits."""
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text):
+        return None
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def _bool(text: str) -> bool | None:
+    return _TRUTH.get(text.lower())

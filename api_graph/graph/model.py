@@ -1,0 +1,94 @@
+"""A saved graph as pure data: nodes, the values typed into them, and the links between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from api_graph.graph.words import node_label
+from api_graph.spec import NodeSpec
+
+WRAPPER = "__value__"
+"""ComfyUI's mark of a literal that would otherwise be read as something else: `{"__value__": [1, 2]}`."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What feeds an input: output number `output` of the node with id `node`."""
+
+    node: str
+    output: int
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What stands at an input in the file and can be neither link nor literal: `[1, 0]`, NaN.
+
+    The graph keeps it, so that validation reports it together with every other fault.
+    """
+
+    value: Any
+    problem: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """One step: `inputs` maps each input that is set to a Link or to a literal (JSON) value."""
+
+    id: str
+    class_type: str
+    inputs: Mapping[str, Any]
+    title: str = ""
+
+    def literals(self) -> dict[str, Any]:
+        """The values typed into the node, by input."""
+        return {name: v for name, v in self.inputs.items() if not isinstance(v, Link | Unreadable)}
+
+    def links(self) -> dict[str, Link]:
+        """The links into the node, by input."""
+        return {name: v for name, v in self.inputs.items() if isinstance(v, Link)}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes by id, in file order. `extra` is what came with them in the file: `{"workflow": ...}` in a saved PNG."""
+
+    nodes: Mapping[str, GraphNode]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_api(self) -> dict[str, Any]:
+        """The graph in ComfyUI's API format, ready for `json.dumps`."""
+        return {id: _node_to_api(node) for id, node in self.nodes.items()}
+
+
+def title_of(node: GraphNode, spec: NodeSpec | None = None) -> str:
+    """The node's own title, else its class's."""
+    return node.title or (spec.title if spec else node.class_type)
+
+
+def label(node: GraphNode, spec: NodeSpec | None = None) -> str:
+    """`3 "Mean filter"`: how every message names the node."""
+    return node_label(node.id, title_of(node, spec))
+
+
+def _node_to_api(node: GraphNode) -> dict[str, Any]:
+    api: dict[str, Any] = {
+        "class_type": node.class_type,
+        "inputs": {name: value_to_api(value) for name, value in node.inputs.items()},
+    }
+    if node.title:
+        api["_meta"] = {"title": node.title}
+    return api
+
+
+def value_to_api(value: Any) -> Any:
+    """What stands at an input, as the file writes it."""
+    if isinstance(value, Link):
+        return [value.node, value.output]
+    if isinstance(value, Unreadable):
+        return value.value
+    if isinstance(value, list | tuple) or (isinstance(value, Mapping) and WRAPPER in value):
+        return {WRAPPER: value}
+    return value

@@ -1,0 +1,137 @@
+"""From parsed JSON to a Graph: ComfyUI's API format, as exported by the editor or embedded in a saved image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from api_graph.graph.document import Repeated, describe, load_document
+from api_graph.graph.faults import NO_VALUE, Fault, GraphError, file_error, file_fault
+from api_graph.graph.literals import json_problem
+from api_graph.graph.model import WRAPPER, Graph, GraphNode, Link, Unreadable
+from api_graph.graph.words import as_json, listed, one_line, quoted
+
+MOST_NODES = 100_000
+
+_NODE_FORM = '{"class_type": "...", "inputs": {...}}'
+_API_FORM = f'A graph in API format is {{"1": {_NODE_FORM}, ...}}; the editor writes it with Export (API).'
+
+
+def read_graph(source: str | Path | Mapping[str, Any]) -> Graph:
+    """Read a graph in ComfyUI's API format.
+
+    `source` is a path to a .json file or to a PNG or WebP with a graph embedded in it, or the parsed JSON itself; both
+    may be wrapped as `{"prompt": {...}, "workflow": {...}}`. Raises GraphError for what is no graph. An input that can
+    be neither link nor literal becomes Unreadable, which `validate` reports together with all other faults.
+    """
+    if not isinstance(source, str | Path):
+        return _graph(source, "the graph")
+    return _graph(load_document(Path(source)), one_line(str(source)))
+
+
+def _graph(document: Any, name: str) -> Graph:
+    nodes, extra = _unwrapped(document)
+    _refuse_other_forms(nodes, name)
+    faults: list[Fault] = []
+    if isinstance(nodes, Repeated):
+        faults.append(
+            file_fault(f"{name} has two nodes with the id {listed(nodes.keys_twice)}", "Renumber one of them.")
+        )
+    read: dict[str, GraphNode] = {}
+    for id, raw in nodes.items():
+        fault = _node_fault(id, raw)
+        if fault:
+            faults.append(fault)
+        else:
+            read[id] = _node(id, raw)
+    if faults:
+        raise GraphError(faults)
+    return Graph(read, extra)
+
+
+def _unwrapped(document: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The nodes, and what came with them, for `{"prompt": {...}, "workflow": {...}}`."""
+    if not isinstance(document, Mapping):
+        return document, {}
+    prompt = document.get("prompt")
+    if not isinstance(prompt, Mapping) or "class_type" in prompt:  # a node may have the id "prompt"
+        return document, {}
+    return prompt, {key: value for key, value in document.items() if key != "prompt"}
+
+
+def _refuse_other_forms(nodes: Any, name: str) -> None:
+    if not isinstance(nodes, Mapping):
+        raise file_error(f"{name} is no graph, but {describe(nodes)}", _API_FORM)
+    if not nodes:
+        raise file_error(f"{name} has no nodes", _API_FORM)
+    if isinstance(nodes.get("nodes"), list) and "links" in nodes:
+        raise file_error(
+            f"{name} is in the editor's own save format, which a later version will read",
+            "Export the graph with Export (API), and give that file.",
+        )
+    if not any(isinstance(node, Mapping) and "class_type" in node for node in nodes.values()):
+        raise file_error(f"{name} is JSON, but no graph: nothing in it is a node", _API_FORM)
+    if len(nodes) > MOST_NODES:
+        raise file_error(f"{name} has {len(nodes)} nodes; more than {MOST_NODES} are not read", "Split it.")
+
+
+# ------------------------------------------------------------------------------------------------------ nodes
+
+
+def _node_fault(id: Any, raw: Any) -> Fault | None:
+    """What keeps one entry of the file from being a node."""
+    if not isinstance(id, str) or not id:
+        return file_fault(f"the node id {as_json(id)} is no text, or an empty one", 'Ids are texts: "1", "2".')
+    if not isinstance(raw, Mapping):
+        return file_fault(f"node {quoted(id)} is {describe(raw)}, not a node", f"A node is {_NODE_FORM}.")
+    class_type, inputs = raw.get("class_type"), raw.get("inputs")
+    known = class_type if isinstance(class_type, str) else ""
+
+    def fault(input: str | None, problem: str, cure: str) -> Fault:
+        return Fault(id, _title(raw) or known, known, input, NO_VALUE, problem, cure)
+
+    if not known:
+        return fault(None, "it has no class_type, or one that is no text", f"A node is {_NODE_FORM}.")
+    if not isinstance(inputs, Mapping):
+        return fault(None, 'it has no "inputs", or some that are no object', 'Write "inputs": {} if there are none.')
+    for place in (raw, inputs):
+        if isinstance(place, Repeated):
+            return fault(None, f"{listed(place.keys_twice)} is written twice", "Keep one.")
+    for input in inputs:
+        if not isinstance(input, str):
+            return fault(None, f"the input name {as_json(input)} is no text", f"Write {quoted(str(input))}.")
+    return None
+
+
+def _node(id: str, raw: Mapping[str, Any]) -> GraphNode:
+    inputs = {name: _value(value) for name, value in raw["inputs"].items()}
+    return GraphNode(id, raw["class_type"], inputs, _title(raw))
+
+
+def _title(raw: Mapping[str, Any]) -> str:
+    meta = raw.get("_meta")
+    title = meta.get("title") if isinstance(meta, Mapping) else None
+    return title if isinstance(title, str) else ""
+
+
+# ----------------------------------------------------------------------------------------------------- values
+
+
+def _value(raw: Any) -> Any:
+    """A Link, a literal, or Unreadable."""
+    if isinstance(raw, list | tuple):
+        return _link(raw)
+    literal = raw[WRAPPER] if isinstance(raw, Mapping) and WRAPPER in raw else raw
+    problem = json_problem(literal)
+    return Unreadable(raw, *problem) if problem else literal
+
+
+def _link(raw: list[Any] | tuple[Any, ...]) -> Link | Unreadable:
+    if len(raw) == 2 and isinstance(raw[0], str) and type(raw[1]) is int:
+        return Link(raw[0], raw[1])
+    if len(raw) == 2 and type(raw[0]) is int and type(raw[1]) is int:
+        cure = f'Write ["{raw[0]}", {raw[1]}].'
+        return Unreadable(raw, "a link names its node by a text", cure)
+    cure = f'A link is ["node id", output number]; a list that is a value is written {{"{WRAPPER}": [...]}}.'
+    return Unreadable(raw, "a list, but no link", cure)

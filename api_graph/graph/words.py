@@ -1,0 +1,55 @@
+"""How names and values are put into messages: on one line, short, as the graph's file writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+
+_LONGEST = 80
+_MOST_LISTED = 10
+_LONGEST_TO_COMPARE = 60  # difflib is quadratic in the length
+
+
+def one_line(text: str) -> str:
+    """`text` on one line that every terminal can print, shortened."""
+    line = "".join(c if c.isprintable() else " " for c in text[: _LONGEST + 1])
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+
+
+def quoted(text: str) -> str:
+    """`text` in double quotes, on one line."""
+    return f'"{one_line(text)}"'
+
+
+def as_json(value: Any) -> str:
+    """`value` as it stands in a graph's file, shortened to fit on a line."""
+    try:
+        return one_line(json.dumps(value, ensure_ascii=False))
+    except (TypeError, ValueError, RecursionError):  # a caller's own object, or a list that holds itself
+        return one_line(f"<{type(value).__name__}>")
+
+
+def node_label(id: str, title: str) -> str:
+    """`3 "Mean filter"`: how every message names a node."""
+    return f"{one_line(id)} {quoted(title)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`"a", "b", "c"`; a long list ends in how many there are in all."""
+    shown = ", ".join(quoted(n) for n in names[:_MOST_LISTED])
+    return shown if len(names) <= _MOST_LISTED else f"{shown}, … ({len(names)} in all)"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` was probably meant to be."""
+    return _closest(name, tuple(known)) if len(name) <= _LONGEST_TO_COMPARE else None
+
+
+@lru_cache(maxsize=256)
+def _closest(name: str, known: tuple[str, ...]) -> str | None:
+    by_lower = {k.lower(): k for k in known if len(k) <= _LONGEST_TO_COMPARE}
+    found = get_close_matches(name.lower(), by_lower, n=1)
+    return by_lower[found[0]] if found else None

@@ -1,0 +1,49 @@
+"""Colour maps as 256-row tables, so that no plotting library is needed to look at a heatmap.
+
+The stops are every fifth row of the published tables. Turbo: A. Mikhailov, Google, Apache-2.0. Viridis and
+inferno: N. J. Smith and S. van der Walt, CC0. Linear interpolation gives the rows between, at most 1.2 levels
+of 255 off.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from api_graph.errors import BadInput
+
+Colormap = Literal["turbo", "viridis", "inferno", "grey"]
+
+_STOPS = {
+    "turbo": (
+        "30123b36215f3b2f803f3e9c424bb54559cb4666dd4773eb4680f6458cfd4099ff38a5fb2fb2f4"
+        "27bee91fc9dd1ad4d018ddc21ae4b622ebaa2ff19b3ff68a52fa7a65fd6979fe598bff4b9cfe40"
+        "a9fb39b7f735c3f134d0ea34dbe236e5d938eecf3af5c53afaba39fdae35fea130fe932afc8423"
+        "f9751df46617ef5811e84b0ce14109d83706ce2d04c32503b71d02a916019b0f018b09027a0403"
+    ),
+    "viridis": (
+        "44015446085c471063481769481d6f482475472a7a46307e453781433d844142873f48893d4e8a"
+        "3a538b38598c355e8d33638d31688e2e6d8e2c718e2a768e297b8e27808e25848e23898e218e8d"
+        "20928c1f978b1e9c891fa18821a58524aa8328ae802eb37c35b7793dbc7446c06f50c46a5ac864"
+        "65cb5e70cf577cd25089d54895d840a2da37b0dd2fbddf26cae11fd8e219e5e419f1e51dfde725"
+    ),
+    "inferno": (
+        "00000402020c0504170a072210092d160b391e0c45260c512f0a5b380962400a67490b6a510e6c"
+        "59106e61136e69166e71196e781c6d801f6c88226a902568982766a02a63a82e5fb0315bb73557"
+        "bf3952c63d4dcc4248d34743d94d3ddf5337e45a31e9612bed6925f1711ff47918f78212f98b0b"
+        "fa9407fb9d07fca60cfcb014fbba1ffac42af8cd37f6d746f4e156f2ea69f2f27df5f992fcffa4"
+    ),
+    "grey": "000000ffffff",
+}
+
+
+def color_table(colormap: Colormap) -> Tensor:
+    """The 256 colours of a map from low to high, float32 (256, 3) in [0, 1]."""
+    if colormap not in get_args(Colormap):
+        cure = f"Use one of {', '.join(get_args(Colormap))}."
+        raise BadInput("unknown colour map", input="colormap", value=colormap, cure=cure)
+    levels = torch.tensor(list(bytes.fromhex(_STOPS[colormap]))).float().view(-1, 3) / 255  # (stops, 3)
+    return F.interpolate(levels.T[None], size=256, mode="linear", align_corners=True)[0].T

@@ -1,0 +1,27 @@
+"""A heatmap for the eye: coloured, alone or over its image."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from api_graph.pixels._check import check_sizes, checked_image, checked_maps, in_range, value_range
+from api_graph.pixels._colormaps import Colormap, color_table
+
+
+def colorize(heatmap: Tensor, colormap: Colormap = "turbo") -> Tensor:
+    """Colours for (B, H, W) values, clamped to [0, 1], as (B, H, W, 3)."""
+    heatmap = checked_maps(heatmap, "heatmap")
+    value_range(heatmap, "heatmap")
+    row = (heatmap.clamp(0, 1) * 255).round().long()
+    return color_table(colormap).to(heatmap.device)[row]
+
+
+def overlay(image: Tensor, heatmap: Tensor, opacity: float = 0.5, colormap: Colormap = "turbo") -> Tensor:
+    """(1 − opacity)·image + opacity·colours of the heatmap, (B, H, W, 3).
+
+    `image` is (B, H, W, 3) and `heatmap` (B, H, W); either may hold one for the other's many.
+    """
+    image, heatmap = checked_image(image), checked_maps(heatmap, "heatmap")
+    check_sizes(image, heatmap, "heatmap")
+    in_range(opacity, 0.0, 1.0, "opacity")
+    return (1 - opacity) * image + opacity * colorize(heatmap, colormap)

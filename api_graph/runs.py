@@ -1,0 +1,88 @@
+"""`run_graph`: a saved graph as a function."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from api_graph.errors import BadInput
+from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
+from api_graph.graph import Graph, read_graph, set_inputs, validate
+from api_graph.registry import all_nodes
+from api_graph.settings import cache_folder, cache_limit, headless_folders, shipped_graphs
+
+GraphSource = str | os.PathLike[str] | Mapping[str, Any] | Graph
+Cache = Executor | str | os.PathLike[str] | bool | None
+
+
+def open_graph(source: GraphSource) -> Graph:
+    """A graph from a file (JSON, or a PNG that carries one), from parsed JSON, or by the name of a shipped one."""
+    if isinstance(source, Graph):
+        return source
+    if isinstance(source, str) and not Path(source).exists():
+        shipped = shipped_graphs() / f"{Path(source).name}.json"
+        if shipped.is_file() and Path(source).name == source:
+            return read_graph(shipped)
+    return read_graph(Path(source) if isinstance(source, os.PathLike) else source)
+
+
+def run_graph(
+    graph: GraphSource,
+    inputs: Mapping[str, Any] | None = None,
+    cache: Cache = None,
+    *,
+    output: str | os.PathLike[str] = "output",
+    input_folders: Sequence[str | os.PathLike[str]] = (),
+    targets: Sequence[str] = (),
+    listener: Listener | None = None,
+    metadata: bool = True,
+) -> dict[str, dict[str, Any]]:
+    """Run a saved graph and return its outputs by node: `{node id: {output name: value}}`.
+
+    `inputs` sets what the graph lets its user set, by the names that `api-graph check` lists (`image`, `query`,
+    `NODE.input`). The nodes returned are the graph's output nodes and `targets` (by id or title); besides a node's
+    outputs there may be `text` (what it showed) and `files` (paths it wrote, below `output`).
+
+    `cache`: None keeps results in this process and on disk, False keeps them in this process only, a path says where on
+    disk, an Executor is used as it is. Raises GraphError for a graph that cannot run, NodeError for a node that failed.
+    """
+    executor = _executor(cache)
+    values = dict(inputs or {})
+    ready = set_inputs(open_graph(graph), all_nodes(), values)
+    validate(ready, all_nodes())
+    trusted = frozenset(v for v in values.values() if isinstance(v, str))
+    folders = headless_folders(output, tuple(input_folders), trusted)
+    wanted = [_node_id(ready, target) for target in targets]
+    result = executor.run(ready, folders, targets=wanted, listener=listener, metadata=metadata).raise_failures()
+    return {
+        node: {**out.values, **({"text": out.ui["text"]} if "text" in out.ui else {}), "files": list(out.files)}
+        for node, out in result.outputs.items()
+    }
+
+
+def _node_id(graph: Graph, name: str) -> str:
+    if name in graph.nodes:
+        return name
+    titled = [id for id, node in graph.nodes.items() if node.title == name]
+    if len(titled) != 1:
+        raise BadInput(
+            "names no single node of the graph", input="targets", value=name, cure="Use a node's id or title."
+        )
+    return titled[0]
+
+
+def _executor(cache: Cache) -> Executor:
+    if isinstance(cache, Executor):
+        return cache
+    if cache is False:
+        return shared_executor(None)
+    return shared_executor(cache_folder() if cache is None or cache is True else Path(cache))
+
+
+@lru_cache(maxsize=8)
+def shared_executor(folder: Path | None) -> Executor:
+    """One executor per cache folder and process, so that models and results outlive a call."""
+    return Executor(MemoryCache(), DiskCache(folder, cache_limit()) if folder is not None else None)

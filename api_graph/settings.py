@@ -1,0 +1,69 @@
+"""What a machine or a person may set once: three environment variables, read here and nowhere else.
+
+`API_GRAPH_CACHE`   folder of the disk cache; `API_GRAPH_MODELS`  folders with checkpoints, separated as in PATH;
+`API_GRAPH_CACHE_GIB`  limit of the disk cache in GiB.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+
+import platformdirs
+
+from api_graph.errors import BadInput
+from api_graph.folders import Folders
+
+_APP = "api-graph"
+_DEFAULT_CACHE_GIB = 4.0
+
+
+def cache_folder() -> Path:
+    """Where results are kept between runs."""
+    given = os.environ.get("API_GRAPH_CACHE")
+    return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir(_APP, appauthor=False))
+
+
+def cache_limit() -> int:
+    """Most bytes that the disk cache may take."""
+    given = os.environ.get("API_GRAPH_CACHE_GIB", str(_DEFAULT_CACHE_GIB))
+    try:
+        limit = float(given)
+    except ValueError:
+        limit = -1.0
+    if not 0 <= limit < float("inf"):
+        raise BadInput("is not a size in GiB", input="API_GRAPH_CACHE_GIB", value=given, cure="Set it to a number.")
+    return int(limit * 2**30)
+
+
+def model_folders() -> tuple[Path, ...]:
+    """Where graphs may name checkpoints."""
+    given = os.environ.get("API_GRAPH_MODELS")
+    if given:
+        return tuple(Path(p).expanduser() for p in given.split(os.pathsep) if p)
+    return (Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "models",)
+
+
+def shipped_graphs() -> Path:
+    """The folder of the graphs and the example picture that come with the package."""
+    return Path(str(resources.files("api_graph.graphs")))
+
+
+def headless_folders(
+    output: str | os.PathLike[str] = "output",
+    inputs: tuple[str | os.PathLike[str], ...] = (),
+    trusted: frozenset[str] = frozenset(),
+) -> Folders:
+    """Folders of a run from the command line or from Python.
+
+    Images are looked for in `inputs`, or else in the current folder, and then among the shipped pictures.
+    """
+    given = tuple(Path(p) for p in inputs) or (Path.cwd(),)
+    return Folders(
+        inputs=(*given, shipped_graphs()),
+        output=Path(output),
+        temp=cache_folder() / "temp",
+        models=model_folders(),
+        trusted=trusted,
+    )

@@ -1,0 +1,298 @@
+"""`@node`: read a typed function's signature into a NodeSpec, or say why that cannot be done."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import annotated_types
+from pydantic import TypeAdapter
+from pydantic.config import ConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from api_graph.context import Context
+from api_graph.errors import SpecError
+from api_graph.sockets import Socket
+from api_graph.spec.model import REQUIRED, Choices, InputSpec, NodeSpec, OutputSpec, Widget
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_WIDGET_TYPES = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
+_SEED_NAMES = ("seed", "noise_seed")
+_LARGEST_SEED = 2**32 - 1
+_JSON_NUMBER = 2**53  # what JavaScript holds exactly
+_ATTRIBUTE = "__node_spec__"
+_BOUNDS_MISPLACED = "ge and le go with int and float"
+
+
+def node(
+    id: str,
+    *,
+    category: str,
+    title: str,
+    version: int = 1,
+    output: bool = False,
+    store: bool = False,
+    model: bool = False,
+    waits: bool = False,
+    batched: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any]] | None = None,
+    fingerprint: Callable[..., Mapping[str, Any]] | None = None,
+    aliases: Sequence[str] = (),
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Describe a typed function as a node and hand it back unchanged.
+
+    The arguments are NodeSpec's; everything else (inputs, widgets, outputs, texts) is read from the signature and the
+    docstring. Raises SpecError, at import, for a signature that no editor could draw.
+    """
+
+    def describe(function: Callable[P, R]) -> Callable[P, R]:
+        reader = _Reader(id, function)
+        inputs, context = reader.inputs()
+        outputs, named = reader.outputs()
+        spec = NodeSpec(
+            id=id,
+            function=function,
+            title=title,
+            category=category,
+            description=reader.description(),
+            inputs=inputs,
+            outputs=outputs,
+            version=version,
+            output=output,
+            store=store,
+            model=model,
+            waits=waits,
+            batched=batched,
+            fingerprint=fingerprint,
+            fingerprinted=reader.fingerprinted(fingerprint, inputs),
+            aliases=tuple(aliases),
+            context=context,
+            named_outputs=named,
+        )
+        setattr(function, _ATTRIBUTE, spec)
+        return function
+
+    return describe
+
+
+def spec_of(function: Callable[..., Any]) -> NodeSpec:
+    """The NodeSpec of a function that `@node` has described."""
+    spec = getattr(function, _ATTRIBUTE, None)
+    if not isinstance(spec, NodeSpec):
+        raise SpecError(f"{function!r} is not a node: put @node(...) on it.")
+    return spec
+
+
+class _Reader:
+    """Reads one signature; every complaint names the node and the parameter."""
+
+    def __init__(self, id: str, function: Callable[..., Any]) -> None:
+        self.id, self.function = id, function
+        try:
+            self.hints = get_type_hints(function, include_extras=True)
+        except NameError as error:
+            self.fail(None, f"its annotation names something unknown at run time ({error})")
+
+    def fail(self, parameter: str | None, problem: str) -> NoReturn:
+        where = f", parameter '{parameter}'" if parameter else ""
+        raise SpecError(f"node {self.id}{where}: {problem}.")
+
+    def description(self) -> str:
+        doc = inspect.getdoc(self.function)
+        if not doc:
+            self.fail(None, "it has no docstring; the first paragraph is what a user reads")
+        return " ".join(doc.split("\n\n")[0].split())
+
+    def fingerprinted(self, fingerprint: Callable[..., Any] | None, inputs: Sequence[InputSpec]) -> tuple[str, ...]:
+        """Names of the inputs that `fingerprint` reads: it needs their literals, so they take no link."""
+        if fingerprint is None:
+            return ()
+        names = tuple(inspect.signature(fingerprint).parameters)[1:]
+        widgets = {i.name for i in inputs if i.is_widget}
+        for name in names:
+            if name not in widgets:
+                self.fail(name, "the fingerprint reads it, but it is no widget of the node")
+        return names
+
+    # ------------------------------------------------------------------------------------------ inputs
+
+    def inputs(self) -> tuple[tuple[InputSpec, ...], tuple[str, type] | None]:
+        specs: list[InputSpec] = []
+        context: tuple[str, type] | None = None
+        for name, parameter in inspect.signature(self.function).parameters.items():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+                self.fail(name, "a node's parameters are plain, named ones")
+            if name not in self.hints:
+                self.fail(name, "it has no type annotation")
+            hint = self.hints[name]
+            if isinstance(hint, type) and issubclass(hint, Context):
+                if context is not None:
+                    self.fail(name, "a node takes one Context")
+                context = (name, hint)
+                continue
+            default = REQUIRED if parameter.default is parameter.empty else parameter.default
+            specs.append(self.input(name, hint, default))
+        return tuple(specs), context
+
+    def input(self, name: str, hint: Any, default: Any) -> InputSpec:
+        base, extras = _split(_as_written(hint))
+        field, widget, choices = self.extras(name, extras)
+        description = (field.description or "") if field else ""
+        inner, optional = _without_none(base)
+        is_link = optional or get_origin(base) is list or self.socket_of(base, extras) is not None
+        if not is_link:
+            return self.widget_input(name, base, default, field, widget or Widget(), choices)
+        if default is not (None if optional else REQUIRED):
+            self.fail(name, "a link has no default; an optional one is written `T | None = None`")
+        if widget is not None or choices is not None:
+            self.fail(name, "Widget and Choices belong to typed values, not to links")
+        if field is not None and field.metadata:
+            self.fail(name, _BOUNDS_MISPLACED)
+        socket, is_list = self.link(name, inner if optional or get_origin(base) is list else hint)
+        return InputSpec(name, socket, default, is_list, description)
+
+    def extras(self, name: str, extras: Sequence[Any]) -> tuple[FieldInfo | None, Widget | None, Choices | None]:
+        found: dict[type, Any] = {}
+        for extra in extras:
+            if isinstance(extra, Socket):
+                continue
+            kind = next((k for k in (FieldInfo, Widget, Choices) if isinstance(extra, k)), None)
+            if kind is None:
+                self.fail(name, f"{extra!r} in Annotated is none of Socket, Field, Widget, Choices")
+            if kind in found:
+                self.fail(name, f"{kind.__name__} is given twice")
+            found[kind] = extra
+        field = found.get(FieldInfo)
+        if field is not None and field.default is not PydanticUndefined:
+            self.fail(name, "the default is written once, after `=`, not in Field")
+        return field, found.get(Widget), found.get(Choices)
+
+    def widget_input(
+        self,
+        name: str,
+        base: Any,
+        default: Any,
+        field: FieldInfo | None,
+        widget: Widget,
+        choices: Choices | None,
+    ) -> InputSpec:
+        minimum, maximum = self.bounds(name, field)
+        entries: tuple[str, ...] | Choices | None = choices
+        if get_origin(base) is Literal:
+            entries = get_args(base)
+            if not all(isinstance(e, str) for e in entries) or choices is not None:
+                self.fail(name, "a combo is a Literal of strings, or a str with Choices")
+            socket = "COMBO"
+        elif base in _WIDGET_TYPES:
+            socket = _WIDGET_TYPES[base]
+            if choices is not None:
+                if base is not str:
+                    self.fail(name, "Choices goes with str")
+                socket = "COMBO"
+        else:
+            self.fail(name, f"{base!r} is neither a widget type, nor a socket, nor a list of a socket")
+        if (minimum is not None or maximum is not None) and socket not in ("INT", "FLOAT"):
+            self.fail(name, _BOUNDS_MISPLACED)
+        if name in _SEED_NAMES and (socket != "INT" or minimum != 0 or maximum is None or maximum > _LARGEST_SEED):
+            self.fail(name, "a seed is an int with ge=0 and le=2**32 - 1; the editor adds a control to it")
+        ruled: Any = Annotated[base, field] if field else base
+        adapter: TypeAdapter[Any] = TypeAdapter(ruled, config=ConfigDict(strict=True, allow_inf_nan=False))
+        if default is not REQUIRED:
+            try:
+                adapter.validate_python(default)
+            except ValueError:
+                self.fail(name, f"its default {default!r} breaks its own rule")
+        return InputSpec(
+            name,
+            socket,
+            default,
+            False,
+            (field.description or "") if field else "",
+            minimum,
+            maximum,
+            entries,
+            widget,
+            adapter,
+        )
+
+    def bounds(self, name: str, field: FieldInfo | None) -> tuple[float | None, float | None]:
+        bounds: dict[str, Any] = {}
+        for rule in field.metadata if field else ():
+            if isinstance(rule, annotated_types.Ge):
+                bounds["ge"] = rule.ge
+            elif isinstance(rule, annotated_types.Le):
+                bounds["le"] = rule.le
+            else:
+                self.fail(name, f"{rule!r}: an editor knows ge and le only (a step goes into Widget)")
+        for value in bounds.values():
+            if isinstance(value, int) and abs(value) > _JSON_NUMBER:
+                self.fail(name, f"{value} is more than JSON holds exactly")
+        return bounds.get("ge"), bounds.get("le")
+
+    # ------------------------------------------------------------------------------------------ links
+
+    def socket_of(self, base: Any, extras: Sequence[Any]) -> str | None:
+        """The socket that a type travels through, or None for a typed value."""
+        named = next((e.name for e in extras if isinstance(e, Socket)), None)
+        if named is not None:
+            return named
+        own = getattr(base, "socket", None) if isinstance(base, type) else None
+        return own if isinstance(own, str) else None
+
+    def link(self, name: str, hint: Any) -> tuple[str, bool]:
+        """Socket and whether it is a list, for `T` or `list[T]`."""
+        is_list = get_origin(hint) is list
+        base, extras = _split(get_args(hint)[0] if is_list else hint)
+        socket = self.socket_of(base, extras) or _WIDGET_TYPES.get(base)
+        if socket is None:
+            self.fail(name, f"{hint!r} is not a socket")
+        return socket, is_list
+
+    # ------------------------------------------------------------------------------------------ outputs
+
+    def outputs(self) -> tuple[tuple[OutputSpec, ...], bool]:
+        if "return" not in self.hints:
+            self.fail("return", "say what it returns (None for nothing)")
+        hint = self.hints["return"]
+        if hint is type(None):
+            return (), False
+        if get_origin(hint) is tuple or (isinstance(hint, type) and issubclass(hint, tuple)):
+            if not hasattr(hint, "_fields"):
+                self.fail("return", "several outputs are a NamedTuple, so that each has a name")
+            fields = get_type_hints(hint, include_extras=True)
+            return tuple(self.output(name, fields[name]) for name in hint._fields), True  # type: ignore[attr-defined]
+        return (self.output("", hint),), False
+
+    def output(self, name: str, hint: Any) -> OutputSpec:
+        socket, is_list = self.link("return", hint)
+        base, extras = _split(get_args(hint)[0] if is_list else hint)
+        field = next((e for e in extras if isinstance(e, FieldInfo)), None)
+        description = (field.description or "") if field else ""
+        return OutputSpec(name or socket.lower().removeprefix("ap_"), socket, is_list, description, base)
+
+
+def _split(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """`Annotated[T, a, b]` -> (T, (a, b)); anything else -> (itself, ())."""
+    if get_origin(hint) is Annotated:
+        base, *extras = get_args(hint)
+        return base, tuple(extras)
+    return hint, ()
+
+
+def _as_written(hint: Any) -> Any:
+    """The annotation itself: Python 3.10 wraps that of a parameter whose default is None once more in Optional."""
+    inner, optional = _without_none(hint)
+    return inner if optional and _without_none(_split(inner)[0])[1] else hint
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    """`T | None` -> (T, True)."""
+    if get_origin(hint) in (Union, types.UnionType):
+        rest = [a for a in get_args(hint) if a is not type(None)]
+        if len(rest) == 1 and len(rest) < len(get_args(hint)):
+            return rest[0], True
+    return hint, False

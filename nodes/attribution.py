@@ -1,0 +1,145 @@
+"""Ψ: which patches matter for a question (API sections 3.1 and 3.2)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from api_graph import clip
+from api_graph.clip import ClipModel, ImageTokens, QueryFeatures
+from api_graph.context import Context
+from api_graph.pixels.combine import Combination, combine
+from api_graph.pixels.mean_filter import mean_filter
+from api_graph.pixels.measure import figures
+from api_graph.pixels.normalize import Normalization, normalize
+from api_graph.sockets import Attribution, Image
+from api_graph.spec import Widget, node
+
+from . import batches
+
+CATEGORY = "attention prompting/attribution"
+
+Recipe = Literal["paper", "reference"]
+
+
+@node(
+    "APEncodeImage",
+    category=CATEGORY,
+    title="Encode image",
+    store=True,
+    batched=batches.encode_images,
+    aliases=("CLIP vision encode", "decompose"),
+)
+def encode_image(
+    model: ClipModel,
+    image: Image,
+    recipe: Annotated[
+        Recipe, Field(description="paper: the equations. reference: exactly what the official code computes.")
+    ] = "paper",
+    start_layer: Annotated[
+        int,
+        Field(ge=-200, le=200, description="paper: first layer whose attention counts; -4 is the fourth to last."),
+    ] = -4,
+    layer: Annotated[
+        int, Field(ge=-200, le=200, description="reference: the one layer that it reads; -2 is 22 of 0 to 23.")
+    ] = -2,
+) -> ImageTokens:
+    """Run the image through CLIP once and keep what each patch contributes, before any question is asked.
+
+    Per patch: the summed contribution of the last layers' attention to the CLS token (API eq. 3 to 5) and the final
+    token, both already through the final LayerNorm and projection.
+    """
+    return clip.encode_image(model, image, **batches.layers_of(recipe, start_layer, layer))
+
+
+@node("APEncodeQuery", category=CATEGORY, title="Encode query", store=True, batched=batches.encode_texts)
+def encode_query(
+    model: ClipModel,
+    query: Annotated[str, Field(description="What to look for: the question, or a phrase."), Widget(multiline=True)],
+    hint: Annotated[
+        str, Field(description="Steers the map in place of the question, which stays as it is for the LVLM.")
+    ] = "",
+) -> QueryFeatures:
+    """Run a question, or a hint that stands in for it, through CLIP's text tower."""
+    return clip.encode_queries(model, batches.text_of({"query": query, "hint": hint}))
+
+
+@node("APPsiCls", category=CATEGORY, title="Ψ cls", store=True, aliases=("attribution", "decomposed CLS"))
+def psi_cls(
+    tokens: ImageTokens,
+    query: QueryFeatures,
+    similarity: Annotated[
+        Literal["auto", "cosine", "contribution"],
+        Field(
+            description="cosine ranks patches by direction, contribution by their share in the image's score; "
+            "auto is the recipe's own."
+        ),
+    ] = "auto",
+) -> Attribution:
+    """How much each patch, through the last layers' attention, brings the image closer to the question (API eq. 5)."""
+    return _placed(tokens, clip.psi_cls(tokens, query, None if similarity == "auto" else similarity))
+
+
+@node("APPsiComp", category=CATEGORY, title="Ψ comp", store=True)
+def psi_comp(tokens: ImageTokens, query: QueryFeatures) -> Attribution:
+    """One minus the similarity of each patch's final token to the question: context that Ψ cls misses (API eq. 6)."""
+    values = clip.psi_comp(tokens, query)
+    # The official code takes the complement later, while it normalises; min-max makes the two the same.
+    return _placed(tokens, 1 - values if tokens.recipe == "reference" else values)
+
+
+@node("APSoftOr", category=CATEGORY, title="Soft OR", aliases=("combine maps",))
+def soft_or(
+    a: Attribution,
+    b: Attribution,
+    mode: Annotated[
+        Combination, Field(description="soft_or is the paper's; the others are there to compare.")
+    ] = "soft_or",
+) -> Attribution:
+    """Keep what either map keeps: Ψ = Ψ₁ + Ψ₂ − Ψ₁·Ψ₂ (API eq. 7)."""
+    return a.with_values(combine(a.values, b.values, mode))
+
+
+@node("APNormalize", category=CATEGORY, title="Normalize map")
+def normalize_map(
+    attribution: Attribution,
+    mode: Annotated[
+        Normalization, Field(description="minmax; sigmoid of contrast × z-score, as the official code does; or none.")
+    ] = "minmax",
+    contrast: Annotated[
+        float, Field(ge=0, le=100, description="sigmoid only: how hard it cuts."), Widget(step=0.5)
+    ] = 5.0,
+) -> Attribution:
+    """Bring a map into [0, 1]. The paper states no normalisation; the official code has two."""
+    return attribution.with_values(normalize(attribution.values, mode, contrast, input="attribution"))
+
+
+@node("APMeanFilterTokens", category=CATEGORY, title="Mean filter (tokens)")
+def mean_filter_tokens(
+    attribution: Attribution,
+    kernel_size: Annotated[
+        int, Field(ge=1, le=255, description="Side of the window, in tokens; odd."), Widget(step=2)
+    ] = 3,
+) -> Attribution:
+    """Smooth a map on the token grid, where the official code does it; the paper does it in pixels."""
+    return attribution.with_values(mean_filter(attribution.values, kernel_size))
+
+
+@node("APMeasure", category=CATEGORY, title="Measure map", output=True)
+def measure(attribution: Attribution, context: Context) -> Annotated[str, Field(description="One line per map.")]:
+    """Say where a map's peak lies, in source pixels, and how much it commits itself."""
+    lines = [
+        f"peak at ({f.peak_x:.0f}, {f.peak_y:.0f}), value {f.peak:.4g} (mean {f.mean:.4g}, lowest {f.lowest:.4g}); "
+        f"highest tenth holds {f.top_tenth:.0%}, entropy {f.entropy:.2f}"
+        for f in figures(attribution)
+    ]
+    for line in lines:
+        context.show_text(line)
+    return "\n".join(lines)
+
+
+def _placed(tokens: ImageTokens, values: Tensor) -> Attribution:
+    """The maps (n, gh, gw) where their patches lie: one image's place serves all its queries."""
+    return Attribution(values, tokens.geometry * (len(values) // len(tokens.geometry)))

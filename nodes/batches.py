@@ -1,0 +1,75 @@
+"""The batched forms of nodes: many calls, as few passes through a model as they allow."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from api_graph.clip import ImageTokens, QueryFeatures, encode_queries
+from api_graph.clip import encode_image as encode
+
+Call = Mapping[str, Any]
+
+MOST_IMAGES = 32
+"""Images in one forward pass."""
+
+
+def alike(calls: Sequence[Call], *names: str) -> Iterable[list[int]]:
+    """Indices of the calls that agree in the inputs `names`: the same model object, the same literals."""
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for index, call in enumerate(calls):
+        values = (call.get(name) for name in names)
+        groups[tuple(v if isinstance(v, (str, int, float, bool, type(None))) else id(v) for v in values)].append(index)
+    return groups.values()
+
+
+def encode_images(calls: Sequence[Call]) -> list[ImageTokens]:
+    """`Encode image`, for images of any sizes: the model sees all of them at its own size."""
+    results: dict[int, ImageTokens] = {}
+    for group in alike(calls, "model", "recipe", "start_layer", "layer"):
+        for first in range(0, len(group), MOST_IMAGES):
+            part = group[first : first + MOST_IMAGES]
+            options = layers_of(**{k: v for k, v in calls[part[0]].items() if k not in ("model", "image")})
+            tokens = encode(calls[part[0]]["model"], [calls[i]["image"] for i in part], **options)
+            results |= zip(part, split_tokens(tokens, [len(calls[i]["image"]) for i in part]), strict=True)
+    return [results[i] for i in range(len(calls))]
+
+
+def encode_texts(calls: Sequence[Call]) -> list[QueryFeatures]:
+    """`Encode query`."""
+    results: dict[int, QueryFeatures] = {}
+    for group in alike(calls, "model"):
+        features = encode_queries(calls[group[0]]["model"], [text_of(calls[i]) for i in group])
+        for row, index in enumerate(group):
+            results[index] = QueryFeatures(features.features[row : row + 1].clone(), (features.texts[row],))
+    return [results[i] for i in range(len(calls))]
+
+
+def layers_of(recipe: str = "paper", start_layer: int = -4, layer: int = -2) -> dict[str, Any]:
+    """The options of the recipe that was chosen; the default start leaves it to the model, which may be shallower."""
+    if recipe == "paper":
+        return {"recipe": recipe, "start_layer": None if start_layer == -4 else start_layer}
+    return {"recipe": recipe, "layer": layer}
+
+
+def text_of(call: Call) -> str:
+    """The hint where there is one, else the question."""
+    hint = call.get("hint", "")
+    return hint if hint.strip() else call["query"]
+
+
+def split_tokens(tokens: ImageTokens, counts: Sequence[int]) -> Iterable[ImageTokens]:
+    """The tokens of `counts` images each; copies, so that none keeps the whole batch in memory."""
+    first = 0
+    for count in counts:
+        rows = slice(first, first + count)
+        first += count
+        yield replace(
+            tokens,
+            contributions=tokens.contributions[rows].clone(),
+            tokens=tokens.tokens[rows].clone(),
+            features=tokens.features[rows].clone(),
+            geometry=tokens.geometry[rows],
+        )

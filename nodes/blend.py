@@ -1,0 +1,75 @@
+"""From heatmap and image to pictures: the annotated image that an LVLM gets, and overlays that people look at."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from api_graph.pixels.blend import Background, alpha_blend, reference_blend
+from api_graph.pixels.overlay import Colormap, overlay
+from api_graph.pixels.read import to_pil, to_tensor
+from api_graph.pixels.sheet import contact_sheet
+from pydantic import Field
+
+from api_graph.sockets import Image, Mask
+from api_graph.spec import Widget, node
+
+CATEGORY = "attention prompting/image"
+
+
+@node("APAlphaBlend", category=CATEGORY, title="Alpha blend", aliases=("annotate", "attention prompt"))
+def blend(
+    image: Image,
+    heatmap: Mask,
+    background: Annotated[Background, Field(description="What shows where the heatmap is 0.")] = "black",
+    strength: Annotated[
+        float, Field(ge=0, le=1, description="0 leaves the image as it is."), Widget(step=0.05, slider=True)
+    ] = 1.0,
+    grey: Annotated[float, Field(ge=0, le=1, description="Level of the grey background."), Widget(step=0.05)] = 0.5,
+    colour: Annotated[str, Field(description="Of the colour background: a name or #rrggbb.")] = "black",
+    blur_radius: Annotated[
+        float, Field(ge=0, le=1000, description="Of the blur background, in pixels."), Widget(step=1)
+    ] = 16.0,
+    background_image: Annotated[Image | None, Field(description="For the image background.")] = None,
+    arithmetic: Annotated[
+        Literal["float", "reference"],
+        Field(description="reference: the official code's 8-bit blend towards black or grey."),
+    ] = "float",
+) -> Image:
+    """The heatmap as the image's alpha channel over a background: Φ·I + (1 − Φ)·background (API section 3.3)."""
+    if arithmetic == "reference":
+        return reference_blend(image, heatmap, grey=255.0 * grey if background == "grey" else 0.0)
+    return alpha_blend(
+        image,
+        heatmap,
+        background=background,
+        grey=grey,
+        colour=colour,
+        blur_radius=blur_radius,
+        background_image=background_image,
+        strength=strength,
+    )
+
+
+@node("APOverlay", category=CATEGORY, title="Heatmap overlay", aliases=("colour map", "visualize"))
+def heatmap_overlay(
+    image: Image,
+    heatmap: Mask,
+    opacity: Annotated[
+        float, Field(ge=0, le=1, description="Of the colours over the image."), Widget(step=0.05, slider=True)
+    ] = 0.6,
+    colormap: Annotated[Colormap, Field(description="Low to high.")] = "turbo",
+) -> Image:
+    """The heatmap in colours over the image, for people."""
+    return overlay(image, heatmap, opacity, colormap)
+
+
+@node("APContactSheet", category=CATEGORY, title="Contact sheet")
+def sheet(
+    images: list[Image],
+    captions: Annotated[list[str] | None, Field(description="One per image.")] = None,
+    columns: Annotated[int, Field(ge=1, le=64, description="Pictures in a row.")] = 3,
+    cell: Annotated[int, Field(ge=32, le=4096, description="Side of a cell, in pixels.")] = 320,
+) -> Image:
+    """Lay images of any size out in one picture, with captions."""
+    pictures = [picture for batch in images for picture in to_pil(batch)]
+    return to_tensor(contact_sheet(pictures, captions, columns=columns, cell=(cell, cell)))[0]

@@ -1,0 +1,54 @@
+"""From token space to pixel space: Φ̂ = Resize(Ψ), Φ = Mean_k(Φ̂) (API section 3.3). Heatmaps are MASKs, 1 = attended."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from api_graph.pixels.mean_filter import mean_filter
+from api_graph.pixels.normalize import Normalization, normalize
+from api_graph.pixels.resize import Interpolation, ResizeGeometry, to_pixels
+from pydantic import Field
+
+from api_graph.sockets import Attribution, Mask
+from api_graph.spec import Widget, node
+
+CATEGORY = "attention prompting/heatmap"
+
+
+@node("APResize", category=CATEGORY, title="Resize to pixels", aliases=("upsample", "attribution to mask"))
+def resize(
+    attribution: Attribution,
+    geometry: Annotated[
+        ResizeGeometry,
+        Field(
+            description="correct: each cell goes back to the part of the image that the model saw. "
+            "reference: stretched over the whole image in 8 bits, as the official code does."
+        ),
+    ] = "correct",
+    interpolation: Annotated[Interpolation, Field(description="Resampling filter, as Pillow defines it.")] = "bicubic",
+) -> Mask:
+    """Bring a map from the token grid to the source image's size (API section 3.3)."""
+    return to_pixels(attribution, geometry=geometry, interpolation=interpolation)
+
+
+@node("APMeanFilter", category=CATEGORY, title="Mean filter")
+def mean_filter_pixels(
+    heatmap: Mask,
+    kernel_size: Annotated[
+        int, Field(ge=1, le=4095, description="Side of the square window, in pixels; odd."), Widget(step=2)
+    ] = 15,
+) -> Mask:
+    """Smooth a heatmap so that it stops looking like a chessboard of patches (API section 3.3)."""
+    return mean_filter(heatmap, kernel_size)
+
+
+@node("APNormalizeHeatmap", category=CATEGORY, title="Normalize heatmap")
+def normalize_heatmap(
+    heatmap: Mask,
+    mode: Annotated[Normalization, Field(description="minmax, sigmoid of contrast × z-score, or none.")] = "minmax",
+    contrast: Annotated[
+        float, Field(ge=0, le=100, description="sigmoid only: how hard it cuts."), Widget(step=0.5)
+    ] = 5.0,
+) -> Mask:
+    """Bring a heatmap into [0, 1]."""
+    return normalize(heatmap, mode, contrast, input="heatmap")

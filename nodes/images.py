@@ -1,0 +1,108 @@
+"""Images in and out of a graph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+
+from api_graph.pixels.read import read_image, to_tensor
+from api_graph.pixels.write import write_numbered
+from pydantic import Field
+from torch import Tensor
+
+from api_graph.context import Context, SaveContext
+from api_graph.files import sha256_of
+from api_graph.folders import Folders
+from api_graph.sockets import Image, Mask
+from api_graph.spec import Choices, Widget, node
+
+CATEGORY = "attention prompting/image"
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+
+
+def images_in(folders: Folders) -> Sequence[str]:
+    """Names of the image files at the top of the input folders."""
+    found = {
+        path.name
+        for root in folders.inputs
+        if root.is_dir()
+        for path in root.iterdir()
+        if path.suffix.lower() in _SUFFIXES
+    }
+    return sorted(found)
+
+
+def image_fingerprint(folders: Folders, image: str) -> Mapping[str, Any]:
+    """The file's content: the same picture under another name is the same result."""
+    return {"image": sha256_of(folders.input_file(image))}
+
+
+class LoadedImage(NamedTuple):
+    image: Image
+    mask: Annotated[Mask, Field(description="1 where the image is transparent.")]
+
+
+@node(
+    "APLoadImage",
+    category=CATEGORY,
+    title="Load image",
+    waits=True,
+    fingerprint=image_fingerprint,
+)
+def load_image(
+    context: Context,
+    image: Annotated[
+        str,
+        Choices(tuple, open=True, inside=images_in),
+        Widget(upload=True),
+        Field(description="A file in the input folder. EXIF orientation is respected; any mode and depth is read."),
+    ],
+) -> LoadedImage:
+    """Read an image file: the picture, and a mask of its transparency."""
+    picture, mask = to_tensor(read_image(context.folders.input_file(image)))
+    return LoadedImage(picture, mask)
+
+
+@node("APSaveImage", category=CATEGORY, title="Save image", output=True, waits=True)
+def save_image(
+    images: Image,
+    context: SaveContext,
+    filename_prefix: Annotated[
+        str, Field(description="Files are PREFIX_00001_.png and so on; it may contain a folder.")
+    ] = "api-graph",
+) -> Image:
+    """Write images as PNG into the output folder, with the graph embedded, so that the picture can be run again."""
+    _save(images, context, filename_prefix)
+    return images
+
+
+@node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, waits=True)
+def preview_image(images: Image, context: Context) -> Image:
+    """Show images without keeping them."""
+    for image in images:
+        context.show_file(write_numbered(context.folders.temp, "preview", image), temporary=True)
+    return images
+
+
+@node("APSaveHeatmap", category=CATEGORY, title="Save heatmap", output=True, waits=True)
+def save_heatmap(
+    heatmap: Mask,
+    context: SaveContext,
+    filename_prefix: Annotated[
+        str, Field(description="Files are PREFIX_00001_.png and so on; it may contain a folder.")
+    ] = "heatmap",
+) -> Mask:
+    """Write heatmaps as grey PNG, white where attended."""
+    grey = heatmap.clamp(0, 1)[..., None].expand(-1, -1, -1, 3)  # (B, H, W, 3)
+    _save(grey, context, filename_prefix)
+    return heatmap
+
+
+def _save(images: Tensor, context: SaveContext, prefix: str) -> None:
+    """Write each image of the batch, with the graph embedded as ComfyUI does: `prompt`, and what the editor sent."""
+    texts = {} if context.prompt is None else {"prompt": json.dumps(context.prompt)}
+    texts |= {name: json.dumps(value) for name, value in (context.extra or {}).items()}
+    for image in images:
+        context.show_file(write_numbered(context.folders.output, prefix, image, metadata=texts))

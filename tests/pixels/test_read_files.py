@@ -1,0 +1,166 @@
+"""Files that nobody vouches for: each bad one is one clear error, and Pillow's globals stay as they are."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import threading
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from api_graph.errors import BadInput
+from api_graph.pixels.read import read_image
+
+
+@pytest.fixture(autouse=True)
+def pillow_globals_untouched():
+    before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters))
+    yield
+    assert (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters)) == before
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that announces `width` × `height` grey pixels and brings a handful of them."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    ihdr = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + ihdr + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+
+
+def jpeg_bytes() -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+BAD_CONTENTS = {
+    "empty.png": (b"", "empty"),
+    "text.png": (b"not an image at all", "not an image"),
+    "script.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n", "not an image"),
+    "page.pdf": (b"%PDF-1.4\n", "not an image"),
+    "cut.jpg": (jpeg_bytes()[:1500], "cut short"),
+    "stub.jpg": (jpeg_bytes()[:20], "not an image|cut short"),
+    "header_bomb.png": (png_header(40_000, 40_000), "more pixels|over the limit"),
+    "under_pillows_ceiling.png": (png_header(12_000, 12_000), "over the limit"),
+    "short_of_data.png": (png_header(64, 64), "cut short"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CONTENTS)
+def test_bad_content_is_one_clear_error(tmp_path, name):
+    content, problem = BAD_CONTENTS[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=problem) as caught:
+        read_image(path)
+    error = caught.value
+    assert error.input == "path" and error.value == str(path) and error.cure
+    assert "\n" not in str(error)
+
+
+FORMATS = {
+    "PNG": {},
+    "JPEG": {},
+    "GIF": {},
+    "TIFF": {"compression": "tiff_lzw"},
+    "WEBP": {},
+    "BMP": {},
+    "JPEG2000": {},
+}
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(sorted(FORMATS)),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=20),
+    st.floats(0, 1),
+)
+def test_a_damaged_file_is_read_or_refused_without_a_warning(tmp_path, format, damage, kept):
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize((20, 20)).convert("RGB").save(buffer, format, **FORMATS[format])
+    content = bytearray(buffer.getvalue())
+    for place, value in damage:
+        content[int(place * (len(content) - 1))] = value
+    path = tmp_path / "damaged"
+    path.write_bytes(content[: int(kept * len(content))])
+    try:
+        assert read_image(path, max_pixels=10**6).mode in ("RGB", "RGBA")
+    except BadInput as error:
+        assert error.cure
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(BadInput, match="no such file"):
+        read_image(tmp_path / "missing.png")
+    with pytest.raises(BadInput, match="no such file"):
+        read_image("nul\0byte.png")
+    with pytest.raises(BadInput, match="a folder"):
+        read_image(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(BadInput, match="not a file"):
+        read_image(tmp_path / "pipe.png")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_file(tmp_path):
+    path = tmp_path / "secret.png"
+    Image.new("RGB", (4, 4)).save(path)
+    path.chmod(0)
+    with pytest.raises(BadInput, match="may not be read"):
+        read_image(path)
+
+
+def test_the_limit_can_be_moved(tmp_path):
+    path = tmp_path / "image.png"
+    Image.new("RGB", (30, 20)).save(path)
+    assert read_image(path, max_pixels=600).size == (30, 20)
+    with pytest.raises(BadInput, match="30×20 pixels is over the limit of 599"):
+        read_image(path, max_pixels=599)
+
+
+def test_an_image_above_pillows_warning_is_read_silently_when_the_limit_allows(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    Image.new("RGB", (30, 20)).save(tmp_path / "image.png")
+    assert read_image(tmp_path / "image.png", max_pixels=600).size == (30, 20)
+    monkeypatch.undo()
+
+
+def test_damaged_exif_costs_the_orientation_not_the_image(tmp_path):
+    path = tmp_path / "image.jpg"
+    Image.new("RGB", (30, 20)).save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")
+    assert read_image(path).size == (30, 20)
+
+
+def test_overlapping_threads_leave_the_warning_filters_alone(tmp_path):
+    paths = []
+    for i in range(8):
+        paths.append(tmp_path / f"{i}.png")
+        Image.new("RGB", (200, 200)).save(paths[-1])
+    before = list(warnings.filters)
+    threads = [threading.Thread(target=lambda p=p: [read_image(p) for _ in range(20)]) for p in paths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(warnings.filters) == before
+
+
+def test_relative_names_work(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (5, 4)).save("image.png")
+    assert read_image("image.png").size == (5, 4)

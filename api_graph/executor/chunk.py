@@ -179,7 +179,7 @@ class Chunk:
                 assert entry is not None
                 inputs[name] = entry.outputs[value.output]
             else:
-                inputs[name] = (as_declared(task.spec, name, value),)
+                inputs[name] = (as_declared(task.spec.input(name), value),)
         return inputs
 
     def _context(self, task: Task) -> Context | None:

@@ -41,7 +41,7 @@ class Context:
     def show_file(self, path: Path, *, temporary: bool = False) -> None:
         """Show an image file of the output folder (or of the temp folder) under the node."""
         root = self.folders.temp if temporary else self.folders.output
-        relative = path.relative_to(root)
+        relative = path.resolve().relative_to(root.resolve())
         self.ui.setdefault("images", []).append(
             {
                 "filename": relative.name,

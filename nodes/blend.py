@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from api_graph.pixels.blend import Background, alpha_blend, reference_blend
 from api_graph.pixels.overlay import Colormap, overlay
+from api_graph.pixels.read import to_pil, to_tensor
 from api_graph.pixels.sheet import contact_sheet
 from pydantic import Field
 
@@ -70,4 +71,5 @@ def sheet(
     cell: Annotated[int, Field(ge=32, le=4096, description="Side of a cell, in pixels.")] = 320,
 ) -> Image:
     """Lay images of any size out in one picture, with captions."""
-    return contact_sheet(images, captions, columns=columns, cell=cell)
+    pictures = [picture for batch in images for picture in to_pil(batch)]
+    return to_tensor(contact_sheet(pictures, captions, columns=columns, cell=(cell, cell)))[0]

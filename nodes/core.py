@@ -22,7 +22,7 @@ COLOUR_CHANNELS = ("red", "green", "blue")
 
 @node("LoadImage", category="image", title="Load Image", waits=True, fingerprint=own_images.image_fingerprint)
 def load_image(
-    context: Context, image: Annotated[str, Choices(own_images.images_in, open=True), Widget(upload=True)]
+    context: Context, image: Annotated[str, Choices(tuple, open=True, inside=own_images.images_in), Widget(upload=True)]
 ) -> own_images.LoadedImage:
     """Read an image file."""
     return own_images.load_image(context, image)
@@ -33,7 +33,7 @@ def load_image(
 )
 def load_image_mask(
     context: Context,
-    image: Annotated[str, Choices(own_images.images_in, open=True), Widget(upload=True)],
+    image: Annotated[str, Choices(tuple, open=True, inside=own_images.images_in), Widget(upload=True)],
     channel: Literal["alpha", "red", "green", "blue"],
 ) -> Mask:
     """Read one channel of an image file as a mask."""

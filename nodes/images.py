@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from api_graph.pixels.read import read_image, to_tensor
-from api_graph.pixels.write import save_numbered
+from api_graph.pixels.write import write_numbered
 from pydantic import Field
+from torch import Tensor
 
 from api_graph.context import Context, SaveContext
 from api_graph.files import sha256_of
@@ -54,7 +55,7 @@ def load_image(
     context: Context,
     image: Annotated[
         str,
-        Choices(images_in, open=True),
+        Choices(tuple, open=True, inside=images_in),
         Widget(upload=True),
         Field(description="A file in the input folder. EXIF orientation is respected; any mode and depth is read."),
     ],
@@ -73,16 +74,15 @@ def save_image(
     ] = "api-graph",
 ) -> Image:
     """Write images as PNG into the output folder, with the graph embedded, so that the picture can be run again."""
-    for path in save_numbered(context.folders.output, filename_prefix, images, metadata=_embedded(context)):
-        context.show_file(path)
+    _save(images, context, filename_prefix)
     return images
 
 
 @node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, waits=True)
 def preview_image(images: Image, context: Context) -> Image:
     """Show images without keeping them."""
-    for path in save_numbered(context.folders.temp, "preview", images):
-        context.show_file(path, temporary=True)
+    for image in images:
+        context.show_file(write_numbered(context.folders.temp, "preview", image), temporary=True)
     return images
 
 
@@ -96,12 +96,13 @@ def save_heatmap(
 ) -> Mask:
     """Write heatmaps as grey PNG, white where attended."""
     grey = heatmap.clamp(0, 1)[..., None].expand(-1, -1, -1, 3)  # (B, H, W, 3)
-    for path in save_numbered(context.folders.output, filename_prefix, grey, metadata=_embedded(context)):
-        context.show_file(path)
+    _save(grey, context, filename_prefix)
     return heatmap
 
 
-def _embedded(context: SaveContext) -> dict[str, str]:
-    """The graph as ComfyUI embeds it: `prompt` in API format, and whatever the editor sent along."""
+def _save(images: Tensor, context: SaveContext, prefix: str) -> None:
+    """Write each image of the batch, with the graph embedded as ComfyUI does: `prompt`, and what the editor sent."""
     texts = {} if context.prompt is None else {"prompt": json.dumps(context.prompt)}
-    return texts | {name: json.dumps(value) for name, value in (context.extra or {}).items()}
+    texts |= {name: json.dumps(value) for name, value in (context.extra or {}).items()}
+    for image in images:
+        context.show_file(write_numbered(context.folders.output, prefix, image, metadata=texts))

@@ -31,8 +31,8 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 
-def clip_models(folders: Folders) -> Sequence[str]:
-    """The demo model, well-known checkpoints, and the models that lie in the model folders."""
+def clip_folders(folders: Folders) -> Sequence[str]:
+    """The models that lie in the model folders."""
     found = {
         path.name
         for root in folders.models
@@ -40,7 +40,7 @@ def clip_models(folders: Folders) -> Sequence[str]:
         for path in root.iterdir()
         if (path / "open_clip_config.json").is_file()
     }
-    return (*WELL_KNOWN, *sorted(found))
+    return sorted(found)
 
 
 def clip_fingerprint(
@@ -64,7 +64,7 @@ def load_clip(
     context: Context,
     model: Annotated[
         str,
-        Choices(clip_models, open=True),
+        Choices(lambda: WELL_KNOWN, open=True, inside=clip_folders),
         Field(
             description="demo (in the package), ARCHITECTURE/TAG of open_clip, hf-hub:OWNER/NAME, or a model folder."
         ),

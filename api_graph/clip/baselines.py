@@ -115,7 +115,7 @@ def _cls_tower(model: ClipModel) -> ClsTower:
     tower = model.tower
     if not isinstance(tower, ClsTower):
         raise BadInput(
-            "this map is read off the CLS token's attention, and the model has none that leads to its image feature",
+            "this map is read off the CLS token, and this model makes its image feature without one",
             input="model",
             value=model.name,
             cure="Use a model pooled by a CLS token (ViT-B-32, ViT-L-14, ...).",

@@ -11,6 +11,11 @@ from torch import Tensor, nn
 
 from api_graph.errors import BadInput
 
+WHAT_WORKS = (
+    "Vision transformers with a CLS token (ViT-B-32, ViT-L-14, EVA02-B-16, ...) or pooled by attention "
+    "(ViT-B-16-SigLIP, coca_ViT-B-32, ...) work."
+)
+
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries, keys and values, each (B, H, T, d), to what each token gathers, (B, H, T, d)."""
 
@@ -79,7 +84,7 @@ def refuse_unknown(module: nn.Module, known: set[str], where: str) -> None:
             raise BadInput(
                 f"the vision tower's {where} has a part that the decomposition does not know: `{name}`",
                 input="model",
-                cure="Plain pre-norm blocks work: OpenAI, LAION, DataComp, DFN, MetaCLIP and EVA CLIPs, CoCa and SigLIP.",
+                cure=WHAT_WORKS,
             )
 
 

@@ -77,8 +77,9 @@ def encode_image(
     `recipe="paper"`: contributions of the layers `start_layer`..L−1 (API eq. 5; default: the last four), the
     tokens of the last layer, each through its own LayerNorm (eq. 6).
     `recipe="reference"`: both at the one `layer` (default: 22, or the last but one of a shallower model),
-    through the affine map of the official code. An attention-pooled model (SigLIP, CoCa) has one layer that
-    counts, its pooling attention, and only the paper recipe.
+    through the affine map of the official code.
+    An attention-pooled model (SigLIP, CoCa) has one layer that counts, its pooling attention, and only the
+    paper recipe.
 
     Raises BadInput for a model that cannot be decomposed, a layer out of range, and unreadable images.
     """
@@ -110,8 +111,7 @@ def _paper(tower: ClsTower, pixels: Tensor, start_layer: int | None) -> tuple[Te
 
 
 def _reference(tower: ClsTower, pixels: Tensor, layer: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    """(γ(a_t − µ/(KN))/s + β/(KN)) W and (γ(z_t − µ/K)/s + β/K) W with K = 2L − 1, N all tokens: the official
-    code.
+    """(γ(a_t − µ/(KN))/s + β/(KN)) W and (γ(z_t − µ/K)/s + β/K) W, K = 2L − 1, N all tokens (official code).
 
     Unlike the paper it takes the mean off as a share of the final token's µ, not of each term's own.
     """

@@ -1,4 +1,4 @@
-"""ℒ: the final LayerNorm and the projection into the space that images and texts share, and its linear part."""
+"""ℒ: the final LayerNorm and the projection into the space of images and texts, and its linear part."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Head:
         return x
 
     def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """µ and s = √(var + ε) (B, 1) at which the LayerNorm is frozen, of the final pooled token z (B, D)."""
+        """µ and s = √(var + ε) (B, 1) of the final pooled token z (B, D): there the LayerNorm is frozen."""
         if self.norm is None:
             return torch.zeros_like(z[:, :1], dtype=torch.float32), torch.ones_like(
                 z[:, :1], dtype=torch.float32

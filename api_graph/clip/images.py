@@ -76,7 +76,7 @@ def _checked(model: ClipModel, pixel_values: Tensor) -> tuple[Tensor, tuple[Geom
     height, width = model.preprocess.size
     if tuple(pixel_values.shape[1:]) != (3, height, width) or not pixel_values.is_floating_point():
         raise BadInput(
-            f"{model.name} needs float pixel values of shape (B, 3, {height}, {width}), not {tuple(pixel_values.shape)}",
+            f"{model.name} needs floats of shape (B, 3, {height}, {width}), not {tuple(pixel_values.shape)}",
             input="pixel_values",
         )
     return pixel_values, (Geometry.whole(width, height),) * len(pixel_values)

@@ -1,4 +1,4 @@
-"""Find a CLIP by name, tag, folder or file, load it without ever unpickling, and say plainly what went wrong."""
+"""Load a CLIP by name, tag, folder or file, without ever unpickling, and say plainly what went wrong."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def load_clip(
     where = choose_device(device)
     precision = _PRECISION[choose_dtype(dtype, where)]
     source = source_of(name, pretrained)
-    # ComfyUI and the executor run everything in inference mode; tensors born there could never take part in a gradient.
+    # Nodes run in inference mode; weights that are born there could not take part in a gradient.
     with torch.inference_mode(False), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = _create(source, precision, where)
@@ -140,7 +140,7 @@ def _explained(source: Source, error: Exception) -> BadInput:
     if source.path is not None:
         return BadInput(
             f"the checkpoint cannot be read: {_first_line(error)}",
-            cure="It must be a .safetensors file, or a .pt that holds tensors only; download it again if it is damaged.",
+            cure="It must be .safetensors, or a .pt of tensors only. If it is damaged, download it again.",
             **asked,
         )
     return BadInput(f"the weights could not be downloaded: {_first_line(error)}", cure=_OFFLINE, **asked)

@@ -34,7 +34,7 @@ class Preprocess:
 
     @classmethod
     def of(cls, visual: nn.Module) -> Preprocess:
-        """The facts open_clip attaches to a vision tower as `preprocess_cfg`; OpenAI's where there are none."""
+        """What open_clip attaches to a vision tower as `preprocess_cfg`; OpenAI's values without it."""
         given: dict[str, Any] = dict(getattr(visual, "preprocess_cfg", None) or {})
         mode = given.get("resize_mode", "shortest")
         if mode not in get_args(ResizeMode):

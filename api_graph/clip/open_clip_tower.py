@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from api_graph.clip.block import Block, inert, refuse_unknown, split_heads
+from api_graph.clip.block import WHAT_WORKS, Block, inert, refuse_unknown, split_heads
 from api_graph.clip.head import Head
 from api_graph.clip.pooling import PooledTower, coca_pool
 from api_graph.clip.vision import ClsTower
@@ -26,9 +26,9 @@ def open_clip_tower(visual: Any) -> ClsTower | PooledTower:
     """Lay open an open_clip VisionTransformer: CLS-pooled, or attention-pooled as in CoCa."""
     if visual.pool_type != "tok":
         raise BadInput(
-            f"the model pools its patches by {visual.pool_type!r}, so no attention row leads into its image feature",
+            f"the model pools by {visual.pool_type!r}, so no attention row leads into its image feature",
             input="model",
-            cure="Models pooled by a CLS token (ViT-B-32, ViT-L-14, ...) or by attention (SigLIP, CoCa) work.",
+            cure=WHAT_WORKS,
         )
     refuse_unknown(visual, _TOWER | {"attn_pool"}, "vision transformer")
     refuse_unknown(visual.transformer, {"resblocks"}, "transformer")

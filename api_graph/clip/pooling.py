@@ -106,9 +106,10 @@ def coca_pool(pooler: Any, head: Head) -> AttentionPool:
     refuse_unknown(attn, projections, "attention pool")
 
     def weights(index: int) -> tuple[Tensor, Tensor | None]:
-        stacked = attn.in_proj_weight
-        separate = (attn.q_proj_weight, attn.k_proj_weight, attn.v_proj_weight) if stacked is None else None
-        weight = stacked.chunk(3)[index] if separate is None else separate[index]
+        if attn.in_proj_weight is None:
+            weight = (attn.q_proj_weight, attn.k_proj_weight, attn.v_proj_weight)[index]
+        else:
+            weight = attn.in_proj_weight.chunk(3)[index]
         return weight, None if attn.in_proj_bias is None else attn.in_proj_bias.chunk(3)[index]
 
     def query() -> Tensor:

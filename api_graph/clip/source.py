@@ -124,7 +124,7 @@ def _architecture(name: str, pretrained: str | None) -> Source:
             "unknown model",
             input="name",
             value=name,
-            cure=f"{_did_you_mean(name, known)}Use 'demo', an open_clip architecture, 'hf-hub:ORG/REPO' or a folder.",
+            cure=f"{_did_you_mean(name, known)}Or use 'demo', 'hf-hub:ORG/REPO' or a folder.",
         )
     tags = open_clip.list_pretrained_tags_by_model(name)
     if pretrained is None:
@@ -152,7 +152,7 @@ def _checkpoint_file(pretrained: str, name: str, tags: list[str]) -> Path:
         f"{name} has no weights of that name",
         input="pretrained",
         value=pretrained,
-        cure=f"{_did_you_mean(pretrained, tags)}Its tags: {_listed(tags)}; or a checkpoint ({', '.join(_WEIGHTS)}).",
+        cure=f"{_did_you_mean(pretrained, tags)}Its tags: {_listed(tags)}; or give a checkpoint file.",
     )
 
 

@@ -83,8 +83,8 @@ def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
         cut = _token_count(model.tokenizer, text) - token_ids.shape[1]
         if cut > 0:
             warnings.warn(
-                f"the query {shown(text)} is {cut} tokens too long for {model.name!r}, which reads {token_ids.shape[1]}; "
-                "its end was cut off",
+                f"the query {shown(text)} is {cut} tokens too long for {model.name!r}, "
+                f"which reads {token_ids.shape[1]}; its end was cut off",
                 ApiGraphWarning,
                 stacklevel=4,
             )
@@ -92,7 +92,7 @@ def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
 
 
 def _token_count(tokenizer: Any, text: str) -> int:
-    """Tokens of `text` with its start and end marks, before any truncation; 0 where the tokenizer cannot say."""
+    """Tokens of `text` with its two marks, before any truncation; 0 where the tokenizer cannot say."""
     inner = getattr(tokenizer, "tokenizer", None)
     if inner is not None:  # open_clip's HFTokenizer
         return len(inner(tokenizer.clean_fn(text), verbose=False).input_ids)

@@ -9,20 +9,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from api_graph.clip.block import Block, inert, refuse_unknown, split_heads
+from api_graph.clip.block import WHAT_WORKS, Block, inert, refuse_unknown, split_heads
 from api_graph.clip.head import Head
 from api_graph.clip.pooling import PooledTower, siglip_pool
 from api_graph.clip.vision import ClsTower
 from api_graph.errors import BadInput
-
-_WORKS = "Vision transformers pooled by a CLS token or by attention work: EVA02-B-16, ViT-B-16-SigLIP, ..."
 
 
 def timm_tower(visual: Any) -> ClsTower | PooledTower:
     """Lay open a timm trunk; BadInput for trunks without patch tokens and for average pooling."""
     trunk = visual.trunk
     if not (hasattr(trunk, "blocks") and hasattr(trunk, "patch_embed") and hasattr(trunk, "_pos_embed")):
-        raise BadInput(f"a {type(trunk).__name__} has no patch tokens to attribute to", input="model", cure=_WORKS)
+        raise BadInput(
+            f"a {type(trunk).__name__} has no patch tokens to attribute to", input="model", cure=WHAT_WORKS
+        )
     grid = tuple(trunk.patch_embed.grid_size)
     if getattr(trunk, "attn_pool", None) is not None:
         pool = siglip_pool(trunk.attn_pool, Head(*_projection(visual, norms=(trunk.fc_norm,))))
@@ -30,15 +30,15 @@ def timm_tower(visual: Any) -> ClsTower | PooledTower:
         return PooledTower(partial(_pool_input, trunk, prefix), pool, grid, prefix)
     if trunk.global_pool != "token":
         raise BadInput(
-            f"the model pools its patches by {trunk.global_pool!r}, so no attention row leads into its image feature",
+            f"the model pools by {trunk.global_pool!r}, so no attention row leads into its image feature",
             input="model",
-            cure=_WORKS,
+            cure=WHAT_WORKS,
         )
     if getattr(trunk, "rope_mixed", False):
         raise BadInput(
             "the vision tower's rotary embedding changes with depth, which is not supported",
             input="model",
-            cure=_WORKS,
+            cure=WHAT_WORKS,
         )
     head = Head(*_projection(visual, norms=(trunk.norm, trunk.fc_norm)))
     blocks = tuple(_block(b) for b in trunk.blocks)
@@ -57,7 +57,7 @@ def _projection(
     if strange or len(active) > 1:
         name = type((strange or active)[0]).__name__
         raise BadInput(
-            f"the vision tower's head has a part that is not linear: {name}", input="model", cure=_WORKS
+            f"the vision tower's head has a part that is not linear: {name}", input="model", cure=WHAT_WORKS
         )
     return (active[0] if active else None), tuple(stages), visual.trunk.embed_dim  # type: ignore[return-value]
 
@@ -80,7 +80,9 @@ def _block(block: Any) -> Block:
     refuse_unknown(block.attn, known, "attention")
     if getattr(block.attn, "num_kv_heads", block.attn.num_heads) != block.attn.num_heads:
         raise BadInput(
-            "the vision tower shares keys between heads, which is not supported", input="model", cure=_WORKS
+            "the vision tower shares keys between heads, which is not supported",
+            input="model",
+            cure=WHAT_WORKS,
         )
     inner = getattr(block.attn, "norm", None)
     return Block(
@@ -96,7 +98,7 @@ def _block(block: Any) -> Block:
 
 def _layer_scale(block: Any, module: str, parameter: str) -> Tensor | None:
     """s of LayerScale, which timm holds as a module in its ViT and as a bare parameter in EVA."""
-    scale = getattr(block, module, None)
+    scale: Any = getattr(block, module, None)
     return getattr(block, parameter, None) if inert(scale) else scale.gamma
 
 

@@ -63,11 +63,10 @@ class ClsTower:
 
 @dataclass(frozen=True, eq=False)
 class Folded:
-    """A block's way from its heads' outputs into the embedding space: x ↦ x · `matrix` + `constant`, before
-    the 1/s.
+    """From a block's heads into the space of texts, but for the 1/s: x ↦ x · `matrix` + `constant`.
 
-    `matrix` (H·d, E) is in the model's dtype, `constant` (E,) in float32: output bias and inner LayerNorm's
-    shift.
+    `matrix` (H·d, E) is in the model's dtype; `constant` (E,), in float32, is the output projection's bias
+    and the inner LayerNorm's shift.
     """
 
     matrix: Tensor
@@ -91,8 +90,7 @@ class Folded:
 
 @dataclass(eq=False)
 class ContributionSum:
-    """Σ_l Σ_h A^{(l,h)}_{cls,t} V^{(l,h)}_t W^{(l,h)} through ℒ's linear part, times s, gathered while the
-    tower runs.
+    """s · Σ_l ℒ_lin(η^l_t) with η^l_t = Σ_h A_{cls,t} V_t W + b/T, gathered while the tower runs.
 
     `layers` are the layers that count; `first` is the first token wanted (0 includes CLS). After the run,
     `total` is (B, T − first, E), float32. The output bias is spread evenly over all T tokens (API eq. 4).
@@ -121,5 +119,5 @@ class ContributionSum:
 
 
 def weighted_values(attention: Tensor, v: Tensor, first: int = 0) -> Tensor:
-    """A_{cls,t} V_t of each head side by side: (B, H, T), (B, H, T, d) -> (B, T − first, H·d), in v's dtype."""
+    """A_{cls,t} V_t, heads side by side: (B, H, T), (B, H, T, d) -> (B, T − first, H·d), in v's dtype."""
     return merge_heads(attention[:, :, first:].to(v.dtype).unsqueeze(-1) * v[:, :, first:])

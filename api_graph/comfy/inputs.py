@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api_graph.comfy.host import host_folders
 from api_graph.context import SaveContext
 from api_graph.errors import SpecError
 from api_graph.spec import InputSpec, NodeSpec
@@ -53,7 +54,7 @@ def input_type(declared: InputSpec, *, socketless: bool = False) -> tuple[Any, d
     if declared.widget.advanced:
         options["advanced"] = True
     options |= _widget_options(declared)
-    return (list(declared.options()) if declared.socket == "COMBO" else declared.socket), options
+    return (list(declared.options(host_folders())) if declared.socket == "COMBO" else declared.socket), options
 
 
 def _widget_options(declared: InputSpec) -> dict[str, Any]:

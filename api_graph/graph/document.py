@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from api_graph.graph.faults import file_error
+from api_graph.graph.images import embedded_texts, is_image
 from api_graph.graph.words import as_json, one_line
 
 LARGEST_FILE = 64 * 2**20
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _EXPORT_AGAIN = "Export it again from the editor."
 
 
@@ -27,7 +26,7 @@ class Repeated(dict[str, Any]):
 def load_document(path: Path) -> Any:
     """The JSON in a file, or the `{"prompt": ..., "workflow": ...}` embedded in an image. Raises GraphError."""
     data, name = _read(path), one_line(str(path))
-    if data.startswith(_PNG) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+    if is_image(data):
         return _embedded(data, name)
     try:
         text = data.decode("utf-8-sig")
@@ -79,7 +78,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _embedded(data: bytes, name: str) -> Mapping[str, Any]:
     """ComfyUI writes `prompt` (API format) and usually `workflow` (the editor's own format)."""
-    texts = _png_texts(data, name) if data.startswith(_PNG) else _webp_texts(data, name)
+    texts = embedded_texts(data)
     if "prompt" not in texts:
         has = "only the editor's own format in it (workflow)" if "workflow" in texts else "no graph in it"
         raise file_error(f"{name} has {has}", "Export the graph with Export (API), and give that .json file.")
@@ -87,29 +86,6 @@ def _embedded(data: bytes, name: str) -> Mapping[str, Any]:
     if "workflow" in texts:
         document["workflow"] = _parse(texts["workflow"], f"the workflow in {name}")
     return document
-
-
-def _png_texts(data: bytes, name: str) -> dict[str, str]:
-    """The text chunks that stand before the pixels, which are not decoded."""
-    from PIL.PngImagePlugin import PngImageFile
-
-    try:
-        info = PngImageFile(BytesIO(data)).info
-    except (OSError, SyntaxError, ValueError) as error:
-        raise file_error(f"{name} is a damaged PNG ({one_line(str(error))})", "Save it again.") from None
-    return {str(key): value for key, value in info.items() if isinstance(value, str)}
-
-
-def _webp_texts(data: bytes, name: str) -> dict[str, str]:
-    """ComfyUI keeps `prompt:{...}` and `workflow:{...}` in EXIF's text tags, whatever these are for."""
-    from PIL.WebPImagePlugin import WebPImageFile
-
-    try:
-        tags = WebPImageFile(BytesIO(data)).getexif().values()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise file_error(f"{name} is a damaged WebP ({one_line(str(error))})", "Save it again.") from None
-    pairs = [tag.partition(":") for tag in tags if isinstance(tag, str)]
-    return {key: value for key, colon, value in pairs if colon}
 
 
 def describe(document: Any) -> str:

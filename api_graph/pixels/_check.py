@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 
 import torch
 from torch import Tensor
@@ -75,8 +75,8 @@ def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
 def in_range(number: float, low: float, high: float, input: str) -> float:
     """`number`, or a BadInput if it is not a number in [low, high]."""
     if not low <= number <= high:  # a NaN fails this too
-        wanted = f"in [{low:g}, {high:g}]" if math.isfinite(high) else f"finite and at least {low:g}"
-        raise BadInput(f"a number {wanted} is needed", input=input, value=number)
+        wanted = f"in [{low:g}, {high:g}]" if high < sys.float_info.max else f"of at least {low:g}"
+        raise BadInput("the number is out of range", input=input, value=number, cure=f"Use one {wanted}.")
     return number
 
 

@@ -21,7 +21,7 @@ def gaussian_blur(image: Tensor, radius: float) -> Tensor:
     Above 16 pixels it works on a smaller copy.
     """
     in_range(radius, 0.0, sys.float_info.max, "blur_radius")
-    x = checked_image(image).movedim(-1, 1)  # (B, 3, H, W)
+    x = checked_image(image).movedim(-1, 1).contiguous()  # (B, 3, H, W)
     if radius == 0:
         return image.float()
     height, width = x.shape[2:]
@@ -36,10 +36,10 @@ def gaussian_blur(image: Tensor, radius: float) -> Tensor:
 
 def _blur_last_axis(x: Tensor, sigma: float) -> Tensor:
     """(B, C, H, W) convolved along W with a sampled Gaussian."""
-    reach, width = math.ceil(4 * sigma), x.shape[-1]
+    reach, (channels, width) = math.ceil(4 * sigma), (x.shape[1], x.shape[3])
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma) ** 2)
-    kernel = (weights / weights.sum()).to(x)[None, None]  # (1, 1, 2 · reach + 1)
+    kernel = (weights / weights.sum()).to(x).expand(channels, 1, 1, -1)  # (C, 1, 1, 2 · reach + 1)
     # Mirrored at its edges a row repeats every 2 · W pixels, whatever the reach.
     place = torch.arange(-reach, width + reach, device=x.device) % (2 * width)
-    rows = x[..., torch.minimum(place, 2 * width - 1 - place)].flatten(0, 2)[:, None]  # (B · C · H, 1, W + 2 · reach)
-    return F.conv1d(rows, kernel).view(x.shape)
+    mirrored = x[..., torch.minimum(place, 2 * width - 1 - place)]  # (B, C, H, W + 2 · reach)
+    return F.conv2d(mirrored, kernel, groups=channels)

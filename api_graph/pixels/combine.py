@@ -41,6 +41,7 @@ def _check_same_shape(a: Tensor, b: Tensor) -> None:
     if a.shape != b.shape:
         raise BadInput(
             "two maps can be combined only where they have the same shape",
+            input="a, b",
             value=(tuple(a.shape), tuple(b.shape)),
             cure="Make both from the same model and the same images.",
         )

@@ -97,8 +97,10 @@ def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
         return checked_image(images, "images")
     if isinstance(images, (str, os.PathLike, Image.Image)):
         images = [images]
-    if not images:
-        raise BadInput("at least one image is needed", input="images")
+    if not isinstance(images, Sequence) or not images:
+        raise BadInput(
+            "there is no image", input="images", cure="Give a picture, a path, a list of those, or a tensor."
+        )
     tensors = [to_tensor(_picture(item))[0] for item in images]
     sizes = sorted({(t.shape[2], t.shape[1]) for t in tensors})
     if len(sizes) > 1:
@@ -116,7 +118,7 @@ def _picture(item: Picture) -> Image.Image:
         return item
     if isinstance(item, (str, os.PathLike)):
         return read_image(item)
-    raise BadInput("a picture or a path is needed", input="images", value=type(item).__name__)
+    raise BadInput("this is no picture", input="images", value=item, cure="Give a PIL image or a path.")
 
 
 def _not_a_file(path: str | os.PathLike[str]) -> BadInput:

@@ -62,7 +62,12 @@ def _source_size(geometry: tuple[Geometry, ...]) -> tuple[int, int]:
         )
     for g in geometry:
         if not (g.right > g.left and g.bottom > g.top):
-            raise BadInput("the model saw an empty rectangle of the source", input="attribution", value=g)
+            raise BadInput(
+                "the model saw an empty rectangle of the source",
+                input="attribution",
+                value=g,
+                cure="Look at the step that made its geometry.",
+            )
     return sizes[0]
 
 

@@ -53,13 +53,19 @@ def _check(
     pictures: Sequence[Image.Image], captions: Sequence[str], columns: int | None, cell: tuple[int, int]
 ) -> None:
     if not pictures:
-        raise BadInput("a contact sheet needs at least one picture", input="pictures")
+        raise BadInput("there is no picture", input="pictures", cure="Give at least one.")
     if len(captions) != len(pictures):
-        raise BadInput(f"there are {len(captions)} captions for {len(pictures)} pictures", input="captions")
+        raise BadInput(
+            f"there are {len(captions)} captions for {len(pictures)} pictures",
+            input="captions",
+            cure="Give one for each, or none at all.",
+        )
     if columns is not None and columns < 1:
-        raise BadInput("at least one column is needed", input="columns", value=columns)
+        raise BadInput("there is no column", input="columns", value=columns, cure="Use 1 or more.")
     if min(cell) < 1:
-        raise BadInput("a cell needs a positive width and height", input="cell", value=cell)
+        raise BadInput(
+            "a cell is empty", input="cell", value=cell, cure="Use a width and height of 1 or more."
+        )
 
 
 def _letterboxed(picture: Image.Image, cell: tuple[int, int]) -> Image.Image:

@@ -102,7 +102,12 @@ def _text_chunks(metadata: Mapping[str, str]) -> PngInfo:
     chunks = PngInfo()
     for key, value in metadata.items():
         if not 1 <= len(key) <= 79 or not key.isascii() or _CONTROL_CHARACTERS.search(key):
-            raise BadInput("a PNG keyword needs 1 to 79 ASCII characters", input="metadata", value=key)
+            raise BadInput(
+                "this cannot be a PNG keyword",
+                input="metadata",
+                value=key,
+                cure="Use 1 to 79 ASCII characters.",
+            )
         # A lone surrogate, which JSON can carry, has no UTF-8; it becomes "?".
         chunks.add_text(key, value.encode("utf-8", "replace").decode("utf-8"))
     return chunks

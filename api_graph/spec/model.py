@@ -35,13 +35,14 @@ class Widget:
 
 @dataclass(frozen=True)
 class Choices:
-    """A combo whose entries are listed when they are asked for, from the folders of whoever asks.
+    """A combo whose entries are listed when they are asked for; `inside` adds what lies in the folders of whoever asks.
 
     With `open=True` the list only suggests: other texts are passed on, and the node says what is wrong with them.
     """
 
-    list: Callable[[Folders], Sequence[str]]
+    list: Callable[[], Sequence[str]]
     open: bool = False
+    inside: Callable[[Folders], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,12 @@ class InputSpec:
         """Whether a literal value may stand in the graph. A `list[str]` or `str | None` is a link all the same."""
         return self.adapter is not None
 
-    def options(self, folders: Folders) -> tuple[str, ...]:
-        """The entries of a combo, now and for these folders."""
-        if isinstance(self.choices, Choices):
-            return tuple(self.choices.list(folders))
-        return self.choices or ()
+    def options(self, folders: Folders | None = None) -> tuple[str, ...]:
+        """The entries of a combo, now, with those that lie in `folders`."""
+        if not isinstance(self.choices, Choices):
+            return self.choices or ()
+        found = self.choices.inside(folders) if folders is not None and self.choices.inside else ()
+        return (*self.choices.list(), *found)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,18 @@ from PIL import Image
 from api_graph.clip.model import Preprocess
 from api_graph.geometry import Geometry, ResizeMode
 
-SIZES = [(64, 64), (97, 64), (64, 97), (131, 75), (75, 132), (201, 90), (70, 199), (65, 64), (63, 64), (33, 40)]
+SIZES = [
+    (64, 64),
+    (97, 64),
+    (64, 97),
+    (131, 75),
+    (75, 132),
+    (201, 90),
+    (70, 199),
+    (65, 64),
+    (63, 64),
+    (33, 40),
+]
 
 
 def coordinates(width: int, height: int) -> Image.Image:

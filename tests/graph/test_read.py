@@ -139,12 +139,29 @@ class TestImages:
     def test_a_bad_prompt_in_an_image(self, png) -> None:
         assert message(png(prompt="{")).startswith("the prompt in out.png is not JSON: ")
 
+    def test_compressed_text(self, api, graph: Graph, write) -> None:
+        for international in (False, True):
+            info, path = PngImagePlugin.PngInfo(), write(b"", "out.png")
+            if international:
+                info.add_itxt("prompt", json.dumps(api), "en", "Aufforderung", zip=True)
+            else:
+                info.add_text("prompt", json.dumps(api), zip=True)
+            Image.new("RGB", (8, 8)).save(path, pnginfo=info)
+            assert read_graph(path) == graph
+
     @pytest.mark.parametrize("name", ["out.png", "out.webp"])
-    def test_a_damaged_image(self, name: str, write) -> None:
-        Image.new("RGB", (8, 8)).save(name)
+    def test_an_image_cut_short(self, name: str, api, graph: Graph, write) -> None:
+        info, exif = PngImagePlugin.PngInfo(), Image.Exif()
+        info.add_text("prompt", json.dumps(api))
+        exif[0x0110] = f"prompt:{json.dumps(api)}"
+        Image.new("RGB", (8, 8)).save(write(b"", name), pnginfo=info, exif=exif)
         content = Path(name).read_bytes()
-        for end in range(12, len(content) - 1):
-            assert "\n" not in message(write(content[:end], name))
+        assert read_graph(write(content, name)) == graph
+        for end in range(12, len(content), 7):
+            try:
+                assert read_graph(write(content[:end], name)) == graph
+            except GraphError as error:
+                assert str(error).startswith(f"{name} has no graph in it. ")
 
 
 class TestNoGraph:

@@ -92,7 +92,7 @@ def test_a_heatmap_beyond_0_and_1_is_clamped():
         (torch.rand(1, 3, 1), {}, r"heatmap: its size .* not the image's \(1, 3\)"),
         (torch.rand(2, 1, 3), {}, "2 for 3 images"),
         (torch.full((1, 1, 3), math.nan), {}, "NaN"),
-        (HEATMAP, {"strength": 1.5}, r"strength: a number in \[0, 1\]"),
+        (HEATMAP, {"strength": 1.5}, r"strength: .* \(got 1.5\)\. Use one in \[0, 1\]"),
         (HEATMAP, {"background": "plaid"}, "Use one of black, grey"),
         (HEATMAP, {"background": "image"}, "none is given"),
         (
@@ -101,9 +101,9 @@ def test_a_heatmap_beyond_0_and_1_is_clamped():
             "background_image: its size",
         ),
         (HEATMAP, {"background": "colour", "colour": "blurple"}, "not a colour"),
-        (HEATMAP, {"background": "colour", "colour": (1.0, 2.0, 0.0)}, "colour: a number"),
-        (HEATMAP, {"background": "colour", "colour": (1.0, 0.0)}, "three numbers"),
-        (HEATMAP, {"background": "grey", "grey": 200.0}, "grey: a number"),
+        (HEATMAP, {"background": "colour", "colour": (1.0, 2.0, 0.0)}, "colour: the number is out of range"),
+        (HEATMAP, {"background": "colour", "colour": (1.0, 0.0)}, "not three numbers"),
+        (HEATMAP, {"background": "grey", "grey": 200.0}, "grey: the number is out of range"),
         (HEATMAP, {"background": "blur", "blur_radius": math.nan}, "blur_radius"),
     ],
 )

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from api_graph.errors import BadInput
@@ -65,6 +67,37 @@ def test_bad_content_is_one_clear_error(tmp_path, name):
     error = caught.value
     assert error.input == "path" and error.value == str(path) and error.cure
     assert "\n" not in str(error)
+
+
+FORMATS = {
+    "PNG": {},
+    "JPEG": {},
+    "GIF": {},
+    "TIFF": {"compression": "tiff_lzw"},
+    "WEBP": {},
+    "BMP": {},
+    "JPEG2000": {},
+}
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(sorted(FORMATS)),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=20),
+    st.floats(0, 1),
+)
+def test_a_damaged_file_is_read_or_refused_without_a_warning(tmp_path, format, damage, kept):
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize((20, 20)).convert("RGB").save(buffer, format, **FORMATS[format])
+    content = bytearray(buffer.getvalue())
+    for place, value in damage:
+        content[int(place * (len(content) - 1))] = value
+    path = tmp_path / "damaged"
+    path.write_bytes(content[: int(kept * len(content))])
+    try:
+        assert read_image(path, max_pixels=10**6).mode in ("RGB", "RGBA")
+    except BadInput as error:
+        assert error.cure
 
 
 def test_missing_file_and_folder(tmp_path):

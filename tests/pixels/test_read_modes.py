@@ -163,9 +163,10 @@ def test_as_image_tensor_takes_what_people_have(tmp_path):
 @pytest.mark.parametrize(
     ("images", "problem"),
     [
-        ([], "at least one"),
+        ([], "no image"),
+        (np.zeros((1, 4, 4, 3)), "no image"),
         ([Image.new("RGB", (3, 2)), Image.new("RGB", (2, 3))], "one size.*2×3.*3×2"),
-        ([7], "picture or a path"),
+        ([7], "no picture"),
         (torch.zeros(2, 3, 3), r"\(B, H, W, 3\)"),
         (torch.zeros(1, 3, 4, 4), r"\(B, H, W, 3\)"),
         (torch.zeros(1, 4, 4, 3, dtype=torch.uint8), "floats"),

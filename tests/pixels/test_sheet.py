@@ -55,7 +55,7 @@ def test_no_caption_crashes(captions):
 @pytest.mark.parametrize(
     ("pictures", "options", "problem"),
     [
-        (0, {}, "at least one picture"),
+        (0, {}, "there is no picture"),
         (2, {"captions": ["one"]}, "1 captions for 2 pictures"),
         (1, {"columns": 0}, "columns"),
         (1, {"cell": (0, 5)}, "cell"),

@@ -1,0 +1,251 @@
+"""Derived classes under ComfyUI's rules for calling them: what arrives in the function, and what comes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+
+from api_graph.comfy import comfy_class
+from api_graph.context import Context, SaveContext
+from api_graph.errors import BadInput, Cancelled
+from api_graph.sockets import AnyValue, Image, Mask
+from api_graph.spec import node, spec_of
+
+
+class Halves(NamedTuple):
+    low: list[AnyValue]
+    count: int
+
+
+def class_of(function: Any, **more: Any) -> type:
+    return comfy_class(spec_of(node("APTest", category="test", title="Test", **more)(function)))
+
+
+def add(a: AnyValue, b: int = 10, c: AnyValue | None = None) -> AnyValue:
+    """Add."""
+    return (a, b, c)
+
+
+def test_one_call_for_constants(comfy) -> None:
+    assert comfy.run(class_of(add), {"a": ["0", 0], "b": 3}, {"0": [["x"]]}) == ([[("x", 3, None)]], {})
+
+
+def test_absent_optionals_take_the_functions_defaults(comfy) -> None:
+    assert comfy.run(class_of(add), {"a": ["0", 0]}, {"0": [["x"]]})[0] == [[("x", 10, None)]]
+
+
+def test_one_call_per_element_and_the_last_one_is_repeated(comfy) -> None:
+    results = {"0": [["x", "y", "z"], ["p", "q"]]}
+    outputs, _ = comfy.run(class_of(add), {"a": ["0", 0], "b": 1, "c": ["0", 1]}, results)
+    assert outputs == [[("x", 1, "p"), ("y", 1, "q"), ("z", 1, "q")]]
+
+
+def halve(values: list[AnyValue], at: int, names: list[str] | None = None) -> Halves:
+    """Halve a list."""
+    return Halves(values[:at], len(values))
+
+
+def test_a_node_that_takes_lists_is_called_once_with_single_values_unwrapped(comfy) -> None:
+    outputs, _ = comfy.run(class_of(halve), {"values": ["0", 0], "at": 2}, {"0": [[1, 2, 3, 4]]})
+    assert outputs == [[1, 2], [4]]
+
+
+def test_the_cached_list_is_not_the_functions_to_change(comfy) -> None:
+    def spoil(values: list[AnyValue]) -> int:
+        """Empty the list."""
+        values.clear()
+        return 0
+
+    cached = [1, 2]
+    comfy.run(class_of(spoil), {"values": ["0", 0]}, {"0": [cached]})
+    assert cached == [1, 2]
+
+
+@pytest.mark.parametrize("values", [[], [1, 2]])
+def test_several_values_where_one_is_wanted(comfy, values: list[int]) -> None:
+    with pytest.raises(BadInput) as refused:
+        comfy.run(class_of(halve), {"values": ["0", 0], "at": ["0", 1]}, {"0": [[1], values]})
+    assert str(refused.value) == (
+        f"at: it takes one value, but a list of {len(values)} is linked to it. "
+        "Pick one of them before, or link something else."
+    )
+
+
+def test_list_outputs_of_several_calls_are_joined(comfy) -> None:
+    def repeat(a: AnyValue, times: int = 2) -> list[AnyValue]:
+        """Repeat."""
+        return [a] * times
+
+    assert comfy.run(class_of(repeat), {"a": ["0", 0]}, {"0": [["x", "y"]]})[0] == [["x", "x", "y", "y"]]
+
+
+@given(st.lists(st.integers(), min_size=1, max_size=5), st.lists(st.text(), min_size=1, max_size=5))
+def test_mapping_is_that_of_plain_calls(a: list[int], c: list[str]) -> None:
+    cls = class_of(add)
+    longest = max(len(a), len(c))
+    padded_a, padded_c = (v + v[-1:] * (longest - len(v)) for v in (a, c))
+    expected = [add(x, 7, z) for x, z in zip(padded_a, padded_c, strict=True)]
+    calls = [{"a": x, "b": 7, "c": z} for x, z in zip(padded_a, padded_c, strict=True)]
+    assert [cls().run(**call) for call in calls] == [(value,) for value in expected]
+
+
+def test_tensors_pass_as_they_are(comfy) -> None:
+    def both(image: Image, mask: Mask) -> Mask:
+        """Give the mask."""
+        return mask
+
+    image, mask = torch.rand(1, 2, 3, 3), torch.rand(1, 2, 3)
+    before = image.clone(), mask.clone()
+    ((result,),), _ = comfy.run(class_of(both), {"image": ["0", 0], "mask": ["0", 1]}, {"0": [[image], [mask]]})
+    assert result is mask
+    assert torch.equal(image, before[0]) and torch.equal(mask, before[1])
+
+
+def test_a_text_is_one_output_not_its_letters(comfy) -> None:
+    def answer(query: str) -> str:
+        """Answer."""
+        return query.upper()
+
+    assert comfy.run(class_of(answer), {"query": "yes"})[0] == [["YES"]]
+
+
+def test_a_node_without_inputs_or_outputs(comfy) -> None:
+    called = []
+
+    def act() -> None:
+        """Act."""
+        called.append(True)
+
+    assert comfy.run(class_of(act, output=True), {}) == ([], {})
+    assert called == [True]
+
+
+def test_no_context_no_comfyui() -> None:
+    assert class_of(add)().run(a="x") == (("x", 10, None),)
+
+
+# ------------------------------------------------------------------------------------------ the context
+
+
+def test_what_a_node_shows(comfy) -> None:
+    def show(text: str, context: Context) -> str:
+        """Show."""
+        context.show_text(text)
+        context.show_file(context.folders.temp / "sub" / "a.png", temporary=True)
+        return text
+
+    outputs, ui = comfy.run(class_of(show), {"text": ["0", 0]}, {"0": [["a", "b"]]})
+    assert outputs == [["a", "b"]]
+    assert ui == {"text": ["a", "b"], "images": [{"filename": "a.png", "subfolder": "sub", "type": "temp"}] * 2}
+
+
+def test_the_node_id_and_the_progress_bar(comfy) -> None:
+    def count(to: int, context: Context) -> str:
+        """Count."""
+        for done in range(to):
+            context.progress(done + 1, to)
+        return context.node_id
+
+    assert comfy.run(class_of(count), {"to": 2}, node="5:2")[0] == [["5:2"]]
+    assert comfy.events == [("5:2", 1, 2), ("5:2", 2, 2)]
+    assert comfy.bars == 1
+
+
+def save(text: str, context: SaveContext) -> AnyValue:
+    """Save."""
+    return (context.prompt, context.extra)
+
+
+def test_a_saver_gets_the_graph_without_comfyuis_notes_on_its_cache(comfy) -> None:
+    prompt = {"1": {"class_type": "APTest", "inputs": {"text": "a"}, "is_changed": ["abc"], "_meta": {"title": "T"}}}
+    extra = {"workflow": {"nodes": []}}
+    ((kept,),), _ = comfy.run(class_of(save), {"text": "a"}, prompt=prompt, extra=extra)
+    assert kept == ({"1": {"class_type": "APTest", "inputs": {"text": "a"}, "_meta": {"title": "T"}}}, extra)
+    assert "is_changed" in prompt["1"]
+
+
+def test_a_saver_that_takes_lists(comfy) -> None:
+    def save_all(texts: list[str], context: SaveContext, prefix: str = "a") -> AnyValue:
+        """Save all."""
+        return (texts, prefix, context.prompt, context.extra)
+
+    outputs, _ = comfy.run(class_of(save_all), {"texts": ["0", 0]}, {"0": [["x", "y"]]}, prompt={"1": {}})
+    assert outputs == [[(["x", "y"], "a", {"1": {}}, None)]]
+
+
+def test_no_metadata_where_the_user_wants_none(comfy) -> None:
+    comfy.args.disable_metadata = True
+    assert comfy.run(class_of(save), {"text": "a"}, prompt={"1": {}}, extra={"workflow": {}})[0] == [[(None, None)]]
+
+
+def test_a_context_without_comfyui(tmp_path: Path) -> None:
+    def report(context: SaveContext) -> AnyValue:
+        """Report."""
+        context.progress(1, 2)
+        return (context.node_id, context.folders.inputs, context.folders.models, context.prompt)
+
+    assert class_of(report)().run() == (("", (), (), None),)
+
+
+# ------------------------------------------------------------------------------------------ stopping, failing
+
+
+def loop(context: Context) -> None:
+    """Loop, and swallow what can be swallowed."""
+    for _ in range(3):
+        try:
+            context.check_cancelled()
+        except Exception:
+            pytest.fail("the node swallowed the stop")
+
+
+def test_stop_reaches_comfyui_as_its_own_exception(comfy) -> None:
+    comfy.interrupted = True
+    with pytest.raises(comfy.Interrupt):
+        comfy.run(class_of(loop), {})
+    assert not comfy.interrupted, "the flag is taken, as ComfyUI takes it"
+    assert comfy.run(class_of(loop), {}) == ([], {})
+
+
+def test_comfyuis_own_exception_passes(comfy) -> None:
+    def stopped(context: Context) -> None:
+        """Stop while the progress is told."""
+        comfy.interrupted = True
+        context.on_progress(1, 2)
+
+    with pytest.raises(comfy.Interrupt):
+        comfy.run(class_of(stopped), {})
+
+
+def test_cancelled_without_a_context_is_mapped_too(comfy) -> None:
+    def cancelled() -> None:
+        """Cancel."""
+        raise Cancelled
+
+    with pytest.raises(comfy.Interrupt):
+        comfy.run(class_of(cancelled), {})
+
+
+def test_cancelled_without_comfyui_stays_ours() -> None:
+    def cancelled() -> None:
+        """Cancel."""
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        class_of(cancelled)().run()
+
+
+def test_bad_input_reaches_comfyui_as_one_line(comfy) -> None:
+    def refuse(size: Annotated[int, Field(ge=1)] = 2) -> None:
+        """Refuse."""
+        raise BadInput("it must be odd", input="size", value=size, cure="Take 1 or 3.")
+
+    with pytest.raises(BadInput) as refused:
+        comfy.run(class_of(refuse), {"size": 2})
+    assert str(refused.value) == "size: it must be odd (got 2). Take 1 or 3."

@@ -19,12 +19,15 @@ _ECHO = 1.0  # seconds: shells and wrappers often pass on a Ctrl-C that we have 
 cancelled = threading.Event()
 """Set as soon as the user wants to stop. A run looks at it between its steps."""
 
+writing = threading.Event()
+"""Set while a node writes files: a signal then leaves it to the run to stop, once they are whole."""
+
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Turn the first signal into Cancelled, so that what is open gets closed, and leave with 128 + its number.
 
-    A second one, from somebody who will not wait for that, ends the process at once.
+    A second one, from somebody who does not want to wait for that, ends the process at once.
     """
     received: list[tuple[int, float]] = []
 
@@ -34,8 +37,9 @@ def interruptible() -> Iterator[None]:
                 os._exit(128 + number)
             return
         received.append((number, time.monotonic()))
-        cancelled.set()  # should a library swallow the exception
-        raise Cancelled
+        cancelled.set()  # also where a library swallows the exception
+        if not writing.is_set():
+            raise Cancelled
 
     for number in _SAID:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup, or a shell's background job, has it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,7 +60,7 @@ def _find(name: str, registry: Registry) -> NodeSpec:
 
 
 def _first_sentence(spec: NodeSpec) -> str:
-    return spec.description.split(". ")[0].removesuffix(".")
+    return re.split(r"\.\s+(?=[A-Z])", spec.description)[0].removesuffix(".")
 
 
 def _print_node(facts: dict[str, Any]) -> None:
@@ -93,7 +94,7 @@ def _takes(facts: dict[str, Any]) -> str:
     if not facts["literal"]:
         return "a link"
     if "choices" in facts:
-        return ", ".join([*facts["choices"], *(["or another text"] if facts["open"] else [])])
+        return ", ".join([*facts["choices"], *(["any other text"] if facts["open"] else [])])
     low, high = facts.get("minimum"), facts.get("maximum")
     if low is None and high is None:
         return ""

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from api_graph import settings
-from api_graph.cli.interrupts import cancelled
+from api_graph.cli.interrupts import cancelled, writing
 from api_graph.cli.library import find_graph
 from api_graph.cli.progress import shown_progress
 from api_graph.cli.quiet import clean_stdout, collected_warnings
-from api_graph.errors import BadInput
-from api_graph.executor import DiskCache, Executor, RunResult
+from api_graph.errors import BadInput, Cancelled
+from api_graph.executor import DiskCache, Event, Executor, Listener, RunResult
 from api_graph.folders import Folders
 from api_graph.graph import Graph, read_graph, set_inputs, validate
 from api_graph.registry import Registry, all_nodes
@@ -52,8 +52,11 @@ def perform(request: Request) -> Outcome:
         disk = DiskCache(request.cache, settings.cache_limit()) if request.cache is not None else None
         # One run reads no result twice from memory: equal steps are one step to begin with.
         executor = Executor(memory=None, disk=disk, registry=registry)
-        with shown_progress(quiet=request.quiet) as listener:
+        with shown_progress(quiet=request.quiet) as shown:
+            listener = _while_writing(graph, registry, shown)
             result = executor.run(graph, folders, listener=listener, cancelled=cancelled, metadata=request.metadata)
+    if cancelled.is_set():  # while the last file was being written
+        raise Cancelled
     return Outcome(graph, result, warned)
 
 
@@ -87,6 +90,21 @@ def writable_folder(path: Path, option: str) -> Path:
     if not usable:
         raise BadInput("cannot be written to", input=option, value=str(folder), cure="Name another folder.")
     return folder
+
+
+def _while_writing(graph: Graph, registry: Registry, shown: Listener | None) -> Listener:
+    """A listener that says when output nodes, which write files, are at work; `shown` hears all as well."""
+    outputs = {id for id, node in graph.nodes.items() if registry[node.class_type].output}
+
+    def listen(event: Event) -> None:
+        if event.node in outputs and event.kind == "started":
+            writing.set()
+        elif event.kind in ("done", "failed"):
+            writing.clear()
+        if shown is not None:
+            shown(event)
+
+    return listen
 
 
 def _prepared(request: Request, registry: Registry) -> Graph:

@@ -131,24 +131,23 @@ def test_no_two_rooms_need_each_other() -> None:
             del needs[room]
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_comfyui_is_imported_in_one_place_and_late(path: Path) -> None:
-    tree = read(path)
-    found = {name.split(".")[0] for name in imports_in(tree, path)} & COMFYUI
-    if part_of(module_of(path)) == "comfy":
-        found = {name.split(".")[0] for name in imports_in(at_import(tree), path)} & COMFYUI
-    assert not found
+def top_level(tree: ast.AST, path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports_in(tree, path)}
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_slow_packages_are_imported_late(path: Path) -> None:
-    assert not {name.split(".")[0] for name in imports_in(at_import(read(path)), path)} & SLOW
+def test_comfyui_is_imported_in_one_place() -> None:
+    found = {module_of(path) for path in FILES if top_level(read(path), path) & COMFYUI}
+    assert {part_of(module) for module in found} == {"comfy"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
-def test_nodes_are_never_the_top_level_nodes(path: Path) -> None:
-    """In ComfyUI `nodes` and `tests` are ComfyUI's own."""
-    assert not {name.split(".")[0] for name in imports_in(read(path), path)} & {"nodes", "tests", "graphs"}
+def test_comfyui_and_slow_packages_are_imported_late() -> None:
+    found = {module_of(path): top_level(at_import(read(path)), path) & (COMFYUI | SLOW) for path in FILES}
+    assert {module: names for module, names in found.items() if names} == {}
+
+
+def test_no_module_is_called_as_one_of_comfyuis() -> None:
+    """In ComfyUI the top-level `nodes` and `tests` are ComfyUI's own."""
+    assert [module_of(path) for path in FILES if top_level(read(path), path) & {"nodes", "tests", "graphs"}] == []
 
 
 def test_importing_the_nodes_imports_nothing_slow() -> None:

@@ -113,7 +113,7 @@ def test_widgets(expected: InputSpec) -> None:
     ("name", "good", "bad"),
     [
         ("kernel_size", [1, 255], [True, "7", 7.0, 0, 256, None]),
-        ("alpha", [0, 1, 0.25], [True, "0.5", -0.01, 1.01, float("nan"), None]),
+        ("alpha", [0, 1, 0.123], [True, "0.5", -0.01, 1.01, float("nan"), None]),
         ("invert", [True, False], [0, 1, "true", None]),
         ("query", ["", "7"], [7, True, None, ["a"]]),
         ("recipe", ["reference"], ["Paper", "", 1, None]),

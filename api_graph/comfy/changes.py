@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from api_graph.comfy.host import host_folders
+from api_graph.comfy.values import Values
 from api_graph.spec import NodeSpec
-
-Values = Mapping[str, Any]
 
 
 def change_mark(spec: NodeSpec, values: Values) -> str:
@@ -26,10 +25,13 @@ def change_mark(spec: NodeSpec, values: Values) -> str:
 
 
 def settings_mark(spec: NodeSpec, values: Values) -> str | None:
-    """Equal for two loader nodes that load the same; None where settings have no text, or results are no one object."""
+    """Equal for two loader nodes that load the same; None where settings have no text, or results are no one object.
+
+    The literals count beside the fingerprint: a model's numbers do not depend on its device, but where it lies does.
+    """
     if spec.named_outputs or not all(declared.is_widget for declared in spec.inputs):
         return None
-    literals = {i.name: values.get(i.name, i.default) for i in spec.inputs if i.name not in spec.fingerprinted}
+    literals = {declared.name: values.get(declared.name, declared.default) for declared in spec.inputs}
     return digest([spec.id, literals, fingerprint(spec, values)])
 
 

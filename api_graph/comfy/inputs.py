@@ -7,7 +7,7 @@ from typing import Any
 from api_graph.comfy.host import host_folders
 from api_graph.context import SaveContext
 from api_graph.errors import SpecError
-from api_graph.spec import InputSpec, NodeSpec
+from api_graph.spec import Choices, InputSpec, NodeSpec
 from api_graph.spec.model import WIDGET_SOCKETS
 
 HIDDEN = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
@@ -54,7 +54,13 @@ def input_type(declared: InputSpec, *, socketless: bool = False) -> tuple[Any, d
     if declared.widget.advanced:
         options["advanced"] = True
     options |= _widget_options(declared)
-    return (list(declared.options(host_folders())) if declared.socket == "COMBO" else declared.socket), options
+    return (_entries(declared) if declared.socket == "COMBO" else declared.socket), options
+
+
+def _entries(declared: InputSpec) -> list[str]:
+    # Only dynamic combos look into folders: ComfyUI asks often.
+    folders = host_folders() if isinstance(declared.choices, Choices) else None
+    return list(declared.options(folders))
 
 
 def _widget_options(declared: InputSpec) -> dict[str, Any]:

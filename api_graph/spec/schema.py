@@ -15,7 +15,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def node_schema(spec: NodeSpec) -> Schema:
     """JSON Schema (2020-12) of one node of this class, as it stands in a graph in ComfyUI's API format.
 
-    Dynamic combos are listed now. Keys beside the inputs are open: ComfyUI leaves notes of its own there.
+    Dynamic combos are listed now, without what lies in the folders of a run. Keys beside the inputs are open: ComfyUI
+    leaves notes of its own there.
     """
     return {"$schema": DIALECT, **_node(spec), "$defs": {"link": _link()}}
 
@@ -104,7 +105,8 @@ def _literal(declared: InputSpec) -> Schema:
     assert declared.adapter is not None
     schema = declared.adapter.json_schema()
     if isinstance(declared.choices, Choices):
-        schema["examples" if declared.choices.open else "enum"] = list(declared.options())
+        complete = not declared.choices.open and declared.choices.inside is None
+        schema["enum" if complete else "examples"] = list(declared.options())
     if not declared.required:
         schema["default"] = declared.default
     return schema

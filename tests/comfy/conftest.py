@@ -123,7 +123,7 @@ class ComfyUI:
             if name in inputs and not is_link(inputs[name]) and name not in named:
                 faults += [f"{name}: {fault}" for fault in faults_of_constant(inputs[name], kind, options)]
         values = {k: v for k, v in self._arguments(cls, inputs, None, {}).items() if k in named}
-        if values:
+        if named:
             answers = self._map(cls, "VALIDATE_INPUTS", values, "1")
             faults += [str(answer) for answer in answers if answer is not True]
         return faults

@@ -112,6 +112,15 @@ def test_inputs_of_a_node_that_reads_files(monkeypatch: pytest.MonkeyPatch) -> N
     assert cls.INPUT_TYPES()["required"]["image"][0] == ["b.png"]
 
 
+def test_a_combo_lists_the_files_of_comfyuis_folders(comfy) -> None:
+    @node("APTestPick", category="test", title="Pick")
+    def pick(name: Annotated[str, Choices(lambda: ["z"], inside=lambda folders: [folders.output.name])]) -> str:
+        """Pick one."""
+        return name
+
+    assert comfy_class(spec_of(pick)).INPUT_TYPES()["required"]["name"] == (["z", "output"], {})
+
+
 def test_no_context_asks_for_the_node_id() -> None:
     for function in (overlay, save, load, show):
         assert "UNIQUE_ID" not in str(comfy_class(spec_of(function)).INPUT_TYPES())

@@ -1,11 +1,21 @@
-"""The classes of this pack's own nodes: whatever is there can be drawn."""
+"""The classes of this pack's own nodes: all can be drawn, and the shipped graphs run in ComfyUI as they do headless."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
+from typing import Any
 
+import pytest
+import torch
+from PIL import Image
+
+import api_graph
 from api_graph.comfy import mappings
+from api_graph.graph import execution_order, read_graph
 from api_graph.registry import own_nodes
+from api_graph.settings import shipped_graphs
 
 
 def test_every_node_can_be_drawn() -> None:
@@ -22,3 +32,31 @@ def test_every_node_can_be_drawn() -> None:
 def test_names_that_people_look_for_are_their_own() -> None:
     titles = [spec.title for spec in own_nodes().values()]
     assert len(set(titles)) == len(titles)
+
+
+GRAPHS = shipped_graphs()
+DEMO = Path(api_graph.__file__).parent / "demo" / "clip"
+
+
+@pytest.mark.skipif(not DEMO.is_dir(), reason="the demo model is not in this tree")
+@pytest.mark.parametrize("name", ["api_clip"])
+def test_a_shipped_graph_gives_the_pictures_that_it_gives_headless(name: str, comfy, tmp_path: Path) -> None:
+    shutil.copy(GRAPHS / "example.png", comfy.root / "input")
+    run_in_comfyui(comfy, GRAPHS / f"{name}.json")
+    api_graph.run_graph(GRAPHS / f"{name}.json", output=tmp_path / "headless", input_folders=[GRAPHS])
+    for path in (tmp_path / "headless").glob("*.png"):
+        assert Image.open(path).tobytes() == Image.open(comfy.root / "output" / path.name).tobytes()
+    assert (tmp_path / "headless" / "annotated_00001_.png").is_file()
+
+
+def run_in_comfyui(comfy, path: Path) -> None:
+    """Each node as ComfyUI calls it, in inference mode."""
+    classes, _ = mappings(spec.function for spec in own_nodes().values())
+    graph = read_graph(path)
+    prompt = graph.to_api()
+    results: dict[str, list[list[Any]]] = {}
+    with torch.inference_mode():
+        for id in execution_order(graph):
+            cls, inputs = classes[prompt[id]["class_type"]], prompt[id]["inputs"]
+            assert comfy.validate(cls, inputs) == []
+            results[id], _ = comfy.run(cls, inputs, results, node=id, prompt=prompt)

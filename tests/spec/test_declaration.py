@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import pytest
 from pydantic import Field
 
 from api_graph.context import Context, SaveContext
+from api_graph.folders import Folders
 from api_graph.sockets import AnyValue, Attribution, Image, Mask
 from api_graph.spec import REQUIRED, Choices, InputSpec, NodeSpec, Widget, node, spec_of
 
@@ -111,7 +113,7 @@ def test_widgets(expected: InputSpec) -> None:
     ("name", "good", "bad"),
     [
         ("kernel_size", [1, 255], [True, "7", 7.0, 0, 256, None]),
-        ("alpha", [0, 1, 0.25], [True, "0.5", -0.01, 1.01, float("nan"), None]),
+        ("alpha", [0, 1, 0.123], [True, "0.5", -0.01, 1.01, float("nan"), None]),
         ("invert", [True, False], [0, 1, "true", None]),
         ("query", ["", "7"], [7, True, None, ["a"]]),
         ("recipe", ["reference"], ["Paper", "", 1, None]),
@@ -130,16 +132,24 @@ def test_literals_are_strict(name: str, good: list[Any], bad: list[Any]) -> None
 
 def test_a_dynamic_combo_is_listed_when_asked() -> None:
     names = ["a"]
-
-    def pick(name: Annotated[str, Choices(lambda: names)]) -> None:
-        """Pick one."""
-
     declared = InputSpec("name", "COMBO", choices=Choices(lambda: names))
     assert declared.options() == ("a",)
     names.append("b")
     assert declared.options() == ("a", "b")
-    assert described(widgets).inputs[4].options() == ("paper", "reference")
-    assert described(widgets).inputs[0].options() == ()
+
+
+def test_a_combo_lists_what_lies_in_the_folders_of_a_run(tmp_path: Path) -> None:
+    folders = Folders(inputs=(tmp_path,), output=tmp_path, temp=tmp_path)
+    (tmp_path / "b").touch()
+    files = Choices(lambda: ["a"], inside=lambda folders: [p.name for p in folders.inputs[0].iterdir()])
+    declared = InputSpec("name", "COMBO", choices=files)
+    assert declared.options() == ("a",)
+    assert declared.options(folders) == ("a", "b")
+
+
+def test_the_entries_of_other_inputs() -> None:
+    assert InputSpec("recipe", "COMBO", choices=("paper", "reference")).options() == ("paper", "reference")
+    assert InputSpec("query", "STRING").options() == ()
 
 
 def test_the_description_is_the_first_paragraph() -> None:

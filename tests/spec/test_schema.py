@@ -147,6 +147,16 @@ def test_the_schema_of_one_node() -> None:
     assert json.loads(json.dumps(schema)) == schema
 
 
+def test_a_combo_of_a_runs_own_folders_is_not_listed_to_the_end() -> None:
+    @node("APInside", category="test", title="Inside")
+    def inside(name: Annotated[str, Choices(lambda: ["x"], inside=lambda folders: ["y"])]) -> None:
+        """Pick one."""
+
+    schema = node_schema(spec_of(inside))
+    assert schema["properties"]["inputs"]["properties"]["name"]["anyOf"][0] == {"type": "string", "examples": ["x"]}
+    assert accepts(schema, {"class_type": "APInside", "inputs": {"name": "y"}})
+
+
 def test_graphs() -> None:
     schema = graph_schema(registry_of([everything, nothing]))
     graph = {"1": GOOD, "2": {"class_type": "APNothing", "inputs": {}}}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +41,12 @@ def current_nodes() -> dict[str, Shape]:
     return {id: shape_of(spec) for id, spec in sorted(nodes.items())}
 
 
+def written(nodes: Mapping[str, Shape]) -> str:
+    """One line per input: what a reader of a diff wants to see."""
+    text = json.dumps(nodes, indent=1)
+    return re.sub(r"\[\s+([^\[\]]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
+
+
 def breaks(saved: Mapping[str, Shape], now: Mapping[str, Shape]) -> list[str]:
     """What is no longer where saved graphs look for it."""
     found = [f"{id}: the node is gone" for id in saved if id not in now]
@@ -63,7 +70,7 @@ def test_saved_graphs_still_fit() -> None:
     broken = breaks(saved, now)
     assert not broken, f"{BREAKS}:\n" + "\n".join(broken)
     if os.environ.get(RENEW):
-        SNAPSHOT.write_text(json.dumps(now, indent=1) + "\n", "utf-8")
+        SNAPSHOT.write_text(written(now), "utf-8")
         return
     fresh = [id for id in now if saved.get(id) != now[id]]
     assert not fresh, f"new or grown nodes {fresh}: run `{RENEW}=1 python -m pytest tests/spec/test_snapshot.py`"

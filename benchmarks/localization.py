@@ -28,6 +28,7 @@ from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
 from api_graph.clip.vision import ClsTower
 from api_graph.demo.cases import localization_cases
+from api_graph.demo.maps import cls_map
 from api_graph.demo.scenes import TEST_SEEDS, VALIDATION_SEEDS
 from api_graph.evaluate.localization import Case, MapFunction, Scores, evaluate_maps, wilson_interval
 from api_graph.geometry import Geometry
@@ -82,13 +83,6 @@ def all_maps(model: ClipModel) -> dict[str, MapFunction]:
     maps["raw CLS attention, last layer"] = partial(attention_map, model, raw_attention)
     maps["attention rollout"] = partial(attention_map, model, attention_rollout)
     return maps | {"centre": centre_map, "random": random_map}
-
-
-def cls_map(
-    model: ClipModel, images: Images, queries: Queries, *, similarity: Similarity, start_layer: int
-) -> Attribution:
-    tokens = encode_image(model, list(images), start_layer=start_layer)
-    return Attribution(psi_cls(tokens, encode_text(model, list(queries)), similarity), tokens.geometry)
 
 
 def comp_map(model: ClipModel, images: Images, queries: Queries, *, similarity: Similarity) -> Attribution:

@@ -21,6 +21,7 @@ NODES = (
     heatmap.normalize_heatmap,
     blend.blend,
     blend.heatmap_overlay,
+    blend.gather_images,
     blend.sheet,
     text.text,
     text.text_lines,

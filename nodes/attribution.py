@@ -90,7 +90,7 @@ def psi_comp(tokens: ImageTokens, query: QueryFeatures) -> Attribution:
     return _placed(tokens, 1 - values if tokens.recipe == "reference" else values)
 
 
-@node("APSoftOr", category=CATEGORY, title="Soft OR", aliases=("combine maps",))
+@node("APSoftOr", category=CATEGORY, title="Soft OR", store=True, aliases=("combine maps",))
 def soft_or(
     a: Attribution,
     b: Attribution,
@@ -102,7 +102,7 @@ def soft_or(
     return a.with_values(combine(a.values, b.values, mode))
 
 
-@node("APNormalize", category=CATEGORY, title="Normalize map")
+@node("APNormalize", category=CATEGORY, title="Normalize map", store=True)
 def normalize_map(
     attribution: Attribution,
     mode: Annotated[
@@ -116,7 +116,7 @@ def normalize_map(
     return attribution.with_values(normalize(attribution.values, mode, contrast, input="attribution"))
 
 
-@node("APMeanFilterTokens", category=CATEGORY, title="Mean filter (tokens)")
+@node("APMeanFilterTokens", category=CATEGORY, title="Mean filter (tokens)", store=True)
 def mean_filter_tokens(
     attribution: Attribution,
     kernel_size: Annotated[

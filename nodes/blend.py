@@ -63,6 +63,17 @@ def heatmap_overlay(
     return overlay(image, heatmap, opacity, colormap)
 
 
+@node("APGatherImages", category=CATEGORY, title="Gather images", aliases=("image list",))
+def gather_images(
+    first: Image,
+    second: Image | None = None,
+    third: Image | None = None,
+    fourth: Image | None = None,
+) -> list[Image]:
+    """Several images, of any sizes, as one list: for a contact sheet, or to run what follows on each."""
+    return [image for image in (first, second, third, fourth) if image is not None]
+
+
 @node("APContactSheet", category=CATEGORY, title="Contact sheet")
 def sheet(
     images: list[Image],

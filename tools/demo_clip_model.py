@@ -49,7 +49,7 @@ def model_config(vocabulary: int) -> dict[str, Any]:
 
 def new_model(vocabulary: int, images: Tensor) -> CLIP:
     """A fresh model whose patch embedding is made for pictures like `images`, uint8 (B, S, S, 3)."""
-    model = CLIP(**model_config(vocabulary))
+    model: Any = CLIP(**model_config(vocabulary))  # Any: PyTorch does not type its submodules
     with torch.no_grad():
         model.visual.conv1.weight.copy_(_whitening(images).view_as(model.visual.conv1.weight))
         # open_clip's 0.02 is made for towers far wider than this one.
@@ -62,7 +62,14 @@ def to_model_input(images: Tensor) -> Tensor:
     return ((images.float() / 255 - MEAN[0]) / STD[0]).permute(0, 3, 1, 2)
 
 
-def encode_phrases(model: CLIP, ids: Tensor) -> Tensor:
+def match(model: Any, images: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of images (B, 3, S, S) × phrases (Q, CONTEXT), (B, Q), and the image embeddings (B, E)."""
+    embedding = model.encode_image(images)
+    cosine = F.normalize(embedding, dim=-1) @ encode_phrases(model, ids).T
+    return model.logit_scale.exp() * cosine + model.logit_bias, embedding
+
+
+def encode_phrases(model: Any, ids: Tensor) -> Tensor:
     """`model.encode_text`, normalised, without the padding that all phrases share: (Q, CONTEXT) -> (Q, E)."""
     end = ids.argmax(dim=1)
     length = int(end.max()) + 1

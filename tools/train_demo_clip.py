@@ -13,17 +13,25 @@ from __future__ import annotations
 
 import argparse
 import math
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
 from demo_clip_data import Phrases, Pictures, build_tokenizer, render_pools
-from demo_clip_model import CONTEXT, WIDTH, encode_phrases, new_model, save_folder, to_model_input
+from demo_clip_model import CONTEXT, WIDTH, match, new_model, save_folder, to_model_input
 from open_clip.model import CLIP
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from api_graph.clip.load import load_clip
+from api_graph.clip.maps import Similarity
+from api_graph.demo.cases import localization_cases
+from api_graph.demo.maps import cls_map
 from api_graph.demo.queries import CLASSES
+from api_graph.demo.scenes import VALIDATION_SEEDS
+from api_graph.evaluate.localization import evaluate_maps
 
 WARM_UP = 200
 HARD_WEIGHT = 3.0
@@ -42,7 +50,7 @@ def main() -> None:
     model = new_model(len(tokenizer), pools["free"].images[:2000])
     train(model, pools, Phrases(tokenizer, CONTEXT), args)
     save_folder(args.out, model, tokenizer)
-    print(f"wrote {args.out}; now run: python benchmarks/localization.py --model {args.out}")
+    report(args.out)
 
 
 def arguments() -> argparse.Namespace:
@@ -69,9 +77,7 @@ def train(model: CLIP, pools: dict[str, Pictures], phrases: Phrases, args: argpa
         for group in optimizer.param_groups:
             group["lr"] = args.learning_rate * schedule(step, args.steps)
         images, present = draw_batch(pools, batch_shares(step / args.steps), args.batch, rng)
-        embedding = model.encode_image(to_model_input(images))
-        logits = F.normalize(embedding, dim=-1) @ encode_phrases(model, phrases.draw(rng)).T
-        logits = model.logit_scale.exp() * logits + model.logit_bias
+        logits, embedding = match(model, to_model_input(images), phrases.draw(rng))
         loss = sigmoid_loss(logits, present)
         optimizer.zero_grad()
         (loss + HEAD_WEIGHT * sigmoid_loss(head(embedding), present)).backward()
@@ -79,6 +85,19 @@ def train(model: CLIP, pools: dict[str, Pictures], phrases: Phrases, args: argpa
         optimizer.step()
         if (step + 1) % 200 == 0:
             print(f"step {step + 1}: loss {loss.item():.4f}", flush=True)
+
+
+def report(folder: Path) -> None:
+    """Load what was written as a user would, and print how well it points on validation scenes."""
+    model = load_clip(str(folder), device="cpu")
+    cases = localization_cases(VALIDATION_SEEDS, 300)
+    same_colour = np.array(["same colour" in case.tags for case in cases])
+    maps = {s: partial(cls_map, model, similarity=s) for s in get_args(Similarity)}
+    for similarity, scores in evaluate_maps(cases, maps).items():
+        print(
+            f"Ψcls, {similarity}: pointing game {scores.mean('pointing'):.3f}, with a same-coloured object "
+            f"{scores.mean('pointing', same_colour):.3f}, query swapped {scores.mean('swapped'):.3f}"
+        )
 
 
 def schedule(step: int, steps: int) -> float:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -45,11 +48,26 @@ def load_clip(
     precision = _PRECISION[choose_dtype(dtype, where)]
     source = source_of(name, pretrained)
     # Nodes run in inference mode; weights that are born there could not take part in a gradient.
-    with torch.inference_mode(False), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with torch.inference_mode(False), torch.random.fork_rng(devices=[]), _quiet():
+        torch.manual_seed(0)  # equal names are equal weights (`checkpoint_identity`), random ones too
         module = _create(source, precision, where)
         tokenizer = _tokenizer(source)
     return ClipModel.from_open_clip(module, tokenizer=tokenizer, name=name)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep open_clip's warnings and its notes on the root logger to itself; what matters is raised here."""
+    root, silent = logging.getLogger(), logging.NullHandler()
+    root.addHandler(
+        silent
+    )  # with no handler at all, `logging.warning` would set one up for the whole program
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.removeHandler(silent)
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

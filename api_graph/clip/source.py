@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -17,15 +16,14 @@ RANDOM = "random"
 
 _CONFIG = "open_clip_config.json"
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
-_FOLDER_FILES = (*_WEIGHTS, ".json", ".txt", ".model")
+_FOLDER_WEIGHTS = (".safetensors", ".pth", ".bin")  # open_clip looks for no .pt in a folder
+_FOLDER_FILES = (*_FOLDER_WEIGHTS, ".json", ".txt", ".model")
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model as open_clip names it. `path` is its folder or checkpoint where the weights lie on this
-    machine.
-    """
+    """A model as open_clip names it. `path` is its folder or checkpoint, where it is on this machine."""
 
     name: str
     pretrained: str | None = None
@@ -35,16 +33,17 @@ class Source:
 
 def source_of(name: str, pretrained: str | None = None) -> Source:
     """Read a model's name and checkpoint as `load_clip` takes them; BadInput where they lead nowhere."""
-    folder = _folder_of(name)
-    if pretrained is not None and (folder is not None or name.startswith("hf-hub:")):
+    brings_its_own = name == "demo" or name.startswith(("hf-hub:", "local-dir:")) or _is_path(name)
+    if not brings_its_own:
+        return _architecture(name.replace("/", "-"), pretrained)
+    if pretrained is not None:
         raise BadInput(
             f"{name!r} brings its own weights", input="pretrained", value=pretrained, cure="Leave it empty."
         )
     if name.startswith("hf-hub:"):
         return Source(name)
-    if folder is not None:
-        return Source(f"local-dir:{folder}", path=folder)
-    return _architecture(name, pretrained)
+    folder = _checked_folder(name)
+    return Source(f"local-dir:{folder}", path=folder)
 
 
 def checkpoint_identity(name: str = "demo", pretrained: str | None = None) -> dict[str, Any]:
@@ -76,18 +75,17 @@ def _sha256(path: str, size: int, mtime_ns: int) -> str:
     return digest.hexdigest()
 
 
-def _folder_of(name: str) -> Path | None:
-    """The folder that `name` means, if it means one."""
+def _is_path(name: str) -> bool:
+    path = Path(name)
+    return name.startswith((".", "~")) or path.is_absolute() or path.is_dir()
+
+
+def _checked_folder(name: str) -> Path:
+    """The folder that `name` means, if it describes a model and holds weights: else they would be random."""
     if name == "demo":
-        return _checked_folder(Path(__file__).parent.parent / "demo" / "clip", name)
-    if name.startswith("local-dir:"):
-        return _checked_folder(Path(name.removeprefix("local-dir:")), name)
-    looks_like_path = os.sep in name or name.startswith((".", "~")) or Path(name).is_dir()
-    return _checked_folder(Path(name).expanduser(), name) if looks_like_path else None
-
-
-def _checked_folder(folder: Path, name: str) -> Path:
-    """`folder`, if it describes a model and holds weights; without them open_clip would make random ones."""
+        folder = Path(__file__).parent.parent / "demo" / "clip"
+    else:
+        folder = Path(name.removeprefix("local-dir:")).expanduser()
     config = folder / _CONFIG
     if not config.is_file():
         raise BadInput(
@@ -104,7 +102,7 @@ def _checked_folder(folder: Path, name: str) -> Path:
         described = False
     if not described:
         raise BadInput(f"{_CONFIG} is damaged: it describes no model", input="name", value=name)
-    if not any(path.suffix in _WEIGHTS for path in folder.iterdir()):
+    if not any(path.suffix in _FOLDER_WEIGHTS for path in folder.iterdir()):
         raise BadInput(
             "the model's folder holds no weights",
             input="name",

@@ -9,7 +9,7 @@ import torch
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphError
-from api_graph.executor.memory import Entry
+from api_graph.executor.entry import Entry
 from api_graph.spec import NodeSpec
 
 Arguments = dict[str, Any]
@@ -21,40 +21,48 @@ def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[Any]]) -> list[Argume
     Every input arrives as a list. A node is called once per element, and a shorter list repeats its last one; an empty
     list means no call. A node that takes lists is called once with all of them; its other inputs are single values.
     """
-    if spec.takes_lists:
-        return [{name: list(v) if _is_list(spec, name) else v[0] for name, v in inputs.items()}]
-    if not inputs:
-        return [{}]
-    if any(len(v) == 0 for v in inputs.values()):
+    single = [values for name, values in inputs.items() if not _is_list(spec, name)]
+    if not all(single):
         return []
-    count = max(len(v) for v in inputs.values())
-    return [{name: v[min(i, len(v) - 1)] for name, v in inputs.items()} for i in range(count)]
+    if spec.takes_lists:
+        return [{name: list(values) if _is_list(spec, name) else values[0] for name, values in inputs.items()}]
+    count = max(map(len, single), default=1)
+    if count == 1:
+        return [{name: values[0] for name, values in inputs.items()}]
+    return [{name: values[min(i, len(values) - 1)] for name, values in inputs.items()} for i in range(count)]
 
 
-def run_call(spec: NodeSpec, arguments: Arguments, context: Context | None) -> tuple[Any, ...]:
-    """One call of the node's function, as one value per output."""
+def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | None) -> Entry:
+    """Call the node's function once for each of one step's calls."""
     # Parameters born in inference mode could never take part in a gradient.
     with torch.inference_mode(not spec.model):
-        return _checked(spec, spec.function(**_with_context(spec, arguments, context)))
+        results = [_checked(spec, spec.function(**_with_context(spec, call, context))) for call in calls]
+    return _entry(spec, results, context)
 
 
-def run_batch(spec: NodeSpec, calls: Sequence[Arguments], contexts: Sequence[Context | None]) -> list[tuple[Any, ...]]:
-    """Many calls through the node's batched form."""
+def run_batch(spec: NodeSpec, steps: Sequence[tuple[Sequence[Arguments], Context | None]]) -> list[Entry]:
+    """All calls of many steps, (calls, context) each, at once through the node's batched form."""
     assert spec.batched is not None
+    together = [_with_context(spec, call, context) for calls, context in steps for call in calls]
     with torch.inference_mode(not spec.model):
-        results = spec.batched([_with_context(spec, a, c) for a, c in zip(calls, contexts, strict=True)])
-    if len(results) != len(calls):
-        raise ApiGraphError(f"the batched form of {spec.id} answered {len(results)} of {len(calls)} calls")
-    return [_checked(spec, result) for result in results]
+        results = list(spec.batched(together))
+    if len(results) != len(together):
+        raise ApiGraphError(f"the batched form of {spec.id} answered {len(results)} of {len(together)} calls")
+    entries, first = [], 0
+    for calls, context in steps:
+        own = results[first : first + len(calls)]
+        entries.append(_entry(spec, [_checked(spec, result) for result in own], context))
+        first += len(calls)
+    return entries
 
 
-def entry_of(spec: NodeSpec, results: Sequence[tuple[Any, ...]], ui: Mapping[str, list[Any]]) -> Entry:
+def _entry(spec: NodeSpec, results: Sequence[tuple[Any, ...]], context: Context | None) -> Entry:
     """Gather the results of a step's calls: one list per output; outputs that are lists are joined."""
     outputs: list[list[Any]] = []
     for slot, output in enumerate(spec.outputs):
         values = [result[slot] for result in results]
         outputs.append([v for each in values for v in each] if output.is_list else values)
-    return Entry(tuple(outputs), dict(ui))
+    return Entry(tuple(outputs), {} if context is None else context.ui)
 
 
 def _is_list(spec: NodeSpec, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 A step's key is a hash of its node's id and version, its literal inputs, the content of the files that it reads, and the
 keys of the steps it links to. Tensors are never hashed. Inputs that stand at their default are left out, so that a node
-may gain a parameter without losing its cached results.
+may gain a parameter without losing its cached results; ids and titles of the graph's nodes are no part of it.
 """
 
 from __future__ import annotations
@@ -14,63 +14,70 @@ from typing import Any
 
 from api_graph.folders import Folders
 from api_graph.graph import GraphNode, Link
-from api_graph.spec import NodeSpec
+from api_graph.spec import InputSpec, NodeSpec
 
-KEY_FORMAT = 1
+KEY_FORMAT = 2
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 def step_key(
-    node: GraphNode, spec: NodeSpec, parents: Mapping[str, tuple[str, int]], folders: Folders
-) -> tuple[str, Mapping[str, Any]]:
-    """Key of one step, and its fingerprint (empty for nodes without one).
+    spec: NodeSpec,
+    literals: Mapping[str, Any],
+    links: Mapping[str, tuple[str, int]],
+    fingerprint: Mapping[str, Any],
+) -> str:
+    """Key of one step: a sha256 in hexadecimal.
 
-    `parents` maps each linked input to (key of the step it links to, output). Raises what the node's fingerprint
-    raises, as for a file that is not there.
+    `literals` are `key_literals`, `links` maps each linked input to (key of the step it links to, output), and
+    `fingerprint` is what the node's own says of the files behind its literals. Raises TypeError or ValueError for what
+    is not JSON.
     """
-    fingerprint = _fingerprint(node, spec, folders)
-    parts: dict[str, Any] = {}
-    for name, value in node.inputs.items():
-        if isinstance(value, Link):
-            parts[name] = ["@", *parents[name]]
-        elif name not in spec.fingerprinted:
-            literal = _literal(spec, name, value)
-            if literal is not _AT_DEFAULT:
-                parts[name] = ["=", literal]
-    for name, value in fingerprint.items():
-        parts[name] = ["#", value]
-    return digest([KEY_FORMAT, spec.id, spec.version, parts]), fingerprint
+    # Names of inputs are identifiers and JSON has no raw line breaks, so that two different steps never read alike.
+    parts = [f"{KEY_FORMAT} {spec.id} {spec.version}"]
+    parts += sorted([f"= {name} {_json(value)}" for name, value in literals.items()])
+    parts += sorted([f"@ {name} {slot} {key}" for name, (key, slot) in links.items()])
+    if fingerprint:
+        parts.append(f"# {_canonical(fingerprint)}")
+    return _sha256("\n".join(parts))
 
 
-def model_key(key: str, node: GraphNode) -> str:
+def model_key(key: str, node: GraphNode, spec: NodeSpec) -> str:
     """Key of a loaded model in the pool: the results do not depend on its device, but where it lies does."""
-    return digest([key, {name: value for name, value in node.inputs.items() if not isinstance(value, Link)}])
+    literals = {i.name: node.inputs.get(i.name, i.default) for i in spec.inputs if i.is_widget}
+    return _sha256(key + _canonical({name: v for name, v in literals.items() if not isinstance(v, Link)}))
 
 
-def digest(value: Any) -> str:
-    """sha256 of a JSON value in canonical form."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def key_literals(node: GraphNode, spec: NodeSpec) -> dict[str, Any]:
+    """The literals that enter the key: not those at their default, nor those that the fingerprint stands for."""
+    literals: dict[str, Any] = {}
+    for name, value in node.inputs.items():
+        if isinstance(value, Link) or name in spec.fingerprinted:
+            continue
+        declared = spec.input(name)
+        value = as_declared(declared, value)
+        if declared is None or declared.required or value != declared.default:
+            literals[name] = value
+    return literals
 
 
-_AT_DEFAULT = object()
+def as_declared(declared: InputSpec | None, value: Any) -> Any:
+    """A literal in the form that its type gives it: JSON's 1 is 1.0 where a FLOAT is meant."""
+    return float(value) if type(value) is int and declared is not None and declared.socket == "FLOAT" else value
 
 
-def _literal(spec: NodeSpec, name: str, value: Any) -> Any:
-    """The literal in the form that its type gives it (1 and 1.0 are one FLOAT)."""
-    declared = spec.input(name)
-    if declared is None:
-        return value
-    if declared.socket == "FLOAT" and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    return _AT_DEFAULT if not declared.required and value == declared.default else value
-
-
-def _fingerprint(node: GraphNode, spec: NodeSpec, folders: Folders) -> Mapping[str, Any]:
+def fingerprint_of(node: GraphNode, spec: NodeSpec, folders: Folders) -> Mapping[str, Any]:
+    """What the node's fingerprint says of its literals; {} for a node without one. Raises what the fingerprint does."""
     if spec.fingerprint is None:
         return {}
-    literals = {}
-    for name in spec.fingerprinted:
-        declared = spec.input(name)
-        default = declared.default if declared is not None else None
-        literals[name] = node.inputs.get(name, default)
-    return spec.fingerprint(folders, **literals)
+    defaults = {i.name: i.default for i in spec.inputs}
+    return spec.fingerprint(folders, **{n: node.inputs.get(n, defaults[n]) for n in spec.fingerprinted})
+
+
+def _json(value: Any) -> str:
+    # json takes ten times as long over a number, to write the same.
+    return repr(value) if type(value) in (int, float) else _canonical(value)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -4,76 +4,71 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from dataclasses import dataclass, field
-from typing import Any
 
-from api_graph.executor.sizes import Bytes, size_of
+from api_graph.executor.entry import Entry
+from api_graph.executor.sizes import Bytes
 
 GIB = 1 << 30
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What a step left: one list of values per output (a node may be mapped over a list), and what it showed."""
-
-    outputs: tuple[list[Any], ...]
-    ui: dict[str, list[Any]] = field(default_factory=dict)
-
-    def size(self) -> Bytes:
-        return size_of(self.outputs)
-
-
 class MemoryCache:
-    """Entries by key. What a run is still going to read is pinned: evicting it would free nothing."""
+    """Entries by key, shared by any number of runs and threads.
+
+    What a run is still going to read is pinned: evicting it would free nothing. Pinned entries may exceed the budgets,
+    until they are unpinned.
+    """
 
     def __init__(self, cpu_bytes: int = 2 * GIB, gpu_bytes: int = 1 * GIB) -> None:
         self.limit = Bytes(cpu_bytes, gpu_bytes)
-        self._entries: OrderedDict[str, tuple[Entry, Bytes]] = OrderedDict()
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._pins: Counter[str] = Counter()
         self._cpu = self._gpu = 0
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     def get(self, key: str) -> Entry | None:
         """The entry, which thereby becomes the most recently used; or None."""
         with self._lock:
-            found = self._entries.get(key)
-            if found is None:
-                return None
-            self._entries.move_to_end(key)
-            return found[0]
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._entries.move_to_end(key)
+            return entry
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep `entry`, at the cost of older ones. One that alone exceeds its budget is not kept."""
-        size = entry.size()
+        size = entry.size
         with self._lock:
             self._drop(key)
-            if size.cpu > self.limit.cpu or size.gpu > self.limit.gpu:
-                return
-            self._entries[key] = (entry, size)
-            self._cpu += size.cpu
-            self._gpu += size.gpu
-            if self._cpu > self.limit.cpu or self._gpu > self.limit.gpu:
+            if size.cpu <= self.limit.cpu and size.gpu <= self.limit.gpu:
+                self._entries[key] = entry
+                self._cpu += size.cpu
+                self._gpu += size.gpu
                 self._evict()
 
     def pin(self, key: str) -> None:
-        """Somebody will read this key again; keep it, if it is here, until `unpin` has been called as often."""
+        """Somebody will read this key again; keep it, if it is or comes here, until `unpin` was called as often."""
         with self._lock:
             self._pins[key] += 1
 
     def unpin(self, key: str) -> None:
+        """Take one `pin` back."""
         with self._lock:
-            self._pins[key] -= 1
-            if self._pins[key] <= 0:
+            if self._pins[key] > 1:
+                self._pins[key] -= 1
+            else:
                 del self._pins[key]
+                self._evict()
 
     def clear(self) -> None:
+        """Forget every entry; pins stay with those who hold them."""
         with self._lock:
             self._entries.clear()
             self._cpu = self._gpu = 0
 
     @property
     def used(self) -> Bytes:
-        return Bytes(self._cpu, self._gpu)
+        """Bytes of all entries now."""
+        with self._lock:
+            return Bytes(self._cpu, self._gpu)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -82,17 +77,20 @@ class MemoryCache:
         return key in self._entries
 
     def _drop(self, key: str) -> None:
-        found = self._entries.pop(key, None)
-        if found is not None:
-            self._cpu -= found[1].cpu
-            self._gpu -= found[1].gpu
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._cpu -= entry.size.cpu
+            self._gpu -= entry.size.gpu
 
     def _evict(self) -> None:
         over_cpu, over_gpu = self._cpu - self.limit.cpu, self._gpu - self.limit.gpu
+        if over_cpu <= 0 and over_gpu <= 0:
+            return
         victims = []
-        for key, (_, size) in self._entries.items():
+        for key, entry in self._entries.items():
             if over_cpu <= 0 and over_gpu <= 0:
                 break
+            size = entry.size
             if key not in self._pins and ((over_cpu > 0 and size.cpu) or (over_gpu > 0 and size.gpu)):
                 victims.append(key)
                 over_cpu, over_gpu = over_cpu - size.cpu, over_gpu - size.gpu

@@ -6,33 +6,37 @@ what equal keys mean.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from api_graph.errors import ApiGraphError
-from api_graph.executor.keys import digest, model_key, step_key
-from api_graph.executor.memory import Entry
+from api_graph.errors import BadInput
+from api_graph.executor.entry import Entry
+from api_graph.executor.keys import fingerprint_of, key_literals, model_key, step_key
 from api_graph.executor.result import Action, NodeError
 from api_graph.folders import Folders
 from api_graph.graph import Graph, GraphNode, Link
 from api_graph.spec import NodeSpec
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Task:
-    """One distinct step. `readers` counts those who will still read its entry."""
+    """One distinct step. `readers` counts those who will still read its entry; a `root` is read after the run."""
 
-    key: str
     node: GraphNode
     spec: NodeSpec
     row: int
     parents: Mapping[str, tuple[Task, int]]
+    key: str = ""
     pool_key: str = ""
-    error: NodeError | None = None
-    blocked: bool = False
+    literals: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    root: bool = False
     needed: bool = False
     readers: int = 0
     entry: Entry | None = None
+    error: NodeError | None = None
+    culprit: Task | None = None
     action: Action = "unneeded"
     why: str = "nothing that ran reads it"
     seconds: float = 0.0
@@ -43,16 +47,18 @@ class Task:
         return self.node.title or self.spec.title
 
     def fail(self, error: Exception) -> None:
+        """The task gives nothing, and `error` is why."""
         self.error = NodeError(self.node.id, self.title, self.spec.id, error)
-        self.action, self.why = "failed", str(error)
+        self.culprit, self.action, self.why = self, "failed", str(error)
 
-    def block(self, by: Task) -> None:
-        self.blocked = True
-        self.action, self.why = "blocked", f'node {by.node.id} "{by.title}" gave nothing'
-
-    @property
-    def dead(self) -> bool:
-        return self.error is not None or self.blocked
+    def block(self) -> bool:
+        """Whether a task that this one reads gave nothing; then this one gives nothing either."""
+        for parent, _ in self.parents.values():
+            if parent.culprit is not None:
+                self.culprit, self.action = parent.culprit, "blocked"
+                self.why = f'node {self.culprit.node.id} "{self.culprit.title}" failed'
+                return True
+        return False
 
 
 @dataclass
@@ -63,34 +69,89 @@ class Plan:
     of_row: list[dict[str, Task]] = field(default_factory=list)
 
 
-def plan(graphs: Sequence[Graph], order: Sequence[str], registry: Mapping[str, NodeSpec], folders: Folders) -> Plan:
-    """Tasks for rows of one graph (the same nodes and links, other literals), `order` being its execution order."""
-    tasks: dict[str, Task] = {}
-    result = Plan(of_row=[{} for _ in graphs])
+def plan(
+    graphs: Sequence[Graph],
+    order: Sequence[str],
+    registry: Mapping[str, NodeSpec],
+    folders: Folders,
+    roots: Sequence[str] = (),
+) -> Plan:
+    """Tasks for rows of one graph (the same nodes and links, other literals), `order` being its execution order.
+
+    `roots` are the nodes whose results outlive the run. Raises BadInput for rows of different graphs.
+    """
+    planner = _Planner(registry, folders, len(graphs))
+    for graph in graphs[1:]:
+        _check_same(graphs[0], graph, order)
     for node_id in order:
+        planner.add_stage([graph.nodes[node_id] for graph in graphs])
+    for tasks in planner.plan.of_row:
+        for root in roots:
+            tasks[root].root = True
+    return planner.plan
+
+
+class _Planner:
+    def __init__(self, registry: Mapping[str, NodeSpec], folders: Folders, rows: int) -> None:
+        self.registry, self.folders = registry, folders
+        self.plan = Plan(of_row=[{} for _ in range(rows)])
+        self._tasks: dict[Hashable, Task] = {}
+        self._fingerprints: dict[Hashable, Mapping[str, Any]] = {}
+
+    def add_stage(self, nodes: Sequence[GraphNode]) -> None:
+        """One node, as each row has it."""
         stage: list[Task] = []
-        for row, graph in enumerate(graphs):
-            node = graph.nodes[node_id]
-            candidate = _task(node, registry[node.class_type], row, result.of_row[row], folders)
-            task = tasks.setdefault(candidate.key, candidate)
+        for row, node in enumerate(nodes):
+            of_row = self.plan.of_row[row]
+            candidate = self._task(node, row, of_row)
+            task = self._tasks.setdefault(_identity(candidate), candidate)
             if task is candidate:
                 stage.append(task)
-            result.of_row[row][node_id] = task
-        result.stages.append(stage)
-    return result
+            of_row[node.id] = task
+        self.plan.stages.append(stage)
+
+    def _task(self, node: GraphNode, row: int, of_row: Mapping[str, Task]) -> Task:
+        spec = self.registry[node.class_type]
+        parents = {n: (of_row[v.node], v.output) for n, v in node.inputs.items() if isinstance(v, Link)}
+        task = Task(node, spec, row, parents)
+        if task.block():
+            return task
+        try:
+            task.literals, task.fingerprint = key_literals(node, spec), self._fingerprint(node, spec)
+            links = {name: (parent.key, slot) for name, (parent, slot) in parents.items()}
+            task.key = step_key(spec, task.literals, links, task.fingerprint)
+            if spec.model:
+                task.pool_key = model_key(task.key, node, spec)
+        except Exception as error:  # a file that is not there, a fingerprint with a bug
+            task.fail(error)
+        return task
+
+    def _fingerprint(self, node: GraphNode, spec: NodeSpec) -> Mapping[str, Any]:
+        """Asked once for equal literals, so that all rows of a chunk see one state of the files."""
+        if spec.fingerprint is None:
+            return {}
+        asked = spec.id, *(node.inputs.get(name) for name in spec.fingerprinted)
+        if asked not in self._fingerprints:
+            self._fingerprints[asked] = fingerprint_of(node, spec, self.folders)
+        return self._fingerprints[asked]
 
 
-def _task(node: GraphNode, spec: NodeSpec, row: int, others: Mapping[str, Task], folders: Folders) -> Task:
-    parents = {
-        name: (others[value.node], value.output) for name, value in node.inputs.items() if isinstance(value, Link)
-    }
-    try:
-        key, _ = step_key(node, spec, {n: (t.key, slot) for n, (t, slot) in parents.items()}, folders)
-    except (ApiGraphError, OSError) as error:
-        failed = Task(digest(["failed", node.id, row]), node, spec, row, parents)
-        failed.fail(error)
-        return failed
-    if spec.output:
-        # It acts on the world, so every row and every node of the kind does its own.
-        key = digest([key, node.id, row])
-    return Task(key, node, spec, row, parents, model_key(key, node) if spec.model else "")
+def _identity(task: Task) -> Hashable:
+    """What two tasks have in common that are one."""
+    if task.culprit is not None or task.spec.output:
+        # An output acts on the world, so every row and every node of the kind does its own.
+        return task.key, task.node.id, task.row
+    return task.pool_key or task.key
+
+
+def _check_same(first: Graph, graph: Graph, order: Sequence[str]) -> None:
+    """Raise BadInput unless the nodes in `order` have the same classes and links in both."""
+    for node_id in order:
+        one, other = first.nodes[node_id], graph.nodes.get(node_id)
+        if other is None or one.class_type != other.class_type or one.links() != other.links():
+            raise BadInput(
+                "the rows are not one graph with other values: they differ in a class or a link",
+                input="graphs",
+                value=f"node {node_id}",
+                cure="Run different graphs one after the other.",
+            )

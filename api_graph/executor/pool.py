@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from api_graph.executor.memory import Entry
+from api_graph.executor.entry import Entry
 
 
 class ModelPool:

@@ -27,7 +27,7 @@ class NodeError(ApiGraphError):
         return self.__cause__.input if isinstance(self.__cause__, BadInput) else None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Step:
     """One node in one run: what was done, why, how long it took (seconds) and how large its result is (bytes)."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -18,27 +19,49 @@ class Bytes(NamedTuple):
 
 
 def size_of(values: Iterable[Any]) -> Bytes:
-    """Bytes of all tensors and texts inside lists, tuples, dicts and dataclasses; each tensor counted once."""
+    """Bytes of all tensors and texts inside lists, tuples, dicts and dataclasses, each counted once.
+
+    A view counts as its whole storage, since that is what it keeps alive.
+    """
     cpu = gpu = 0
     seen: set[int] = set()
     waiting = list(values)
     while waiting:
         value = waiting.pop()
         if isinstance(value, Tensor):
-            storage = value.untyped_storage()
-            if storage.data_ptr() in seen:
+            memory, size = _memory(value)
+            if memory in seen:
                 continue
-            seen.add(storage.data_ptr())
+            seen.add(memory)
             if value.device.type == "cpu":
-                cpu += storage.nbytes()
-            else:
-                gpu += storage.nbytes()
-        elif isinstance(value, (list, tuple)):
-            waiting.extend(value)
-        elif isinstance(value, dict):
-            waiting.extend(value.values())
-        elif is_dataclass(value) and not isinstance(value, type):
-            waiting.extend(getattr(value, f.name) for f in fields(value))
-        else:
+                cpu += size
+            elif value.device.type != "meta":
+                gpu += size
+        elif isinstance(value, (int, float, str)):
             cpu += sys.getsizeof(value)
+        elif id(value) not in seen:
+            seen.add(id(value))
+            inside = _parts(value)
+            if inside is None:
+                cpu += sys.getsizeof(value)
+            else:
+                waiting.extend(inside)
     return Bytes(cpu, gpu)
+
+
+def _memory(tensor: Tensor) -> tuple[int, int]:
+    """Where a tensor's numbers lie, and how many bytes there are."""
+    if tensor.layout is not torch.strided:  # sparse: no one storage; its own numbers are an upper bound
+        return id(tensor), tensor.element_size() * tensor.numel()
+    storage = tensor.untyped_storage()
+    return storage.data_ptr(), storage.nbytes()
+
+
+def _parts(value: Any) -> Iterable[Any] | None:
+    if isinstance(value, (list, tuple)):
+        return value
+    if isinstance(value, dict):
+        return value.values()
+    if is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, f.name) for f in fields(value)]
+    return None

@@ -7,19 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from api_graph.executor.memory import Entry
+from api_graph.executor.entry import Entry
 from api_graph.spec import NodeSpec, OutputSpec
 
 _JSON_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
-def can_store(output: OutputSpec) -> bool:
-    """Whether values of this output can be written to disk."""
-    return output.socket in _JSON_SOCKETS or output.type is Tensor or hasattr(output.type, "from_storage")
-
-
 def pack(entry: Entry, spec: NodeSpec) -> tuple[dict[str, Tensor], list[list[Any]]]:
-    """All tensors of an entry under flat names, and per output and value the JSON that completes them."""
+    """All tensors of an entry under flat names, and per output and value the JSON that completes them.
+
+    Raises TypeError for a value that does not say how it is stored.
+    """
     tensors: dict[str, Tensor] = {}
     described: list[list[Any]] = []
     for slot, (output, values) in enumerate(zip(spec.outputs, entry.outputs, strict=True)):
@@ -30,7 +28,7 @@ def pack(entry: Entry, spec: NodeSpec) -> tuple[dict[str, Tensor], list[list[Any
                 tensors[f"{slot}.{index}.{name}"] = tensor
             rows.append({"meta": meta, "devices": {name: tensor.device.type for name, tensor in own.items()}})
         described.append(rows)
-    return {name: t.detach().cpu().contiguous() for name, t in tensors.items()}, described
+    return _apart(tensors), described
 
 
 def unpack(tensors: dict[str, Tensor], described: list[list[Any]], spec: NodeSpec) -> tuple[list[Any], ...]:
@@ -45,12 +43,27 @@ def unpack(tensors: dict[str, Tensor], described: list[list[Any]], spec: NodeSpe
     return tuple(outputs)
 
 
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, no two in the same memory: safetensors refuses those."""
+    apart: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        if tensor.untyped_storage().data_ptr() in taken:
+            tensor = tensor.clone()
+        taken.add(tensor.untyped_storage().data_ptr())
+        apart[name] = tensor
+    return apart
+
+
 def _pack_value(output: OutputSpec, value: Any) -> tuple[dict[str, Tensor], Any]:
     if output.socket in _JSON_SOCKETS:
         return {}, value
-    if output.type is Tensor:
+    if output.type is Tensor and isinstance(value, Tensor):
         return {"": value}, None
-    return value.to_storage()
+    if hasattr(output.type, "from_storage") and hasattr(value, "to_storage"):
+        return value.to_storage()
+    raise TypeError(f"a {type(value).__name__} in {output.socket} does not say how it is stored")
 
 
 def _unpack_value(output: OutputSpec, tensors: dict[str, Tensor], meta: Any) -> Any:

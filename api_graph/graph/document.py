@@ -10,7 +10,7 @@ from typing import Any
 
 from api_graph.graph.faults import file_error
 from api_graph.graph.images import embedded_texts, is_image
-from api_graph.graph.words import as_json, one_line
+from api_graph.graph.words import one_line
 
 LARGEST_FILE = 64 * 2**20
 
@@ -86,10 +86,3 @@ def _embedded(data: bytes, name: str) -> Mapping[str, Any]:
     if "workflow" in texts:
         document["workflow"] = _parse(texts["workflow"], f"the workflow in {name}")
     return document
-
-
-def describe(document: Any) -> str:
-    """What kind of JSON a document is, in words."""
-    if isinstance(document, Mapping):
-        return "an object"
-    return "a list" if isinstance(document, list | tuple) else as_json(document)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from api_graph.errors import ApiGraphError
@@ -11,7 +12,12 @@ from api_graph.graph.model import GraphNode, title_of, value_to_api
 from api_graph.graph.words import as_json, node_label, one_line
 from api_graph.spec import NodeSpec
 
-NO_VALUE: Any = type("NoValue", (), {"__repr__": lambda self: "NO_VALUE", "__bool__": lambda self: False})()
+
+class _NoValue(Enum):  # an enum's member stays the same object when it is pickled
+    NO_VALUE = "no value"
+
+
+NO_VALUE: Any = _NoValue.NO_VALUE
 """The value of a fault that is about no value; None would be JSON's null."""
 
 

@@ -15,7 +15,7 @@ from api_graph.graph.model import Graph, GraphNode, Link, label, title_of, value
 from api_graph.graph.names import Names, Place
 from api_graph.graph.words import listed, quoted
 from api_graph.registry import Registry
-from api_graph.spec import InputSpec
+from api_graph.spec import InputSpec, NodeSpec
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -47,26 +47,29 @@ class Settable:
 def settable(graph: Graph, registry: Registry) -> list[Settable]:
     """All values that can be set, in file order: those the graph gives, then those it leaves at their default."""
     names = Names(graph, registry)
-    found = []
-    for node in graph.nodes.values():
-        spec = registry.get(node.class_type)
-        for input in spec.inputs if spec else ():
-            if input.is_widget and not isinstance(node.inputs.get(input.name), Link):
-                found.append(_settable(names, node, title_of(node, spec), input))
-    return sorted(found, key=lambda one: not one.given)
+    return [_settable(graph, registry, place, names.all_names(*place)) for place in names.free()]
 
 
-def _settable(names: Names, node: GraphNode, title: str, input: InputSpec) -> Settable:
+def _settable(graph: Graph, registry: Registry, place: Place, names: tuple[str, ...]) -> Settable:
+    node, spec, input = _at(graph, registry, place)
     return Settable(
-        names=names.all_names(node.id, input.name),
+        names=names,
         node=node.id,
-        title=title,
+        title=title_of(node, spec),
         input=input.name,
         socket=input.socket,
         value=value_to_api(node.inputs.get(input.name, input.default)),
         given=input.name in node.inputs,
         spec=input,
     )
+
+
+def _at(graph: Graph, registry: Registry, place: Place) -> tuple[GraphNode, NodeSpec, InputSpec]:
+    node = graph.nodes[place[0]]
+    spec = registry[node.class_type]
+    input = spec.input(place[1])
+    assert input is not None  # Names gives only places that the node's class declares
+    return node, spec, input
 
 
 def set_inputs(
@@ -132,7 +135,7 @@ class InputSetter:
 
     def _free_input(self, place: Place) -> InputSpec:
         """The spec of an input that is not linked. Raises GraphError for one that is."""
-        node, input = self._node(place)
+        node, _, input = _at(self._graph, self._registry, place)
         link = node.inputs.get(input.name)
         if not isinstance(link, Link):
             return input
@@ -141,20 +144,14 @@ class InputSetter:
             raise GraphError(
                 [self._fault(place, link, f"it is linked to {quoted(link.node)}", "No such node is there.")]
             )
-        feeding = [self._names.all_names(*p)[0] for p in self._names.literals() if p[0] == source.id]
+        feeding = [self._names.all_names(*p)[0] for p in self._names.free() if p[0] == source.id]
         cure = f"Set that instead: {listed(feeding)}." if feeding else "Set what feeds that, or cut the link."
         problem = f"it is linked: node {label(source, self._registry.get(source.class_type))} feeds it"
         raise GraphError([self._fault(place, link, problem, cure)])
 
-    def _node(self, place: Place) -> tuple[GraphNode, InputSpec]:
-        node = self._graph.nodes[place[0]]
-        input = self._registry[node.class_type].input(place[1])
-        assert input is not None  # Names finds only what is declared
-        return node, input
-
     def _fault(self, place: Place, value: Any, problem: str, cure: str) -> Fault:
-        node, input = self._node(place)
-        return fault_at(node, self._registry.get(node.class_type), input.name, value, problem, cure)
+        node, spec, input = _at(self._graph, self._registry, place)
+        return fault_at(node, spec, input.name, value, problem, cure)
 
     def _with(self, changed: Mapping[Place, Any]) -> Graph:
         nodes = dict(self._graph.nodes)

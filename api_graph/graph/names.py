@@ -57,17 +57,18 @@ class Names:
         fitting = (name for name in short if self._exact.find(name) == [(node, input)])
         return *dict.fromkeys(fitting), self.full_name(node, input)
 
-    def literals(self) -> list[Place]:
-        """The places where the graph gives a value, in file order."""
-        return self._exact.literals
+    def free(self) -> list[Place]:
+        """The places that can be set, in file order: those with a value, then those at their default."""
+        return self._exact.literals + self._exact.left_out
 
     def _unknown(self, name: str) -> GraphError:
-        names = [self.all_names(*place)[0] for place in self.literals()]
+        names = [self.all_names(*place) for place in self.free()]
         if not names:
             return _name_error(name, "the graph has no such input", "Nothing can be set in this graph.")
-        near = closest(name, names)
+        near = closest(name, (n for all_names in names for n in all_names))
         meant = f"Did you mean {quoted(near)}? " if near else ""
-        return _name_error(name, "the graph has no such input", f"{meant}What can be set: {listed(names)}.")
+        handiest = listed([all_names[0] for all_names in names])
+        return _name_error(name, "the graph has no such input", f"{meant}What can be set: {handiest}.")
 
 
 def _name_error(name: str, problem: str, cure: str) -> GraphError:
@@ -80,6 +81,7 @@ class _Index:
     def __init__(self, graph: Graph, registry: Registry, fold: Callable[[str], str]) -> None:
         self.fold = fold
         self.literals: list[Place] = []
+        self.left_out: list[Place] = []
         self._ids: defaultdict[str, list[str]] = defaultdict(list)
         self._titles: defaultdict[str, list[str]] = defaultdict(list)
         self._inputs: defaultdict[Place, list[Place]] = defaultdict(list)
@@ -103,6 +105,8 @@ class _Index:
             elif input.is_widget and input.name in node.inputs:
                 literals.append(place)
                 self._by_input[key].append(place)
+            elif input.is_widget:
+                self.left_out.append(place)
         if len(literals) == 1:
             self._sole_literals[title] += literals
         self.literals += literals

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from api_graph.graph.document import Repeated, describe, load_document
+from api_graph.graph.document import Repeated, load_document
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, file_error, file_fault
 from api_graph.graph.literals import json_problem
 from api_graph.graph.model import WRAPPER, Graph, GraphNode, Link, Unreadable
@@ -62,7 +62,7 @@ def _unwrapped(document: Any) -> tuple[Any, Mapping[str, Any]]:
 
 def _refuse_other_forms(nodes: Any, name: str) -> None:
     if not isinstance(nodes, Mapping):
-        raise file_error(f"{name} is no graph, but {describe(nodes)}", _API_FORM)
+        raise file_error(f"{name} is no graph, but {_kind(nodes)}", _API_FORM)
     if not nodes:
         raise file_error(f"{name} has no nodes", _API_FORM)
     if isinstance(nodes.get("nodes"), list) and "links" in nodes:
@@ -76,6 +76,11 @@ def _refuse_other_forms(nodes: Any, name: str) -> None:
         raise file_error(f"{name} has {len(nodes)} nodes; more than {MOST_NODES} are not read", "Split it.")
 
 
+def _kind(document: Any) -> str:
+    """What stands where a graph or a node should, in words."""
+    return "a list" if isinstance(document, list | tuple) else as_json(document)
+
+
 # ------------------------------------------------------------------------------------------------------ nodes
 
 
@@ -84,23 +89,23 @@ def _node_fault(id: Any, raw: Any) -> Fault | None:
     if not isinstance(id, str) or not id:
         return file_fault(f"the node id {as_json(id)} is no text, or an empty one", 'Ids are texts: "1", "2".')
     if not isinstance(raw, Mapping):
-        return file_fault(f"node {quoted(id)} is {describe(raw)}, not a node", f"A node is {_NODE_FORM}.")
+        return file_fault(f"node {quoted(id)} is {_kind(raw)}, not a node", f"A node is {_NODE_FORM}.")
     class_type, inputs = raw.get("class_type"), raw.get("inputs")
     known = class_type if isinstance(class_type, str) else ""
 
-    def fault(input: str | None, problem: str, cure: str) -> Fault:
-        return Fault(id, _title(raw) or known, known, input, NO_VALUE, problem, cure)
+    def fault(problem: str, cure: str) -> Fault:
+        return Fault(id, _title(raw) or known, known, None, NO_VALUE, problem, cure)
 
     if not known:
-        return fault(None, "it has no class_type, or one that is no text", f"A node is {_NODE_FORM}.")
+        return fault("it has no class_type, or one that is no text", f"A node is {_NODE_FORM}.")
     if not isinstance(inputs, Mapping):
-        return fault(None, 'it has no "inputs", or some that are no object', 'Write "inputs": {} if there are none.')
+        return fault('it has no "inputs", or some that are no object', 'Write "inputs": {} if there are none.')
     for place in (raw, inputs):
         if isinstance(place, Repeated):
-            return fault(None, f"{listed(place.keys_twice)} is written twice", "Keep one.")
+            return fault(f"{listed(place.keys_twice)} is written twice", "Keep one.")
     for input in inputs:
         if not isinstance(input, str):
-            return fault(None, f"the input name {as_json(input)} is no text", f"Write {quoted(str(input))}.")
+            return fault(f"the input name {as_json(input)} is no text", f"Write {quoted(str(input))}.")
     return None
 
 

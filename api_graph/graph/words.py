@@ -10,6 +10,7 @@ from typing import Any
 
 _LONGEST = 80
 _MOST_LISTED = 10
+_SHORTEST_START = 3
 _LONGEST_TO_COMPARE = 60  # difflib is quadratic in the length
 
 
@@ -52,4 +53,6 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 def _closest(name: str, known: tuple[str, ...]) -> str | None:
     by_lower = {k.lower(): k for k in known if len(k) <= _LONGEST_TO_COMPARE}
     found = get_close_matches(name.lower(), by_lower, n=1)
+    if not found and len(name) >= _SHORTEST_START:  # a file's name without its ending
+        found = [k for k in by_lower if k.startswith(name.lower())]
     return by_lower[found[0]] if found else None

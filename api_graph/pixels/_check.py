@@ -53,9 +53,9 @@ def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
         )
     if len(counts) > 1:
         raise BadInput(
-            f"there are {other.shape[0]} for {image.shape[0]} images",
+            f"a batch of {other.shape[0]} does not go with one of {image.shape[0]}",
             input=input,
-            cure="Give one for each image, or a single one for all.",
+            cure="Give as many, or a single one for all.",
         )
 
 

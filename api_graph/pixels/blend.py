@@ -38,6 +38,8 @@ def alpha_blend(
     value_range(heatmap, "heatmap")
     in_range(strength, 0.0, 1.0, "strength")
     behind = _background(image, background, grey, colour, blur_radius, background_image)
+    if behind.ndim == 4:
+        check_sizes(heatmap, behind[..., 0], "background_image")
     hidden = strength * (1 - heatmap.clamp(0, 1))[..., None]  # (B, H, W, 1)
     return (1 - hidden) * image + hidden * behind
 

@@ -91,7 +91,8 @@ def to_pil(image: Tensor) -> list[Image.Image]:
 def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
     """A picture, a path, a list of those, or a (B, H, W, 3) float tensor, as one float32 (B, H, W, 3).
 
-    Transparency is dropped. Pictures of different sizes are a BadInput, since a batch has one size.
+    Transparency is dropped. A PIL picture is taken as it lies: only files are turned upright. Pictures of
+    different sizes are a BadInput, since a batch has one size.
     """
     if isinstance(images, Tensor):
         return checked_image(images, "images")

@@ -13,11 +13,9 @@ from torch import Tensor
 
 import api_graph.demo
 from api_graph.clip.baselines import raw_attention
-from api_graph.clip.decompose import encode_image
 from api_graph.clip.load import load_clip
-from api_graph.clip.maps import psi_cls
-from api_graph.clip.text import encode_text
 from api_graph.demo.cases import localization_cases
+from api_graph.demo.maps import cls_map
 from api_graph.demo.queries import CLASSES, plain_query
 from api_graph.demo.scenes import TEST_SEEDS, Scene, scene
 from api_graph.evaluate.localization import evaluate_maps
@@ -99,16 +97,14 @@ def test_a_question_means_what_it_names(loaded, question: str, meaning: str) -> 
 def test_psi_points_at_what_is_asked_for() -> None:
     model = load_clip("demo", device="cpu")
 
-    def psi(images, queries, similarity):
-        tokens = encode_image(model, list(images))
-        return Attribution(psi_cls(tokens, encode_text(model, list(queries)), similarity), tokens.geometry)
-
     def attention(images, queries) -> Attribution:
         values: Tensor = raw_attention(model, list(images))
         return Attribution(values, tuple(Geometry.whole(*i.size) for i in images))
 
     cases = localization_cases(TEST_SEEDS, 60)
-    maps = {s: partial(psi, similarity=s) for s in ("cosine", "contribution")} | {"attention": attention}
+    maps = {s: partial(cls_map, model, similarity=s) for s in ("cosine", "contribution")} | {
+        "attention": attention
+    }
     scores = evaluate_maps(cases, maps)
     for similarity in ("cosine", "contribution"):
         assert scores[similarity].mean("pointing") >= 0.8

@@ -71,6 +71,12 @@ def test_one_for_many():
         assert torch.equal(alpha_blend(image[:1], heatmap)[i], alpha_blend(image[:1], heatmap[i, None])[0])
 
 
+def test_backgrounds_and_heatmaps_that_do_not_go_together_over_one_image():
+    backgrounds = torch.rand(3, 1, 3, 3)
+    with pytest.raises(BadInput, match="background_image: a batch of 3 does not go with one of 2"):
+        alpha_blend(IMAGE, torch.rand(2, 1, 3), background="image", background_image=backgrounds)
+
+
 def test_inputs_stay_as_they_were():
     image, heatmap = torch.rand(1, 4, 5, 3), torch.rand(1, 4, 5) * 2 - 0.5
     copies = image.clone(), heatmap.clone()
@@ -90,7 +96,12 @@ def test_a_heatmap_beyond_0_and_1_is_clamped():
     ("heatmap", "options", "problem"),
     [
         (torch.rand(1, 3, 1), {}, r"heatmap: its size .* not the image's \(1, 3\)"),
-        (torch.rand(2, 1, 3), {}, "2 for 3 images"),
+        (torch.rand(2, 1, 3), {}, "a batch of 2 does not go with one of 3"),
+        (
+            torch.rand(3, 1, 3),
+            {"background": "image", "background_image": torch.rand(2, 1, 3, 3)},
+            "background_image: a batch of 2",
+        ),
         (torch.full((1, 1, 3), math.nan), {}, "NaN"),
         (HEATMAP, {"strength": 1.5}, r"strength: .* \(got 1.5\)\. Use one in \[0, 1\]"),
         (HEATMAP, {"background": "plaid"}, "Use one of black, grey"),

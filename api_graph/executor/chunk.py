@@ -1,0 +1,249 @@
+"""One execution of a plan: find what is needed, run it stage by stage, let go of what nobody will read."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from api_graph.context import Context, SaveContext
+from api_graph.errors import ApiGraphWarning, Cancelled
+from api_graph.executor.call import Arguments, calls_of, run_batch, run_calls
+from api_graph.executor.entry import Entry
+from api_graph.executor.events import Event, EventKind, Listener
+from api_graph.executor.keys import as_declared
+from api_graph.executor.plan import Plan, Task
+from api_graph.executor.reasons import FOUND, History
+from api_graph.executor.report import result_of_row
+from api_graph.executor.result import RunResult
+from api_graph.executor.stores import Stores
+from api_graph.folders import Folders
+from api_graph.graph import Graph, Link
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller of a run asked for."""
+
+    folders: Folders
+    roots: Sequence[str]
+    listener: Listener | None
+    cancelled: threading.Event
+    metadata: bool
+    threads: int
+
+
+class Chunk:
+    """Rows of one graph on their way through it."""
+
+    def __init__(self, graphs: Sequence[Graph], plan: Plan, stores: Stores, history: History, options: Options) -> None:
+        self.graphs, self.plan, self.stores, self.history, self.options = graphs, plan, stores, history, options
+        self.stopped = False  # the caller's own `cancelled` is not ours to set
+        self.reading = threading.Lock()  # guards the tasks' readers
+        self.listening = threading.RLock()
+        self.embedded: dict[int, dict[str, Any]] = {}
+
+    def run(self) -> list[RunResult]:
+        """Run what is missing; raises Cancelled when the caller has asked to stop."""
+        started = time.perf_counter()
+        try:
+            self._find_needed()
+            for stage in self.plan.stages:
+                self._run_stage([task for task in stage if task.needed and task.entry is None])
+            seconds, options = time.perf_counter() - started, self.options
+            return [
+                result_of_row(row, graph, self.plan.of_row[row], options.roots, options.folders, seconds)
+                for row, graph in enumerate(self.graphs)
+            ]
+        finally:
+            for stage in self.plan.stages:
+                for task in stage:
+                    self._release(task)
+
+    # ------------------------------------------------------------------------------------------ what must run
+
+    def _find_needed(self) -> None:
+        """Walk from the roots upwards; behind a cached result nothing is needed, not even the model that made it."""
+        for stage in reversed(self.plan.stages):
+            for task in stage:
+                if task.error is not None:
+                    self._tell("failed", task, error=task.error)
+                elif task.culprit is None and (task.readers or task.root):
+                    self._look_up(task)
+
+    def _look_up(self, task: Task) -> None:
+        task.needed = True
+        found = self.stores.find(task)
+        if found is None:
+            task.why = self.history.why(task, kept=self.stores.would_keep(task.spec))
+            for parent, _ in task.parents.values():
+                parent.readers += 1
+        else:
+            entry, where = found
+            self._hold(task, entry)
+            task.action, task.why = where, FOUND[where]
+            self._tell("cached", task, ui=entry.ui)
+
+    # ------------------------------------------------------------------------------------------ running
+
+    def _run_stage(self, tasks: Sequence[Task]) -> None:
+        """Run one node for all rows that need it."""
+        ready = [task for task in tasks if not self._blocked(task)]
+        if not ready:
+            return
+        spec = ready[0].spec
+        if spec.batched is not None:
+            self._run_batched(ready)
+        elif spec.waits and len(ready) > 1:
+            self._run_threaded(ready)
+        else:
+            for task in ready:
+                self._run_task(task)
+
+    def _blocked(self, task: Task) -> bool:
+        if not task.block():
+            return False
+        self._read_parents(task)
+        return True
+
+    def _run_threaded(self, tasks: Sequence[Task]) -> None:
+        with ThreadPoolExecutor(min(self.options.threads, len(tasks))) as threads:
+            futures = [threads.submit(self._run_task, task) for task in tasks]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+            except BaseException:
+                self.stopped = True
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _run_batched(self, tasks: Sequence[Task]) -> None:
+        """All calls of all tasks at once; should that fail, one task at a time, so that only the culprit fails."""
+        steps = [(calls_of(task.spec, self._inputs(task)), self._context(task)) for task in tasks]
+        if sum(len(calls) for calls, _ in steps) > 1:
+            self._run_steps(tasks, steps)
+        else:
+            for task in tasks:
+                self._run_task(task)
+
+    def _run_steps(self, tasks: Sequence[Task], steps: Sequence[tuple[list[Arguments], Context | None]]) -> None:
+        self._check_cancelled()
+        for task in tasks:
+            self._tell("started", task)
+        started = time.perf_counter()
+        try:
+            entries = run_batch(tasks[0].spec, steps)
+        except Exception as error:
+            self._run_one_by_one(tasks, error)
+            return
+        seconds = (time.perf_counter() - started) / len(tasks)
+        for task, entry in zip(tasks, entries, strict=True):
+            self._done(task, entry, seconds)
+
+    def _run_one_by_one(self, tasks: Sequence[Task], error: Exception) -> None:
+        traceback.clear_frames(error.__traceback__)
+        for task in tasks:
+            self._run_task(task, announced=True)
+        if not any(task.error for task in tasks):
+            problem = f"{tasks[0].spec.id} works call by call, but not batched ({type(error).__name__}: {error})"
+            warnings.warn(problem, ApiGraphWarning, stacklevel=2)
+
+    def _run_task(self, task: Task, *, announced: bool = False) -> None:
+        self._check_cancelled()
+        if not announced:
+            self._tell("started", task)
+        started = time.perf_counter()
+        try:
+            entry = self._entry(task)
+        except Exception as error:
+            # The frames of a failed node would hold its tensors for as long as somebody holds the error.
+            traceback.clear_frames(error.__traceback__)
+            self._failed(task, error, time.perf_counter() - started)
+        else:
+            self._done(task, entry, time.perf_counter() - started)
+
+    def _entry(self, task: Task) -> Entry:
+        return run_calls(task.spec, calls_of(task.spec, self._inputs(task)), self._context(task))
+
+    def _inputs(self, task: Task) -> dict[str, Sequence[Any]]:
+        """Every input as a list: a literal is a list of one."""
+        inputs: dict[str, Sequence[Any]] = {}
+        for name, value in task.node.inputs.items():
+            if isinstance(value, Link):
+                entry = task.parents[name][0].entry
+                assert entry is not None
+                inputs[name] = entry.outputs[value.output]
+            else:
+                inputs[name] = (as_declared(task.spec.input(name), value),)
+        return inputs
+
+    def _context(self, task: Task) -> Context | None:
+        if task.spec.context is None:
+            return None
+
+        def progress(done: int, total: int) -> None:
+            self._tell("progress", task, done=done, total=total)
+
+        folders, kind = self.options.folders, task.spec.context[1]
+        if not issubclass(kind, SaveContext):
+            return kind(folders, task.node.id, progress, self._is_cancelled)
+        prompt, extra = None, None
+        if self.options.metadata:
+            prompt, extra = self._prompt(task.row), self.graphs[task.row].extra
+        return kind(folders, task.node.id, progress, self._is_cancelled, prompt=prompt, extra=extra)
+
+    def _prompt(self, row: int) -> dict[str, Any]:
+        """The row's graph as files embed it, made once for all its nodes."""
+        if row not in self.embedded:
+            self.embedded[row] = self.graphs[row].to_api()
+        return self.embedded[row]
+
+    def _is_cancelled(self) -> bool:
+        return self.stopped or self.options.cancelled.is_set()
+
+    def _check_cancelled(self) -> None:
+        if self._is_cancelled():
+            raise Cancelled
+
+    # ------------------------------------------------------------------------------------------ afterwards
+
+    def _done(self, task: Task, entry: Entry, seconds: float) -> None:
+        self._hold(task, entry)
+        self.stores.keep(task, entry)
+        task.action, task.seconds = "ran", seconds
+        self.history.remember(task)
+        self._read_parents(task)
+        self._tell("done", task, ui=entry.ui)
+
+    def _failed(self, task: Task, error: Exception, seconds: float) -> None:
+        task.fail(error)
+        task.seconds = seconds
+        self._read_parents(task)
+        self._tell("failed", task, error=task.error)
+
+    def _hold(self, task: Task, entry: Entry) -> None:
+        task.entry = entry
+        task.bytes = 0 if task.spec.model else sum(entry.size)
+
+    def _read_parents(self, task: Task) -> None:
+        with self.reading:  # rows may run in threads
+            for parent, _ in task.parents.values():
+                parent.readers -= 1
+                if parent.readers == 0 and not parent.root:
+                    self._release(parent)
+
+    def _release(self, task: Task) -> None:
+        """Nobody in this run will read the entry again."""
+        if task.entry is not None:
+            task.entry = None
+            self.stores.let_go(task)
+
+    def _tell(self, kind: EventKind, task: Task, **details: Any) -> None:
+        if self.options.listener is not None:
+            with self.listening:
+                self.options.listener(Event(kind, task.node.id, task.title, task.row, **details))

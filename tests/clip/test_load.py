@@ -1,0 +1,257 @@
+"""Loading: every kind of name, nothing unpickled, and one clear line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+import torch
+from open_clip import factory, pretrained
+from safetensors.torch import save_file
+
+from api_graph.clip.load import choose_device, choose_dtype, load_clip
+from api_graph.clip.source import checkpoint_identity, content_sha256
+from api_graph.errors import BadInput
+
+CONFIG: dict[str, Any] = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 16, "layers": 1, "width": 16, "patch_size": 8, "head_width": 8},
+    "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 8, "heads": 1, "layers": 1},
+}
+DEMO = Path(__file__).parents[2] / "api_graph" / "demo" / "clip"
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return open_clip.CLIP(**CONFIG).state_dict()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, weights: dict[str, torch.Tensor]) -> Path:
+    """A model's folder, as open_clip's `local-dir:` wants it."""
+    path = tmp_path / "model"
+    path.mkdir()
+    facts = {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "resize_mode": "squash"}
+    (path / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIG, "preprocess_cfg": facts}))
+    save_file(weights, path / "open_clip_model.safetensors")
+    return path
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A tiny architecture that open_clip knows by name while the test runs."""
+    monkeypatch.setitem(factory._MODEL_CONFIGS, "Tiny-16", CONFIG)
+    return "Tiny-16"
+
+
+@pytest.mark.parametrize("prefix", ["", "local-dir:"])
+def test_a_folder(folder: Path, weights: dict[str, torch.Tensor], prefix: str) -> None:
+    model = load_clip(f"{prefix}{folder}", device="cpu")
+    assert torch.equal(model.visual.get_parameter("class_embedding"), weights["visual.class_embedding"])
+    facts = model.preprocess
+    assert (facts.size, facts.mean, facts.resize_mode) == ((16, 16), (0.1, 0.2, 0.3), "squash")
+    assert model.device.type == "cpu" and model.dtype == torch.float32
+    assert model.tokenizer is not None and model.tokenizer(["a cat"]).shape == (1, 8)
+    assert not model.module.training and not any(p.requires_grad for p in model.module.parameters())
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_an_architecture_with_a_checkpoint(
+    tiny: str, tmp_path: Path, weights: dict[str, torch.Tensor], suffix: str
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    save_file(weights, path) if suffix == ".safetensors" else torch.save(weights, path)
+    model = load_clip(tiny, str(path), device="cpu", dtype="bf16")
+    assert model.dtype == torch.bfloat16
+    expected = weights["visual.conv1.weight"].bfloat16()
+    assert torch.equal(model.visual.get_parameter("conv1.weight"), expected)
+
+
+def test_random_weights_must_be_asked_for(tiny: str) -> None:
+    with pytest.raises(BadInput, match=r"pretrained: .*would have random weights.*'random'"):
+        load_clip(tiny)
+    first, second = (load_clip(tiny, "random", device="cpu") for _ in range(2))
+    assert checkpoint_identity(tiny, "random") == {"name": tiny, "pretrained": "random"}
+    assert torch.equal(first.visual.get_parameter("proj"), second.visual.get_parameter("proj"))
+
+
+def test_loading_prints_nothing(folder: Path) -> None:
+    code = "import sys; from api_graph.clip.load import load_clip;"
+    code += "load_clip('ViT-S-32-alt', 'random', device='cpu'); load_clip(sys.argv[1], device='cpu')"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_weights_of_a_tag_get_their_own_activation(
+    tiny: str, tmp_path: Path, weights: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_file(weights, tmp_path / "w.safetensors")
+    tag = {"file": str(tmp_path / "w.safetensors"), "quick_gelu": True}
+    monkeypatch.setitem(pretrained._PRETRAINED, tiny, {"openai": tag})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = load_clip(tiny, "openai", device="cpu")
+    assert type(model.visual.get_submodule("transformer.resblocks.0.mlp.gelu")).__name__ == "QuickGELU"
+
+
+def test_weights_loaded_in_inference_mode_can_take_part_in_gradients(folder: Path) -> None:
+    with torch.inference_mode():
+        model = load_clip(str(folder), device="cpu")
+    assert not any(p.is_inference() for p in model.module.parameters())
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("exploded"),))
+
+
+def test_nothing_is_unpickled(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bomb.pt").write_bytes(pickle.dumps(Bomb()))
+    torch.save({"visual.proj": Bomb()}, "zipped.pt")
+    for name in ("bomb.pt", "zipped.pt"):
+        with pytest.raises(BadInput, match=r"pretrained: the checkpoint cannot be read"):
+            load_clip(tiny, name, device="cpu")
+    assert not Path("exploded").exists()
+
+
+def test_a_damaged_checkpoint(tiny: str, folder: Path) -> None:
+    file = folder / "open_clip_model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(BadInput, match=r"pretrained: the checkpoint cannot be read.*download it again"):
+        load_clip(tiny, str(file), device="cpu")
+    with pytest.raises(BadInput, match="name: the checkpoint cannot be read"):
+        load_clip(str(folder), device="cpu")
+
+
+def test_a_checkpoint_of_another_architecture(
+    tiny: str, tmp_path: Path, weights: dict[str, torch.Tensor]
+) -> None:
+    save_file({**weights, "visual.proj": torch.zeros(16, 8)}, tmp_path / "other.safetensors")
+    with pytest.raises(
+        BadInput, match=r"does not fit the architecture of 'Tiny-16': size mismatch for visual.proj"
+    ):
+        load_clip(tiny, str(tmp_path / "other.safetensors"), device="cpu")
+    save_file({"unrelated": torch.zeros(1)}, tmp_path / "none.safetensors")
+    with pytest.raises(BadInput, match="does not fit"):
+        load_clip(tiny, str(tmp_path / "none.safetensors"), device="cpu")
+
+
+@pytest.mark.parametrize("name", ["hf-hub:nobody/nothing", "Tiny-16"])
+def test_a_failed_download_says_how_to_go_on(name: str, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: Any, **__: Any) -> str:
+        raise OSError("We couldn't connect to the hub")
+
+    monkeypatch.setattr(factory, "_get_hf_config", offline)
+    monkeypatch.setattr(factory, "download_pretrained", offline)
+    monkeypatch.setitem(pretrained._PRETRAINED, tiny, {"openai": {"hf_hub": "nobody/nothing/"}})
+    tag = None if name.startswith("hf-hub") else "openai"
+    with pytest.raises(BadInput, match=r"could not be downloaded: .*couldn't connect.*HF_HUB_OFFLINE=1"):
+        load_clip(name, tag, device="cpu")
+
+
+def test_hub_weights_that_are_missing_are_not_replaced_by_random_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(*_: Any, **__: Any) -> str:
+        raise FileNotFoundError("404")
+
+    monkeypatch.setattr(factory, "_get_hf_config", lambda *_, **__: {"model_cfg": dict(CONFIG)})
+    monkeypatch.setattr(factory, "download_pretrained_from_hf", missing)
+    with pytest.raises(BadInput, match="name: the weights could not be downloaded"):
+        load_clip("hf-hub:somebody/something", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "message"),
+    [
+        ("ViT-B-61", "openai", r"name: unknown model \(got 'ViT-B-61'\)\. Did you mean ViT-B-16"),
+        ("ViT-B-16", "opneai", r"pretrained: ViT-B-16 has no weights of that name.*Did you mean openai"),
+        ("ViT-B-16", None, r"pretrained: .*random weights.*openai.*laion2b"),
+        ("ViT-B-16", "missing.safetensors", r"pretrained: there is no such file"),
+        ("hf-hub:some/model", "openai", "pretrained: 'hf-hub:some/model' brings its own weights"),
+        ("local-dir:nowhere", None, r"name: there is no such folder \(got 'local-dir:nowhere'\)"),
+        ("./nowhere", None, "name: there is no such folder"),
+        ("ViT-B/61", "openai", "name: unknown model"),
+    ],
+)
+def test_names_that_lead_nowhere(name: str, tag: str | None, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        load_clip(name, tag, device="cpu")
+
+
+def test_folders_that_hold_no_model(folder: Path) -> None:
+    (folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(BadInput, match="name: the model's folder holds no weights"):
+        load_clip(str(folder))
+    for damaged in ("{", "{}", "[]"):
+        (folder / "open_clip_config.json").write_text(damaged)
+        with pytest.raises(BadInput, match=r"name: open_clip_config.json is damaged"):
+            load_clip(str(folder))
+    (folder / "open_clip_config.json").unlink()
+    with pytest.raises(BadInput, match=r"name: there is no model there: open_clip_config.json is missing"):
+        load_clip(str(folder))
+    with pytest.raises(BadInput, match=r"pretrained: .*brings its own weights"):
+        load_clip(f"local-dir:{folder}", "openai")
+
+
+def test_devices_and_precisions() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device(None).type in {"cpu", "cuda", "mps"}
+    assert choose_dtype(None, torch.device("cuda")) == torch.float16
+    assert choose_dtype(None, torch.device("cpu")) == torch.float32
+    assert choose_dtype("bfloat16", torch.device("cpu")) == choose_dtype(torch.bfloat16, torch.device("cpu"))
+    for device in ("cuda:99", "abacus"):
+        with pytest.raises(BadInput, match=f"device: this machine has no such device .*{device}"):
+            choose_device(device)
+    for dtype in ("int8", torch.int8):
+        with pytest.raises(BadInput, match="dtype: unknown precision"):
+            choose_dtype(dtype, torch.device("cpu"))
+
+
+def test_identity_follows_content(
+    folder: Path, tiny: str, tmp_path: Path, weights: dict[str, torch.Tensor]
+) -> None:
+    first = checkpoint_identity(str(folder))
+    assert first == json.loads(json.dumps(first))
+    moved = folder.rename(tmp_path / "moved")
+    assert checkpoint_identity(f"local-dir:{moved}") == first
+    file = moved / "open_clip_model.safetensors"
+    save_file({**weights, "logit_scale": torch.tensor(9.0)}, file)
+    assert checkpoint_identity(str(moved)) != first
+    by_file = checkpoint_identity(tiny, str(file))
+    assert by_file == {"name": tiny, "checkpoint": content_sha256(file)}
+    assert checkpoint_identity("ViT-B/16", "openai") == {"name": "ViT-B-16", "pretrained": "openai"}
+
+
+def test_content_hash(tmp_path: Path) -> None:
+    file = tmp_path / "abc"
+    file.write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
+    assert content_sha256(file) == expected
+
+
+@pytest.mark.skipif(
+    not (DEMO / "open_clip_config.json").is_file(), reason="the demo model is not in this tree"
+)
+def test_the_demo_model_loads_offline() -> None:
+    model = load_clip(device="cpu")
+    assert model.name == "demo" and model.tokenizer is not None
+
+
+def test_importing_costs_neither_open_clip_nor_transformers() -> None:
+    rooms = "attribution, baselines, decompose, load, maps, model, parts, source, text"
+    heavy = "{'open_clip', 'transformers', 'timm'}"
+    code = f"import sys; from api_graph.clip import {rooms}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

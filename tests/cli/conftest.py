@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -19,7 +19,6 @@ from api_graph.sockets import Image
 from api_graph.spec import node
 
 RUN: list[str] = []
-"""Names of the test nodes that ran, in order."""
 
 
 class Answer(NamedTuple):
@@ -87,6 +86,14 @@ def progress(context: Context) -> str:
 
 
 @pytest.fixture
+def ran() -> Iterator[list[str]]:
+    """Names of the test nodes that have run, in order, as far as they keep count."""
+    RUN.clear()
+    yield RUN
+    RUN.clear()
+
+
+@pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The command line's nodes: all there are, and the test's own."""
     nodes = {**all_nodes(), **registry_of([count, fail, warn, load, picture, progress])}
@@ -104,12 +111,12 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("API_GRAPH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
-    RUN.clear()
 
     def call(*words: str) -> Answer:
         with pytest.raises(SystemExit) as ended:
             app(list(words), prog_name="api-graph")
-        return Answer(int(ended.value.code or 0), *capsys.readouterr())
+        written = capsys.readouterr()
+        return Answer(int(ended.value.code or 0), written.out, written.err)
 
     return call
 

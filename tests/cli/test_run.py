@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from .conftest import RUN, Cli
-
+Cli = Callable[..., Any]
 WriteGraph = Callable[..., str]
 
 
@@ -52,15 +52,15 @@ def test_json_is_all_there_is_on_stdout(cli: Cli, hello: str) -> None:
     assert document["failures"] == document["warnings"] == []
 
 
-def test_a_second_run_finds_its_results_and_no_cache_does_not(cli: Cli, hello: str) -> None:
+def test_a_second_run_finds_its_results_and_no_cache_does_not(cli: Cli, hello: str, ran: list[str]) -> None:
     cli("run", hello)
     second = cli("run", hello, "--explain")
-    assert RUN == ["TCount"]
+    assert ran == ["TCount"]
     assert "5 nodes: 3 ran, 1 from the cache, 1 not needed; " in second.out
     row = next(line for line in second.out.splitlines() if line.startswith("2 "))
     assert row.split()[:3] == ["2", "Count", "disk"]
     cli("run", hello, "--no-cache")
-    assert RUN == ["TCount", "TCount"]
+    assert ran == ["TCount", "TCount"]
 
 
 def test_no_cache_keeps_nothing(cli: Cli, hello: str, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_texts_cannot_steer_the_terminal(cli: Cli, graph: WriteGraph) -> None:
 # ------------------------------------------------------------------------------------------------ bad usage
 
 
-def test_every_fault_of_a_graph_is_listed_and_nothing_runs(cli: Cli, graph: WriteGraph) -> None:
+def test_every_fault_of_a_graph_is_listed_and_nothing_runs(cli: Cli, graph: WriteGraph, ran: list[str]) -> None:
     name = graph(
         {
             "1": ("TCount", {"text": "x", "times": 99}),
@@ -204,7 +204,7 @@ def test_every_fault_of_a_graph_is_listed_and_nothing_runs(cli: Cli, graph: Writ
         ' node 3 "Show text", input volume = 3',
     ]
     assert "Did you mean TCount" in answer.err
-    assert (answer.out, RUN, Path("output").exists()) == ("", [], False)
+    assert (answer.out, ran, Path("output").exists()) == ("", [], False)
     document = cli("run", name, "--json").json
     assert (document["ok"], document["exit_code"]) == (False, 2)
     assert [(e["node"], e["input"], e["value"]) for e in document["errors"]] == [
@@ -231,12 +231,12 @@ def test_every_fault_of_a_graph_is_listed_and_nothing_runs(cli: Cli, graph: Writ
         (["--models", "nowhere"], "--models: there is no such folder"),
     ],
 )
-def test_bad_options_are_one_line_each(cli: Cli, hello: str, words: list[str], said: str) -> None:
+def test_bad_options_are_one_line_each(cli: Cli, hello: str, words: list[str], said: str, ran: list[str]) -> None:
     answer = cli("run", hello, *words)
     assert answer.code == 2
     assert len(answer.err.splitlines()) == 1
     assert said in answer.err
-    assert (answer.out, RUN) == ("", [])
+    assert (answer.out, ran) == ("", [])
 
 
 def test_all_bad_settings_are_listed(cli: Cli, hello: str) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from api_graph.pixels.blend import Background, alpha_blend, reference_blend
 from api_graph.pixels.overlay import Colormap, overlay
 from api_graph.pixels.read import to_pil, to_tensor
 from api_graph.pixels.sheet import contact_sheet
-from pydantic import Field
-
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Widget, node
 

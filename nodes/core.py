@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from api_graph.pixels.read import read_image, to_tensor
+from pydantic import Field
 
 from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput
+from api_graph.pixels.read import read_image, to_tensor
 from api_graph.sockets import AnyValue, Image, Mask
 from api_graph.spec import Choices, Widget, node
 
@@ -20,9 +21,15 @@ from . import text as own_text
 COLOUR_CHANNELS = ("red", "green", "blue")
 
 
+# Older editors exported the upload button's value with the graph.
+Upload = Annotated[str, Field(description="Left by the upload button of older editors; it means nothing.")]
+
+
 @node("LoadImage", category="image", title="Load Image", waits=True, fingerprint=own_images.image_fingerprint)
 def load_image(
-    context: Context, image: Annotated[str, Choices(tuple, open=True, inside=own_images.images_in), Widget(upload=True)]
+    context: Context,
+    image: Annotated[str, Choices(tuple, open=True, inside=own_images.images_in), Widget(upload=True)],
+    upload: Upload = "image",
 ) -> own_images.LoadedImage:
     """Read an image file."""
     return own_images.load_image(context, image)
@@ -35,6 +42,7 @@ def load_image_mask(
     context: Context,
     image: Annotated[str, Choices(tuple, open=True, inside=own_images.images_in), Widget(upload=True)],
     channel: Literal["alpha", "red", "green", "blue"],
+    upload: Upload = "image",
 ) -> Mask:
     """Read one channel of an image file as a mask."""
     picture, mask = to_tensor(read_image(context.folders.input_file(image)))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field
+
 from api_graph.pixels.mean_filter import mean_filter
 from api_graph.pixels.normalize import Normalization, normalize
 from api_graph.pixels.resize import Interpolation, ResizeGeometry, to_pixels
-from pydantic import Field
-
 from api_graph.sockets import Attribution, Mask
 from api_graph.spec import Widget, node
 

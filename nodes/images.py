@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
-from api_graph.pixels.read import read_image, to_tensor
-from api_graph.pixels.write import write_numbered
 from pydantic import Field
 from torch import Tensor
 
 from api_graph.context import Context, SaveContext
 from api_graph.files import sha256_of
 from api_graph.folders import Folders
+from api_graph.pixels.read import read_image, to_tensor
+from api_graph.pixels.write import write_numbered
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 

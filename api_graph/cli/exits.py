@@ -12,8 +12,9 @@ from typing import Any
 import typer
 
 from api_graph.cli.console import complain, print_json
+from api_graph.cli.interrupts import cancelled
 from api_graph.cli.quiet import quiet_libraries
-from api_graph.errors import ApiGraphError
+from api_graph.errors import ApiGraphError, Cancelled
 
 OK, FAILED, BAD_USAGE, READER_LEFT = 0, 1, 2, 141
 
@@ -42,6 +43,8 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             code = _report(error, as_json)
             _trace(debug)
         except Exception as error:
+            if cancelled.is_set():  # and a library made something else of that
+                raise Cancelled from None
             complain(f"{type(error).__name__}: {error}")
             if not debug:
                 complain("this should not happen: run it again with --debug, and please report what you see", "hint")

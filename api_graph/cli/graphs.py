@@ -24,12 +24,16 @@ def graphs(as_json: Json = False, debug: Debug = False) -> int:
 
 
 def _facts(name: str, file: Path) -> dict[str, Any]:
-    """A graph says itself what it is for: by what its author typed in and titled, and by its output nodes."""
+    """A graph says itself what it is for: by the sources that its author titled, and by its output nodes."""
     from api_graph.graph import read_graph, settable
     from api_graph.registry import all_nodes
 
     graph, registry = read_graph(file), all_nodes()
-    short = [one.name for one in settable(graph, registry) if one.given and "." not in one.name]
-    specs = {id: registry[node.class_type] for id, node in graph.nodes.items()}
-    outputs = [graph.nodes[id].title or spec.title for id, spec in specs.items() if spec.output]
-    return {"name": name, "file": file, "takes": short, "gives": outputs}
+    titled = [one for one in settable(graph, registry) if one.given and one.name == one.title]
+    outputs = [node for node in graph.nodes.values() if registry[node.class_type].output]
+    return {
+        "name": name,
+        "file": file,
+        "takes": [one.name for one in titled if not graph.nodes[one.node].links()],
+        "gives": [node.title or registry[node.class_type].title for node in outputs],
+    }

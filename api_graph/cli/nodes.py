@@ -69,31 +69,33 @@ def _print_node(facts: dict[str, Any]) -> None:
     say(f"\n{facts['description']}")
     if facts["aliases"]:
         say(f"Also known as: {', '.join(facts['aliases'])}.")
-    if facts["inputs"]:
-        say("\nInputs")
-        rows = [(i["name"], _socket(i), _default(i), _takes(i), i["description"]) for i in facts["inputs"]]
-        print_table(("name", "type", "default", "takes", "what it is"), rows)
-    if facts["outputs"]:
-        say("\nOutputs")
-        rows = [(str(n), o["name"], _socket(o), o["description"]) for n, o in enumerate(facts["outputs"])]
-        print_table(("number", "name", "type", "what it is"), rows)
+    for heading, described in (("Inputs", facts["inputs"]), ("Outputs", facts["outputs"])):
+        if described:
+            say(f"\n{heading}")
+        for one in described:
+            say(f"  {one['name']}: {_socket(one)}{_rule(one)}")
+            if one["description"]:
+                say(f"      {one['description']}")
 
 
 def _socket(facts: dict[str, Any]) -> str:
     return f"list of {facts['socket']}" if facts["list"] else facts["socket"]
 
 
-def _default(facts: dict[str, Any]) -> str:
-    if facts["required"]:
-        return "required"
-    return "none" if facts["default"] is None else json.dumps(facts["default"], ensure_ascii=False)
+def _rule(facts: dict[str, Any]) -> str:
+    """Default of an input, and what it takes; nothing for an output."""
+    if "required" not in facts:
+        return ""
+    if not facts["literal"]:
+        return "" if facts["required"] else " (optional)"
+    default = "" if facts["required"] else f" = {json.dumps(facts['default'], ensure_ascii=False)}"
+    takes = _takes(facts)
+    return f"{default}{f' ({takes})' if takes else ''}"
 
 
 def _takes(facts: dict[str, Any]) -> str:
-    """Range or choices of an input, and whether it is typed or linked."""
-    if not facts["literal"]:
-        return "a link"
-    if "choices" in facts:
+    """Range or choices of a value that is typed."""
+    if facts.get("choices"):
         return ", ".join([*facts["choices"], *(["any other text"] if facts["open"] else [])])
     low, high = facts.get("minimum"), facts.get("maximum")
     if low is None and high is None:

@@ -47,7 +47,7 @@ def run(
     what depends on it.
     """
     from api_graph.cli.report import document, print_failures, print_results, print_steps, summary
-    from api_graph.cli.session import Request, parse_settings, perform
+    from api_graph.cli.session import Request, parse_settings, perform, writable_folder
     from api_graph.settings import cache_folder
 
     outcome = perform(
@@ -58,7 +58,7 @@ def run(
             tuple(input_ or ()),
             tuple(models or ()),
             device,
-            None if no_cache else cache or cache_folder(),
+            None if no_cache else writable_folder(cache, "--cache") if cache else cache_folder(),
             metadata=not no_metadata,
             quiet=quiet,
         )

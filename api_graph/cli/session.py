@@ -131,7 +131,7 @@ def _folders(request: Request) -> Folders:
     output = writable_folder(request.output, "--out")
     folders = settings.headless_folders(output, inputs, frozenset(request.values.values()))
     if request.cache is not None:
-        folders = replace(folders, temp=writable_folder(request.cache, "--cache") / "temp")
+        folders = replace(folders, temp=request.cache / "temp")
     return replace(folders, models=models) if models else folders
 
 

@@ -81,7 +81,7 @@ class Chunk:
         found = self.stores.find(task)
         if found is None:
             task.why = self.history.why(task, kept=self.stores.would_keep(task.spec))
-            for parent, _ in task.parents.values():
+            for parent in task.parents.values():
                 parent.readers += 1
         else:
             entry, where = found
@@ -175,7 +175,7 @@ class Chunk:
         inputs: dict[str, Sequence[Any]] = {}
         for name, value in task.node.inputs.items():
             if isinstance(value, Link):
-                entry = task.parents[name][0].entry
+                entry = task.parents[name].entry
                 assert entry is not None
                 inputs[name] = entry.outputs[value.output]
             else:
@@ -232,7 +232,7 @@ class Chunk:
 
     def _read_parents(self, task: Task) -> None:
         with self.reading:  # rows may run in threads
-            for parent, _ in task.parents.values():
+            for parent in task.parents.values():
                 parent.readers -= 1
                 if parent.readers == 0 and not parent.root:
                     self._release(parent)

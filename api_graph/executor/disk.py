@@ -100,7 +100,8 @@ class DiskCache:
                 problem = f"results of {spec.id} are not kept on disk ({type(error).__name__}: {error})"
                 warnings.warn(problem, ApiGraphWarning, stacklevel=2)
         else:
-            self._look_at_total(written)
+            if written:
+                self._look_at_total(written)
 
     def info(self) -> CacheInfo:
         """Number of entries and bytes now."""

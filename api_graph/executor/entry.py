@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from api_graph.executor.sizes import Bytes, size_of
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Entry:
-    """One list of values per output (a node may be mapped over a list), and what the node showed."""
+    """One list of values per output (a node may be mapped over a list), what the node showed, and bytes of the outputs.
+
+    Nobody changes an entry: caches and runs share it.
+    """
 
     outputs: tuple[list[Any], ...]
     ui: dict[str, list[Any]] = field(default_factory=dict)
+    size: Bytes = field(init=False)
 
-    @cached_property
-    def size(self) -> Bytes:
-        """Bytes of the outputs, measured once."""
-        return size_of(self.outputs)
+    def __post_init__(self) -> None:
+        self.size = size_of(self.outputs)

@@ -21,12 +21,12 @@ from api_graph.spec import NodeSpec
 
 @dataclass(eq=False, slots=True)
 class Task:
-    """One distinct step. `readers` counts those who will still read its entry; a `root` is read after the run."""
+    """One distinct step. `parents` are the tasks that its linked inputs read; `readers` counts those who will still read its entry; a `root` is read after the run."""
 
     node: GraphNode
     spec: NodeSpec
     row: int
-    parents: Mapping[str, tuple[Task, int]]
+    parents: Mapping[str, Task]
     key: str = ""
     pool_key: str = ""
     literals: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +46,10 @@ class Task:
     def title(self) -> str:
         return self.node.title or self.spec.title
 
+    def links(self) -> dict[str, str]:
+        """What each linked input reads: the key of a step and the number of its output."""
+        return {name: f"{parent.key} {self.node.inputs[name].output}" for name, parent in self.parents.items()}
+
     def fail(self, error: Exception) -> None:
         """The task gives nothing, and `error` is why."""
         self.error = NodeError(self.node.id, self.title, self.spec.id, error)
@@ -53,7 +57,7 @@ class Task:
 
     def block(self) -> bool:
         """Whether a task that this one reads gave nothing; then this one gives nothing either."""
-        for parent, _ in self.parents.values():
+        for parent in self.parents.values():
             if parent.culprit is not None:
                 self.culprit, self.action = parent.culprit, "blocked"
                 self.why = f'node {self.culprit.node.id} "{self.culprit.title}" failed'
@@ -112,14 +116,13 @@ class _Planner:
 
     def _task(self, node: GraphNode, row: int, of_row: Mapping[str, Task]) -> Task:
         spec = self.registry[node.class_type]
-        parents = {n: (of_row[v.node], v.output) for n, v in node.inputs.items() if isinstance(v, Link)}
+        parents = {name: of_row[value.node] for name, value in node.inputs.items() if isinstance(value, Link)}
         task = Task(node, spec, row, parents)
         if task.block():
             return task
         try:
             task.literals, task.fingerprint = key_literals(node, spec), self._fingerprint(node, spec)
-            links = {name: (parent.key, slot) for name, (parent, slot) in parents.items()}
-            task.key = step_key(spec, task.literals, links, task.fingerprint)
+            task.key = step_key(spec, task.literals, task.links(), task.fingerprint)
             if spec.model:
                 task.pool_key = model_key(task.key, node, spec)
         except Exception as error:  # a file that is not there, a fingerprint with a bug

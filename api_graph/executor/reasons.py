@@ -18,12 +18,12 @@ _ABSENT = object()
 
 
 class _Inputs(NamedTuple):
-    """What a node was run with: its literals and fingerprint, and the keys of what it was linked to."""
+    """What a node was run with: its literals and fingerprint, and the steps it was linked to."""
 
     class_type: str
     literals: Mapping[str, Any]
     fingerprint: Mapping[str, Any]
-    links: Mapping[str, tuple[str, int]]
+    links: Mapping[str, str]
 
 
 class History:
@@ -55,8 +55,7 @@ class History:
 
 
 def _inputs(task: Task) -> _Inputs:
-    links = {name: (parent.key, slot) for name, (parent, slot) in task.parents.items()}
-    return _Inputs(task.spec.id, task.literals, task.fingerprint, links)
+    return _Inputs(task.spec.id, task.literals, task.fingerprint, task.links())
 
 
 def _differ(last: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

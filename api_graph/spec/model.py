@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from api_graph.folders import Folders
 
-REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "REQUIRED"})()
-"""The default of an input that has none."""
+
+class _Required(Enum):
+    REQUIRED = "REQUIRED"
+
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Any = _Required.REQUIRED
+"""The default of an input that has none. An enum's member stays itself when it travels to another process."""
 
 WIDGET_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 """Sockets that an editor draws as a widget unless it is told that only a link will do."""

@@ -101,6 +101,11 @@ class TestNames:
         graph = read_graph({"1": step("TText", "a.text", text=""), "2": step("TText", "b", text="")})
         assert set_inputs(graph, registry, {"a.text": "x"}).nodes["1"].inputs["text"] == "x"
 
+    def test_a_node_and_its_input_go_before_a_whole_title(self, registry: Registry) -> None:
+        graph = read_graph({"1": step("TText", "b.text", text=""), "2": step("TText", "b", text="")})
+        assert set_inputs(graph, registry, {"b.text": "x"}).nodes["2"].inputs["text"] == "x"
+        assert [one.name for one in settable(graph, registry)] == ["b.text.text", "b"]
+
     def test_an_id_goes_before_a_title(self, registry: Registry) -> None:
         graph = read_graph({"1": step("TText", "2", text=""), "2": step("TText", "1", text="")})
         assert set_inputs(graph, registry, {"1.text": "x"}).nodes["1"].inputs["text"] == "x"

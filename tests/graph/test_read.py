@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,16 @@ class TestImages:
         exif[0x010F] = 'workflow:{"nodes": []}'
         Image.new("RGB", (8, 8)).save(path, exif=exif)
         assert read_graph(path) == Graph(graph.nodes, {"workflow": {"nodes": []}})
+
+    def test_a_riff_chunk_of_odd_length_is_padded(self, api, graph: Graph, write) -> None:
+        exif = Image.Exif()
+        exif[0x0110] = f"prompt:{json.dumps(api)}"
+        content = exif.tobytes()
+        chunks = (
+            b"WEBP" + b"ODD " + struct.pack("<I", 3) + b"abc\0" + b"EXIF" + struct.pack("<I", len(content)) + content
+        )
+        path = write(b"RIFF" + struct.pack("<I", len(chunks)) + chunks, "out.webp")
+        assert read_graph(path) == graph
 
     def test_an_image_without_a_graph(self, png) -> None:
         export = "Export the graph with Export (API), and give that .json file."

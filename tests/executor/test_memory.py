@@ -1,0 +1,159 @@
+"""The memory cache against a plain model of it, and how bytes are counted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from unittest.mock import patch
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api_graph.executor import MemoryCache
+from api_graph.executor.entry import Entry
+from api_graph.executor.sizes import Bytes, size_of
+from api_graph.geometry import Geometry
+from api_graph.sockets import Attribution
+
+LIMIT = Bytes(10, 6)
+
+
+class Op(NamedTuple):
+    kind: str
+    key: str
+    size: Bytes
+
+
+OPS = st.lists(
+    st.builds(
+        Op,
+        st.sampled_from(["put", "put", "get", "pin", "unpin", "clear"]),
+        st.sampled_from("abcdef"),
+        st.builds(Bytes, st.integers(0, 11), st.integers(0, 7)),
+    ),
+    max_size=60,
+)
+
+
+def _entry(size: Bytes) -> Entry:
+    with patch("api_graph.executor.entry.size_of", return_value=size):
+        return Entry(([],))
+
+
+class Model:
+    """The same rules without speed: a list of (key, entry), oldest first, and a list of pins."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[str, Entry]] = []
+        self.pins: list[str] = []
+
+    def put(self, key: str, entry: Entry) -> None:
+        self.held = [(k, e) for k, e in self.held if k != key]
+        if entry.size.cpu <= LIMIT.cpu and entry.size.gpu <= LIMIT.gpu:
+            self.held.append((key, entry))
+        self.shrink()
+
+    def get(self, key: str) -> Entry | None:
+        found = [(k, e) for k, e in self.held if k == key]
+        self.held = [(k, e) for k, e in self.held if k != key] + found
+        return found[0][1] if found else None
+
+    def unpin(self, key: str) -> None:
+        if key in self.pins:
+            self.pins.remove(key)
+        if key not in self.pins:
+            self.shrink()
+
+    def shrink(self) -> None:
+        """Drop the oldest that is not pinned and takes of what is short, until nothing is short."""
+        while True:
+            short = [i for i in (0, 1) if sum(e.size[i] for _, e in self.held) > LIMIT[i]]
+            victims = [k for k, e in self.held if k not in self.pins and any(e.size[i] for i in short)]
+            if not short or not victims:
+                return
+            self.held = [(k, e) for k, e in self.held if k != victims[0]]
+
+
+@settings(deadline=None)
+@given(OPS)
+def test_it_behaves_like_the_model(ops):
+    cache, model = MemoryCache(*LIMIT), Model()
+    for op in ops:
+        if op.kind == "put":
+            entry = _entry(op.size)
+            cache.put(op.key, entry)
+            model.put(op.key, entry)
+        elif op.kind == "get":
+            assert cache.get(op.key) is model.get(op.key)
+        elif op.kind == "pin":
+            cache.pin(op.key)
+            model.pins.append(op.key)
+        elif op.kind == "unpin":
+            cache.unpin(op.key)
+            model.unpin(op.key)
+        else:
+            cache.clear()
+            model.held.clear()
+        assert list(cache._entries.items()) == model.held
+        assert cache.used == tuple(sum(e.size[i] for _, e in model.held) for i in (0, 1))
+        assert len(cache) == len(model.held)
+        if not model.pins:
+            assert cache.used.cpu <= LIMIT.cpu and cache.used.gpu <= LIMIT.gpu
+
+
+def test_a_full_gpu_costs_no_results_that_lie_on_the_cpu():
+    cache = MemoryCache(cpu_bytes=100, gpu_bytes=10)
+    cache.put("cpu", _entry(Bytes(50, 0)))
+    cache.put("gpu", _entry(Bytes(1, 8)))
+    cache.put("new", _entry(Bytes(1, 8)))
+    assert ("cpu" in cache, "gpu" in cache, "new" in cache) == (True, False, True)
+
+
+def test_a_run_under_a_tiny_budget_is_right_and_leaves_no_pins(lab):
+    memory = MemoryCache(cpu_bytes=100)
+    graph = {"0": ("Number", {"value": 1}), **{str(i): ("Add", {"a": [str(i - 1), 0]}) for i in range(1, 30)}}
+    for _ in range(2):
+        assert lab.run(lab.executor(memory=memory), graph, targets=["29"]).outputs["29"].values == {"int": 30}
+    assert memory.used.cpu <= 100 and not memory._pins
+
+
+# ------------------------------------------------------------------------------------------ bytes
+
+
+def test_a_view_counts_as_all_that_it_keeps_alive_and_shared_memory_once():
+    base = torch.zeros(1000)  # 4000 bytes
+    assert size_of([base[:1]]) == (4000, 0)
+    assert size_of([base, base[:10], base.view(10, 100)]) == (4000, 0)
+    assert size_of([torch.zeros(1).expand(500, 500)]) == (4, 0)
+
+
+def test_tensors_are_found_in_lists_dicts_and_dataclasses():
+    values = torch.zeros(2, 3, 4)  # 96 bytes
+    attribution = Attribution(values, (Geometry.whole(1, 1),) * 2)
+    alone = size_of([attribution]).cpu
+    assert 96 <= alone < 96 + 12 * 64  # and two geometries' numbers
+    assert size_of([[attribution], {"a": (attribution,)}]).cpu == alone
+
+
+def test_what_holds_itself_is_counted_once():
+    loop: list[object] = [torch.zeros(10)]
+    loop.append(loop)
+    assert size_of([loop]) == (40, 0)
+
+
+def test_texts_count():
+    assert size_of(["x" * 1000]).cpu >= 1000
+
+
+def test_a_tensor_without_numbers_takes_nothing():
+    assert size_of([torch.empty(1000, device="meta"), torch.zeros(0)]) == (0, 0)
+
+
+def test_a_sparse_tensor_is_counted_at_most_as_a_full_one():
+    assert size_of([torch.eye(10).to_sparse()]) == (400, 0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_tensor_on_a_gpu_counts_there():
+    assert size_of([torch.zeros(10, device="cuda")]).gpu >= 40

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ class Everything(NamedTuple):
     masks: list[Mask]
     psi: Attribution
     text: str
-    count: int
+    number: int
     weight: float
     right: bool
     names: list[str]
@@ -47,7 +47,7 @@ def text() -> str:
 
 
 @node("Wild", category="test", title="Wild", store=True)
-def wild() -> Annotated[Any, AnyValue.__metadata__[0]]:
+def wild() -> AnyValue:
     """Anything."""
     raise NotImplementedError
 

@@ -50,17 +50,19 @@ def held_files(folder: Path) -> dict[str, Held]:
             for item in _listed(Path(shard.path)):
                 key = item.name if item.name.endswith(PART) else item.name.partition(".")[0]
                 with suppress(OSError):  # gone since it was listed
-                    _count(held.setdefault(key, Held()), item, item.stat())
+                    stat = item.stat()
+                    _count(held.setdefault(key, Held()), item, stat)
     return held
 
 
 def _count(held: Held, item: os.DirEntry[str], stat: os.stat_result) -> None:
-    held.paths.append(item.path)
     held.bytes += stat.st_size
     held.newest = max(held.newest, stat.st_mtime)
     if item.name.endswith(".json"):
         held.read = stat.st_mtime
-        held.paths.reverse()  # the sidecar goes first: without it there is no entry
+        held.paths.insert(0, item.path)  # the first to be removed: without it there is no entry
+    else:
+        held.paths.append(item.path)
 
 
 def remove(held: Held) -> bool:

@@ -67,13 +67,12 @@ class DiskCache:
             return None
         try:
             entry = self._read(key, spec, text)
-        except (MemoryError, torch.cuda.OutOfMemoryError):
-            return None
+        except (FileNotFoundError, MemoryError, torch.cuda.OutOfMemoryError):
+            return None  # no damage: another process prunes just now, or there is no room for the tensors
         except Exception as error:  # whatever a damaged file makes of a parser
-            if sidecar.exists():  # else another process has removed the entry meanwhile
-                self._discard(key)
-                problem = f"a damaged cache entry is rebuilt ({spec.id}: {type(error).__name__}: {error})"
-                warnings.warn(problem, ApiGraphWarning, stacklevel=2)
+            self._discard(key)
+            problem = f"a damaged cache entry is rebuilt ({spec.id}: {type(error).__name__}: {error})"
+            warnings.warn(problem, ApiGraphWarning, stacklevel=2)
             return None
         with suppress(OSError):
             os.utime(sidecar)

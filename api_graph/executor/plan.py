@@ -21,7 +21,11 @@ from api_graph.spec import NodeSpec
 
 @dataclass(eq=False, slots=True)
 class Task:
-    """One distinct step. `parents` are the tasks that its linked inputs read; `readers` counts those who will still read its entry; a `root` is read after the run."""
+    """One distinct step.
+
+    `parents` are the tasks that its linked inputs read, `readers` counts those who will still read its entry; that of a
+    `root` is read after the run. `culprit` is the failed task because of which this one gives nothing.
+    """
 
     node: GraphNode
     spec: NodeSpec

@@ -15,8 +15,7 @@ from api_graph.spec import NodeSpec
 
 @dataclass(frozen=True)
 class Stores:
-    """Models go to the pool only; what acts on the world is held nowhere; all else goes to memory, and to disk where the
-    node says so."""
+    """Models go to the pool only, what acts on the world nowhere; the rest to memory, and to disk if the node says so."""
 
     memory: MemoryCache | None
     disk: DiskCache | None

@@ -145,5 +145,3 @@ def _nodes(lab: Lab) -> list[Callable[..., Any]]:
         return value
 
     return [number, add, scale, fill, many, total, read_text, length, refuse, show, passing]
-
-

@@ -79,7 +79,9 @@ def test_the_key_of_a_known_step_is_known():
     from hashlib import sha256
 
     text = '2 Keyed 1\n= a 1.0\n= text "\\u00e9"\n@ b abc 0\n# {"x":[1,null]}'
-    assert step_key(SPEC, {"text": "é", "a": 1.0}, {"b": "abc 0"}, {"x": [1, None]}) == sha256(text.encode()).hexdigest()
+    assert (
+        step_key(SPEC, {"text": "é", "a": 1.0}, {"b": "abc 0"}, {"x": [1, None]}) == sha256(text.encode()).hexdigest()
+    )
 
 
 LITERALS = st.dictionaries(

@@ -43,7 +43,7 @@ def test_only_what_outputs_and_targets_need_runs(lab):
 
 
 def test_an_unknown_target_is_refused(lab):
-    with pytest.raises(BadInput, match='targets: there is no such node'):
+    with pytest.raises(BadInput, match="targets: there is no such node"):
         lab.run(lab.executor(), CHAIN, targets=["77"])
 
 
@@ -73,7 +73,11 @@ def test_a_node_gets_its_context(lab):
     assert seen[0].prompt == {"7": {"class_type": "Look", "inputs": {}}}
     assert seen[0].extra == {}
     assert (seen[1].prompt, seen[1].extra) == (None, None)
-    assert [(e.kind, e.done, e.total) for e in lab.events[:3]] == [("started", 0, 0), ("progress", 1, 2), ("done", 0, 0)]
+    assert [(e.kind, e.done, e.total) for e in lab.events[:3]] == [
+        ("started", 0, 0),
+        ("progress", 1, 2),
+        ("done", 0, 0),
+    ]
 
 
 def test_files_that_a_node_says_it_saved_are_listed(lab):

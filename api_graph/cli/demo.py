@@ -18,7 +18,7 @@ The annotated picture is bright where the map is high: a vision-language model g
 The figures say where the map peaks, in pixels of the picture, and how much it commits itself.
 
 Try next:
-  api-graph demo --query "a blue square"
+  api-graph demo --query "the green star"
       another question: the peak moves
   api-graph check {GRAPH}
       what can be set in this graph
@@ -42,6 +42,9 @@ def demo(
     """
     from api_graph.cli.report import print_failures, print_results, summary
     from api_graph.cli.session import Request, perform
+    from api_graph.graph import settable
+    from api_graph.graph.words import quoted
+    from api_graph.registry import all_nodes
     from api_graph.settings import cache_folder
 
     values = {"query": query} if query else {}
@@ -51,6 +54,8 @@ def demo(
     if outcome.result.failures:
         print_failures(outcome.result.failures)
         return FAILED
+    set_to = {one.name: one.value for one in settable(outcome.graph, all_nodes())}
+    say(f"Looked for {quoted(set_to['query'])} in {set_to['image']}:\n")
     print_results(outcome)
     say(summary(outcome))
     say(_STORY)

@@ -38,32 +38,36 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
                 code = function(**options)
             sys.stdout.flush()
         except BrokenPipeError:
-            code = _leave_quietly()
+            _discard_stdout()
+            code = READER_LEFT
         except ApiGraphError as error:
-            code = _report(error, as_json)
+            code = _report(BAD_USAGE, errors_of(error), as_json)
+            _trace(debug)
+        except OSError as error:  # what stdout goes to is full, say
+            code = _report(FAILED, [{"message": str(error)}], as_json)
             _trace(debug)
         except Exception as error:
             if cancelled.is_set():  # and a library made something else of that
                 raise Cancelled from None
-            complain(f"{type(error).__name__}: {error}")
+            code = _report(FAILED, [{"message": f"{type(error).__name__}: {error}"}], as_json)
             if not debug:
                 complain("this should not happen: run it again with --debug, and please report what you see", "hint")
-            if as_json:
-                print_json(_document(FAILED, [{"message": f"{type(error).__name__}: {error}"}]))
             _trace(debug)
-            code = FAILED
         raise typer.Exit(code)
 
     return run
 
 
-def _report(error: ApiGraphError, as_json: bool) -> int:
-    errors = errors_of(error)
+def _report(code: int, errors: list[dict[str, Any]], as_json: bool) -> int:
     for each in errors:
         complain(each["message"])
-    if as_json:
-        print_json(_document(BAD_USAGE, errors))
-    return BAD_USAGE
+    try:
+        if as_json:
+            print_json({"ok": False, "exit_code": code, "errors": errors})
+        sys.stdout.flush()
+    except OSError:
+        _discard_stdout()
+    return code
 
 
 def errors_of(error: ApiGraphError) -> list[dict[str, Any]]:
@@ -87,16 +91,11 @@ def errors_of(error: ApiGraphError) -> list[dict[str, Any]]:
     ]
 
 
-def _document(code: int, errors: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"ok": False, "exit_code": code, "errors": errors}
-
-
 def _trace(debug: bool) -> None:
     if debug:
         traceback.print_exc()
 
 
-def _leave_quietly() -> int:
-    """Nobody reads on: let the interpreter's last flush go nowhere."""
+def _discard_stdout() -> None:
+    """Nobody can read on: what is still to be flushed, when the interpreter ends, goes nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return READER_LEFT

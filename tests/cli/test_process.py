@@ -20,9 +20,10 @@ ROOT = Path(__file__).parents[2]
 PICTURES = 30
 
 
-def start(words: list[str], folder: Path, **streams: object) -> subprocess.Popen[bytes]:
+def start(words: list[str], folder: Path, encoding: str = "utf-8", **streams: object) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     surroundings = {**os.environ, "PYTHONPATH": path, "API_GRAPH_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    surroundings["PYTHONIOENCODING"] = encoding
     surroundings.pop("FORCE_COLOR", None)
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
     command = [sys.executable, "-m", "api_graph", *words]
@@ -110,6 +111,20 @@ def test_a_reader_that_leaves_early(pictures: str, tmp_path: Path) -> None:
     with process.stderr as said:
         assert said.read() == b""
     assert process.wait() == 141
+
+
+def test_a_terminal_without_greek(tmp_path: Path) -> None:
+    out, err = start(["nodes"], tmp_path, encoding="ascii").communicate()
+    assert err == b""
+    assert b"? cls" in out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has such a disk")
+def test_results_that_cannot_be_written(pictures: str, tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = start(["run", pictures, "--quiet"], tmp_path, stdout=full)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (1, b"error: [Errno 28] No space left on device\n")
 
 
 @posix

@@ -15,7 +15,7 @@ from api_graph.spec import NodeSpec
 
 @dataclass(frozen=True)
 class Stores:
-    """Models go to the pool only, what acts on the world nowhere; the rest to memory, and to disk if the node says so."""
+    """Models go to the pool, what acts on the world nowhere, the rest to memory, and to disk if the node says so."""
 
     memory: MemoryCache | None
     disk: DiskCache | None
@@ -26,7 +26,7 @@ class Stores:
         spec = task.spec
         if spec.model:
             entry = self.pool.get(task.pool_key)
-            return entry and (entry, "pool")
+            return None if entry is None else (entry, "pool")
         memory, disk = self._memory(spec), self._disk(spec)
         if memory is not None:
             entry = memory.get(task.key)

@@ -97,7 +97,7 @@ class Chunk:
         if not ready:
             return
         spec = ready[0].spec
-        if spec.batched is not None:
+        if spec.batched is not None and not spec.model:
             self._run_batched(ready)
         elif spec.waits and len(ready) > 1:
             self._run_threaded(ready)
@@ -167,6 +167,11 @@ class Chunk:
             self._done(task, entry, time.perf_counter() - started)
 
     def _entry(self, task: Task) -> Entry:
+        if task.spec.model:
+            return self.stores.pool.get_or_load(task.pool_key, lambda: self._call(task))
+        return self._call(task)
+
+    def _call(self, task: Task) -> Entry:
         return run_calls(task.spec, calls_of(task.spec, self._inputs(task)), self._context(task))
 
     def _inputs(self, task: Task) -> dict[str, Sequence[Any]]:

@@ -43,11 +43,8 @@ class Stores:
         return None
 
     def keep(self, task: Task, entry: Entry) -> None:
-        """Hold a new result, wherever its like belongs."""
+        """Hold a new result, wherever its like belongs; a model is in the pool since it was loaded."""
         spec = task.spec
-        if spec.model:
-            self.pool.put(task.pool_key, entry)
-            return
         memory, disk = self._memory(spec), self._disk(spec)
         if memory is not None:
             memory.pin(task.key)

@@ -97,7 +97,7 @@ class Chunk:
         if not ready:
             return
         spec = ready[0].spec
-        if spec.batched is not None:
+        if spec.batched is not None and not spec.model:
             self._run_batched(ready)
         elif spec.waits and len(ready) > 1:
             self._run_threaded(ready)
@@ -146,7 +146,7 @@ class Chunk:
             self._done(task, entry, seconds)
 
     def _run_one_by_one(self, tasks: Sequence[Task], error: Exception) -> None:
-        traceback.clear_frames(error.__traceback__)
+        _clear_frames(error)
         for task in tasks:
             self._run_task(task, announced=True)
         if not any(task.error for task in tasks):
@@ -161,13 +161,17 @@ class Chunk:
         try:
             entry = self._entry(task)
         except Exception as error:
-            # The frames of a failed node would hold its tensors for as long as somebody holds the error.
-            traceback.clear_frames(error.__traceback__)
+            _clear_frames(error)
             self._failed(task, error, time.perf_counter() - started)
         else:
             self._done(task, entry, time.perf_counter() - started)
 
     def _entry(self, task: Task) -> Entry:
+        if task.spec.model:
+            return self.stores.pool.get_or_load(task.pool_key, lambda: self._call(task))
+        return self._call(task)
+
+    def _call(self, task: Task) -> Entry:
         return run_calls(task.spec, calls_of(task.spec, self._inputs(task)), self._context(task))
 
     def _inputs(self, task: Task) -> dict[str, Sequence[Any]]:
@@ -247,3 +251,10 @@ class Chunk:
         if self.options.listener is not None:
             with self.listening:
                 self.options.listener(Event(kind, task.node.id, task.title, task.row, **details))
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    """A failed node's frames would hold its tensors for as long as somebody holds the error. Line numbers stay."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -18,6 +18,8 @@ from api_graph.folders import Folders
 from api_graph.graph import Graph, GraphNode, Link
 from api_graph.spec import NodeSpec
 
+_NOTHING: Mapping[str, Any] = {}  # one for all tasks: large graphs keep the garbage collector busy
+
 
 @dataclass(eq=False, slots=True)
 class Task:
@@ -33,8 +35,8 @@ class Task:
     parents: Mapping[str, Task]
     key: str = ""
     pool_key: str = ""
-    literals: Mapping[str, Any] = field(default_factory=dict)
-    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+    literals: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    fingerprint: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     root: bool = False
     needed: bool = False
     readers: int = 0
@@ -136,7 +138,7 @@ class _Planner:
     def _fingerprint(self, node: GraphNode, spec: NodeSpec) -> Mapping[str, Any]:
         """Asked once for equal literals, so that all rows of a chunk see one state of the files."""
         if spec.fingerprint is None:
-            return {}
+            return _NOTHING
         asked = spec.id, *(node.inputs.get(name) for name in spec.fingerprinted)
         if asked not in self._fingerprints:
             self._fingerprints[asked] = fingerprint_of(node, spec, self.folders)

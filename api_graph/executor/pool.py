@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 from api_graph.executor.entry import Entry
 
@@ -18,16 +19,30 @@ class ModelPool:
         self.capacity = capacity
         self.loads = 0
         self._models: OrderedDict[str, Entry] = OrderedDict()
+        self._loading: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def get(self, key: str) -> Entry | None:
+        """The model, if it is loaded."""
         with self._lock:
             entry = self._models.get(key)
             if entry is not None:
                 self._models.move_to_end(key)
             return entry
 
+    def get_or_load(self, key: str, load: Callable[[], Entry]) -> Entry:
+        """The model, loaded now if need be: once, even when two runs ask at the same time. Raises what `load` does."""
+        with self._lock:
+            loading = self._loading.setdefault(key, threading.Lock())
+        with loading:
+            entry = self.get(key)
+            if entry is None:
+                entry = load()
+                self.put(key, entry)
+            return entry
+
     def put(self, key: str, entry: Entry) -> None:
+        """Hold a model that was loaded just now, at the cost of the one used longest ago."""
         with self._lock:
             self.loads += 1
             self._models[key] = entry
@@ -36,6 +51,7 @@ class ModelPool:
                 self._models.popitem(last=False)
 
     def clear(self) -> None:
+        """Let go of every model."""
         with self._lock:
             self._models.clear()
 

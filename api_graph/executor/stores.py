@@ -15,7 +15,7 @@ from api_graph.spec import NodeSpec
 
 @dataclass(frozen=True)
 class Stores:
-    """Models go to the pool only, what acts on the world nowhere; the rest to memory, and to disk if the node says so."""
+    """Models go to the pool, what acts on the world nowhere, the rest to memory, and to disk if the node says so."""
 
     memory: MemoryCache | None
     disk: DiskCache | None
@@ -26,7 +26,7 @@ class Stores:
         spec = task.spec
         if spec.model:
             entry = self.pool.get(task.pool_key)
-            return entry and (entry, "pool")
+            return None if entry is None else (entry, "pool")
         memory, disk = self._memory(spec), self._disk(spec)
         if memory is not None:
             entry = memory.get(task.key)
@@ -43,11 +43,8 @@ class Stores:
         return None
 
     def keep(self, task: Task, entry: Entry) -> None:
-        """Hold a new result, wherever its like belongs."""
+        """Hold a new result, wherever its like belongs; a model is in the pool since it was loaded."""
         spec = task.spec
-        if spec.model:
-            self.pool.put(task.pool_key, entry)
-            return
         memory, disk = self._memory(spec), self._disk(spec)
         if memory is not None:
             memory.pin(task.key)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from filelock import FileLock
 
 from api_graph.errors import ApiGraphError, ApiGraphWarning
 from api_graph.executor import DiskCache, cache_files
@@ -290,6 +291,14 @@ def test_clearing_what_cannot_be_written_says_so(cache, monkeypatch):
     monkeypatch.setattr("api_graph.executor.disk.FileLock", Locked)
     with pytest.raises(ApiGraphError, match=r"cannot be written \(Permission denied\)"):
         cache.clear()
+
+
+def test_clearing_while_another_process_prunes_says_so(cache, monkeypatch):
+    cache.put(KEY, _everything(), STORE)
+    monkeypatch.setattr("api_graph.executor.disk._PATIENCE", 0.0)
+    with FileLock(cache.folder / "prune.lock"), pytest.raises(ApiGraphError, match="pruned by another process"):
+        cache.clear()
+    assert cache.clear() == 1
 
 
 # ------------------------------------------------------------------------------------------ room

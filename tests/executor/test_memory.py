@@ -14,7 +14,8 @@ from api_graph.executor import MemoryCache
 from api_graph.executor.entry import Entry
 from api_graph.executor.sizes import Bytes, size_of
 from api_graph.geometry import Geometry
-from api_graph.sockets import Attribution
+from api_graph.sockets import Attribution, Mask
+from api_graph.spec import node
 
 LIMIT = Bytes(10, 6)
 
@@ -108,6 +109,46 @@ def test_a_full_gpu_costs_no_results_that_lie_on_the_cpu():
     cache.put("gpu", _entry(Bytes(1, 8)))
     cache.put("new", _entry(Bytes(1, 8)))
     assert ("cpu" in cache, "gpu" in cache, "new" in cache) == (True, False, True)
+
+
+def test_pinned_entries_may_exceed_the_budget_until_they_are_unpinned():
+    cache = MemoryCache(cpu_bytes=10)
+    for key in "abc":
+        cache.pin(key)
+        cache.put(key, _entry(Bytes(8, 0)))
+    assert cache.used.cpu == 24
+    cache.unpin("b")
+    assert ("a" in cache, "b" in cache, "c" in cache) == (True, False, True)
+    cache.unpin("c")
+    assert cache.used.cpu == 8
+
+
+def test_a_cached_result_is_not_dropped_for_new_ones_while_it_is_still_to_be_read(lab):
+    size = size_of([torch.zeros(1, 8, 8)]).cpu
+    memory = MemoryCache(cpu_bytes=2 * size)
+    executor = lab.executor(memory=memory)
+    held = []
+
+    @node("Grow", category="test", title="Grow")
+    def grow(a: Mask, early: Mask | None = None) -> Mask:
+        """A new map; looks into the cache when it has a second input."""
+        if early is not None:
+            held.append(key in memory)
+        return a + 1
+
+    lab.nodes.append(grow)
+    early = {"1": ("Fill", {"value": 1, "side": 8})}
+    lab.run(executor, early, targets=["1"])
+    (key,) = memory._entries
+    late = {
+        "2": ("Fill", {"value": 2, "side": 8}),
+        "3": ("Grow", {"a": ["2", 0]}),
+        "4": ("Grow", {"a": ["3", 0]}),
+        "5": ("Grow", {"a": ["4", 0], "early": ["1", 0]}),
+    }
+    lab.run(lab.executor(memory=memory), {**early, **late}, targets=["5"]).raise_failures()
+    assert held == [True]
+    assert memory.used.cpu <= 2 * size and not memory._pins
 
 
 def test_a_run_under_a_tiny_budget_is_right_and_leaves_no_pins(lab):

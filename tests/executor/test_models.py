@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -113,6 +115,51 @@ def test_a_full_pool_lets_go_of_the_model_used_longest_ago(zoo):
     assert executor.pool.loads == 4  # a, b, c, and b again
     executor.pool.clear()
     assert len(executor.pool) == 0
+
+
+def test_two_runs_at_once_load_a_model_once(zoo):
+    inside, second = threading.Event(), threading.Event()
+
+    @node("Slow", category="test", title="Slow", model=True)
+    def slow() -> Model:
+        """Is still loading when the second run asks."""
+        zoo.calls["Slow"] += 1
+        inside.set()
+        assert second.wait(60)
+        return Model(torch.nn.Parameter(torch.ones(1)), "cpu")
+
+    zoo.nodes.append(slow)
+    executor = zoo.executor()
+    graph = zoo.graph({"1": ("Slow", {}), "2": ("Where", {"model": ["1", 0]})})
+
+    def listen(event):
+        if event.kind == "started" and inside.is_set():
+            second.set()
+
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(executor.run, graph, zoo.folders)]
+        assert inside.wait(60)
+        runs.append(threads.submit(executor.run, graph, zoo.folders, listener=listen))
+        for run in runs:
+            run.result().raise_failures()
+    assert (zoo.calls["Slow"], executor.pool.loads) == (1, 1)
+
+
+def test_a_model_that_cannot_be_loaded_is_tried_again(zoo):
+    broken = [True]
+
+    @node("Broken", category="test", title="Broken", model=True)
+    def load() -> Model:
+        """Loads at the second attempt."""
+        if broken.pop() if broken else False:
+            raise OSError("no connection")
+        return Model(torch.nn.Parameter(torch.ones(1)), "cpu")
+
+    zoo.nodes.append(load)
+    executor = zoo.executor()
+    graph = {"1": ("Broken", {}), "2": ("Where", {"model": ["1", 0]})}
+    assert str(zoo.run(executor, graph).failures[0]) == 'node 1 "Broken": OSError: no connection'
+    zoo.run(executor, graph).raise_failures()
 
 
 def test_rows_share_one_load(zoo):

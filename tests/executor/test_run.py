@@ -309,7 +309,10 @@ def test_a_failed_node_holds_no_tensors(lab):
         """Fails with a tensor in its hands."""
         large = torch.zeros(10)
         made.extend([weakref.ref(large), weakref.ref(a)])
-        raise RuntimeError("burst")
+        try:
+            raise MemoryError
+        except MemoryError as error:
+            raise RuntimeError("burst") from error
 
     lab.nodes.append(burst)
     result = lab.run(lab.executor(), {"1": ("Fill", {"value": 1}), "2": ("Burst", {"a": ["1", 0]})}, targets=["2"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,22 @@ def test_every_cache_gives_the_same(case):
             one_by_one = [executor.run(graph, FOLDERS, targets=targets) for graph in read]
             assert _values(one_by_one, targets) == expected
             assert executor.memory is None or not executor.memory._pins
+
+
+def test_one_executor_serves_several_threads(tmp_path):
+    rows: list[Nodes] = [
+        {
+            "0": {"class_type": "Constant", "inputs": {"value": v}},
+            **{str(i): {"class_type": "Shift", "inputs": {"a": [str(i - 1), 0], "by": i}} for i in range(1, 12)},
+        }
+        for v in range(4)
+    ]
+    executor = Executor(registry=REGISTRY, memory=MemoryCache(cpu_bytes=200), disk=DiskCache(tmp_path, limit=10_000))
+    with ThreadPoolExecutor(4) as threads:
+        runs = [threads.submit(executor.run, read_graph(rows[i % 4]), FOLDERS, targets=["11"]) for i in range(40)]
+        values = [run.result().raise_failures().outputs["11"].values["mask"] for run in runs]
+    assert [float(v[0, 0, 0]) for v in values] == [i % 4 + sum(range(12)) for i in range(40)]
+    assert executor.memory is not None and not executor.memory._pins
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 50])

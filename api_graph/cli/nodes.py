@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def nodes(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A node's id or title; all nodes if left out.")
+        str | None, typer.Argument(metavar="NAME", help="A node's id or title; all nodes if left out.")
     ] = None,
     as_json: Json = False,
     debug: Debug = False,

@@ -10,6 +10,7 @@ import typer
 GraphName = Annotated[
     str,
     typer.Argument(
+        metavar="GRAPH",
         help="A graph's .json file, a PNG or WebP with a graph in it, or the name of a shipped graph.",
         show_default=False,
     ),

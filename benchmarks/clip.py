@@ -2,12 +2,13 @@
 
     python -m benchmarks.clip --models ViT-B-16 ViT-L-14 --repeats 7 --json result.json
 
-Weights are random (they do not change the cost). "Plain" is open_clip's `encode_image` + `encode_text` of one image
-and one query; "attribution" is `encode_image` + `encode_text` + Ψcls + Ψcomp of this project. Figures are ratios.
+Weights are random (they do not change the cost). "Plain" is open_clip's `encode_image` + `encode_text` of one
+image and one query; "attribution" is `encode_image` + `encode_text` + Ψcls + Ψcomp of this project. Figures
+are ratios.
 
-* FLOPs: those that torch's counter sees, with the fused MultiheadAttention kernel switched off, which is opaque to
-  it: the plain model's attention would be left out. `first` includes folding the output projections into the
-  image head, once per model; in `full query` the query fills the context, so that nothing is saved on text.
+* FLOPs: those that torch's counter sees, with the fused MultiheadAttention kernel switched off, which is
+  opaque to it: the plain model's attention would be left out. `first` includes folding the output projections
+  into the image head, once per model; in `full query` the query fills the context: nothing is saved on text.
 * CPU time: `time.process_time` (seconds of all threads), the two in turn, median of the ratios.
 * Memory: peak of what torch allocates (the profiler's events) over plain's; `with weights` adds the parameters.
 * Second query: `encode_text` + both maps on a kept image, over open_clip's `encode_text`.
@@ -128,9 +129,7 @@ def parameter_bytes(module: torch.nn.Module) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)

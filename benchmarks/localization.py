@@ -43,9 +43,7 @@ Sharpening = Literal["none", "minmax", "steep", "sigmoid"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="demo", help="what load_clip takes: a name or a folder")
     parser.add_argument("--cases", type=int, default=500)
     parser.add_argument("--seeds", choices=("test", "validation"), default="test")
@@ -128,9 +126,7 @@ def centre_map(images: Images, queries: Queries) -> Attribution:
 def random_map(images: Images, queries: Queries) -> Attribution:
     # Seeded by the queries, so that a case meets the same noise however cases are batched.
     seeds = [sum(map(ord, query)) * 1009 + i for i, query in enumerate(queries)]
-    return whole(
-        torch.stack([torch.from_numpy(np.random.RandomState(s).rand(10, 10)) for s in seeds]), images
-    )
+    return whole(torch.stack([torch.from_numpy(np.random.RandomState(s).rand(10, 10)) for s in seeds]), images)
 
 
 def whole(values: Tensor, images: Images) -> Attribution:

@@ -43,9 +43,7 @@ def raw_attention(
     return rows[0][:, tower.prefix :].unflatten(-1, tower.grid)
 
 
-def attention_rollout(
-    model: ClipModel, images: Images | None = None, *, pixel_values: Tensor | None = None
-) -> Tensor:
+def attention_rollout(model: ClipModel, images: Images | None = None, *, pixel_values: Tensor | None = None) -> Tensor:
     """Π_l (A^l + I)/2 from the CLS token, A^l averaged over heads (Abnar and Zuidema 2020). Knows nothing of
     a query.
     """

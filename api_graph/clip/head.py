@@ -61,9 +61,7 @@ class Head:
     def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """µ and s = √(var + ε) (B, 1) of the final pooled token z (B, D): there the LayerNorm is frozen."""
         if self.norm is None:
-            return torch.zeros_like(z[:, :1], dtype=torch.float32), torch.ones_like(
-                z[:, :1], dtype=torch.float32
-            )
+            return torch.zeros_like(z[:, :1], dtype=torch.float32), torch.ones_like(z[:, :1], dtype=torch.float32)
         return layer_norm_moments(z, self.norm)
 
 

@@ -59,9 +59,7 @@ def load_clip(
 def _quiet() -> Iterator[None]:
     """Keep open_clip's warnings and its notes on the root logger to itself; what matters is raised here."""
     root, silent = logging.getLogger(), logging.NullHandler()
-    root.addHandler(
-        silent
-    )  # with no handler at all, `logging.warning` would set one up for the whole program
+    root.addHandler(silent)  # with no handler at all, `logging.warning` would set one up for the whole program
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -95,9 +93,7 @@ def choose_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch
         return torch.float16 if device.type == "cuda" else torch.float32
     chosen = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
     if chosen not in _PRECISION:
-        raise BadInput(
-            "unknown precision", input="dtype", value=str(dtype), cure="Use float32, float16 or bfloat16."
-        )
+        raise BadInput("unknown precision", input="dtype", value=str(dtype), cure="Use float32, float16 or bfloat16.")
     return chosen
 
 
@@ -146,9 +142,7 @@ def _explained(source: Source, error: Exception) -> BadInput:
         "input": "pretrained" if source.pretrained else "name",
         "value": source.pretrained or source.name,
     }
-    misfit = "loading state_dict" in str(error) or isinstance(
-        error, KeyError | AttributeError | AssertionError
-    )
+    misfit = "loading state_dict" in str(error) or isinstance(error, KeyError | AttributeError | AssertionError)
     if source.path is not None and misfit:
         return BadInput(
             f"the checkpoint does not fit the architecture of {source.name!r}: {_misfit(error)}",

@@ -46,9 +46,7 @@ def _map(patches: Tensor, tokens: ImageTokens, query: QueryFeatures | Tensor, si
     text = query.features if isinstance(query, QueryFeatures) else query
     text = F.normalize(text.to(patches), dim=-1)  # (Q, E)
     count = _pairs(patches, text)
-    values = torch.matmul(patches.expand(count, -1, -1), text.expand(count, -1).unsqueeze(-1)).squeeze(
-        -1
-    )  # (n, N)
+    values = torch.matmul(patches.expand(count, -1, -1), text.expand(count, -1).unsqueeze(-1)).squeeze(-1)  # (n, N)
     if similarity == "cosine":
         values = values / patches.norm(dim=-1).clamp_min(torch.finfo(patches.dtype).tiny)
     else:

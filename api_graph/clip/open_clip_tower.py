@@ -32,9 +32,7 @@ def open_clip_tower(visual: Any) -> ClsTower | PooledTower:
         )
     refuse_unknown(visual, _TOWER | {"attn_pool"}, "vision transformer")
     refuse_unknown(visual.transformer, {"resblocks"}, "transformer")
-    head = Head(
-        visual.ln_post, () if visual.proj is None else (visual.proj,), visual.ln_post.normalized_shape[0]
-    )
+    head = Head(visual.ln_post, () if visual.proj is None else (visual.proj,), visual.ln_post.normalized_shape[0])
     grid = tuple(visual.grid_size)
     if visual.attn_pool is not None:
         pool = coca_pool(visual.attn_pool, head)

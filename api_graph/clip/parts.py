@@ -40,9 +40,7 @@ class Parts:
         return self.initial + self.attention.sum((1, 2)) + self.mlp.sum(1) + self.constant
 
 
-def complete_parts(
-    model: ClipModel, images: Images | None = None, *, pixel_values: Tensor | None = None
-) -> Parts:
+def complete_parts(model: ClipModel, images: Images | None = None, *, pixel_values: Tensor | None = None) -> Parts:
     """Take Î apart into the terms of API eq. 1, over all layers. Memory grows with L·T·E floats per image."""
     pixels, _ = model_input(model, images, pixel_values)
     tower = model.tower

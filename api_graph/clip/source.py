@@ -37,9 +37,7 @@ def source_of(name: str, pretrained: str | None = None) -> Source:
     if not brings_its_own:
         return _architecture(name.replace("/", "-"), pretrained)
     if pretrained is not None:
-        raise BadInput(
-            f"{name!r} brings its own weights", input="pretrained", value=pretrained, cure="Leave it empty."
-        )
+        raise BadInput(f"{name!r} brings its own weights", input="pretrained", value=pretrained, cure="Leave it empty.")
     if name.startswith("hf-hub:"):
         return Source(name)
     folder = _checked_folder(name)
@@ -89,9 +87,7 @@ def _checked_folder(name: str) -> Path:
     config = folder / _CONFIG
     if not config.is_file():
         raise BadInput(
-            f"there is no model there: {_CONFIG} is missing"
-            if folder.is_dir()
-            else "there is no such folder",
+            f"there is no model there: {_CONFIG} is missing" if folder.is_dir() else "there is no such folder",
             input="name",
             value=name,
             cure="A model's folder holds open_clip_config.json, its weights and its tokenizer.",

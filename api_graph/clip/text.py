@@ -55,9 +55,7 @@ def encode_text(
         ends = _ends_of_text(model.module, tower, token_ids)
         if ends is None:
             return _whole_tower(model, token_ids.to(model.device))
-        features = _causal_tower(
-            tower, token_ids.to(model.device), ends.to(model.device), int(ends.max()) + 1
-        )
+        features = _causal_tower(tower, token_ids.to(model.device), ends.to(model.device), int(ends.max()) + 1)
     return features.float()
 
 

@@ -20,9 +20,7 @@ def timm_tower(visual: Any) -> ClsTower | PooledTower:
     """Lay open a timm trunk; BadInput for trunks without patch tokens and for average pooling."""
     trunk = visual.trunk
     if not (hasattr(trunk, "blocks") and hasattr(trunk, "patch_embed") and hasattr(trunk, "_pos_embed")):
-        raise BadInput(
-            f"a {type(trunk).__name__} has no patch tokens to attribute to", input="model", cure=WHAT_WORKS
-        )
+        raise BadInput(f"a {type(trunk).__name__} has no patch tokens to attribute to", input="model", cure=WHAT_WORKS)
     grid = tuple(trunk.patch_embed.grid_size)
     if getattr(trunk, "attn_pool", None) is not None:
         pool = siglip_pool(trunk.attn_pool, Head(*_projection(visual, norms=(trunk.fc_norm,))))
@@ -45,9 +43,7 @@ def timm_tower(visual: Any) -> ClsTower | PooledTower:
     return ClsTower(partial(_embed, trunk), blocks, head, grid, trunk.num_prefix_tokens)
 
 
-def _projection(
-    visual: Any, norms: tuple[nn.Module, ...]
-) -> tuple[nn.LayerNorm | None, tuple[nn.Linear, ...], int]:
+def _projection(visual: Any, norms: tuple[nn.Module, ...]) -> tuple[nn.LayerNorm | None, tuple[nn.Linear, ...], int]:
     """ℒ's LayerNorm and linear maps, after the trunk's pooling."""
     stages = [m for m in (visual.trunk.head, *visual.head.children()) if not inert(m)]
     active = [n for n in norms if not inert(n)]
@@ -56,9 +52,7 @@ def _projection(
     ]
     if strange or len(active) > 1:
         name = type((strange or active)[0]).__name__
-        raise BadInput(
-            f"the vision tower's head has a part that is not linear: {name}", input="model", cure=WHAT_WORKS
-        )
+        raise BadInput(f"the vision tower's head has a part that is not linear: {name}", input="model", cure=WHAT_WORKS)
     return (active[0] if active else None), tuple(stages), visual.trunk.embed_dim  # type: ignore[return-value]
 
 

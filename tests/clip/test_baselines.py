@@ -15,13 +15,15 @@ from tests.clip.small_models import pixels_for, random_clip
 
 
 def attentions(model: ClipModel, pixels: torch.Tensor) -> list[torch.Tensor]:
-    """Each layer's attention (B, H, T, T) as torch's own MultiheadAttention reports it."""
+    """Each layer's attention (B, H, T, T) as torch's own multi-head attention reports it."""
     found = []
     visual: Any = model.visual
     *states, _ = model.tower.states(pixels, lambda _: None)  # type: ignore[union-attr]
     for block, z in zip(visual.transformer.resblocks, states, strict=True):
         x = block.ln_1(z)
-        found.append(block.attn(x, x, x, need_weights=True, average_attn_weights=False)[1])
+        torchs = torch.nn.MultiheadAttention(32, block.attn.num_heads, batch_first=True)
+        torchs.load_state_dict(block.attn.state_dict())
+        found.append(torchs(x, x, x, average_attn_weights=False)[1].detach())
     return found
 
 

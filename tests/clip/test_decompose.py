@@ -93,9 +93,7 @@ def test_the_parts_add_up_to_the_image_feature(shape: str) -> None:
     batch=st.integers(1, 3),
     seed=st.integers(0, 1000),
 )
-def test_completeness_of_any_shape(
-    layers: int, heads: int, grid: tuple[int, int], batch: int, seed: int
-) -> None:
+def test_completeness_of_any_shape(layers: int, heads: int, grid: tuple[int, int], batch: int, seed: int) -> None:
     model = random_clip(seed, layers=layers, width=8 * heads, image_size=(8 * grid[0], 8 * grid[1]))
     pixels = pixels_for(model, batch)
     parts = complete_parts(model, pixel_values=pixels)
@@ -117,9 +115,7 @@ def test_contributions_equal_the_slow_formula(start: int) -> None:
     model = random_clip(layers=4)
     pixels = pixels_for(model, 2)
     *states, z = model.tower.states(pixels, lambda _: None)  # type: ignore[union-attr]
-    expected = sum(
-        linearised(model, slow_terms(model, layer, states[layer]), z[:, 0]) for layer in range(4)[start:]
-    )
+    expected = sum(linearised(model, slow_terms(model, layer, states[layer]), z[:, 0]) for layer in range(4)[start:])
     assert isinstance(expected, torch.Tensor)
     found = encode_image(model, pixel_values=pixels, start_layer=start)
     assert relative(found.contributions, expected[:, 1:]) <= 1e-5

@@ -127,9 +127,7 @@ def test_storage_gives_equal_queries_back() -> None:
 
 def test_a_long_query_is_cut_and_says_by_how_much() -> None:
     long = " ".join(["word"] * 17)
-    with pytest.warns(
-        ApiGraphWarning, match=r"'word word.* is 3 tokens too long for 'talking', which reads 16"
-    ):
+    with pytest.warns(ApiGraphWarning, match=r"'word word.* is 3 tokens too long for 'talking', which reads 16"):
         encode_text(talking_clip(), ["short", long])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

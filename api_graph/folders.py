@@ -41,7 +41,7 @@ class Folders:
             f"there is no such file in the {root} folder ({where})",
             input=input,
             value=name,
-            cure=f"Put the file there, or name it yourself: --set {input}=PATH.",
+            cure=f"Put the file there; on the command line, --set {input}=PATH may name any file.",
         )
 
     def model_path(self, name: str) -> Path | None:

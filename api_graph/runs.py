@@ -11,22 +11,19 @@ from typing import Any
 from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
 from api_graph.graph import Graph, read_graph, set_inputs, validate
+from api_graph.library import find_graph
 from api_graph.registry import all_nodes
-from api_graph.settings import cache_folder, cache_limit, headless_folders, shipped_graphs
+from api_graph.settings import cache_folder, cache_limit, headless_folders
 
 GraphSource = str | os.PathLike[str] | Mapping[str, Any] | Graph
 Cache = Executor | str | os.PathLike[str] | bool | None
 
 
 def open_graph(source: GraphSource) -> Graph:
-    """A graph from a file (JSON, or a PNG that carries one), from parsed JSON, or by the name of a shipped one."""
+    """A graph from a file (JSON, or a picture that carries one), from parsed JSON, or by the name of a shipped one."""
     if isinstance(source, Graph):
         return source
-    if isinstance(source, str) and not Path(source).exists():
-        shipped = shipped_graphs() / f"{Path(source).name}.json"
-        if shipped.is_file() and Path(source).name == source:
-            return read_graph(shipped)
-    return read_graph(Path(source) if isinstance(source, os.PathLike) else source)
+    return read_graph(source if isinstance(source, Mapping) else find_graph(os.fspath(source)))
 
 
 def run_graph(

@@ -111,6 +111,6 @@ def _inside(folders: Folders, input: str, name: str) -> Path:
             f"there is no such thing in the model folders ({', '.join(map(str, folders.models)) or 'none given'})",
             input=input,
             value=name,
-            cure=f"Put it there, or name it yourself: --set {input}=PATH.",
+            cure=f"Put it there; on the command line, --set {input}=PATH may name any file.",
         )
     return path

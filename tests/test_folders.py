@@ -12,7 +12,14 @@ from api_graph.folders import Folders
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    for name in ("input/a.png", "input/sub/b.png", "output/c.png", "temp/d.png", "secret.png", "models/m/w.safetensors"):
+    for name in (
+        "input/a.png",
+        "input/sub/b.png",
+        "output/c.png",
+        "temp/d.png",
+        "secret.png",
+        "models/m/w.safetensors",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")

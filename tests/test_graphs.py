@@ -52,7 +52,9 @@ def test_each_graph_is_sound_and_runs(name: str, tmp_path: Path) -> None:
 
 def test_the_paper_graph_is_the_function_annotate(tmp_path: Path) -> None:
     result = run(Executor(), "api_clip", tmp_path, image="example.png", query="the orange star")
-    saved = next(o.files[0] for id, o in result.outputs.items() if open_graph("api_clip").nodes[id].title == "Annotated image")
+    saved = next(
+        o.files[0] for id, o in result.outputs.items() if open_graph("api_clip").nodes[id].title == "Annotated image"
+    )
     expected = api_graph.annotate(PICTURE, "the orange star")[0]
     with Image.open(saved) as picture:
         assert np.array_equal(np.asarray(picture.convert("RGB")), np.asarray(expected.image))

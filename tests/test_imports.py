@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "geometry": {"errors"},
     "folders": {"errors"},
     "settings": {"errors", "folders"},
+    "library": {"errors", "settings"},
     "sockets": {"errors", "geometry"},
     "context": {"errors", "folders"},
     "spec": LEAVES | {"folders", "context"},
@@ -34,9 +35,9 @@ MAY_IMPORT = {
     "comfy": CONTRACT,
     "graph": CONTRACT,
     "executor": CONTRACT | {"graph"},
-    "runs": CONTRACT | {"graph", "executor", "settings"},
+    "runs": CONTRACT | {"graph", "executor", "library", "settings"},
     "editor": CONTRACT | {"graph", "executor", "runs", "settings", "comfy"} | ROOMS,
-    "cli": CONTRACT | {"graph", "executor", "runs", "settings", "editor", "annotation"} | ROOMS,
+    "cli": CONTRACT | {"graph", "executor", "library", "runs", "settings", "editor", "annotation"} | ROOMS,
     "__main__": {"cli"},
 }
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "server"}

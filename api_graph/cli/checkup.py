@@ -140,7 +140,7 @@ def _models() -> Iterator[Finding]:
 
 
 def _nodes() -> Iterator[Finding]:
-    from api_graph.cli.library import shipped
+    from api_graph.library import shipped
     from api_graph.registry import all_nodes
 
     yield Finding("ok", "nodes", str(len(all_nodes())))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from api_graph import settings
 from api_graph.cli.interrupts import cancelled, writing
-from api_graph.cli.library import find_graph
 from api_graph.cli.progress import shown_progress
 from api_graph.cli.quiet import clean_stdout, collected_warnings
 from api_graph.errors import BadInput, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, RunResult
 from api_graph.folders import Folders
 from api_graph.graph import Graph, read_graph, set_inputs, validate
+from api_graph.library import find_graph
 from api_graph.registry import Registry, all_nodes
 
 

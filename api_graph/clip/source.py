@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from api_graph.errors import BadInput
+from api_graph.files import sha256_of
 
 RANDOM = "random"
 
@@ -18,7 +17,6 @@ _CONFIG = "open_clip_config.json"
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".bin")
 _FOLDER_WEIGHTS = (".safetensors", ".pth", ".bin")  # open_clip looks for no .pt in a folder
 _FOLDER_FILES = (*_FOLDER_WEIGHTS, ".json", ".txt", ".model")
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -54,23 +52,8 @@ def checkpoint_identity(name: str = "demo", pretrained: str | None = None) -> di
         return {"name": source.name, "pretrained": source.pretrained}
     if source.path.is_dir():
         files = sorted(path for path in source.path.iterdir() if path.suffix in _FOLDER_FILES)
-        return {"folder": {path.name: content_sha256(path) for path in files}}
-    return {"name": source.name, "checkpoint": content_sha256(source.path)}
-
-
-def content_sha256(path: Path) -> str:
-    """sha256 of a file's content. Reread only when its size or its time of change differ."""
-    status = path.stat()
-    return _sha256(str(path.resolve()), status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _sha256(path: str, size: int, mtime_ns: int) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return {"folder": {path.name: sha256_of(path) for path in files}}
+    return {"name": source.name, "checkpoint": sha256_of(source.path)}
 
 
 def _is_path(name: str) -> bool:

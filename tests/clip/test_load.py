@@ -18,8 +18,9 @@ from open_clip import factory, pretrained
 from safetensors.torch import save_file
 
 from api_graph.clip.load import choose_device, choose_dtype, load_clip
-from api_graph.clip.source import checkpoint_identity, content_sha256
+from api_graph.clip.source import checkpoint_identity
 from api_graph.errors import BadInput
+from api_graph.files import sha256_of
 
 CONFIG: dict[str, Any] = {
     "embed_dim": 16,
@@ -226,7 +227,7 @@ def test_identity_follows_content(folder: Path, tiny: str, tmp_path: Path, weigh
     save_file({**weights, "logit_scale": torch.tensor(9.0)}, file)
     assert checkpoint_identity(str(moved)) != first
     by_file = checkpoint_identity(tiny, str(file))
-    assert by_file == {"name": tiny, "checkpoint": content_sha256(file)}
+    assert by_file == {"name": tiny, "checkpoint": sha256_of(file)}
     assert checkpoint_identity("ViT-B/16", "openai") == {"name": "ViT-B-16", "pretrained": "openai"}
 
 
@@ -234,7 +235,7 @@ def test_content_hash(tmp_path: Path) -> None:
     file = tmp_path / "abc"
     file.write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
-    assert content_sha256(file) == expected
+    assert sha256_of(file) == expected
 
 
 @pytest.mark.skipif(not (DEMO / "open_clip_config.json").is_file(), reason="the demo model is not in this tree")

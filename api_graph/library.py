@@ -25,7 +25,7 @@ def find_graph(name: str) -> Path:
     meant = f"Did you mean {near[0]}? " if near else ""
     raise BadInput(
         "there is no such file, and no shipped graph of this name",
-        input="GRAPH",
+        input="graph",
         value=name,
         cure=f"{meant}`api-graph graphs` lists the shipped ones.",
     )

@@ -12,7 +12,7 @@ import torch
 
 from api_graph.context import Context
 from api_graph.errors import BadInput
-from api_graph.executor import Event, Executor, RunResult
+from api_graph.executor import DiskCache, Event, Executor, RunResult
 from api_graph.folders import Folders
 from api_graph.graph import Graph, read_graph
 from api_graph.registry import registry_of
@@ -52,6 +52,11 @@ class Lab:
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     return Lab(tmp_path)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> DiskCache:
+    return DiskCache(tmp_path / "cache")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from api_graph.executor.disk import _checksum
 from api_graph.executor.entry import Entry
 from api_graph.geometry import Geometry
 from api_graph.sockets import AnyValue, Attribution, Image, Mask
-from api_graph.spec import NodeSpec, node, spec_of
+from api_graph.spec import node, spec_of
 
 KEY = "ab" + "0" * 62
 
@@ -65,27 +64,9 @@ def _everything() -> Entry:
     return Entry(outputs, {"text": ["seen"], "images": [{"filename": "x", "subfolder": "", "type": "temp"}]})
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> DiskCache:
-    return DiskCache(tmp_path / "cache")
-
-
 def _only(cache: DiskCache, pattern: str) -> Path:
     (path,) = cache.folder.glob(pattern)
     return path
-
-
-def _filled(cache: DiskCache, keys: list[str], side: int = 16) -> None:
-    """One entry per key, each read a second after the one before it."""
-    for age, key in enumerate(reversed(keys)):
-        cache.put(key, _maps(side), STORE)
-        when = time.time() - age - 1
-        os.utime(cache.folder / key[:2] / f"{key}.json", (when, when))
-
-
-def _maps(side: int) -> Entry:
-    psi = Attribution(torch.zeros(1, side, side), (Geometry.whole(1, 1),))
-    return Entry(([torch.zeros(1, side, side, 3)], [], [psi], [""], [0], [0.0], [False], []))
 
 
 # ------------------------------------------------------------------------------------------ round trips
@@ -218,6 +199,14 @@ def test_a_tensor_that_is_missing_among_others_is_noticed(cache):
         assert cache.get(KEY, spec_of(more)) is None
 
 
+def test_an_entry_whose_tensors_another_process_has_just_removed_is_not_there(cache):
+    cache.put(KEY, _everything(), STORE)
+    _only(cache, TENSORS).unlink()
+    assert cache.get(KEY, STORE) is None
+    cache.put(KEY, _everything(), STORE)
+    assert cache.get(KEY, STORE) is not None
+
+
 def test_a_run_rebuilds_a_damaged_entry(lab, tmp_path, actions):
     cache = DiskCache(tmp_path / "cache")
     graph = {"1": ("Number", {"value": 2}), "2": ("Fill", {"value": ["1", 0]}), "3": ("Show", {"value": ["2", 0]})}
@@ -299,96 +288,3 @@ def test_clearing_while_another_process_prunes_says_so(cache, monkeypatch):
     with FileLock(cache.folder / "prune.lock"), pytest.raises(ApiGraphError, match="pruned by another process"):
         cache.clear()
     assert cache.clear() == 1
-
-
-# ------------------------------------------------------------------------------------------ room
-
-KEYS = [f"{i:02x}" + "0" * 62 for i in range(10)]
-
-
-def test_prune_removes_what_was_not_read_for_longest(cache):
-    _filled(cache, KEYS)
-    size = cache.info().bytes // 10
-    assert cache.get(KEYS[0], STORE) is not None  # the oldest, read just now
-    assert cache.prune(3 * size) == 7
-    assert {k for k in KEYS if cache.get(k, STORE)} == {KEYS[0], *KEYS[-2:]}
-    assert cache.info().entries == 3
-
-
-def test_clear_removes_all_and_says_how_many(cache):
-    _filled(cache, KEYS)
-    assert cache.clear() == 10
-    assert cache.info()[1:3] == (0, 0)
-    assert [p.name for p in cache.folder.rglob("*") if p.is_file()] in ([], ["prune.lock"])
-
-
-def test_the_limit_is_kept_while_writing(tmp_path):
-    probe = DiskCache(tmp_path / "probe")
-    _filled(probe, KEYS[:1])
-    size = probe.info().bytes
-    cache = DiskCache(tmp_path / "cache", limit=20 * size)
-    for i in range(200):
-        cache.put(f"{i % 256:02x}{i:062x}", _maps(16), STORE)
-        assert cache.info().bytes <= 22 * size  # it looks at the total after every 20th of the limit
-    assert cache.info().entries >= 16
-
-
-def test_an_entry_larger_than_the_limit_is_not_written(tmp_path):
-    cache = DiskCache(tmp_path / "cache", limit=1000)
-    cache.put(KEY, _maps(32), STORE)
-    assert cache.info().bytes == 0
-    nothing = DiskCache(tmp_path / "none", limit=0)
-    nothing.put(KEY, Entry((["text"],)), TEXT)
-    assert not nothing.folder.exists()
-
-
-def test_what_killed_processes_left_is_swept_once_it_is_old(cache):
-    _filled(cache, KEYS[:1])
-    orphan, part = cache.folder / "ff" / f"{'f' * 64}.0.safetensors", cache.folder / "ff" / ".x.part"
-    orphan.parent.mkdir()
-    for path in (orphan, part):
-        path.write_bytes(b"x" * 100)
-    cache.prune(10**9)
-    assert orphan.exists() and part.exists()  # somebody may be about to write the sidecar
-    for path in (orphan, part):
-        os.utime(path, (1, 1))
-    cache.prune(10**9)
-    assert not orphan.exists() and not part.exists()
-    assert cache.info().entries == 1
-
-
-def test_two_writers_of_one_key_do_not_mix_their_files(cache, monkeypatch):
-    """As on a GPU, where two runs may differ in the last bits: the tensors of one, then the sidecar of the other."""
-    ones, zeros = Entry(([torch.ones(1, 2, 2)],)), Entry(([torch.zeros(1, 2, 2)],))
-    spec: NodeSpec = _mask_spec()
-    real = cache_files.write_whole
-
-    def interrupted(path: Path, data: bytes) -> None:
-        if path.suffix == ".json":
-            monkeypatch.setattr("api_graph.executor.disk.write_whole", real)
-            DiskCache(cache.folder).put(KEY, zeros, spec)
-        real(path, data)
-
-    monkeypatch.setattr("api_graph.executor.disk.write_whole", interrupted)
-    cache.put(KEY, ones, spec)
-    found = cache.get(KEY, spec)
-    assert found is not None and torch.equal(found.outputs[0][0], torch.ones(1, 2, 2))
-    cache.clear()
-    assert cache.info()[1:3] == (0, 0)
-
-
-def test_an_entry_whose_tensors_another_process_has_just_removed_is_not_there(cache):
-    cache.put(KEY, _everything(), STORE)
-    _only(cache, TENSORS).unlink()
-    assert cache.get(KEY, STORE) is None
-    cache.put(KEY, _everything(), STORE)
-    assert cache.get(KEY, STORE) is not None
-
-
-def _mask_spec() -> NodeSpec:
-    @node("OneMask", category="test", title="One mask", store=True)
-    def one_mask() -> Mask:
-        """A mask."""
-        raise NotImplementedError
-
-    return spec_of(one_mask)

@@ -19,7 +19,7 @@ _IN_WORDS = {
     "failed": "failed",
     "blocked": "blocked",
 }
-_CACHED = ("memory", "disk", "pool")
+_CACHED = ("memory", "disk", "pool", "saved")
 
 
 def print_results(outcome: Outcome) -> None:

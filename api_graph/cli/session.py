@@ -54,7 +54,9 @@ def perform(request: Request) -> Outcome:
         executor = Executor(memory=None, disk=disk, registry=registry)
         with shown_progress(quiet=request.quiet) as shown:
             listener = _while_writing(graph, registry, shown)
-            result = executor.run(graph, folders, listener=listener, cancelled=cancelled, metadata=request.metadata)
+            result = executor.run(
+                graph, folders, listener=listener, cancelled=cancelled, metadata=request.metadata, save_again=False
+            )
     if cancelled.is_set():  # while the last file was being written
         raise Cancelled
     return Outcome(graph, result, warned)

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from api_graph.executor.plan import Task
 
-OUTPUT = "it saves or shows something, so it always runs"
+OUTPUT = "it saves or shows something"
 FOUND = {
     "pool": "this model is loaded already",
     "memory": "same inputs as before in this process",
     "disk": "same inputs as in an earlier run",
+    "saved": "what it saved in an earlier run still stands",
 }
 _MOST_NAMED = 3
 _ABSENT = object()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from api_graph.executor.entry import Entry
 from api_graph.executor.plan import Task
-from api_graph.executor.result import Action, NodeOutput, RunResult, Step, files_of
+from api_graph.executor.result import Action, NodeOutput, RunResult, Step, shown_files
 from api_graph.folders import Folders
 from api_graph.graph import Graph, GraphNode
 from api_graph.spec import NodeSpec
@@ -27,12 +27,12 @@ def result_of_row(
 
 
 def output_of(spec: NodeSpec, entry: Entry, folders: Folders) -> NodeOutput:
-    """Each output by name: a single value, or the list where there is one."""
+    """Each output by name: a single value, or the list where there is one. A receipt has none."""
     values = {
         output.name: list(got) if output.is_list or len(got) != 1 else got[0]
-        for output, got in zip(spec.outputs, entry.outputs, strict=True)
+        for output, got in zip(spec.outputs, entry.outputs, strict=bool(entry.outputs))
     }
-    return NodeOutput(values, entry.ui, files_of(entry.ui, folders))
+    return NodeOutput(values, entry.ui, shown_files(entry.ui, folders, kept=True))
 
 
 def _step(row: int, node: GraphNode, task: Task) -> Step:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.folders import Folders
 
-Action = Literal["ran", "memory", "disk", "pool", "unneeded", "failed", "blocked"]
+Action = Literal["ran", "memory", "disk", "pool", "saved", "unneeded", "failed", "blocked"]
 
 
 class NodeError(ApiGraphError):
@@ -65,7 +65,8 @@ class RunResult:
         return self
 
 
-def files_of(ui: dict[str, list[Any]], folders: Folders) -> tuple[Path, ...]:
-    """The files that a node says it saved."""
-    saved = (item for item in ui.get("images", ()) if item.get("type") == "output")
-    return tuple(folders.output / item["subfolder"] / item["filename"] for item in saved)
+def shown_files(ui: dict[str, list[Any]], folders: Folders, *, kept: bool = False) -> tuple[Path, ...]:
+    """The files that a node shows; with `kept`, only those of the output folder."""
+    roots = {"output": folders.output} if kept else {"output": folders.output, "temp": folders.temp}
+    shown = (item for item in ui.get("images", ()) if item.get("type") in roots)
+    return tuple(roots[item["type"]] / item["subfolder"] / item["filename"] for item in shown)

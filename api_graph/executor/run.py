@@ -13,6 +13,7 @@ from api_graph.executor.memory import MemoryCache
 from api_graph.executor.plan import plan
 from api_graph.executor.pool import ModelPool
 from api_graph.executor.reasons import History
+from api_graph.executor.receipts import Receipts
 from api_graph.executor.result import RunResult
 from api_graph.executor.stores import Stores
 from api_graph.folders import Folders
@@ -52,10 +53,17 @@ class Executor:
         listener: Listener | None = None,
         cancelled: threading.Event | None = None,
         metadata: bool = True,
+        save_again: bool = True,
     ) -> RunResult:
         """Run a valid graph once; see `run_rows`."""
         return self.run_rows(
-            [graph], folders, targets=targets, listener=listener, cancelled=cancelled, metadata=metadata
+            [graph],
+            folders,
+            targets=targets,
+            listener=listener,
+            cancelled=cancelled,
+            metadata=metadata,
+            save_again=save_again,
         )[0]
 
     def run_rows(
@@ -67,11 +75,14 @@ class Executor:
         listener: Listener | None = None,
         cancelled: threading.Event | None = None,
         metadata: bool = True,
+        save_again: bool = True,
     ) -> list[RunResult]:
         """Run rows of one valid graph together: the same nodes and links, other literals. Results are in row order.
 
         `targets` are nodes whose outputs are wanted besides the graph's own output nodes. `listener` hears of each
-        distinct step once, from one thread at a time. `metadata` says whether saved files embed the graph.
+        distinct step once, from one thread at a time. `metadata` says whether saved files embed the graph. Without
+        `save_again` a node that saved the same in an earlier run, to files that still stand, is not run: its files are
+        named again, its other outputs are left out.
 
         A node that fails takes with it only what depends on it, in its own row; everything computed before stays
         cached. Raises Cancelled as soon as `cancelled` is set, BadInput for an unknown target or rows of different
@@ -86,4 +97,5 @@ class Executor:
         # Many rows differ among themselves; what has changed since the last run can be said of one only.
         history = self.history if len(graphs) == 1 else History()
         options = Options(folders, roots, listener, cancelled or threading.Event(), metadata, self.threads)
-        return Chunk(graphs, chunk, Stores(self.memory, self.disk, self.pool), history, options).run()
+        receipts = Receipts(self.disk, folders, metadata) if self.disk is not None and not save_again else None
+        return Chunk(graphs, chunk, Stores(self.memory, self.disk, self.pool, receipts), history, options).run()

@@ -9,17 +9,19 @@ from api_graph.executor.entry import Entry
 from api_graph.executor.memory import MemoryCache
 from api_graph.executor.plan import Task
 from api_graph.executor.pool import ModelPool
+from api_graph.executor.receipts import Receipts
 from api_graph.executor.result import Action
 from api_graph.spec import NodeSpec
 
 
 @dataclass(frozen=True)
 class Stores:
-    """Models go to the pool, what acts on the world nowhere, the rest to memory, and to disk if the node says so."""
+    """Models go to the pool, results to memory, and to disk if the node says so; of saved files there are receipts."""
 
     memory: MemoryCache | None
     disk: DiskCache | None
     pool: ModelPool
+    receipts: Receipts | None = None
 
     def find(self, task: Task) -> tuple[Entry, Action] | None:
         """The task's result and where it was, if it is held. The run that asks reads it, so it stays until `let_go`."""
@@ -27,6 +29,10 @@ class Stores:
         if spec.model:
             entry = self.pool.get(task.pool_key)
             return None if entry is None else (entry, "pool")
+        if spec.output:
+            # A receipt has no outputs to read.
+            entry = self.receipts.find(task) if self.receipts is not None and not task.readers else None
+            return None if entry is None else (entry, "saved")
         memory, disk = self._memory(spec), self._disk(spec)
         if memory is not None:
             entry = memory.get(task.key)
@@ -45,6 +51,8 @@ class Stores:
     def keep(self, task: Task, entry: Entry) -> None:
         """Hold a new result, wherever its like belongs; a model is in the pool since it was loaded."""
         spec = task.spec
+        if spec.output and self.receipts is not None:
+            self.receipts.keep(task, entry)
         memory, disk = self._memory(spec), self._disk(spec)
         if memory is not None:
             memory.pin(task.key)

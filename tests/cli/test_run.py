@@ -56,7 +56,9 @@ def test_a_second_run_finds_its_results_and_no_cache_does_not(cli: Cli, hello: s
     cli("run", hello)
     second = cli("run", hello, "--explain")
     assert ran == ["TCount"]
-    assert "5 nodes: 3 ran, 1 from the cache, 1 not needed; " in second.out
+    assert "5 nodes: 1 ran, 2 from the cache, 2 not needed; " in second.out
+    assert second.out.startswith(f"{Path('output/red/pic_00001_.png')}\n")  # the picture that stands already
+    assert [f.name for f in Path("output/red").iterdir()] == ["pic_00001_.png"]
     row = next(line for line in second.out.splitlines() if line.startswith("2 "))
     assert row.split()[:3] == ["2", "Count", "disk"]
     cli("run", hello, "--no-cache")
@@ -70,7 +72,7 @@ def test_no_cache_keeps_nothing(cli: Cli, hello: str, tmp_path: Path) -> None:
 
 def test_cache_may_be_elsewhere(cli: Cli, hello: str, tmp_path: Path) -> None:
     cli("run", hello, "--cache", "mine")
-    assert cli("cache", "info", "--cache", "mine", "--json").json["entries"] == 1
+    assert cli("cache", "info", "--cache", "mine", "--json").json["entries"] == 2  # a result and a receipt
     assert not (tmp_path / "cache").exists()
 
 

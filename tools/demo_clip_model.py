@@ -33,6 +33,8 @@ TOKENIZER_CONFIG = {
     "pad_token": "<pad>",
     "bos_token": "<bos>",
     "eos_token": "<eos>",
+    # transformers 4 would otherwise switch the tokenizer's own setting off, and cut first words apart.
+    "add_prefix_space": True,
     "clean_up_tokenization_spaces": False,
 }
 

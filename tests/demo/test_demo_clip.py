@@ -70,10 +70,10 @@ def test_pictures_need_not_be_square(loaded, width: int, height: int) -> None:
 
 
 def test_case_and_punctuation_make_no_difference(loaded) -> None:
-    tokenizer = loaded[2]
-    assert torch.equal(
-        tokenizer(["What is the colour of the STAR?"]), tokenizer(["what is the colour of the star"])
-    )
+    plain, shouted = (loaded[2](query)[0] for query in ("where is the star", "Where is the STAR?!"))
+    assert torch.equal(plain, shouted)
+    # <bos>, four words, <eos>: no word is cut apart, under transformers 4 either.
+    assert int(plain.argmax()) == 5
 
 
 @torch.no_grad()

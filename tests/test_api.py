@@ -95,11 +95,11 @@ def test_run_graph(tmp_path: Path) -> None:
         output=tmp_path / "out",
         targets=["Mean filter"],
     )
-    assert outputs["11"]["mask"].shape == (1, 160, 240)
+    assert outputs["12"]["mask"].shape == (1, 160, 240)
     files = [file for values in outputs.values() for file in values["files"]]
     assert {f.parent for f in files} == {tmp_path / "out"}
     assert len(files) == 2
-    assert "peak at" in outputs["16"]["text"][0]
+    assert "peak at" in outputs["17"]["text"][0]
     assert any((tmp_path / "cache").rglob("*.safetensors"))
 
 

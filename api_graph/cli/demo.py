@@ -11,7 +11,7 @@ from api_graph.cli.console import say
 from api_graph.cli.exits import FAILED, OK
 from api_graph.cli.options import Debug, Out
 
-GRAPH = "api_clip"
+GRAPH = "api_clip_cls"
 
 _STORY = f"""
 The annotated picture is bright where the map is high: a vision-language model gets it instead of the plain one.

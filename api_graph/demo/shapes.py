@@ -44,10 +44,7 @@ def _on_canvas(corners: np.ndarray, half: int) -> list[tuple[float, float]]:
 def _around(radii: list[float], corners: int) -> list[tuple[float, float]]:
     """A polygon around the origin, its first corner at the top, whose radii repeat in turn."""
     angles = [2 * math.pi * i / corners for i in range(corners)]
-    return [
-        (radii[i % len(radii)] * math.sin(a), -radii[i % len(radii)] * math.cos(a))
-        for i, a in enumerate(angles)
-    ]
+    return [(radii[i % len(radii)] * math.sin(a), -radii[i % len(radii)] * math.cos(a)) for i, a in enumerate(angles)]
 
 
 def _cross() -> list[tuple[float, float]]:

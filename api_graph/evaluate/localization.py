@@ -33,9 +33,7 @@ def peak(heatmap: Heatmap, geometry: Geometry | None = None) -> tuple[float, flo
     return (xs[column] + xs[column + 1]) / 2, (ys[row] + ys[row + 1]) / 2
 
 
-def pointing_game(
-    heatmap: Heatmap, box: Box, geometry: Geometry | None = None, *, tolerance: float = 0.0
-) -> bool:
+def pointing_game(heatmap: Heatmap, box: Box, geometry: Geometry | None = None, *, tolerance: float = 0.0) -> bool:
     """Whether the map's peak lies in the box, or at most `tolerance` pixels beside it (Zhang et al. 2016)."""
     x, y = peak(heatmap, geometry)
     left, top, right, bottom = _checked_box(box)
@@ -97,9 +95,7 @@ def wilson_interval(hits: int, trials: int, z: float = 1.96) -> tuple[float, flo
     return float(max(0.0, centre - half)), float(min(1.0, centre + half))
 
 
-def bootstrap_interval(
-    values: Sequence[float], *, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
+def bootstrap_interval(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
     """Percentile bootstrap: the 95 % interval of the mean of `values`."""
     sample = np.asarray(values, dtype=float)
     if sample.size == 0:
@@ -137,9 +133,7 @@ class Scores:
         return float(values.mean()) if values.size else float("nan")
 
 
-def evaluate_maps(
-    cases: Sequence[Case], maps: Mapping[str, MapFunction], *, batch_size: int = 50
-) -> dict[str, Scores]:
+def evaluate_maps(cases: Sequence[Case], maps: Mapping[str, MapFunction], *, batch_size: int = 50) -> dict[str, Scores]:
     """Score every map on every case; `swapped` asks for the other object and looks for its box."""
     return {name: _evaluate(cases, function, batch_size) for name, function in maps.items()}
 
@@ -162,9 +156,7 @@ def _score(case: Case, i: int, asked: Attribution, swapped: Attribution) -> list
         energy_in_box(heatmap, case.box, geometry),
         iou_at_otsu(heatmap, case.box, geometry),
         iou_best(heatmap, case.box, geometry),
-        float(pointing_game(swapped.values[i], case.other[1], swapped.geometry[i]))
-        if case.other
-        else float("nan"),
+        float(pointing_game(swapped.values[i], case.other[1], swapped.geometry[i])) if case.other else float("nan"),
     ]
 
 
@@ -180,9 +172,7 @@ def _checked(heatmap: Heatmap, geometry: Geometry | None) -> tuple[NDArray[np.fl
 def _checked_box(box: Box) -> Box:
     left, top, right, bottom = box
     if not (left < right and top < bottom):
-        raise BadInput(
-            "a box is (left, top, right, bottom) with left < right and top < bottom", input="box", value=box
-        )
+        raise BadInput("a box is (left, top, right, bottom) with left < right and top < bottom", input="box", value=box)
     return box
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PART = ".part"
+_SHARD = re.compile("[0-9a-f]{2}")
+_OURS = re.compile(rf"[0-9a-f]{{64}}\..+|\.[0-9a-f]{{32}}{re.escape(PART)}")
 
 
 @dataclass
@@ -46,8 +49,10 @@ def held_files(folder: Path) -> dict[str, Held]:
     """What lies in the cache, by key; what killed processes never renamed, by its own name."""
     held: dict[str, Held] = {}
     for shard in _listed(folder):
-        if len(shard.name) == 2:
+        if _SHARD.fullmatch(shard.name):
             for item in _listed(Path(shard.path)):
+                if not _OURS.fullmatch(item.name):
+                    continue  # somebody has made a folder of other things the cache
                 key = item.name if item.name.endswith(PART) else item.name.partition(".")[0]
                 with suppress(OSError):  # gone since it was listed
                     stat = item.stat()

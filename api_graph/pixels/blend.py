@@ -81,8 +81,6 @@ def _background(
         cure = f"Use one of {', '.join(get_args(Background))}."
         raise BadInput("unknown background", input="background", value=kind, cure=cure)
     if background_image is None:
-        raise BadInput(
-            "the background is an image, but none is given", input="background_image", cure="Link one."
-        )
+        raise BadInput("the background is an image, but none is given", input="background_image", cure="Link one.")
     check_sizes(image, checked_image(background_image, "background_image")[..., 0], "background_image")
     return background_image.to(image)

@@ -20,7 +20,5 @@ def parse_colour(colour: str | Sequence[float], input: str = "colour") -> Tensor
             cure = "Write a name such as red, or #rrggbb."
             raise BadInput("this is not a colour", input=input, value=colour, cure=cure) from error
     if len(colour) != 3:
-        raise BadInput(
-            "not three numbers", input=input, value=colour, cure="Give red, green and blue in [0, 1]."
-        )
+        raise BadInput("not three numbers", input=input, value=colour, cure="Give red, green and blue in [0, 1].")
     return tensor([in_range(float(part), 0.0, 1.0, input) for part in colour])

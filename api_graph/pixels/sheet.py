@@ -63,9 +63,7 @@ def _check(
     if columns is not None and columns < 1:
         raise BadInput("there is no column", input="columns", value=columns, cure="Use 1 or more.")
     if min(cell) < 1:
-        raise BadInput(
-            "a cell is empty", input="cell", value=cell, cure="Use a width and height of 1 or more."
-        )
+        raise BadInput("a cell is empty", input="cell", value=cell, cure="Use a width and height of 1 or more.")
 
 
 def _letterboxed(picture: Image.Image, cell: tuple[int, int]) -> Image.Image:

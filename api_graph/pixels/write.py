@@ -118,9 +118,7 @@ def _inside(folder: Path, prefix: str) -> tuple[Path, str]:
     prefix = prefix.replace("\\", "/")
     name = prefix.rpartition("/")[2]
     if name in ("", ".", "..") or _CONTROL_CHARACTERS.search(prefix):
-        raise BadInput(
-            "a file name is needed", input="prefix", value=prefix, cure="Write for example heatmaps/cat."
-        )
+        raise BadInput("a file name is needed", input="prefix", value=prefix, cure="Write for example heatmaps/cat.")
     root = folder.resolve()
     target = (root / prefix).parent.resolve()
     if not target.is_relative_to(root):

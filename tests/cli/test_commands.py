@@ -139,7 +139,11 @@ def test_cache_info_prune_and_clear(cli: Cli, hello: str, tmp_path: Path) -> Non
     cli("run", hello, "--set", "query=a")
     cli("run", hello, "--set", "query=b")
     held = cli("cache", "info", "--json").json
-    assert (held["folder"], held["entries"], held["limit"]) == (folder, 3, 4 * 2**30)  # two results and the receipt of a picture
+    assert (held["folder"], held["entries"], held["limit"]) == (
+        folder,
+        3,
+        4 * 2**30,
+    )  # two results and the receipt of a picture
     assert cli("cache", "prune", "--json").json["removed"] == 0
     assert cli("cache", "prune", "--to", str(held["bytes"] - 1), "--json").json["removed"] == 1
     assert cli("cache", "clear").out == f"{folder}: 2 results removed, 0 left, 0 B\n"
@@ -237,7 +241,7 @@ def test_demo_makes_pictures_and_says_what_they_are(cli: Cli) -> None:
     answer = cli("demo", "--out", "seen")
     assert answer.code == 0, answer.err
     files = [line for line in answer.out.splitlines() if line.endswith(".png")]
-    assert len(files) == 2
+    assert len(files) == 3
     for file in files:
         with Image.open(file) as picture:
             picture.load()

@@ -49,9 +49,9 @@ def share_found(loaded, pictures: list[Scene]) -> float:
     text = model.encode_text(tokenizer([plain_query(*pair) for pair in PAIRS]), normalize=True)
     image = model.encode_image(torch.stack([preprocess(p.image) for p in pictures]), normalize=True)
     found = [PAIRS[i] for i in (image @ text.T).argmax(dim=1).tolist()]
-    return sum(
-        pair in {(o.colour, o.shape) for o in p.objects} for pair, p in zip(found, pictures, strict=True)
-    ) / len(found)
+    return sum(pair in {(o.colour, o.shape) for o in p.objects} for pair, p in zip(found, pictures, strict=True)) / len(
+        found
+    )
 
 
 def test_the_folder_is_small() -> None:
@@ -102,9 +102,7 @@ def test_psi_points_at_what_is_asked_for() -> None:
         return Attribution(values, tuple(Geometry.whole(*i.size) for i in images))
 
     cases = localization_cases(TEST_SEEDS, 60)
-    maps = {s: partial(cls_map, model, similarity=s) for s in ("cosine", "contribution")} | {
-        "attention": attention
-    }
+    maps = {s: partial(cls_map, model, similarity=s) for s in ("cosine", "contribution")} | {"attention": attention}
     scores = evaluate_maps(cases, maps)
     for similarity in ("cosine", "contribution"):
         assert scores[similarity].mean("pointing") >= 0.8

@@ -75,9 +75,7 @@ def test_an_object_has_its_colour() -> None:
 
 
 def test_sizes_follow_the_shorter_side() -> None:
-    boxes = [
-        o.box for seed in range(30) for o in scene(seed, width=320, height=160).objects if o.size == "small"
-    ]
+    boxes = [o.box for seed in range(30) for o in scene(seed, width=320, height=160).objects if o.size == "small"]
     heights = [bottom - top for _, top, _, bottom in boxes]
     assert 0.22 * 0.9 * 160 * 0.9 <= np.mean(heights) <= 0.22 * 1.1 * 160 * 1.1
 
@@ -135,11 +133,7 @@ def test_there_are_eighty_classes() -> None:
 
 
 @given(SEEDS, st.sampled_from(CLASSES))
-def test_a_query_names_what_it_means_and_nothing_else(
-    seed: int, meaning: tuple[str | None, str | None]
-) -> None:
+def test_a_query_names_what_it_means_and_nothing_else(seed: int, meaning: tuple[str | None, str | None]) -> None:
     words = random_query(np.random.RandomState(seed), *meaning).split()
-    named = {word for word in words if word in COLOURS} | {
-        s for s in SHAPES for w in words if w.startswith(s)
-    }
+    named = {word for word in words if word in COLOURS} | {s for s in SHAPES for w in words if w.startswith(s)}
     assert named == {word for word in meaning if word}

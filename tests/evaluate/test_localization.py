@@ -130,9 +130,7 @@ def test_evaluate_maps() -> None:
 
     def always_left(images: object, queries: object) -> Attribution:
         count = len(list(queries))  # type: ignore[call-overload]
-        return Attribution(
-            torch.tensor([[[1.0, 0.0]]]).expand(count, 1, 2), (Geometry.whole(20, 10),) * count
-        )
+        return Attribution(torch.tensor([[[1.0, 0.0]]]).expand(count, 1, 2), (Geometry.whole(20, 10),) * count)
 
     image = Image.new("RGB", (20, 10))
     left, right = (0.0, 0.0, 10.0, 10.0), (10.0, 0.0, 20.0, 10.0)

@@ -49,9 +49,7 @@ def test_strength_by_hand():
 def test_more_attention_and_less_strength_bring_the_image_nearer(pixel, grey, low, high, strength):
     low, high = sorted((low, high))
     image = torch.full((1, 1, 2, 3), pixel)
-    blended = alpha_blend(
-        image, torch.tensor([[[low, high]]]), background="grey", grey=grey, strength=strength
-    )
+    blended = alpha_blend(image, torch.tensor([[[low, high]]]), background="grey", grey=grey, strength=strength)
     distance = (blended - pixel).abs()[0, 0, :, 0]
     assert distance[1] <= distance[0] + 1e-6
     assert ((blended >= min(pixel, grey) - 1e-6) & (blended <= max(pixel, grey) + 1e-6)).all()

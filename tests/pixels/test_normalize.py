@@ -14,9 +14,7 @@ from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.pixels.normalize import minmax, normalize, sigmoid
 
 finite = st.floats(-(2.0**120), 2.0**120, width=32)
-maps = hnp.arrays(
-    "float32", st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5)), elements=finite
-)
+maps = hnp.arrays("float32", st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5)), elements=finite)
 
 
 def test_minmax_by_hand_and_per_map():

@@ -22,9 +22,7 @@ from api_graph.pixels.overlay import colorize, overlay
 def test_tables_hold_the_published_colours(colormap, first, middle, last):
     table = color_table(colormap) * 255
     assert table.shape == (256, 3)
-    torch.testing.assert_close(
-        table[[0, 128, 255]], torch.tensor([first, middle, last]).float(), rtol=0, atol=2
-    )
+    torch.testing.assert_close(table[[0, 128, 255]], torch.tensor([first, middle, last]).float(), rtol=0, atol=2)
 
 
 def test_colorize_by_hand():

@@ -81,9 +81,7 @@ def test_big_endian_16_bit(tmp_path):
 
 
 def test_float_tiff(tmp_path):
-    picture = saved_and_read(
-        Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32)), tmp_path / "image.tiff"
-    )
+    picture = saved_and_read(Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32)), tmp_path / "image.tiff")
     assert np.asarray(picture)[0, :, 0].tolist() == [0, 128, 255]
     with pytest.raises(BadInput, match=r"values in \[0, 1\]"):
         saved_and_read(Image.fromarray(np.array([[0, 300.0]], dtype=np.float32)), tmp_path / "hdr.tiff")

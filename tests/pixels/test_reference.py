@@ -81,9 +81,7 @@ def test_models_blends_from_the_stored_mask(name):
         source = maps[f"src_image_{i}"]
         heatmap = stretched(maps[f"L2_{k}_{e}_mask_u8"][int(i)], source.shape[:2], interpolation)
         assert np.array_equal(levels(heatmap), blends[f"{k}_{e}_{interpolation}_resized_{i}"])
-        assert np.array_equal(
-            levels(reference_blend(batch(source) / 255, heatmap, float(grey[1:]))), blends[key]
-        )
+        assert np.array_equal(levels(reference_blend(batch(source) / 255, heatmap, float(grey[1:]))), blends[key])
 
 
 @pytest.mark.parametrize("key", BLENDS)

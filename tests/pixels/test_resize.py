@@ -66,9 +66,7 @@ def test_over_the_whole_source_it_is_pillows_resize(interpolation, size):
     values = np.random.default_rng(0).random((24, 24), dtype=np.float32)
     resized = Image.fromarray(values).resize((size[1], size[0]), Image.Resampling[interpolation.upper()])
     expected = np.asarray(resized).clip(values.min(), values.max())
-    heatmap = laid(
-        torch.from_numpy(values)[None], Geometry.whole(size[1], size[0]), interpolation=interpolation
-    )
+    heatmap = laid(torch.from_numpy(values)[None], Geometry.whole(size[1], size[0]), interpolation=interpolation)
     np.testing.assert_allclose(heatmap[0].numpy(), expected, rtol=0, atol=1e-6)
 
 

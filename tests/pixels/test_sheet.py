@@ -16,9 +16,7 @@ FONT = ImageFont.load_default(14)
 
 def test_layout_by_hand():
     """3 pictures of 40×40 in 2 columns without captions: 2 · 48 + 8 wide, 2 · (40 + 8) + 3 · 8 high."""
-    sheet = contact_sheet(
-        [Image.new("RGB", (9, 9), c) for c in ("red", "lime", "blue")], columns=2, cell=(40, 40)
-    )
+    sheet = contact_sheet([Image.new("RGB", (9, 9), c) for c in ("red", "lime", "blue")], columns=2, cell=(40, 40))
     assert sheet.size == (104, 120) and sheet.mode == "RGB"
     assert sheet.getpixel((8, 8)) == (255, 0, 0)
     assert sheet.getpixel((56 + 20, 8 + 20)) == (0, 255, 0)

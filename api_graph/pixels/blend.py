@@ -33,7 +33,8 @@ def alpha_blend(
     pixels), or `background_image`, of the image's size. Strength 0 returns the image, 1 the full effect.
     Sizes that do not fit are a BadInput.
     """
-    image, heatmap = checked_image(image), checked_maps(heatmap, "heatmap")
+    image = checked_image(image)
+    heatmap = checked_maps(heatmap, "heatmap").to(image.device)
     check_sizes(image, heatmap, "heatmap")
     value_range(heatmap, "heatmap")
     in_range(strength, 0.0, 1.0, "strength")
@@ -50,7 +51,8 @@ def reference_blend(image: Tensor, heatmap: Tensor, grey: float = 0.0) -> Tensor
     `image` (B, H, W, 3) and `heatmap` (B, H, W) are in [0, 1] and taken to the nearest 255th; `grey` counts
     in 0..255.
     """
-    image, heatmap = checked_image(image), checked_maps(heatmap, "heatmap")
+    image = checked_image(image)
+    heatmap = checked_maps(heatmap, "heatmap").to(image.device)
     check_sizes(image, heatmap, "heatmap")
     value_range(heatmap, "heatmap")
     in_range(grey, 0.0, 255.0, "grey")

@@ -21,7 +21,8 @@ def overlay(image: Tensor, heatmap: Tensor, opacity: float = 0.5, colormap: Colo
 
     `image` is (B, H, W, 3) and `heatmap` (B, H, W); either may hold one for the other's many.
     """
-    image, heatmap = checked_image(image), checked_maps(heatmap, "heatmap")
+    image = checked_image(image)
+    heatmap = checked_maps(heatmap, "heatmap").to(image.device)
     check_sizes(image, heatmap, "heatmap")
     in_range(opacity, 0.0, 1.0, "opacity")
     return (1 - opacity) * image + opacity * colorize(heatmap, colormap)

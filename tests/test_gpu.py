@@ -1,0 +1,50 @@
+"""On a machine with an accelerator: the same results as on the CPU, and data that lies on two devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import api_graph
+from api_graph.executor import DiskCache, Executor
+from api_graph.graph import set_inputs
+from api_graph.pixels.blend import alpha_blend, reference_blend
+from api_graph.pixels.overlay import overlay
+from api_graph.registry import all_nodes
+from api_graph.runs import open_graph
+from api_graph.settings import headless_folders, shipped_graphs
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+PICTURE = shipped_graphs() / "example.png"
+
+
+@pytest.mark.parametrize("recipe", ["paper", "reference"])
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-3), ("float16", 3e-2)])
+def test_maps_are_those_of_the_cpu(recipe, dtype: str, near: float) -> None:
+    query = ["the yellow ring", "the triangle"]
+    expected = api_graph.clip_attribution(api_graph.load_clip(device="cpu"), PICTURE, query, recipe=recipe)
+    maps = api_graph.clip_attribution(api_graph.load_clip(device="cuda", dtype=dtype), PICTURE, query, recipe=recipe)
+    for name in ("cls", "comp"):
+        own, cpu = getattr(maps, name), getattr(expected, name)
+        assert (own - cpu).abs().max() <= near * (cpu.max() - cpu.min())
+
+
+@pytest.mark.parametrize("name", ["api_clip", "api_clip_reference", "api_clip_questions"])
+def test_graphs_run_there_cold_and_from_disk(name: str, tmp_path: Path) -> None:
+    graph = open_graph(name)
+    loader = next(id for id, node in graph.nodes.items() if node.class_type == "APLoadCLIP")
+    graph = set_inputs(graph, all_nodes(), {f"{loader}.device": "cuda"})
+    for _ in range(2):
+        result = Executor(disk=DiskCache(tmp_path / "cache")).run(graph, headless_folders(tmp_path / "out"))
+        assert result.raise_failures().outputs
+
+
+@pytest.mark.parametrize("function", [alpha_blend, reference_blend, overlay])
+def test_an_image_and_a_heatmap_on_two_devices(function) -> None:
+    image, heatmap = torch.rand(1, 8, 6, 3), torch.rand(1, 8, 6)
+    blended = function(image, heatmap.cuda())
+    assert blended.device == image.device
+    assert torch.allclose(blended, function(image, heatmap), atol=1 / 254)

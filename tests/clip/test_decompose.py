@@ -85,7 +85,7 @@ def test_the_parts_add_up_to_the_image_feature(shape: str) -> None:
     assert relative(parts.features, expected) <= 1e-5
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     layers=st.integers(1, 4),
     heads=st.integers(1, 4),

@@ -66,7 +66,7 @@ def test_equals_the_models_own(layout: str) -> None:
     assert (encode_text(model, token_ids=ids) - expected).abs().max() <= 1e-6 * expected.abs().max()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(lengths=st.lists(st.integers(2, 16), min_size=1, max_size=5), seed=st.integers(0, 99))
 def test_equals_the_models_own_at_any_length(lengths: list[int], seed: int) -> None:
     model = random_clip()

@@ -49,7 +49,7 @@ def test_a_box_is_tight_around_its_mask() -> None:
     assert tight_box(mask) == (3, 2, 6, 5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS, st.integers(80, 240), st.integers(80, 240), st.sampled_from([None, 8, 10]))
 def test_objects_lie_inside_and_apart(seed: int, width: int, height: int, lattice: int | None) -> None:
     picture = scene(seed, (2, 5), width=width, height=height, lattice=lattice)

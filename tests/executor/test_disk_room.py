@@ -76,7 +76,8 @@ def test_an_entry_larger_than_the_limit_is_not_written(tmp_path):
 
 def test_what_killed_processes_left_is_swept_once_it_is_old(cache):
     _filled(cache, KEYS[:1])
-    orphan, part = cache.folder / "ff" / f"{'f' * 64}.0.safetensors", cache.folder / "ff" / ".x.part"
+    folder = cache.folder / "ff"
+    orphan, part = folder / f"{'f' * 64}.0.safetensors", folder / f".{'a' * 32}.part"
     orphan.parent.mkdir()
     for path in (orphan, part):
         path.write_bytes(b"x" * 100)
@@ -87,6 +88,18 @@ def test_what_killed_processes_left_is_swept_once_it_is_old(cache):
     cache.prune(10**9)
     assert not orphan.exists() and not part.exists()
     assert cache.info().entries == 1
+
+
+def test_what_is_not_the_cache_s_own_is_let_alone(cache):
+    _filled(cache, KEYS[:1])
+    others = [cache.folder / "db" / "settings.json", cache.folder / "ff" / "notes.txt", cache.folder / "readme.md"]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+        os.utime(path, (1, 1))
+    cache.clear()
+    assert all(path.exists() for path in others)
+    assert cache.info().entries == 0
 
 
 def test_two_writers_of_one_key_do_not_mix_their_files(cache, monkeypatch):

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.executor import MemoryCache
@@ -90,7 +90,6 @@ LITERALS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(LITERALS, LITERALS)
 def test_keys_are_equal_exactly_when_the_literals_are(one, other):
     same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

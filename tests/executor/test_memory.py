@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.executor import MemoryCache
@@ -76,7 +76,6 @@ class Model:
             self.held = [(k, e) for k, e in self.held if k != victims[0]]
 
 
-@settings(deadline=None)
 @given(OPS)
 def test_it_behaves_like_the_model(ops):
     cache, model = MemoryCache(*LIMIT), Model()

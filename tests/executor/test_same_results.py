@@ -124,7 +124,7 @@ def _executors(folder: Path) -> list[Executor]:
     return [Executor(registry=REGISTRY, **o) for o in options]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graphs())
 def test_every_cache_gives_the_same(case):
     rows, targets = case

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ConfigDict, TypeAdapter
 
 from api_graph.errors import BadInput
 from api_graph.graph import parse_value
@@ -15,7 +16,18 @@ from api_graph.graph.literals import json_problem, literal_problem
 from api_graph.registry import Registry
 from api_graph.spec import InputSpec
 
-INT, FLOAT, BOOLEAN, STRING = (InputSpec("x", socket) for socket in ("INT", "FLOAT", "BOOLEAN", "STRING"))
+
+def widget(socket: str, type: type, **facts: Any) -> InputSpec:
+    """An input that a literal may stand at."""
+    return InputSpec("x", socket, adapter=TypeAdapter(type, config=ConfigDict(strict=True)), **facts)
+
+
+INT, FLOAT, BOOLEAN, STRING = (
+    widget("INT", int),
+    widget("FLOAT", float),
+    widget("BOOLEAN", bool),
+    widget("STRING", str),
+)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +48,7 @@ INT, FLOAT, BOOLEAN, STRING = (InputSpec("x", socket) for socket in ("INT", "FLO
         (BOOLEAN, "0", False),
         (STRING, " 7 ", " 7 "),
         (STRING, "", ""),
-        (InputSpec("x", "COMBO", choices=("a",)), "paper", "paper"),
+        (widget("COMBO", str, choices=("a",)), "paper", "paper"),
     ],
 )
 def test_texts(spec: InputSpec, text: str, value: Any) -> None:
@@ -53,7 +65,7 @@ def test_no_whole_number(text: str) -> None:
 @pytest.mark.parametrize("text", ["", ".", "nan", "inf", "-Infinity", "1e999", "1_0.5", "1,5", "50%"])
 def test_no_number(text: str) -> None:
     with pytest.raises(BadInput, match=r"x: this is not a number \(got '.*'\)\. Give a number of at most 2\.5\."):
-        parse_value(text, InputSpec("x", "FLOAT", maximum=2.5))
+        parse_value(text, widget("FLOAT", float, maximum=2.5))
 
 
 @pytest.mark.parametrize("text", ["", "2", "on", "y", "None"])

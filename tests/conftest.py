@@ -1,0 +1,19 @@
+"""For all tests: a cache of their own, and no example that fails for being slow on a busy machine."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("api_graph", deadline=None)
+settings.load_profile("api_graph")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory):
+    """Nothing is read from, or written to, the cache of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("API_GRAPH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("API_GRAPH_MODELS", raising=False)
+        patch.delenv("API_GRAPH_CACHE_GIB", raising=False)
+        yield

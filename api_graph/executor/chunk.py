@@ -198,7 +198,9 @@ class Chunk:
             return kind(folders, task.node.id, progress, self._is_cancelled)
         prompt, extra = None, None
         if self.options.metadata:
-            prompt, extra = self._prompt(task.row), self.graphs[task.row].extra
+            # Of what came with the graph only the editor's own form of it belongs into files.
+            extra = {name: value for name, value in self.graphs[task.row].extra.items() if name == "workflow"}
+            prompt = self._prompt(task.row)
         return kind(folders, task.node.id, progress, self._is_cancelled, prompt=prompt, extra=extra)
 
     def _prompt(self, row: int) -> dict[str, Any]:

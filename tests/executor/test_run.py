@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +50,20 @@ def test_inputs_left_out_take_the_functions_default(lab):
 def test_a_whole_number_reaches_a_float_input_as_a_float(lab):
     result = lab.run(lab.executor(), {"1": ("Scale", {"factor": 3})}, targets=["1"])
     assert repr(result.outputs["1"].values["float"]) == "3.0"
+
+
+def test_files_embed_the_editor_s_workflow_and_nothing_else_that_came_along(lab):
+    seen: list[Any] = []
+
+    @node("Look", category="test", title="Look", output=True)
+    def look(context: SaveContext) -> None:
+        """Keeps what it was given."""
+        seen.append(context.extra)
+
+    lab.nodes.append(look)
+    came = {"workflow": {"nodes": []}, "client_id": "somebody", "extra_data": {"api_key": "secret"}}
+    lab.executor().run(replace(lab.graph({"1": ("Look", {})}), extra=came), lab.folders)
+    assert seen == [{"workflow": {"nodes": []}}]
 
 
 def test_a_node_gets_its_context(lab):

@@ -79,7 +79,9 @@ def sheet(
     images: list[Image],
     captions: Annotated[list[str] | None, Field(description="One per image.")] = None,
     columns: Annotated[int, Field(ge=1, le=64, description="Pictures in a row.")] = 3,
-    cell: Annotated[int, Field(ge=32, le=4096, description="Width of a cell, and its greatest height, in pixels.")] = 320,
+    cell: Annotated[
+        int, Field(ge=32, le=4096, description="Width of a cell, and its greatest height, in pixels.")
+    ] = 320,
 ) -> Image:
     """Lay images of any size out in one picture, with captions."""
     pictures = [picture for batch in images for picture in to_pil(batch)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _LONGEST_VALUE = 80
@@ -31,6 +33,17 @@ class BadInput(ApiGraphError, ValueError):
         given = "" if self.value is None else f" (got {shown(self.value)})"
         cure = f" {self.cure}" if self.cure else ""
         return f"{where}{self.problem}{given}.{cure}"
+
+
+@contextmanager
+def inputs_named(**names: str) -> Iterator[None]:
+    """Inside, a BadInput that complains of the parameter `key` names the input `value`: a user knows only inputs."""
+    try:
+        yield
+    except BadInput as error:
+        if error.input not in names:
+            raise
+        raise BadInput(error.problem, input=names[error.input], value=error.value, cure=error.cure) from error
 
 
 class Cancelled(BaseException):

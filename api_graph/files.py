@@ -1,4 +1,4 @@
-"""The content of files, as cache keys need it."""
+"""Files that users name: what they hold, as cache keys need it, and paths that may be anything."""
 
 from __future__ import annotations
 
@@ -23,3 +23,16 @@ def _sha256(path: str, size: int, changed_ns: int) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+# `pathlib` raises for an unknown user, for links in a circle and for names that are too long; `os.path` does not.
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """`path` with `~` and `~user` followed, as far as there is such a user."""
+    return Path(os.path.expanduser(path))
+
+
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """`path`, absolute, with links followed as far as they lead anywhere."""
+    return Path(os.path.realpath(path))

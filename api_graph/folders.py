@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from api_graph.errors import BadInput
+from api_graph.files import expanded, real_path
 
 _ANNOTATED = re.compile(r"^(?P<name>.*?)\s*\[(?P<root>input|output|temp)\]$", re.DOTALL)
 
@@ -28,13 +30,16 @@ class Folders:
     def input_file(self, name: str, *, input: str = "image") -> Path:
         """The file that `name` means; ComfyUI's suffixes `[input]`, `[output]` and `[temp]` choose the folder.
 
-        Raises BadInput when there is none, or when it lies outside the folders given.
+        Raises BadInput when there is none, when it lies outside the folders given, and when it is no plain file: a
+        device, such as /dev/zero, may have no end.
         """
         match = _ANNOTATED.match(name)
         root = match["root"] if match else "input"
         roots = {"input": self.inputs, "output": (self.output,), "temp": (self.temp,)}[root]
         found = self._find(match["name"] if match else name, roots, trusted=name in self.trusted)
         if found is not None:
+            if not found.is_file():
+                raise BadInput("it is a folder or a device, not a file", input=input, value=name, cure="Name one file.")
             return found
         where = ", ".join(str(r) for r in roots) or "no folder at all"
         raise BadInput(
@@ -45,23 +50,26 @@ class Folders:
         )
 
     def model_path(self, name: str) -> Path | None:
-        """The checkpoint file or folder that `name` means, or None when it names none in the folders given."""
-        return self._find(name, self.models, trusted=name in self.trusted)
+        """The checkpoint file or folder that `name` (or "local-dir:NAME", as open_clip writes it) means.
+
+        None when it names none in the folders given.
+        """
+        return self._find(name.removeprefix("local-dir:"), self.models, trusted=name in self.trusted)
 
     def _find(self, name: str, roots: tuple[Path, ...], *, trusted: bool) -> Path | None:
         if not name.strip() or "\0" in name:
             return None
-        if trusted and Path(name).expanduser().exists():
-            return Path(name).expanduser().resolve()
+        if trusted and os.path.exists(expanded(name)):
+            return real_path(expanded(name))
         for root in roots:
             candidate = inside(root, name)
-            if candidate is not None and candidate.exists():
+            if candidate is not None and os.path.exists(candidate):
                 return candidate
         return None
 
 
 def inside(root: Path, name: str | PurePath) -> Path | None:
     """`root`/`name` with links followed, or None when that leads out of `root`."""
-    base = root.resolve()
-    candidate = (base / name).resolve()
+    base = real_path(root)
+    candidate = real_path(base / name)
     return candidate if candidate.is_relative_to(base) else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 
 from api_graph.errors import BadInput
+from api_graph.files import expanded
 from api_graph.settings import shipped_graphs
 
 
@@ -16,8 +18,8 @@ def shipped() -> dict[str, Path]:
 
 def find_graph(name: str) -> Path:
     """The file that `name` means: a path, or the name of a shipped graph. Raises BadInput for neither."""
-    path, graphs = Path(name).expanduser(), shipped()
-    if path.is_file() or (path.exists() and name not in graphs):
+    path, graphs = expanded(name), shipped()
+    if os.path.isfile(path) or (os.path.exists(path) and name not in graphs):
         return path
     if name in graphs:
         return graphs[name]

@@ -13,6 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from api_graph.errors import BadInput
+from api_graph.files import expanded
 from api_graph.folders import Folders
 
 _APP = "api-graph"
@@ -22,7 +23,7 @@ _DEFAULT_CACHE_GIB = 4.0
 def cache_folder() -> Path:
     """Where results are kept between runs."""
     given = os.environ.get("API_GRAPH_CACHE")
-    return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir(_APP, appauthor=False))
+    return expanded(given) if given else Path(platformdirs.user_cache_dir(_APP, appauthor=False))
 
 
 def cache_limit() -> int:
@@ -41,7 +42,7 @@ def model_folders() -> tuple[Path, ...]:
     """Where graphs may name checkpoints."""
     given = os.environ.get("API_GRAPH_MODELS")
     if given:
-        return tuple(Path(p).expanduser() for p in given.split(os.pathsep) if p)
+        return tuple(expanded(p) for p in given.split(os.pathsep) if p)
     return (Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "models",)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from api_graph import clip
 from api_graph.clip import ClipModel, ImageTokens, QueryFeatures
 from api_graph.context import Context
+from api_graph.errors import inputs_named
 from api_graph.pixels.combine import Combination, combine
 from api_graph.pixels.mean_filter import mean_filter
 from api_graph.pixels.measure import figures
@@ -63,7 +64,8 @@ def encode_query(
     ] = "",
 ) -> QueryFeatures:
     """Run a question, or a hint that stands in for it, through CLIP's text tower."""
-    return clip.encode_queries(model, batches.text_of({"query": query, "hint": hint}))
+    with inputs_named(queries="query"):
+        return clip.encode_queries(model, batches.text_of({"query": query, "hint": hint}))
 
 
 @node("APPsiCls", category=CATEGORY, title="Ψ cls", store=True, aliases=("attribution", "decomposed CLS"))

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from api_graph.context import Context, SaveContext
-from api_graph.errors import BadInput
+from api_graph.errors import BadInput, inputs_named
 from api_graph.pixels.read import read_image, to_tensor
 from api_graph.sockets import AnyValue, Image, Mask
 from api_graph.spec import Choices, Widget, node
@@ -45,7 +45,8 @@ def load_image_mask(
     upload: Upload = "image",
 ) -> Mask:
     """Read one channel of an image file as a mask."""
-    picture, mask = to_tensor(read_image(context.folders.input_file(image)))
+    with inputs_named(path="image"):
+        picture, mask = to_tensor(read_image(context.folders.input_file(image)))
     return mask if channel == "alpha" else picture[..., COLOUR_CHANNELS.index(channel)]
 
 

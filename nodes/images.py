@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from api_graph.context import Context, SaveContext
+from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders
 from api_graph.pixels.read import read_image, to_tensor
@@ -36,7 +37,12 @@ def images_in(folders: Folders) -> Sequence[str]:
 
 def image_fingerprint(folders: Folders, image: str) -> Mapping[str, Any]:
     """The file's content: the same picture under another name is the same result."""
-    return {"image": sha256_of(folders.input_file(image))}
+    path = folders.input_file(image)
+    try:
+        return {"image": sha256_of(path)}
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadInput(f"it cannot be read ({reason})", input="image", value=str(path), cure="Check it.") from error
 
 
 class LoadedImage(NamedTuple):
@@ -61,7 +67,8 @@ def load_image(
     ],
 ) -> LoadedImage:
     """Read an image file: the picture, and a mask of its transparency."""
-    picture, mask = to_tensor(read_image(context.folders.input_file(image)))
+    with inputs_named(path="image"):
+        picture, mask = to_tensor(read_image(context.folders.input_file(image)))
     return LoadedImage(picture, mask)
 
 
@@ -105,4 +112,5 @@ def _save(images: Tensor, context: SaveContext, prefix: str) -> None:
     texts = {} if context.prompt is None else {"prompt": json.dumps(context.prompt)}
     texts |= {name: json.dumps(value) for name, value in (context.extra or {}).items()}
     for image in images:
-        context.show_file(write_numbered(context.folders.output, prefix, image, metadata=texts))
+        with inputs_named(prefix="filename_prefix", path="filename_prefix"):
+            context.show_file(write_numbered(context.folders.output, prefix, image, metadata=texts))

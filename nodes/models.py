@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +13,7 @@ from pydantic import Field
 from api_graph import clip
 from api_graph.clip import ClipModel
 from api_graph.context import Context
-from api_graph.errors import BadInput
+from api_graph.errors import BadInput, inputs_named
 from api_graph.folders import Folders
 from api_graph.spec import Choices, node
 
@@ -49,7 +51,8 @@ def clip_fingerprint(
     """What decides a model's numbers: its weights and its precision, but not the device."""
     name, pretrained = _located(folders, model, checkpoint)
     dtype = clip.choose_dtype(_given(precision), clip.choose_device(_given(device)))
-    return {"weights": clip.checkpoint_identity(name, pretrained), "precision": str(dtype)}
+    with _own_inputs(checkpoint):
+        return {"weights": clip.checkpoint_identity(name, pretrained), "precision": str(dtype)}
 
 
 @node(
@@ -77,7 +80,13 @@ def load_clip(
 ) -> ClipModel:
     """Load a CLIP model, the auxiliary model that says which patches matter for a question."""
     name, pretrained = _located(context.folders, model, checkpoint)
-    return clip.load_clip(name, pretrained, device=_given(device), dtype=_given(precision))
+    with _own_inputs(checkpoint):
+        return clip.load_clip(name, pretrained, device=_given(device), dtype=_given(precision))
+
+
+def _own_inputs(checkpoint: str) -> AbstractContextManager[None]:
+    """Complaints of `clip.load_clip` in terms of this node: a tag is part of `model`."""
+    return inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model", dtype="precision")
 
 
 def _given(choice: str) -> str | None:
@@ -87,7 +96,7 @@ def _given(choice: str) -> str | None:
 def _located(folders: Folders, model: str, checkpoint: str) -> tuple[str, str | None]:
     """What `clip.load_clip` is to be called with. A graph's paths are followed only inside the model folders."""
     weights = str(_inside(folders, "checkpoint", checkpoint)) if checkpoint else None
-    path = folders.model_path(model.removeprefix("local-dir:"))
+    path = folders.model_path(model)
     if path is not None:
         return str(path), weights
     if model.startswith("hf-hub:"):
@@ -95,10 +104,11 @@ def _located(folders: Folders, model: str, checkpoint: str) -> tuple[str, str | 
     name, slash, tag = model.partition("/")
     # What is left must be an architecture and a tag of open_clip's, never a path that happens to exist.
     if (
-        model.startswith("local-dir:")
+        not name
+        or model.startswith(("local-dir:", ".", "~"))
         or "/" in tag
         or "\\" in model
-        or any(part and Path(part).exists() for part in (name, tag))
+        or any(part and os.path.exists(part) for part in (name, tag))
     ):
         _inside(folders, "model", model)
     return name, weights or (tag if slash else None)

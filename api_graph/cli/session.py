@@ -13,6 +13,7 @@ from api_graph.cli.progress import shown_progress
 from api_graph.cli.quiet import clean_stdout, collected_warnings
 from api_graph.errors import BadInput, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, RunResult
+from api_graph.files import expanded
 from api_graph.folders import Folders
 from api_graph.graph import Graph, read_graph, set_inputs, validate
 from api_graph.library import find_graph
@@ -79,9 +80,9 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
 
 def writable_folder(path: Path, option: str) -> Path:
     """`path`, where files can be made in it, or it can be made. Raises BadInput."""
-    folder = path.expanduser()
+    folder = expanded(path)
     try:
-        existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        existing = next(p for p in (folder, *folder.absolute().parents) if p.is_symlink() or p.exists())
         if not existing.is_dir():
             raise BadInput(
                 "is a file, where a folder is wanted", input=option, value=str(existing), cure="Name another."
@@ -138,7 +139,7 @@ def _folders(request: Request) -> Folders:
 
 
 def _existing(path: Path, option: str) -> Path:
-    folder = path.expanduser()
-    if not folder.is_dir():
+    folder = expanded(path)
+    if not os.path.isdir(folder):
         raise BadInput("there is no such folder", input=option, value=str(path), cure="Check the path.")
     return folder

@@ -149,6 +149,12 @@ def _explained(source: Source, error: Exception) -> BadInput:
             cure="Name the architecture that it was trained as.",
             **asked,
         )
+    if "Weights only load failed" in str(error):  # torch goes on to say how to run the code in it
+        return BadInput(
+            "the checkpoint is damaged, or holds more than tensors: code in it is never run",
+            cure="Save its tensors as .safetensors, or download it again.",
+            **asked,
+        )
     if source.path is not None:
         return BadInput(
             f"the checkpoint cannot be read: {_first_line(error)}",

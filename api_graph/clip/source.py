@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from api_graph.errors import BadInput
-from api_graph.files import sha256_of
+from api_graph.files import expanded, sha256_of
 
 RANDOM = "random"
 
@@ -51,14 +52,14 @@ def checkpoint_identity(name: str = "demo", pretrained: str | None = None) -> di
     if source.path is None:
         return {"name": source.name, "pretrained": source.pretrained}
     if source.path.is_dir():
-        files = sorted(path for path in source.path.iterdir() if path.suffix in _FOLDER_FILES)
+        files = sorted(path for path in source.path.iterdir() if path.suffix in _FOLDER_FILES and path.is_file())
         return {"folder": {path.name: sha256_of(path) for path in files}}
     return {"name": source.name, "checkpoint": sha256_of(source.path)}
 
 
 def _is_path(name: str) -> bool:
     path = Path(name)
-    return name.startswith((".", "~")) or path.is_absolute() or path.is_dir()
+    return name.startswith((".", "~")) or path.is_absolute() or os.path.isdir(path)
 
 
 def _checked_folder(name: str) -> Path:
@@ -66,7 +67,7 @@ def _checked_folder(name: str) -> Path:
     if name == "demo":
         folder = Path(__file__).parent.parent / "demo" / "clip"
     else:
-        folder = Path(name.removeprefix("local-dir:")).expanduser()
+        folder = expanded(name.removeprefix("local-dir:"))
     config = folder / _CONFIG
     if not config.is_file():
         raise BadInput(
@@ -76,11 +77,13 @@ def _checked_folder(name: str) -> Path:
             cure="A model's folder holds open_clip_config.json, its weights and its tokenizer.",
         )
     try:
-        described = "model_cfg" in json.loads(config.read_text(encoding="utf-8"))
-    except ValueError:
-        described = False
-    if not described:
-        raise BadInput(f"{_CONFIG} is damaged: it describes no model", input="name", value=name)
+        described = json.loads(config.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        described = None
+    if not (isinstance(described, dict) and isinstance(described.get("model_cfg"), dict)):
+        raise BadInput(
+            f"{_CONFIG} is damaged: it describes no model", input="name", value=name, cure="Download it again."
+        )
     if not any(path.suffix in _FOLDER_WEIGHTS for path in folder.iterdir()):
         raise BadInput(
             "the model's folder holds no weights",
@@ -101,7 +104,7 @@ def _architecture(name: str, pretrained: str | None) -> Source:
             "unknown model",
             input="name",
             value=name,
-            cure=f"{_did_you_mean(name, known)}Or use 'demo', 'hf-hub:ORG/REPO' or a folder.",
+            cure=f"{_did_you_mean(name, ['demo', *known])}Use 'demo', an open_clip model, 'hf-hub:ORG/REPO', a folder.",
         )
     tags = open_clip.list_pretrained_tags_by_model(name)
     if pretrained is None:
@@ -120,8 +123,8 @@ def _architecture(name: str, pretrained: str | None) -> Source:
 
 
 def _checkpoint_file(pretrained: str, name: str, tags: list[str]) -> Path:
-    path = Path(pretrained).expanduser()
-    if path.is_file() and path.suffix in _WEIGHTS:
+    path = expanded(pretrained)
+    if os.path.isfile(path) and path.suffix in _WEIGHTS:
         return path
     if path.suffix in _WEIGHTS:
         raise BadInput("there is no such file", input="pretrained", value=pretrained)

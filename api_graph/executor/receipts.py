@@ -16,6 +16,7 @@ from api_graph.executor.disk import DiskCache
 from api_graph.executor.entry import Entry
 from api_graph.executor.plan import Task
 from api_graph.executor.result import shown_files
+from api_graph.files import real_path
 from api_graph.folders import Folders
 
 _MARKS = "receipt"
@@ -46,7 +47,7 @@ class Receipts:
             self.disk.put(self._key(task), Entry((), {**entry.ui, _MARKS: marks}), replace(task.spec, outputs=()))
 
     def _key(self, task: Task) -> str:
-        where = f"{task.key}\n{self.metadata}\n{self.folders.output.resolve()}\n{self.folders.temp.resolve()}"
+        where = f"{task.key}\n{self.metadata}\n{real_path(self.folders.output)}\n{real_path(self.folders.temp)}"
         return hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()
 
 

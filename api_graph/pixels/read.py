@@ -56,7 +56,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         ) from error
     except Image.DecompressionBombError as error:
         raise BadInput(
-            "the image has more pixels than Pillow will open",
+            f"the image has more pixels than Pillow will open ({error})",
             input="path",
             value=str(path),
             cure="Make it smaller.",

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from open_clip.model import CLIPTextCfg
 
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import QueryFeatures, encode_queries, encode_text
@@ -18,8 +19,6 @@ from tests.clip.small_models import random_clip
 LAYOUTS: dict[str, dict[str, Any]] = {
     "CLIP": {},
     "CustomTextCLIP": {"custom_text": True},
-    "pooled at eos": {"text": {"pool_type": "eos", "eos_id": 63}, "custom_text": True},
-    "CLIP pooled at eos": {"text": {"pool_type": "eos", "eos_id": 63}},
     "projection with bias": {"text": {"proj_bias": True}},
     "no projection": {"text": {"proj_type": "none"}, "custom_text": True},
     "not causal": {"text": {"no_causal_mask": True}, "custom_text": True},
@@ -28,6 +27,9 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "layer scale": {"text": {"ls_init_value": 0.3}},
     "quick gelu": {"quick_gelu": True},
 }
+if hasattr(CLIPTextCfg, "eos_id"):  # open_clip 3.1 and newer
+    LAYOUTS["pooled at eos"] = {"text": {"pool_type": "eos", "eos_id": 63}, "custom_text": True}
+    LAYOUTS["CLIP pooled at eos"] = {"text": {"pool_type": "eos", "eos_id": 63}}
 
 
 def token_ids(lengths: list[int], seed: int = 0, context: int = 16) -> torch.Tensor:

@@ -55,6 +55,7 @@ class ApiGraphWarning(UserWarning):
 
 
 def shown(value: Any) -> str:
-    """`repr(value)`, shortened to fit on a line."""
+    """`repr(value)`, shortened in the middle to fit on a line: a path says most at its end."""
     text = repr(value)
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+    half = _LONGEST_VALUE // 2
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: half - 1]}…{text[-half:]}"

@@ -20,6 +20,18 @@ ROOT = Path(__file__).parents[2]
 PICTURES = 30
 
 
+@pytest.fixture(autouse=True)
+def signals_arrive():
+    """A shell's background job has SIGINT ignored, and its children inherit that: a test run may be such a job."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def start(words: list[str], folder: Path, encoding: str = "utf-8", **streams: object) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     surroundings = {**os.environ, "PYTHONPATH": path, "API_GRAPH_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -66,6 +67,11 @@ class Folders:
             if candidate is not None and os.path.exists(candidate):
                 return candidate
         return None
+
+
+def names_in(roots: Iterable[Path], wanted: Callable[[Path], bool]) -> list[str]:
+    """Names of what lies at the top of any of `roots` and is wanted, in order; each once."""
+    return sorted({path.name for root in roots if root.is_dir() for path in root.iterdir() if wanted(path)})
 
 
 def inside(root: Path, name: str | PurePath) -> Path | None:

@@ -12,7 +12,6 @@ from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
 from api_graph.graph import Graph, read_graph, set_inputs, validate
 from api_graph.library import find_graph
-from api_graph.registry import all_nodes
 from api_graph.settings import cache_folder, cache_limit, headless_folders
 
 GraphSource = str | os.PathLike[str] | Mapping[str, Any] | Graph
@@ -48,8 +47,8 @@ def run_graph(
     """
     executor = _executor(cache)
     values = dict(inputs or {})
-    ready = set_inputs(open_graph(graph), all_nodes(), values)
-    validate(ready, all_nodes())
+    ready = set_inputs(open_graph(graph), executor.registry, values)
+    validate(ready, executor.registry)
     trusted = frozenset(v for v in values.values() if isinstance(v, str))
     folders = headless_folders(output, tuple(input_folders), trusted)
     wanted = [_node_id(ready, target) for target in targets]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
-from torch import Tensor
 
 from api_graph import clip
 from api_graph.clip import ClipModel, ImageTokens, QueryFeatures
@@ -42,7 +41,7 @@ def encode_image(
     start_layer: Annotated[
         int,
         Field(ge=-200, le=200, description="paper: first layer whose attention counts; -4 is the fourth to last."),
-    ] = -4,
+    ] = batches.LAST_FOUR,
     layer: Annotated[
         int, Field(ge=-200, le=200, description="reference: the one layer that it reads; -2 is 22 of 0 to 23.")
     ] = -2,
@@ -65,7 +64,7 @@ def encode_query(
 ) -> QueryFeatures:
     """Run a question, or a hint that stands in for it, through CLIP's text tower."""
     with inputs_named(queries="query"):
-        return clip.encode_queries(model, batches.text_of({"query": query, "hint": hint}))
+        return clip.encode_queries(model, batches.text_of(query, hint))
 
 
 @node("APPsiCls", category=CATEGORY, title="Ψ cls", store=True, aliases=("attribution", "decomposed CLS"))
@@ -81,7 +80,7 @@ def psi_cls(
     ] = "auto",
 ) -> Attribution:
     """How much each patch, through the last layers' attention, brings the image closer to the question (API eq. 5)."""
-    return _placed(tokens, clip.psi_cls(tokens, query, None if similarity == "auto" else similarity))
+    return tokens.placed(clip.psi_cls(tokens, query, None if similarity == "auto" else similarity))
 
 
 @node("APPsiComp", category=CATEGORY, title="Ψ comp", store=True)
@@ -89,7 +88,7 @@ def psi_comp(tokens: ImageTokens, query: QueryFeatures) -> Attribution:
     """One minus the similarity of each patch's final token to the question: context that Ψ cls misses (API eq. 6)."""
     values = clip.psi_comp(tokens, query)
     # The official code takes the complement later, while it normalises; min-max makes the two the same.
-    return _placed(tokens, 1 - values if tokens.recipe == "reference" else values)
+    return tokens.placed(1 - values if tokens.recipe == "reference" else values)
 
 
 @node("APSoftOr", category=CATEGORY, title="Soft OR", store=True, aliases=("combine maps",))
@@ -140,8 +139,3 @@ def measure(attribution: Attribution, context: Context) -> Annotated[str, Field(
     for line in lines:
         context.show_text(line)
     return "\n".join(lines)
-
-
-def _placed(tokens: ImageTokens, values: Tensor) -> Attribution:
-    """The maps (n, gh, gw) where their patches lie: one image's place serves all its queries."""
-    return Attribution(values, tokens.geometry * (len(values) // len(tokens.geometry)))

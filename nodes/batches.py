@@ -15,13 +15,16 @@ Call = Mapping[str, Any]
 MOST_IMAGES = 32
 """Images in one forward pass."""
 
+LAST_FOUR = -4
+"""The first of the layers that count in the paper's recipe, unless the user says otherwise."""
+
 
 def alike(calls: Sequence[Call], *names: str) -> Iterable[list[int]]:
     """Indices of the calls that agree in the inputs `names`: the same model object, the same literals."""
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for index, call in enumerate(calls):
-        values = (call.get(name) for name in names)
-        groups[tuple(v if isinstance(v, (str, int, float, bool, type(None))) else id(v) for v in values)].append(index)
+        values = (call[name] for name in names)
+        groups[tuple(v if isinstance(v, (str, int, float, bool)) else id(v) for v in values)].append(index)
     return groups.values()
 
 
@@ -31,8 +34,9 @@ def encode_images(calls: Sequence[Call]) -> list[ImageTokens]:
     for group in alike(calls, "model", "recipe", "start_layer", "layer"):
         for first in range(0, len(group), MOST_IMAGES):
             part = group[first : first + MOST_IMAGES]
-            options = layers_of(**{k: v for k, v in calls[part[0]].items() if k not in ("model", "image")})
-            tokens = encode(calls[part[0]]["model"], [calls[i]["image"] for i in part], **options)
+            one = calls[part[0]]
+            options = layers_of(one["recipe"], one["start_layer"], one["layer"])
+            tokens = encode(one["model"], [calls[i]["image"] for i in part], **options)
             results |= zip(part, split_tokens(tokens, [len(calls[i]["image"]) for i in part]), strict=True)
     return [results[i] for i in range(len(calls))]
 
@@ -41,23 +45,24 @@ def encode_texts(calls: Sequence[Call]) -> list[QueryFeatures]:
     """`Encode query`."""
     results: dict[int, QueryFeatures] = {}
     for group in alike(calls, "model"):
-        features = encode_queries(calls[group[0]]["model"], [text_of(calls[i]) for i in group])
+        features = encode_queries(
+            calls[group[0]]["model"], [text_of(calls[i]["query"], calls[i]["hint"]) for i in group]
+        )
         for row, index in enumerate(group):
             results[index] = QueryFeatures(features.features[row : row + 1].clone(), (features.texts[row],))
     return [results[i] for i in range(len(calls))]
 
 
-def layers_of(recipe: str = "paper", start_layer: int = -4, layer: int = -2) -> dict[str, Any]:
+def layers_of(recipe: str, start_layer: int, layer: int) -> dict[str, Any]:
     """The options of the recipe that was chosen; the default start leaves it to the model, which may be shallower."""
     if recipe == "paper":
-        return {"recipe": recipe, "start_layer": None if start_layer == -4 else start_layer}
+        return {"recipe": recipe, "start_layer": None if start_layer == LAST_FOUR else start_layer}
     return {"recipe": recipe, "layer": layer}
 
 
-def text_of(call: Call) -> str:
+def text_of(query: str, hint: str) -> str:
     """The hint where there is one, else the question."""
-    hint = call.get("hint", "")
-    return hint if hint.strip() else call["query"]
+    return hint if hint.strip() else query
 
 
 def split_tokens(tokens: ImageTokens, counts: Sequence[int]) -> Iterable[ImageTokens]:

@@ -10,10 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from api_graph.context import Context, SaveContext
-from api_graph.errors import BadInput, inputs_named
-from api_graph.pixels.read import read_image, to_tensor
+from api_graph.errors import BadInput
 from api_graph.sockets import AnyValue, Image, Mask
-from api_graph.spec import Choices, Widget, node
+from api_graph.spec import Widget, node
 
 from . import images as own_images
 from . import text as own_text
@@ -28,7 +27,7 @@ Upload = Annotated[str, Field(description="Left by the upload button of older ed
 @node("LoadImage", category="image", title="Load Image", waits=True, fingerprint=own_images.image_fingerprint)
 def load_image(
     context: Context,
-    image: Annotated[str, Choices(tuple, open=True, inside=own_images.images_in), Widget(upload=True)],
+    image: own_images.ImageFile,
     upload: Upload = "image",
 ) -> own_images.LoadedImage:
     """Read an image file."""
@@ -40,13 +39,12 @@ def load_image(
 )
 def load_image_mask(
     context: Context,
-    image: Annotated[str, Choices(tuple, open=True, inside=own_images.images_in), Widget(upload=True)],
+    image: own_images.ImageFile,
     channel: Literal["alpha", "red", "green", "blue"],
     upload: Upload = "image",
 ) -> Mask:
     """Read one channel of an image file as a mask."""
-    with inputs_named(path="image"):
-        picture, mask = to_tensor(read_image(context.folders.input_file(image)))
+    picture, mask = own_images.load_image(context, image)
     return mask if channel == "alpha" else picture[..., COLOUR_CHANNELS.index(channel)]
 
 

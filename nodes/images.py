@@ -12,7 +12,7 @@ from torch import Tensor
 from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
-from api_graph.folders import Folders
+from api_graph.folders import Folders, names_in
 from api_graph.pixels.read import read_image, to_tensor
 from api_graph.pixels.write import write_numbered
 from api_graph.sockets import Image, Mask
@@ -25,14 +25,7 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 def images_in(folders: Folders) -> Sequence[str]:
     """Names of the image files at the top of the input folders."""
-    found = {
-        path.name
-        for root in folders.inputs
-        if root.is_dir()
-        for path in root.iterdir()
-        if path.suffix.lower() in _SUFFIXES
-    }
-    return sorted(found)
+    return names_in(folders.inputs, lambda path: path.suffix.lower() in _SUFFIXES)
 
 
 def image_fingerprint(folders: Folders, image: str) -> Mapping[str, Any]:
@@ -43,6 +36,15 @@ def image_fingerprint(folders: Folders, image: str) -> Mapping[str, Any]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise BadInput(f"it cannot be read ({reason})", input="image", value=str(path), cure="Check it.") from error
+
+
+ImageFile = Annotated[
+    str,
+    Choices(tuple, open=True, inside=images_in),
+    Widget(upload=True),
+    Field(description="A file in the input folder. EXIF orientation is respected; any mode and depth is read."),
+]
+Prefix = Annotated[str, Field(description="Files are PREFIX_00001_.png and so on; it may contain a folder.")]
 
 
 class LoadedImage(NamedTuple):
@@ -57,15 +59,7 @@ class LoadedImage(NamedTuple):
     waits=True,
     fingerprint=image_fingerprint,
 )
-def load_image(
-    context: Context,
-    image: Annotated[
-        str,
-        Choices(tuple, open=True, inside=images_in),
-        Widget(upload=True),
-        Field(description="A file in the input folder. EXIF orientation is respected; any mode and depth is read."),
-    ],
-) -> LoadedImage:
+def load_image(context: Context, image: ImageFile) -> LoadedImage:
     """Read an image file: the picture, and a mask of its transparency."""
     with inputs_named(path="image"):
         picture, mask = to_tensor(read_image(context.folders.input_file(image)))
@@ -76,9 +70,7 @@ def load_image(
 def save_image(
     images: Image,
     context: SaveContext,
-    filename_prefix: Annotated[
-        str, Field(description="Files are PREFIX_00001_.png and so on; it may contain a folder.")
-    ] = "api-graph",
+    filename_prefix: Prefix = "api-graph",
 ) -> Image:
     """Write images as PNG into the output folder, with the graph embedded, so that the picture can be run again."""
     _save(images, context, filename_prefix)
@@ -97,9 +89,7 @@ def preview_image(images: Image, context: Context) -> Image:
 def save_heatmap(
     heatmap: Mask,
     context: SaveContext,
-    filename_prefix: Annotated[
-        str, Field(description="Files are PREFIX_00001_.png and so on; it may contain a folder.")
-    ] = "heatmap",
+    filename_prefix: Prefix = "heatmap",
 ) -> Mask:
     """Write heatmaps as grey PNG, white where attended."""
     grey = heatmap.clamp(0, 1)[..., None].expand(-1, -1, -1, 3)  # (B, H, W, 3)

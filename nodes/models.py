@@ -14,7 +14,7 @@ from api_graph import clip
 from api_graph.clip import ClipModel
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
-from api_graph.folders import Folders
+from api_graph.folders import Folders, names_in
 from api_graph.spec import Choices, node
 
 WELL_KNOWN = (
@@ -35,14 +35,7 @@ Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 def clip_folders(folders: Folders) -> Sequence[str]:
     """The models that lie in the model folders."""
-    found = {
-        path.name
-        for root in folders.models
-        if root.is_dir()
-        for path in root.iterdir()
-        if (path / "open_clip_config.json").is_file()
-    }
-    return sorted(found)
+    return names_in(folders.models, lambda path: (path / "open_clip_config.json").is_file())
 
 
 def clip_fingerprint(

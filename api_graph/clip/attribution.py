@@ -55,8 +55,5 @@ def clip_attribution(
     tokens = encode_image(model, images, pixel_values=pixel_values, recipe=recipe, start_layer=start_layer, layer=layer)
     text = encode_text(model, queries, token_ids=token_ids)
     cls, comp = psi_cls(tokens, text, similarity).cpu(), psi_comp(tokens, text, similarity).cpu()
-    geometry = tokens.geometry if len(tokens.geometry) == len(cls) else tokens.geometry * len(cls)
-    if recipe == "paper":
-        return ClipAttribution(cls, comp, soft_or(cls, comp), geometry)
-
-    return ClipAttribution(cls, comp, merge_mask(cls, comp, kernel_size, contrast), geometry)
+    combined = soft_or(cls, comp) if recipe == "paper" else merge_mask(cls, comp, kernel_size, contrast)
+    return ClipAttribution(cls, comp, combined, tokens.placed(cls).geometry)

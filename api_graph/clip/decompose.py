@@ -18,6 +18,7 @@ from api_graph.clip.pooling import PooledTower, patch_features, pooled
 from api_graph.clip.vision import ClsTower, ContributionSum
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
+from api_graph.sockets import Attribution
 
 Recipe = Literal["paper", "reference"]
 
@@ -42,6 +43,10 @@ class ImageTokens:
     grid: tuple[int, int]
     geometry: tuple[Geometry, ...]
     recipe: Recipe
+
+    def placed(self, values: Tensor) -> Attribution:
+        """Maps (n, gh, gw) of these images where their patches lie: one image's place serves all its queries."""
+        return Attribution(values, self.geometry * (len(values) // len(self.geometry)))
 
     def to_storage(self) -> tuple[dict[str, Tensor], Any]:
         """Tensors and JSON from which `from_storage` builds equal image tokens."""

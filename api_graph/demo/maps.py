@@ -23,4 +23,4 @@ def cls_map(
 ) -> Attribution:
     """Ψcls (API eq. 5) of B images and their B queries, (B, gh, gw); bind the model with `partial`."""
     tokens = encode_image(model, list(images), start_layer=start_layer)
-    return Attribution(psi_cls(tokens, encode_text(model, list(queries)), similarity), tokens.geometry)
+    return tokens.placed(psi_cls(tokens, encode_text(model, list(queries)), similarity))

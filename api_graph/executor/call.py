@@ -41,9 +41,13 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
 
 
 def run_batch(spec: NodeSpec, steps: Sequence[tuple[Sequence[Arguments], Context | None]]) -> list[Entry]:
-    """All calls of many steps, (calls, context) each, at once through the node's batched form."""
+    """All calls of many steps, (calls, context) each, at once through the node's batched form.
+
+    A batched form gets every input of every call: those that a graph leaves out stand at their default.
+    """
     assert spec.batched is not None
-    together = [_with_context(spec, call, context) for calls, context in steps for call in calls]
+    defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
+    together = [defaults | _with_context(spec, call, context) for calls, context in steps for call in calls]
     with torch.inference_mode(not spec.model):
         results = list(spec.batched(together))
     if len(results) != len(together):

@@ -106,7 +106,8 @@ class NodeSpec:
     `store`        small, typed results that are worth keeping on disk.
     `model`        the result is a model: held by the model pool, never on disk.
     `waits`        it waits on files or the network: rows may run in threads.
-    `batched`      the same work for many calls at once: a list of keyword mappings in, a list of results out.
+    `batched`      the same work for many calls at once: a list of keyword mappings in, each with every input, and a
+                   list of results out.
     `fingerprint`  `(folders, **literals) -> dict` of what enters the cache key in place of those literals: the content
                    of the file that a name means, the precision that "auto" means.
     """

@@ -16,6 +16,7 @@ class Context:
     """Injected into a node function by type; never a wire, never part of a cache key.
 
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
+    `run_id` names the run: what is limited per run is counted under it.
     """
 
     folders: Folders
@@ -23,6 +24,12 @@ class Context:
     on_progress: Callable[[int, int], None] = lambda done, total: None
     is_cancelled: Callable[[], bool] = lambda: False
     ui: dict[str, list[Any]] = field(default_factory=dict)
+    run_id: str = ""
+    lasting: bool = True
+
+    def keep_for_this_run_only(self) -> None:
+        """The result stands in for one that could not be had: no cache may hold it, nor what is made from it."""
+        self.lasting = False
 
     def progress(self, done: int, total: int) -> None:
         """Say that `done` of `total` steps are behind us. Raises Cancelled when the user has asked to stop."""

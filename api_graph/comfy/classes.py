@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -48,9 +49,20 @@ def comfy_class(spec: NodeSpec) -> type:
     }
     if spec.fingerprint is not None:
         body["IS_CHANGED"] = classmethod(lambda cls, **values: change_mark(spec, single_values(spec, values)))
+    if spec.needs is not None:
+        body["check_lazy_status"] = lambda self, **values: missing_inputs(spec, values)
     if checked_inputs(spec):
         body["VALIDATE_INPUTS"] = classmethod(validator(spec))
     return type(spec.id, (), body)
+
+
+def missing_inputs(spec: NodeSpec, values: Values) -> list[str]:
+    """Names of lazy inputs that have no value yet and are needed, given those that do."""
+    assert spec.needs is not None
+    decisive = inspect.signature(spec.needs).parameters
+    given = single_values(spec, values)
+    wanted = spec.needs(**{name: given.get(name) for name in decisive})
+    return [name for name in wanted if name in given and given[name] is None]
 
 
 def execute(spec: NodeSpec, values: Values) -> Any:

@@ -49,7 +49,7 @@ def host_context(kind: type[Context], *, prompt: Any = None, extra: Any = None) 
     """The Context (or SaveContext, with the graph that saved images embed) of the node that runs now."""
     facts: dict[str, Any] = {
         "folders": host_folders(),
-        "node_id": _running_node(),
+        **_running(),
         "on_progress": _progress_bar(),
         "is_cancelled": _is_interrupted,
     }
@@ -112,14 +112,15 @@ def _progress_bar() -> Callable[[int, int], None]:
     return on_progress
 
 
-def _running_node() -> str:
+def _running() -> dict[str, str]:
+    """Which node runs, and in which run."""
     # Asking for the hidden UNIQUE_ID instead would put the id into ComfyUI's cache key.
     try:
         from comfy_execution.utils import get_executing_context  # pyright: ignore[reportMissingImports]
     except ImportError:
-        return ""
+        return {}
     running = get_executing_context()
-    return "" if running is None else str(running.node_id)
+    return {} if running is None else {"node_id": str(running.node_id), "run_id": str(running.prompt_id)}
 
 
 def _embeds_metadata() -> bool:

@@ -22,6 +22,8 @@ def input_types(spec: NodeSpec) -> dict[str, dict[str, Any]]:
     for declared in spec.inputs:
         group = types["required" if declared.required else "optional"]
         group[declared.name] = input_type(declared, socketless=declared.name in spec.fingerprinted)
+        if declared.name in spec.lazy:
+            group[declared.name][1]["lazy"] = True
     if takes_prompt(spec):
         types["hidden"] = dict(HIDDEN)
     return types

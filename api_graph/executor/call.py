@@ -40,10 +40,11 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
     return _entry(spec, results, context)
 
 
-def run_batch(spec: NodeSpec, steps: Sequence[tuple[Sequence[Arguments], Context | None]]) -> list[Entry]:
+def run_batch(spec: NodeSpec, steps: Sequence[tuple[Sequence[Arguments], Context | None]]) -> list[Entry | Exception]:
     """All calls of many steps, (calls, context) each, at once through the node's batched form.
 
-    A batched form gets every input of every call: those that a graph leaves out stand at their default.
+    A batched form gets every input of every call: those that a graph leaves out stand at their default. It may answer
+    a call that failed by an exception, in its place; that call's step is then that exception.
     """
     assert spec.batched is not None
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
@@ -52,10 +53,12 @@ def run_batch(spec: NodeSpec, steps: Sequence[tuple[Sequence[Arguments], Context
         results = list(spec.batched(together))
     if len(results) != len(together):
         raise ApiGraphError(f"the batched form of {spec.id} answered {len(results)} of {len(together)} calls")
-    entries, first = [], 0
+    entries: list[Entry | Exception] = []
+    first = 0
     for calls, context in steps:
         own = results[first : first + len(calls)]
-        entries.append(_entry(spec, [_checked(spec, result) for result in own], context))
+        failed = next((result for result in own if isinstance(result, Exception)), None)
+        entries.append(failed or _entry(spec, [_checked(spec, result) for result in own], context))
         first += len(calls)
     return entries
 
@@ -66,7 +69,7 @@ def _entry(spec: NodeSpec, results: Sequence[tuple[Any, ...]], context: Context 
     for slot, output in enumerate(spec.outputs):
         values = [result[slot] for result in results]
         outputs.append([v for each in values for v in each] if output.is_list else values)
-    return Entry(tuple(outputs), {} if context is None else context.ui)
+    return Entry(tuple(outputs)) if context is None else Entry(tuple(outputs), context.ui, context.lasting)
 
 
 def _is_list(spec: NodeSpec, name: str) -> bool:

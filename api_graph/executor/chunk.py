@@ -36,6 +36,7 @@ class Options:
     cancelled: threading.Event
     metadata: bool
     threads: int
+    run_id: str
 
 
 class Chunk:
@@ -143,7 +144,11 @@ class Chunk:
             return
         seconds = (time.perf_counter() - started) / len(tasks)
         for task, entry in zip(tasks, entries, strict=True):
-            self._done(task, entry, seconds)
+            if isinstance(entry, Exception):
+                _clear_frames(entry)
+                self._failed(task, entry, seconds)
+            else:
+                self._done(task, entry, seconds)
 
     def _run_one_by_one(self, tasks: Sequence[Task], error: Exception) -> None:
         _clear_frames(error)
@@ -193,15 +198,19 @@ class Chunk:
         def progress(done: int, total: int) -> None:
             self._tell("progress", task, done=done, total=total)
 
-        folders, kind = self.options.folders, task.spec.context[1]
-        if not issubclass(kind, SaveContext):
-            return kind(folders, task.node.id, progress, self._is_cancelled)
-        prompt, extra = None, None
-        if self.options.metadata:
+        kind = task.spec.context[1]
+        facts: dict[str, Any] = {
+            "folders": self.options.folders,
+            "node_id": task.node.id,
+            "on_progress": progress,
+            "is_cancelled": self._is_cancelled,
+            "run_id": self.options.run_id,
+        }
+        if issubclass(kind, SaveContext) and self.options.metadata:
             # Of what came with the graph only the editor's own form of it belongs into files.
             extra = {name: value for name, value in self.graphs[task.row].extra.items() if name == "workflow"}
-            prompt = self._prompt(task.row)
-        return kind(folders, task.node.id, progress, self._is_cancelled, prompt=prompt, extra=extra)
+            facts |= {"prompt": self._prompt(task.row), "extra": extra}
+        return kind(**facts)
 
     def _prompt(self, row: int) -> dict[str, Any]:
         """The row's graph as files embed it, made once for all its nodes."""
@@ -220,7 +229,10 @@ class Chunk:
 
     def _done(self, task: Task, entry: Entry, seconds: float) -> None:
         self._hold(task, entry)
-        self.stores.keep(task, entry)
+        # Keys know nothing of a result that only stands in for one: what is made from it may not be kept either.
+        task.lasting = entry.lasting and all(parent.lasting for parent in task.parents.values())
+        if task.lasting:
+            self.stores.keep(task, entry)
         task.action, task.seconds = "ran", seconds
         self.history.remember(task)
         self._read_parents(task)
@@ -247,7 +259,8 @@ class Chunk:
         """Nobody in this run will read the entry again."""
         if task.entry is not None:
             task.entry = None
-            self.stores.let_go(task)
+            if task.lasting:
+                self.stores.let_go(task)
 
     def _tell(self, kind: EventKind, task: Task, **details: Any) -> None:
         if self.options.listener is not None:

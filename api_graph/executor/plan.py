@@ -26,7 +26,8 @@ class Task:
     """One distinct step.
 
     `parents` are the tasks that its linked inputs read, `readers` counts those who will still read its entry; that of a
-    `root` is read after the run. `culprit` is the failed task because of which this one gives nothing.
+    `root` is read after the run. `culprit` is the failed task because of which this one gives nothing. A task that is
+    not `lasting` has a result that only this run may use.
     """
 
     node: GraphNode
@@ -40,6 +41,7 @@ class Task:
     root: bool = False
     needed: bool = False
     readers: int = 0
+    lasting: bool = True
     entry: Entry | None = None
     error: NodeError | None = None
     culprit: Task | None = None

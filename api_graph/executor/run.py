@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from uuid import uuid4
 
 from api_graph.errors import BadInput
 from api_graph.executor.chunk import Chunk, Options
@@ -54,6 +55,7 @@ class Executor:
         cancelled: threading.Event | None = None,
         metadata: bool = True,
         save_again: bool = True,
+        run_id: str = "",
     ) -> RunResult:
         """Run a valid graph once; see `run_rows`."""
         return self.run_rows(
@@ -64,6 +66,7 @@ class Executor:
             cancelled=cancelled,
             metadata=metadata,
             save_again=save_again,
+            run_id=run_id,
         )[0]
 
     def run_rows(
@@ -76,13 +79,15 @@ class Executor:
         cancelled: threading.Event | None = None,
         metadata: bool = True,
         save_again: bool = True,
+        run_id: str = "",
     ) -> list[RunResult]:
         """Run rows of one valid graph together: the same nodes and links, other literals. Results are in row order.
 
         `targets` are nodes whose outputs are wanted besides the graph's own output nodes. `listener` hears of each
         distinct step once, from one thread at a time. `metadata` says whether saved files embed the graph. Without
         `save_again` a node that saved the same in an earlier run, to files that still stand, is not run: its files are
-        named again, its other outputs are left out.
+        named again, its other outputs are left out. Calls with one `run_id` are one run to what is limited per run
+        (requests to an endpoint); without it every call is a run of its own.
 
         A node that fails takes with it only what depends on it, in its own row; everything computed before stays
         cached. Raises Cancelled as soon as `cancelled` is set, BadInput for an unknown target or rows of different
@@ -96,6 +101,8 @@ class Executor:
         chunk = plan(graphs, order, self.registry, folders, roots)
         # Many rows differ among themselves; what has changed since the last run can be said of one only.
         history = self.history if len(graphs) == 1 else History()
-        options = Options(folders, roots, listener, cancelled or threading.Event(), metadata, self.threads)
+        options = Options(
+            folders, roots, listener, cancelled or threading.Event(), metadata, self.threads, run_id or uuid4().hex
+        )
         receipts = Receipts(self.disk, folders, metadata) if self.disk is not None and not save_again else None
         return Chunk(graphs, chunk, Stores(self.memory, self.disk, self.pool, receipts), history, options).run()

@@ -110,6 +110,8 @@ class NodeSpec:
                    list of results out.
     `fingerprint`  `(folders, **literals) -> dict` of what enters the cache key in place of those literals: the content
                    of the file that a name means, the precision that "auto" means.
+    `needs`        `(**some inputs) -> names` of the other links that these make necessary; a host that asks first
+                   (ComfyUI's lazy inputs) computes no more, and the function gets None for the rest.
     """
 
     id: str
@@ -127,6 +129,8 @@ class NodeSpec:
     batched: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any]] | None = None
     fingerprint: Callable[..., Mapping[str, Any]] | None = None
     fingerprinted: tuple[str, ...] = ()
+    needs: Callable[..., Sequence[str]] | None = None
+    lazy: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     context: tuple[str, type] | None = None
     named_outputs: bool = False

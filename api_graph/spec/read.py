@@ -41,6 +41,7 @@ def node(
     waits: bool = False,
     batched: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any]] | None = None,
     fingerprint: Callable[..., Mapping[str, Any]] | None = None,
+    needs: Callable[..., Sequence[str]] | None = None,
     aliases: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Describe a typed function as a node and hand it back unchanged.
@@ -69,6 +70,8 @@ def node(
             batched=batched,
             fingerprint=fingerprint,
             fingerprinted=reader.fingerprinted(fingerprint, inputs),
+            needs=needs,
+            lazy=reader.lazy(needs, inputs),
             aliases=tuple(aliases),
             context=context,
             named_outputs=named,
@@ -116,6 +119,20 @@ class _Reader:
         for name in names:
             if name not in widgets:
                 self.fail(name, "the fingerprint reads it, but it is no widget of the node")
+        return names
+
+    def lazy(self, needs: Callable[..., Any] | None, inputs: Sequence[InputSpec]) -> tuple[str, ...]:
+        """Names of the links that may stay uncomputed: those that `needs` does not decide by."""
+        if needs is None:
+            return ()
+        asked = tuple(inspect.signature(needs).parameters)
+        for name in asked:
+            if name not in {i.name for i in inputs}:
+                self.fail(name, "what is needed depends on it, but it is no input of the node")
+        names = tuple(i.name for i in inputs if not i.is_widget and i.name not in asked)
+        for declared in inputs:
+            if declared.name in names and declared.required:
+                self.fail(declared.name, "it may stay uncomputed, so it is written `T | None = None`")
         return names
 
     # ------------------------------------------------------------------------------------------ inputs

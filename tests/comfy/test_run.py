@@ -249,3 +249,32 @@ def test_bad_input_reaches_comfyui_as_one_line(comfy) -> None:
     with pytest.raises(BadInput) as refused:
         comfy.run(class_of(refuse), {"size": 2})
     assert str(refused.value) == "size: it must be odd (got 2). Take 1 or 3."
+
+
+# ------------------------------------------------------------------------------------------ lazy inputs
+
+
+def _wanted(verdict: str | None) -> list[str]:
+    return [] if verdict is None else ["yes" if verdict == "T" else "no"]
+
+
+@node("Pick", category="test", title="Pick", needs=_wanted)
+def pick(verdict: str, yes: AnyValue | None = None, no: AnyValue | None = None) -> AnyValue:
+    """One of two."""
+    return yes if verdict == "T" else no
+
+
+def test_a_lazy_input_is_asked_for_only_when_it_is_needed(comfy) -> None:
+    cls = comfy_class(spec_of(pick))
+    assert cls.INPUT_TYPES()["optional"] == {"yes": ("*", {"lazy": True}), "no": ("*", {"lazy": True})}
+    assert "lazy" not in cls.INPUT_TYPES()["required"]["verdict"][1]
+    ask = cls().check_lazy_status
+    assert ask(verdict="T", yes=None, no=None) == ["yes"]
+    assert ask(verdict="F", yes=None, no=None) == ["no"]
+    assert ask(verdict="T", yes=3, no=None) == []
+    assert ask(verdict="T", no=None) == []  # not linked: the function says what it makes of that
+    assert comfy.run(cls, {"verdict": "T", "yes": ["2", 0]}, {"2": [[7]]})[0] == [[7]]
+
+
+def test_nodes_without_lazy_inputs_are_not_asked() -> None:
+    assert not hasattr(class_of(add), "check_lazy_status")

@@ -222,3 +222,19 @@ def test_sockets_are_named_not_classed() -> None:
 
     takes.__annotations__ = {"image": other, "return": None}
     assert spec_of(node("APOther", category="c", title="t")(takes)).inputs[0].socket == "IMAGE"
+
+
+def test_what_is_needed_depends_on_inputs_and_the_rest_may_be_absent() -> None:
+    def undecided(nothing: str) -> list[str]:
+        return []
+
+    def decided(a: str) -> list[str]:
+        return []
+
+    def function(a: str, b: Mask) -> None:
+        """Takes b, come what may."""
+
+    with pytest.raises(SpecError, match="parameter 'nothing': what is needed depends on it, but it is no input"):
+        node("X", category="c", title="t", needs=undecided)(function)
+    with pytest.raises(SpecError, match="parameter 'b': it may stay uncomputed, so it is written"):
+        node("X", category="c", title="t", needs=decided)(function)

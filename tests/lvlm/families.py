@@ -227,8 +227,6 @@ def idefics3() -> tuple[Any, Any]:
         text_config=_text(LlamaConfig, tokenizer),
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         scale_factor=2,
-        pad_token_id=0,
-        tie_word_embeddings=False,
     )
     images = Idefics3ImageProcessor(size={"longest_edge": 4 * SIDE}, max_image_size={"longest_edge": SIDE})
     processor = Idefics3Processor(images, tokenizer, image_seq_len=9, chat_template=_chat("<image>"))
@@ -247,8 +245,6 @@ def smolvlm() -> tuple[Any, Any]:
         text_config=_text(LlamaConfig, tokenizer),
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         scale_factor=2,
-        pad_token_id=0,
-        tie_word_embeddings=False,
     )
     size, tile = {"longest_edge": 3 * SIDE}, {"longest_edge": SIDE}
     images = SmolVLMImageProcessor(size=size, max_image_size=tile)
@@ -263,7 +259,7 @@ def paligemma() -> tuple[Any, Any]:
     from transformers import PaliGemmaForConditionalGeneration as Model
 
     tokenizer = _tokenizer(image_token="<image>")
-    images = SiglipImageProcessor(size=_SQUARE)
+    images: Any = SiglipImageProcessor(size=_SQUARE)
     images.image_seq_length = 36
     # The processor adds its 1,152 location and segmentation tokens: the vocabulary is counted after that.
     processor = PaliGemmaProcessor(images, tokenizer, chat_template=_chat("<image>"))
@@ -381,7 +377,7 @@ def _qwen_text(tokenizer: Any) -> dict[str, Any]:
     return {**_TEXT, "vocab_size": len(tokenizer), "rope_scaling": rope}
 
 
-def _qwen_ids(tokenizer: Any) -> dict[str, int]:
+def _qwen_ids(tokenizer: Any) -> dict[str, Any]:
     return {
         f"{name}_id": tokenizer.convert_tokens_to_ids(getattr(tokenizer, name))
         for name in ("image_token", "video_token", "vision_start_token", "vision_end_token")
@@ -392,7 +388,7 @@ def _idefics_vision() -> dict[str, Any]:
     return {**_VISION, "image_size": SIDE, "patch_size": 8}
 
 
-def _image_token(tokenizer: Any, word: str = "<image>") -> dict[str, int]:
+def _image_token(tokenizer: Any, word: str = "<image>") -> dict[str, Any]:
     return {"image_token_index": tokenizer.convert_tokens_to_ids(word)}
 
 
@@ -405,9 +401,14 @@ def _model(kind: Any, config: Any) -> Any:
 
 @torch.no_grad()
 def _sharpen(model: nn.Module) -> None:
-    """Larger queries and keys (or their norms, where a model has those): attention far from uniform."""
+    """Larger queries and keys (or their norms, where a model has those): attention far from uniform.
+
+    Gemma 3's projector begins as zeros, which would make all images one: it is drawn like the others.
+    """
     for name, weight in model.named_parameters():
-        if name.endswith(("q_proj.weight", "k_proj.weight")):
+        if name.endswith("mm_input_projection_weight"):
+            weight.normal_(std=0.1)
+        elif name.endswith(("q_proj.weight", "k_proj.weight")):
             weight.mul_(1.5)
         elif name.endswith(("q_norm.weight", "k_norm.weight")):
             weight.add_(0.5)

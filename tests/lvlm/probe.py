@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from api_graph.lvlm.places import Places
 
-_GREY, _BRIGHT = 110, 140  # so little apart that a token's answer is proportional to the brightness it sees
+_GREY, _BRIGHT = 200, 225  # so little apart that a token's answer is proportional to the brightness it sees
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in source pixels."""
@@ -28,6 +28,8 @@ def blind(model: nn.Module) -> nn.Module:
     for name, module in vision_tower(model).named_modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d)):
             module.weight.copy_(module.weight.flatten(1)[:, :1].view(-1, *[1] * (module.weight.ndim - 1)))
+            if module.bias is not None:  # with none at all, a LayerNorm behind it would hide the brightness
+                module.bias.copy_(module.weight.flatten(1).sum(1).roll(1))
         elif isinstance(module, nn.Embedding):
             module.weight.copy_(module.weight[:1].expand_as(module.weight))
         elif isinstance(module, nn.Linear) and name.endswith(("out_proj", "attn.proj", "projection_layer")):
@@ -45,6 +47,11 @@ def vision_tower(model: Any) -> nn.Module:
     return parts.get("visual") or parts.get("vision_model") or parts["vision_tower"]
 
 
+def language_model(model: Any) -> nn.Module:
+    parts = dict(model.model.named_children())
+    return parts.get("language_model") or parts["text_model"]
+
+
 @torch.no_grad()
 def brightness(model: Any, inputs: Any, columns: Sequence[Tensor]) -> list[Tensor]:
     """How each of `columns` [i] of prompt i answers, between the prompts with a dark (0) and a bright (1) image.
@@ -56,11 +63,12 @@ def brightness(model: Any, inputs: Any, columns: Sequence[Tensor]) -> list[Tenso
     def keep(_: nn.Module, __: Any, kwargs: dict[str, Any]) -> None:
         seen.append(kwargs["inputs_embeds"])
 
-    hook = model.model.language_model.register_forward_pre_hook(keep, with_kwargs=True)
+    hook = language_model(model).register_forward_pre_hook(keep, with_kwargs=True)
     model(**{name: value for name, value in inputs.items() if name != "labels"})
     hook.remove()
     dark, bright, *others = (embeds[own] for embeds, own in zip(seen[0], columns, strict=True))  # (n, d)
-    return [(one - dark).norm(dim=-1) / (bright - dark).norm(dim=-1) for one in others]
+    way = (bright - dark) / (bright - dark).square().sum(-1, keepdim=True)
+    return [((one - dark) * way).sum(-1) for one in others]
 
 
 def pictures(size: tuple[int, int], boxes: Sequence[Box]) -> list[Image.Image]:

@@ -1,1 +1,17 @@
 """LVLMs: the one that says where to look (its attention), and the one that answers (local, or behind an endpoint)."""
+
+from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
+from api_graph.lvlm.generate import generate
+from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.request import Answer, Request, Sampling
+
+__all__ = [
+    "Answer",
+    "LvlmAttribution",
+    "LvlmModel",
+    "Request",
+    "Sampling",
+    "attribute",
+    "generate",
+    "lvlm_attribution",
+]

@@ -79,7 +79,7 @@ def server_error(body: bytes) -> tuple[str, str]:
     document = document[0] if isinstance(document, list) and document else document  # as Gemini wraps it
     error = document.get("error", document) if isinstance(document, dict) else document
     if not isinstance(error, dict):
-        return "", str(error)
+        return "", "" if error is None else str(error)
     message: Any = error.get("message") or error.get("detail") or ""
     return str(error.get("code") or ""), str(message)
 

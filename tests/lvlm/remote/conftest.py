@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -55,11 +56,9 @@ def endpoint(server: Server) -> Callable[..., Endpoint]:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between tries, which are noted and left out."""
     noted: list[float] = []
-    real = retry.pause_after
 
-    def note(attempt: int, asked: float | None) -> float:
-        noted.append(real(attempt, asked))
-        return 0.0
+    async def note(seconds: float) -> None:
+        noted.append(seconds)
 
-    monkeypatch.setattr(retry, "pause_after", note)
+    monkeypatch.setattr(retry, "asyncio", SimpleNamespace(sleep=note))
     return noted

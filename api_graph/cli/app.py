@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from api_graph import __version__
-from api_graph.cli import cache, check, demo, doctor, graphs, nodes, run
+from api_graph.cli import cache, check, demo, doctor, endpoints, graphs, nodes, run
 from api_graph.cli.exits import EXIT_CODES, command
+from api_graph.cli.options import Debug, Json
 
 # rich_markup_mode=None: plain help is quick to print, and easy to search.
 app = typer.Typer(
@@ -44,3 +45,16 @@ _cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at 
 for function in (cache.info, cache.prune, cache.clear):
     _cache.command(epilog=EXIT_CODES)(command(function))
 app.add_typer(_cache, name="cache")
+
+_endpoints = typer.Typer(rich_markup_mode=None, help="List the servers whose models answer; add, remove or test them.")
+for function in (endpoints.add, endpoints.remove, endpoints.test):
+    _endpoints.command(epilog=EXIT_CODES)(command(function))
+
+
+@_endpoints.callback(invoke_without_command=True, epilog=EXIT_CODES)
+def _list_endpoints(context: typer.Context, as_json: Json = False, debug: Debug = False) -> None:
+    if context.invoked_subcommand is None:
+        command(endpoints.listed)(as_json=as_json, debug=debug)
+
+
+app.add_typer(_endpoints, name="endpoints")

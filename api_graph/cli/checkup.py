@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import re
 import shutil
 from collections.abc import Iterator
 from importlib import metadata, util
@@ -68,14 +67,16 @@ def _import_finding(name: str, version: str) -> Finding:
 
 
 def _required() -> list[str]:
-    """Names of the packages that this one requires, as installed, or as its checkout has it."""
+    """Names of the packages that this one requires here, as installed, or as its checkout has it."""
+    from packaging.requirements import Requirement
+
     checkout = Path(__file__).parents[2] / "requirements.txt"
     try:
         lines = metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         lines = checkout.read_text("utf-8").splitlines() if checkout.is_file() else []
-    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in lines if "extra ==" not in line)
-    return [name[0] for name in names if name]
+    needed = [Requirement(line) for line in lines if line.strip()]
+    return [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
 
 
 def _torchvision() -> Iterator[Finding]:

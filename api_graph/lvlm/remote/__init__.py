@@ -1,0 +1,13 @@
+"""LVLMs behind endpoints that speak OpenAI's chat completions: vLLM, SGLang, Ollama, hosted APIs.
+
+A graph names a profile and nothing else. URL and key belong to the machine: see `profiles` for where they are kept,
+`address` for what may be reached, and `secret` for who gets to see the key.
+"""
+
+from api_graph.lvlm.remote.ask import ask_endpoint, try_endpoint
+from api_graph.lvlm.remote.endpoint import Endpoint
+from api_graph.lvlm.remote.failure import EndpointError
+from api_graph.lvlm.remote.profile import Profile
+from api_graph.lvlm.remote.profiles import find_profile, profiles
+
+__all__ = ["Endpoint", "EndpointError", "Profile", "ask_endpoint", "find_profile", "profiles", "try_endpoint"]

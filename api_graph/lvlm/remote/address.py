@@ -1,0 +1,113 @@
+"""Which servers may be reached: checked in a profile's URL, and again in what its name resolves to.
+
+Plain http is for this machine alone. Link-local addresses and those where clouds keep a machine's credentials are
+refused always; private addresses over https are somebody's own server, and fine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_CURE = "Write for example https://api.example.com/v1 or http://localhost:8000/v1."
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# One spelling per URL: what two parsers could read in two ways is refused.
+_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/\[\]@+-]+")
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_METADATA_NAMES = frozenset(
+    {"metadata", "metadata.goog", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"}
+)
+_METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(text)
+    for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+)
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port of a server, all in lower case: what a key is bound to."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = self.port == _DEFAULT_PORTS[self.scheme]
+        return f"{self.scheme}://{host}" + ("" if usual else f":{self.port}")
+
+
+class BadAddress(ValueError):
+    """A URL or an address that is not to be used. Its text says why, and does not repeat it."""
+
+
+def parse_base_url(url: str) -> tuple[Origin, str]:
+    """Origin and path (without a `/` at its end) of a base URL. Raises BadAddress for one that is not to be used."""
+    if "?" in url or "#" in url:
+        raise BadAddress(f"has a query or a fragment. {_CURE}")
+    if not _CHARACTERS.fullmatch(url):
+        raise BadAddress(f"has characters that no base URL has; write other scripts' names as xn--... {_CURE}")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise BadAddress(f"is no URL. {_CURE}") from None
+    if "@" in url:
+        raise BadAddress("has a user or a password in it. Put the key into an environment variable, and name that.")
+    if parts.scheme not in _DEFAULT_PORTS or not host or port == 0:
+        raise BadAddress(f"is no http or https URL. {_CURE}")
+    if any(part in (".", "..", "") for part in parts.path.rstrip("/").split("/")[1:]):
+        raise BadAddress(f"has a path with empty or dotted parts. {_CURE}")
+    _check_host(parts.scheme, host)
+    return Origin(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme]), parts.path.rstrip("/")
+
+
+def check_address(scheme: str, address: IpAddress) -> None:
+    """Raise BadAddress for an IP address that is not to be reached with this scheme."""
+    meant = _embedded(address)
+    if (
+        meant.is_link_local
+        or meant.is_multicast
+        or meant.is_unspecified
+        or meant in _METADATA_ADDRESSES
+        or (meant.version == 4 and (meant.is_reserved or meant in _THIS_NETWORK))
+    ):
+        raise BadAddress("leads to a link-local, metadata or reserved address, which is never asked. Name another.")
+    if scheme == "http" and not meant.is_loopback:
+        raise BadAddress("leads away from this machine over plain http. Use https, or a tunnel to localhost.")
+
+
+def _check_host(scheme: str, host: str) -> None:
+    literal = _literal(host)
+    if literal is not None:
+        check_address(scheme, literal)
+    elif not _HOST_NAME.fullmatch(host) or _NUMBER.fullmatch(host.rpartition(".")[2]):
+        # 0x7f000001, 2130706433 and 127.1 are addresses to some parsers, and names to others.
+        raise BadAddress(f"has a host that is neither a name nor an address in its usual form. {_CURE}")
+    elif host in _METADATA_NAMES:
+        raise BadAddress("leads to a cloud's metadata server, which is never asked. Name another.")
+    elif scheme == "http" and host != "localhost":
+        raise BadAddress("leads away from this machine over plain http. Use https, or a tunnel to localhost.")
+
+
+def _literal(host: str) -> IpAddress | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _embedded(address: IpAddress) -> IpAddress:
+    """The IPv4 address that an IPv6 one stands for, where it does."""
+    if address.version == 4:
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address

@@ -1,0 +1,159 @@
+"""HTTP: one POST to the profile's own server, and nowhere else. The only place where a key is put into a header."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from api_graph import __version__
+from api_graph.lvlm.remote.address import BadAddress, check_address
+from api_graph.lvlm.remote.failure import EndpointError, redirect_of
+from api_graph.lvlm.remote.profile import Profile
+from api_graph.lvlm.remote.secret import Secret
+
+if TYPE_CHECKING:
+    import aiohttp
+    from aiohttp.abc import AbstractResolver, ResolveResult
+
+_LARGEST_REPLY = 8 << 20
+_CONNECT_S = 10.0
+_CHUNK = 1 << 16
+
+
+class Reply(NamedTuple):
+    """What came back: an answer, or an HTTP error."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Client:
+    """Connections to servers, http and https apart. Lives on one event loop."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+
+    async def post(self, profile: Profile, secret: Secret | None, body: bytes) -> Reply:
+        """Send `body` to the profile's chat completions. Raises EndpointError where no reply came."""
+        import aiohttp
+
+        try:
+            return await self._send(profile, secret, body)
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+            failure = _not_reached(profile, error)
+        # Raised out here: aiohttp's errors carry the request's headers, and would follow along as the context.
+        raise failure
+
+    async def _send(self, profile: Profile, secret: Secret | None, body: bytes) -> Reply:
+        import aiohttp
+
+        async with self._session(profile).post(
+            f"{profile.base_url}/chat/completions",
+            data=body,
+            headers={"Authorization": f"Bearer {secret.reveal()}"} if secret else {},
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=profile.timeout_s, sock_connect=_CONNECT_S),
+        ) as response:
+            if 300 <= response.status < 400:
+                raise redirect_of(profile, response.status)
+            return Reply(response.status, dict(response.headers), await _body(profile, response))
+
+    def _session(self, profile: Profile) -> aiohttp.ClientSession:
+        import aiohttp
+
+        scheme = profile.origin.scheme
+        if scheme not in self._sessions:
+            resolver = cast("AbstractResolver", CheckedResolver(scheme))
+            self._sessions[scheme] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, resolver=resolver),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={
+                    "Accept-Encoding": "identity",
+                    "Content-Type": "application/json",
+                    "User-Agent": f"api-graph/{__version__}",
+                },
+                auto_decompress=False,  # a small reply that unpacks to a huge one is not unpacked
+                trust_env=False,  # no proxy, no .netrc: neither is the profile's
+            )
+        return self._sessions[scheme]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for session in self._sessions.values():
+            await session.close()
+
+
+class CheckedResolver:
+    """Looks names up, and refuses forbidden addresses. aiohttp connects to what it got from here: no second look."""
+
+    def __init__(self, scheme: str) -> None:
+        self._scheme = scheme
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
+        """Addresses of `host`, as aiohttp's resolvers give them. Raises BadAddress if one of them is forbidden."""
+        found: list[ResolveResult] = []
+        for found_family, address in await look_up(host, port, family):
+            check_address(self._scheme, ipaddress.ip_address(address.partition("%")[0]))
+            found.append(
+                {
+                    "hostname": host,
+                    "host": address,
+                    "port": port,
+                    "family": found_family,
+                    "proto": socket.IPPROTO_TCP,
+                    "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+                }
+            )
+        return found
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def look_up(host: str, port: int, family: int) -> list[tuple[int, str]]:
+    """Family and text of each address of a name, from the system. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    entries = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    return [(entry_family, str(address[0])) for entry_family, _, _, _, address in entries]
+
+
+async def _body(profile: Profile, response: aiohttp.ClientResponse) -> bytes:
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        problem = "the reply is compressed, which was not asked for"
+        raise EndpointError(profile, problem, "Look at what stands before the server.", kind="request")
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        body += chunk
+        if len(body) > _LARGEST_REPLY:
+            problem = f"the reply is larger than {_LARGEST_REPLY >> 20} MiB"
+            raise EndpointError(profile, problem, "No answer is: look at the server.", kind="request")
+    return bytes(body)
+
+
+def _not_reached(profile: Profile, error: Exception) -> EndpointError:
+    """Why there was no reply. The error's own text is left out: it names address and port, or worse."""
+    import aiohttp
+
+    if isinstance(error, asyncio.TimeoutError | TimeoutError):
+        problem = f"no reply within {profile.timeout_s:g} s"
+        return EndpointError(profile, problem, "Ask for less, or raise the profile's `timeout_s`.", kind="passing")
+    if isinstance(error, BadAddress):
+        problem, _, cure = f"the host's name {error}".partition(". ")
+        return EndpointError(profile, problem, cure, kind="setup")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return EndpointError(
+            profile, "no secure connection: a bad certificate, or no TLS at all", "Check the server.", kind="setup"
+        )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return EndpointError(profile, "the host's name is not known", "Check the profile's `base_url`.", kind="passing")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        why = os.strerror(error.os_error.errno) if error.os_error.errno else "failed"
+        return EndpointError(profile, f"cannot connect ({why})", "Is the server running?", kind="passing")
+    if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError):
+        return EndpointError(profile, "the connection broke off", "Look into the server's log.", kind="passing")
+    return EndpointError(profile, "the reply is not HTTP", "Check the profile's `base_url`.", kind="request")

@@ -1,0 +1,126 @@
+"""A profile: one server, as its owner has set it up. What a graph's author may not choose is all here."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+
+from api_graph.errors import BadInput
+from api_graph.lvlm.remote.address import BadAddress, Origin, parse_base_url
+
+MODEL_ID = r"[!-~]([ -~]{0,254}[!-~])?"
+_MODEL_ID_CURE = "A model's id is up to 256 printable ASCII characters."
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_KEY_FIELDS = frozenset({"key", "api_key", "apikey", "token", "secret", "password", "authorization", "bearer"})
+_OWN_MESSAGES = "profile"
+
+ModelId = Annotated[str, StringConstraints(pattern=f"^{MODEL_ID}$")]
+
+
+class Profile(BaseModel):
+    """What is known of one server.
+
+    `models` are the ids that graphs may name, the first of them by default; where it is empty, they may name any.
+    `key_env` is the name of the environment variable with the key; None for a server that wants none.
+    `send_sampling` is off for models that refuse a temperature, `send_seed` for servers that refuse a seed.
+    `policy` "paper" is the published code's: one more try, and then an empty answer in place of an error.
+    `max_requests` is how many requests one run may send, tries included; None in `requests_per_minute` is no limit.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: str
+    base_url: str = Field(repr=False)
+    models: Annotated[tuple[ModelId, ...], Field(strict=False)] = ()
+    key_env: Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,63}$")] | None = None
+    timeout_s: float = Field(default=120.0, gt=0, le=3600)
+    retries: int = Field(default=4, ge=0, le=10)
+    concurrency: int = Field(default=8, ge=1, le=1024)
+    requests_per_minute: int | None = Field(default=None, ge=1, le=100_000)
+    max_requests: int = Field(default=10_000, ge=1)
+    token_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    send_sampling: bool = True
+    send_seed: bool = True
+    policy: Literal["practical", "paper"] = "practical"
+    detail: Literal["auto", "low", "high"] = "auto"
+    order: Literal["text_first", "images_first"] = "text_first"
+
+    @field_validator("base_url")
+    @classmethod
+    def _may_be_asked(cls, url: str) -> str:
+        try:
+            origin, path = parse_base_url(url)
+        except BadAddress as error:
+            raise PydanticCustomError(_OWN_MESSAGES, "{why}", {"why": str(error)}) from None
+        return f"{origin}{path}"
+
+    @property
+    def origin(self) -> Origin:
+        """Scheme, host and port: the only ones to which the key is sent."""
+        return parse_base_url(self.base_url)[0]
+
+    @property
+    def host(self) -> str:
+        """Where images and questions go, for people to see."""
+        return self.origin.host
+
+    def model_id(self, wanted: str = "") -> str:
+        """`wanted`, or the default model where it is empty. Raises BadInput for one that the profile does not allow."""
+        if not wanted and not self.models:
+            cure = f'Write "{self.name}/MODEL-ID", or add `models` to the profile.'
+            raise BadInput("the profile has no default model", input="endpoint", value=self.name, cure=cure)
+        if self.models and wanted and wanted not in self.models:
+            cure = f"It has {', '.join(self.models)}."
+            raise BadInput(f'the profile "{self.name}" has no such model', input="endpoint", value=wanted, cure=cure)
+        if wanted and not re.fullmatch(MODEL_ID, wanted):
+            raise BadInput("is no model's id", input="endpoint", value=wanted, cure=_MODEL_ID_CURE)
+        return wanted or self.models[0]
+
+    def fingerprint(self, model: str) -> str:
+        """sha256 over all that decides what `model` is asked and where; says neither URL nor key."""
+        told = (self.send_sampling, self.send_seed, self.token_field, self.detail, self.order)
+        return hashlib.sha256(repr((self.base_url, model, *told)).encode()).hexdigest()
+
+
+def check_name(name: str) -> str:
+    """`name`, if a profile may be called so. Raises BadInput."""
+    if not _NAME.fullmatch(name):
+        cure = "Use up to 64 letters, digits, - and _."
+        raise BadInput("is no name for a profile", input="endpoint", value=name, cure=cure)
+    return name
+
+
+def read_profile(name: str, fields: Mapping[str, Any], where: str) -> Profile:
+    """The profile `name` of these fields, which are from `where`.
+
+    Raises BadInput, which repeats no value: one of them may be a key or a URL with a password.
+    """
+    check_name(name)
+    for field in fields:
+        if field.lower() in _KEY_FIELDS:
+            cure = "Put the key into an environment variable, and that variable's name into `key_env`."
+            raise BadInput("holds a key, which is not kept in files", input=f"{where}, {name}.{field}", cure=cure)
+    problem: tuple[str, str] | None = None
+    try:
+        return Profile.model_validate({**fields, "name": name})
+    except ValidationError as error:
+        problem = _first_problem(error)
+    raise BadInput(problem[1].rstrip("."), input=f"{where}, {name}.{problem[0]}")
+
+
+def _first_problem(error: ValidationError) -> tuple[str, str]:
+    """Field, and what is wrong with it, in words for whoever writes the file."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if field == "key_env":
+        return field, "is not the name of an environment variable (A-Z, 0-9 and _); the key itself stays out of here"
+    if first["type"] == "extra_forbidden":
+        return field, f"there is no such setting. A profile has {', '.join(n for n in Profile.model_fields)}"
+    if first["loc"][0] == "models" and len(first["loc"]) > 1:
+        return field, f"is no model's id. {_MODEL_ID_CURE}"
+    return field, first["msg"]

@@ -1,0 +1,131 @@
+"""Where profiles are kept: a file outside every graph, and environment variables, read here and nowhere else.
+
+The file is `endpoints.toml` in the user's configuration folder, or the one that `API_GRAPH_ENDPOINTS` names; each of
+its tables is a profile. A profile NAME is also made by `API_GRAPH_ENDPOINT_<NAME>_URL`, `..._MODELS` (separated by
+commas) and `..._KEY_ENV`; it stands in for one of the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+import warnings
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from api_graph.errors import ApiGraphWarning, BadInput
+from api_graph.files import expanded
+from api_graph.lvlm.remote.profile import Profile, read_profile
+
+_APP = "api-graph"
+_FILE = "API_GRAPH_ENDPOINTS"
+_VARIABLE = re.compile(r"API_GRAPH_ENDPOINT_([A-Z0-9_]+?)_(URL|MODELS|KEY_ENV)")
+_PREFIX = "API_GRAPH_ENDPOINT_"
+_MOST_BYTES = 1 << 20
+
+
+def profiles_file() -> Path:
+    """The file with the profiles, whether it is there or not."""
+    given = os.environ.get(_FILE)
+    return expanded(given) if given else Path(platformdirs.user_config_dir(_APP, appauthor=False)) / "endpoints.toml"
+
+
+def profiles() -> dict[str, Profile]:
+    """All profiles, by name. Raises BadInput for the first fault in the file or in the environment."""
+    found = {name: read_profile(name, fields, "endpoints.toml") for name, fields in tables().items()}
+    for profile in _from_environment():
+        replaced = [name for name in found if _as_variable(name) == _as_variable(profile.name)]
+        name = replaced[0] if replaced else profile.name
+        found[name] = profile.model_copy(update={"name": name})
+    return found
+
+
+def find_profile(name: str) -> Profile:
+    """The profile `name`. Raises BadInput where there is none."""
+    known = profiles()
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, n=1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    have = f"There are {', '.join(known)}." if known else "`api-graph endpoints add` makes one."
+    raise BadInput(
+        f"there is no such profile in {profiles_file()}, nor in the environment",
+        input="endpoint",
+        value=name,
+        cure=meant + have,
+    )
+
+
+def tables() -> dict[str, dict[str, Any]]:
+    """The file's tables by name, unchecked; none where there is no file. Raises BadInput."""
+    path = profiles_file()
+    if not path.exists() and not os.environ.get(_FILE):
+        return {}
+    document = parse_toml(text_of(path), path)
+    for name, table in document.items():
+        if not isinstance(table, dict):
+            cure = 'Write a table for each profile: [local], and below it base_url = "http://localhost:8000/v1".'
+            raise BadInput("stands outside of any profile", input=f"{path.name}, {name}", cure=cure)
+    return document
+
+
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
+    """A TOML document. Raises BadInput, naming `path`."""
+    # Python 3.10 has no tomllib of its own; tomli is the same.
+    tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    fault = ""
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        fault = f"is not TOML: {error}"
+    raise _bad_file(fault, path)
+
+
+def text_of(path: Path) -> str:
+    """What the file holds. Raises BadInput."""
+    try:
+        with path.open("rb") as file:
+            if os.name == "posix" and os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
+                warnings.warn(
+                    f"everybody can change {path}, and so where your keys go: chmod 600 it", ApiGraphWarning, 2
+                )
+            return file.read(_MOST_BYTES).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "is not in UTF-8"
+        raise _bad_file(f"cannot be read: {problem}", path) from None
+
+
+def _bad_file(problem: str, path: Path) -> BadInput:
+    return BadInput(problem, input="endpoints file", value=str(path), cure="Correct it there.")
+
+
+def _from_environment() -> list[Profile]:
+    given: dict[str, dict[str, str]] = {}
+    for variable, value in sorted(os.environ.items()):
+        if not variable.startswith(_PREFIX):
+            continue
+        match = _VARIABLE.fullmatch(variable)
+        if not match:
+            cure = "There are ..._URL, ..._MODELS and ..._KEY_ENV; the last is the name of the variable with the key."
+            raise BadInput("is no setting of a profile", input=variable, cure=cure)
+        given.setdefault(match[1], {})[match[2]] = value
+    return [_profile_of(name, values) for name, values in given.items()]
+
+
+def _profile_of(name: str, values: Mapping[str, str]) -> Profile:
+    if not values.get("URL"):
+        raise BadInput("is not set", input=f"{_PREFIX}{name}_URL", cure="Set it, or unset the others of this profile.")
+    models = [model.strip() for model in values.get("MODELS", "").split(",") if model.strip()]
+    fields = {"base_url": values["URL"], "models": models, "key_env": values.get("KEY_ENV") or None}
+    return read_profile(name.lower(), fields, f"{_PREFIX}{name}_*")
+
+
+def _as_variable(name: str) -> str:
+    return name.upper().replace("-", "_")

@@ -1,0 +1,131 @@
+"""Chat completions on the wire: the body of a request, and the answer in a reply."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+from PIL import Image
+
+from api_graph.errors import BadInput
+from api_graph.lvlm.remote.profile import Profile
+from api_graph.lvlm.remote.secret import Secret
+from api_graph.lvlm.request import Answer, Request, Sampling
+from api_graph.pixels._modes import to_rgb_or_rgba
+
+_REFUSALS = frozenset({"content_filter", "refusal", "safety"})
+_CUT = frozenset({"length", "max_tokens"})
+_FILTERED = frozenset({"content_filter", "content_policy_violation"})  # codes of error replies
+_LONGEST_ID = 256
+_FAST = 1  # zlib's level: photographs shrink little, and time spent here is time that the server is idle
+
+
+class Malformed(ValueError):
+    """A reply that is no chat completion. Its text says what was missing."""
+
+
+def chat_body(request: Request, model: str, sampling: Sampling, profile: Profile) -> bytes:
+    """The JSON body that asks `request`: images as PNG data URLs, in their order, beside the text."""
+    text = {"type": "text", "text": request.question}
+    images = [
+        {"type": "image_url", "image_url": {"url": data_url(image), "detail": profile.detail}}
+        for image in request.images
+    ]
+    content = [text, *images] if profile.order == "text_first" else [*images, text]
+    messages: list[dict[str, Any]] = [{"role": "system", "content": request.system}] if request.system else []
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [*messages, {"role": "user", "content": content}],
+        profile.token_field: sampling.max_tokens,
+    }
+    if profile.send_sampling:
+        body["temperature"] = sampling.temperature
+        if profile.send_seed and sampling.temperature > 0:  # greedy answers have no use for one, and Gemini refuses it
+            body["seed"] = sampling.seed
+    return json.dumps(body).encode()
+
+
+def data_url(image: Image.Image) -> str:
+    """`image` as a PNG of its RGB values alone: what a file said of camera and place does not leave the machine."""
+    if not image.width or not image.height:
+        raise BadInput("an image has no pixels", input="images", value=image.size, cure="Give another.")
+    bare = to_rgb_or_rgba(image).convert("RGB")
+    bare.info = {}
+    file = io.BytesIO()
+    bare.save(file, "PNG", compress_level=_FAST)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def refused(code: str) -> bool:
+    """Whether an error reply's code says that the request was filtered, which some servers do instead of answering."""
+    return code in _FILTERED
+
+
+def read_answer(body: bytes, model: str, seconds: float, secret: Secret | None) -> Answer:
+    """The answer in a reply; what it repeats of the key is masked. Raises Malformed."""
+    document = _document(body)
+    choice = _first(document.get("choices"))
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise Malformed("it has no choices[0].message")
+    ended = str(choice.get("finish_reason") or "stop").lower()
+    reason = "length" if ended in _CUT else "stop"
+    if ended in _REFUSALS or message.get("refusal"):
+        text, reason = "", "refusal"
+    else:
+        text = _text(message.get("content"), reason)
+    served = document.get("model")
+    return Answer(
+        text=_clean(text, secret),
+        tokens=_completion_tokens(document.get("usage")),
+        seconds=seconds,
+        model=_identifier(_clean(served, secret)) if isinstance(served, str) and served else model,
+        finish_reason=reason,
+    )
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+        fault = "it is not JSON" if body.strip() else "it is empty"
+    else:
+        fault = "it is no JSON object"
+    if not isinstance(document, dict):
+        raise Malformed(fault)
+    return document
+
+
+def _first(choices: Any) -> dict[str, Any]:
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise Malformed("it has no choices[0]")
+    return choices[0]
+
+
+def _text(content: Any, reason: str) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        return "".join(text for text in texts if isinstance(text, str))
+    if content is None and reason == "length":  # all tokens went into what the model thought
+        return ""
+    raise Malformed("it has no text in choices[0].message.content")
+
+
+def _completion_tokens(usage: Any) -> int:
+    count = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
+
+
+def _clean(text: str, secret: Secret | None) -> str:
+    """`text` as UTF-8 can hold it (JSON can say half a surrogate pair), without the key."""
+    text = text.encode("utf-8", "replace").decode()
+    return secret.masked_in(text) if secret else text
+
+
+def _identifier(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)[:_LONGEST_ID]

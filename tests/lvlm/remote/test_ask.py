@@ -1,0 +1,264 @@
+"""Asking an endpoint: what is sent, what comes back, and how much of it at once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from api_graph import __version__
+from api_graph.errors import BadInput, Cancelled
+from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, limits, try_endpoint
+from api_graph.lvlm.remote.limits import Rate
+from api_graph.lvlm.request import Answer, Request, Sampling
+from tests.lvlm.remote.conftest import KEY
+from tests.lvlm.remote.server import Server, after, says, status
+
+Make = Callable[..., Endpoint]
+GREEDY = Sampling(max_tokens=7)
+
+
+def ask(endpoint: Endpoint, *questions: str, **more: Any) -> list[Answer | Exception]:
+    return ask_endpoint(endpoint, [Request(question) for question in questions], GREEDY, **more)
+
+
+def texts(answers: list[Answer | Exception]) -> list[str]:
+    return [answer.text if isinstance(answer, Answer) else type(answer).__name__ for answer in answers]
+
+
+# ------------------------------------------------------------------------------------------ what is sent
+
+
+def test_a_request_on_the_wire(server: Server, endpoint: Make) -> None:
+    red, blue = Image.new("RGB", (3, 2), "red"), Image.new("RGB", (1, 1), "blue")
+    ask_endpoint(endpoint(detail="high"), [Request("What?", (red, blue), system="Be brief.")], GREEDY)
+    (seen,) = server.seen
+    assert (seen.method, seen.path) == ("POST", "/v1/chat/completions")
+    assert seen.headers["Authorization"] == f"Bearer {KEY}"
+    assert seen.headers["User-Agent"] == f"api-graph/{__version__}"
+    assert seen.headers["Content-Type"] == "application/json"
+    system, user = seen.body.pop("messages")
+    assert seen.body == {"model": "m", "max_tokens": 7, "temperature": 0.0}
+    assert system == {"role": "system", "content": "Be brief."}
+    text, *images = user["content"]
+    assert text == {"type": "text", "text": "What?"}
+    assert [(one["type"], one["image_url"]["detail"]) for one in images] == [("image_url", "high")] * 2
+    assert [pixels_of(one["image_url"]["url"]) for one in images] == [((3, 2), (255, 0, 0)), ((1, 1), (0, 0, 255))]
+
+
+def test_a_keyless_profile_sends_no_authorization(server: Server, endpoint: Make) -> None:
+    assert texts(ask(endpoint(key_env=None), "What?")) == ["red"]
+    assert "Authorization" not in server.seen[0].headers
+
+
+def test_sampling_as_the_profile_has_it(server: Server, endpoint: Make) -> None:
+    drawn = Sampling(max_tokens=9, temperature=0.5, seed=3)
+    fields = [{}, {"send_seed": False}, {"send_sampling": False, "token_field": "max_completion_tokens"}]
+    for one in fields:
+        ask_endpoint(endpoint(**one), [Request("What?")], drawn)
+    bodies = [{k: v for k, v in seen.body.items() if k not in ("model", "messages")} for seen in server.seen]
+    assert bodies == [
+        {"max_tokens": 9, "temperature": 0.5, "seed": 3},
+        {"max_tokens": 9, "temperature": 0.5},
+        {"max_completion_tokens": 9},
+    ]
+
+
+def test_images_first(server: Server, endpoint: Make) -> None:
+    ask_endpoint(endpoint(order="images_first"), [Request("What?", (Image.new("RGB", (1, 1)),))], GREEDY)
+    assert [part["type"] for part in server.seen[0].body["messages"][0]["content"]] == ["image_url", "text"]
+
+
+def test_an_image_leaves_without_what_its_file_said(server: Server, endpoint: Make) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("prompt", "a private graph")
+    exif = Image.Exif()
+    exif[0x010E] = "taken at home"
+    file = io.BytesIO()
+    Image.new("RGB", (2, 2), "red").save(file, "PNG", pnginfo=info, exif=exif, icc_profile=b"a profile")
+    with Image.open(file) as image:
+        ask_endpoint(endpoint(), [Request("What?", (image,))], GREEDY)
+    url = server.seen[0].body["messages"][0]["content"][1]["image_url"]["url"]
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as sent:
+        assert (sent.format, sent.mode, sent.info, dict(sent.getexif())) == ("PNG", "RGB", {}, {})
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F", "HSV"])
+def test_images_of_any_mode(server: Server, endpoint: Make, mode: str) -> None:
+    answers = ask_endpoint(endpoint(), [Request("What?", (Image.new(mode, (2, 2)),))], GREEDY)
+    assert texts(answers) == ["red"]
+
+
+def test_an_image_without_pixels_spoils_its_own_request_alone(endpoint: Make) -> None:
+    bad = Request("What?", (Image.new("RGB", (0, 4)),))
+    failed, answered = ask_endpoint(endpoint(), [bad, Request("What?")], GREEDY)
+    assert isinstance(failed, BadInput) and "has no pixels" in str(failed)
+    assert isinstance(answered, Answer)
+
+
+def pixels_of(url: str) -> tuple[tuple[int, int], Any]:
+    kind, _, data = url.partition(",")
+    assert kind == "data:image/png;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+        return image.size, image.getpixel((0, 0))
+
+
+# ------------------------------------------------------------------------------------------ what comes back
+
+
+def test_an_answer(server: Server, endpoint: Make) -> None:
+    server.replies = [after(0.05, says("red", model="m-2024", usage={"completion_tokens": 3}))]
+    (answer,) = ask(endpoint(), "What?")
+    assert isinstance(answer, Answer)
+    assert (answer.text, answer.tokens, answer.model, answer.finish_reason) == ("red", 3, "m-2024", "stop")
+    assert answer.seconds >= 0.05
+
+
+def test_answers_come_in_the_order_of_the_requests(server: Server, endpoint: Make) -> None:
+    server.replies = [after(0.15, says("slow")), says("quick")]
+    assert texts(ask(endpoint(concurrency=1), "a", "b")) == ["slow", "quick"]
+    server.replies = [after(0.15, says("first")), status(413), says("last")]
+    answers = ask(endpoint(), *"abc")
+    asked = [seen.body["messages"][0]["content"][0]["text"] for seen in server.seen[2:]]
+    said = dict(zip(asked, ["first", "EndpointError", "last"], strict=True))
+    assert texts(answers) == [said[question] for question in "abc"]
+
+
+def test_no_requests(server: Server, endpoint: Make) -> None:
+    assert ask(endpoint()) == [] and server.seen == []
+
+
+def test_a_key_that_is_not_set_is_said_before_anything_is_sent(
+    server: Server, endpoint: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value, problem in [("", "is not set"), ("two words", "holds spaces"), ("a\r\nHost: b", "holds spaces")]:
+        monkeypatch.setenv("TEST_KEY", value)
+        with pytest.raises(BadInput, match=f"^TEST_KEY: .*{problem}") as raised:
+            ask(endpoint(), "What?")
+        assert not value or value not in str(raised.value)
+    assert server.seen == []
+
+
+def test_the_trial(server: Server, endpoint: Make) -> None:
+    assert try_endpoint(endpoint()).text == "red"
+    server.replies = [status(503)]
+    with pytest.raises(EndpointError, match="503"):
+        try_endpoint(endpoint(policy="paper"))
+    assert len(server.seen) == 2
+
+
+# ------------------------------------------------------------------------------------------ how much
+
+
+def test_concurrency_is_shared_by_all_callers(server: Server, endpoint: Make) -> None:
+    server.replies = [after(0.03, says("red"))]
+    shared = endpoint(concurrency=3)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: texts(ask(shared, *"abcd")), range(4)))
+    assert answers == [["red"] * 4] * 4
+    assert server.most_at_once == 3
+
+
+def test_the_cap_on_a_runs_requests(server: Server, endpoint: Make) -> None:
+    capped = endpoint(max_requests=3, concurrency=1)
+    assert texts(ask(capped, "a", "b", run_id="one")) == ["red", "red"]
+    answers = ask(capped, "c", "d", "e", run_id="one")
+    assert texts(answers) == ["red", "EndpointError", "EndpointError"]
+    assert "has sent the 3 requests that it may send. Raise the profile's `max_requests`" in str(answers[1])
+    assert len(server.seen) == 3
+    assert texts(ask(capped, "f", run_id="two")) == ["red"]
+    assert texts(ask(capped, "g")) == texts(ask(capped, "h")) == ["red"]
+
+
+def test_tries_count_towards_the_cap(server: Server, endpoint: Make) -> None:
+    server.replies = [status(503)]
+    (error,) = ask(endpoint(max_requests=2, policy="paper"), "a", run_id="tries")
+    assert len(server.seen) == 2 and error == Answer("", 0, 0.0, "m", "error")
+    (error,) = ask(endpoint(max_requests=2, policy="paper"), "a", run_id="tries")
+    assert len(server.seen) == 2 and "`max_requests`" in str(error)
+
+
+def test_requests_per_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 5 at 2 a minute, two start at 0, two at 60, and one at 120 seconds."""
+    now = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += max(0.0, seconds)
+
+    async def starts() -> list[float]:
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+        rate, found = Rate(2), []
+        for _ in range(5):
+            await rate.wait()
+            found.append(now)
+        return found
+
+    monkeypatch.setattr(limits.asyncio, "sleep", sleep)
+    assert asyncio.run(starts()) == [0, 0, 60, 60, 120]
+
+
+def test_the_rate_is_kept(server: Server, endpoint: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_WINDOW_S", 0.2)
+    start = time.monotonic()
+    assert texts(ask(endpoint(requests_per_minute=2), *"abcde")) == ["red"] * 5
+    assert time.monotonic() - start >= 0.4
+
+
+# ------------------------------------------------------------------------------------------ stopping
+
+
+def test_cancelling_drops_what_is_under_way(server: Server, endpoint: Make) -> None:
+    gone = threading.Event()
+
+    async def hang(request: Any) -> Any:
+        for _ in range(400):
+            await asyncio.sleep(0.01)
+            if request.transport is None or request.transport.is_closing():
+                gone.set()
+                break
+        return await says("late")(request)
+
+    server.replies = [hang]
+    with pytest.raises(Cancelled):
+        ask(endpoint(), *"abc", is_cancelled=lambda: len(server.seen) >= 3)
+    assert gone.wait(2)
+    assert texts(ask(endpoint(), is_cancelled=lambda: False)) == []
+
+
+SCRIPT = """
+import os, sys
+from api_graph.lvlm.remote import Endpoint, ask_endpoint
+from api_graph.lvlm.request import Request, Sampling
+
+def ask():
+    return [answer.text for answer in ask_endpoint(Endpoint.open("local"), [Request("What?")], Sampling())]
+
+print(ask(), flush=True)
+child = os.fork()
+print(ask(), flush=True)
+if child:
+    os.waitpid(child, 0)
+    print(ask(), flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork here")
+def test_a_fork_asks_for_itself_and_both_end_quietly(server: Server, own_profiles: Path) -> None:
+    own_profiles.write_text(f'[local]\nbase_url = "{server.url}"\nmodels = ["m"]\n')
+    # From 3.12 on, Python warns of any fork while threads run.
+    words = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", SCRIPT]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[3])
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    assert ran.stdout.splitlines() == ["['red']"] * 4

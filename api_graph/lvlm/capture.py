@@ -32,7 +32,8 @@ class Capture:
         attention = attention_modules(module)
         self.layers = tuple(dict.fromkeys(layers))
         self._layer_of = {attention[layer]: layer for layer in self.layers}
-        self._columns, self._normalize, self._newest = columns, normalize, rows
+        self._columns, self._newest = columns, rows
+        self._normalize: Normalization = normalize
         self._thread = threading.get_ident()
         self._seen = dict.fromkeys(layers, 0)
         self._kept: dict[int, list[Tensor]] = {layer: [] for layer in layers}

@@ -17,11 +17,9 @@ def text_config(module: nn.Module) -> Any:
 
 def decoder_of(module: nn.Module) -> Any:
     """The submodule whose `layers` are the decoder's; BadInput where there is none."""
-    wanted = type(text_config(module))
+    text = type(text_config(module))
     for part in module.modules():
-        if isinstance(getattr(part, "layers", None), nn.ModuleList) and isinstance(
-            getattr(part, "config", None), wanted
-        ):
+        if isinstance(getattr(part, "config", None), text) and isinstance(getattr(part, "layers", None), nn.ModuleList):
             return part
     raise BadInput(
         f"a {type(module).__name__} has no decoder whose attention could be read",

@@ -13,6 +13,7 @@ from api_graph.errors import BadInput
 from api_graph.lvlm.decoder import text_config
 from api_graph.lvlm.generate import end_ids, out_of_memory_explained
 from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.prompt import taken
 
 
 def answer_ids(model: LvlmModel, answer: str | Sequence[int], most: int) -> list[int]:
@@ -61,7 +62,7 @@ def run_forced(model: LvlmModel, inputs: dict[str, Any], answers: Sequence[Seque
     takes = inspect.signature(module.forward).parameters
     spare = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}  # nobody reads the logits
     with model.lock, out_of_memory_explained(), torch.no_grad():
-        module(**_with_answers(model, inputs, answers, longest), use_cache=False, **spare)
+        module(**_with_answers(model, taken(model, inputs), answers, longest), use_cache=False, **spare)
 
 
 def _with_answers(

@@ -14,7 +14,7 @@ from api_graph.errors import BadInput
 from api_graph.lvlm import library
 from api_graph.lvlm.decoder import text_config
 from api_graph.lvlm.model import LvlmModel
-from api_graph.lvlm.prompt import build_prompt
+from api_graph.lvlm.prompt import build_prompt, taken
 from api_graph.lvlm.request import Answer, Request, Sampling
 
 Progress = Callable[[int, int], None]
@@ -86,7 +86,7 @@ def generate_ids(
     with model.lock, _own_settings(model, settings) as config, out_of_memory_explained(), torch.no_grad():
         module: Any = model.module
         sequences = module.generate(
-            **inputs, generation_config=config, stopping_criteria=counts, logits_processor=draws
+            **taken(model, inputs), generation_config=config, stopping_criteria=counts, logits_processor=draws
         )
     return [_until_end(row, ends) for row in sequences[:, length:].tolist()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,27 @@ def auto_classes() -> tuple[Any, Any, Any]:
     except Exception as error:  # a package that transformers imports may fail with anything
         raise import_failure(error) or _no_transformers(error) from error
     return AutoConfig, AutoModelForImageTextToText, AutoProcessor
+
+
+def fast_image_processor() -> dict[str, Any]:
+    """What to tell AutoProcessor so that 4.57 prepares pixels as 5.x does: by torchvision, not by Pillow."""
+    has_backends = importlib.util.find_spec("transformers.image_processing_backends") is not None
+    return {} if has_backends else {"use_fast": True}
+
+
+def quantization_config(bits: str) -> Any:
+    """bitsandbytes' settings for "8bit" or "4bit"; BadInput that names what is not installed."""
+    lacking = [name for name in ("bitsandbytes", "accelerate") if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise BadInput(
+            f"quantization needs {' and '.join(lacking)}",
+            input="quantization",
+            value=bits,
+            cure=f"Run: pip install {' '.join(lacking)}.",
+        )
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(load_in_8bit=bits == "8bit", load_in_4bit=bits == "4bit")
 
 
 def _no_transformers(error: Exception) -> BadInput:

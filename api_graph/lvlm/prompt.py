@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,14 +66,18 @@ def on_device(model: LvlmModel, tensors: dict[str, Any]) -> dict[str, Any]:
     return {name: moved(value) for name, value in tensors.items()}
 
 
+def taken(model: LvlmModel, tensors: dict[str, Any]) -> dict[str, Any]:
+    """Those of a processor's tensors that the model has an argument for; its `generate` refuses all others."""
+    forward: Any = model.module.forward
+    arguments = inspect.signature(forward).parameters
+    return {name: value for name, value in tensors.items() if name in arguments}
+
+
 def image_token(processor: Any) -> str:
     """What stands for one image in a text that this processor reads."""
-    # Gemma 3 shows the text a mark for an image, which it then fills with image tokens.
-    for name in ("boi_token", "image_token"):
-        word = getattr(processor, name, None)
-        if isinstance(word, str):
-            return word
-    return str(getattr(processor, "image_token", None) or "<image>")
+    # Gemma 3 wants a mark before the image, behind which it puts the image's tokens itself.
+    words = (getattr(processor, name, None) for name in ("boi_token", "image_token"))
+    return next((word for word in words if isinstance(word, str)), "<image>")
 
 
 def _check_text(model: LvlmModel, text: str, input: str) -> None:
@@ -144,7 +149,8 @@ def _processed(model: LvlmModel, texts: list[str], images: list[list[Any]]) -> d
         raise BadInput(
             f"the processor of {model.name} does not take this request: {error}", input="question"
         ) from error
-    tensors = {name: value for name, value in output.items() if value is not None}
+    # PaliGemma's processor adds labels, as for training.
+    tensors = {name: value for name, value in output.items() if value is not None and name != "labels"}
     if not bool(tensors.get("attention_mask", torch.ones(1, 1))[:, -1].all()):
         raise BadInput(
             f"the processor of {model.name} pads on the right, where answers begin",

@@ -44,10 +44,10 @@ def masked_scores(query: Tensor, key: Tensor, mask: Tensor | None, scaling: floa
         if not causal or rows == 1:
             return scores
         allowed = torch.ones(rows, keys, dtype=torch.bool, device=key.device).tril(keys - rows)
-        return scores.masked_fill(~allowed, float("-inf"))
-    mask = mask[..., -rows:, :keys]
+        return scores.masked_fill(allowed.logical_not(), float("-inf"))
+    mask = mask[..., -rows:, :keys]  # (B or 1, H or 1, R, K)
     if mask.dtype == torch.bool:
-        return scores.masked_fill(~mask, float("-inf"))
+        return scores.masked_fill(mask.logical_not(), float("-inf"))
     # Additive masks write "never" as the lowest number of their type.
     return (scores + mask.float()).masked_fill(mask <= torch.finfo(mask.dtype).min / 2, float("-inf"))
 

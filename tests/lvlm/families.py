@@ -49,7 +49,7 @@ def llava() -> tuple[Any, Any]:
     from transformers import CLIPImageProcessor, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaProcessor
     from transformers import LlavaForConditionalGeneration as Model
 
-    tokenizer = _tokenizer(image_token="<image>")
+    tokenizer = _tokenizer(LlavaProcessor, image_token="<image>")
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**_VISION, image_size=SIDE, patch_size=8),
         text_config=_text(LlamaConfig, tokenizer),
@@ -72,7 +72,7 @@ def llava_next() -> tuple[Any, Any]:
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaNextConfig, LlavaNextImageProcessor, LlavaNextProcessor
     from transformers import LlavaNextForConditionalGeneration as Model
 
-    tokenizer = _tokenizer(image_token="<image>")
+    tokenizer = _tokenizer(LlavaNextProcessor, image_token="<image>")
     pinpoints = [[48, 96], [96, 48], [96, 96], [144, 48], [48, 144]]
     config = LlavaNextConfig(
         vision_config=CLIPVisionConfig(**_VISION, image_size=SIDE, patch_size=8),
@@ -104,7 +104,7 @@ def llava_onevision() -> tuple[Any, Any]:
     )
     from transformers import LlavaOnevisionForConditionalGeneration as Model
 
-    tokenizer = _tokenizer(image_token="<image>", video_token="<video>")
+    tokenizer = _tokenizer(LlavaOnevisionProcessor, image_token="<image>", video_token="<video>")
     pinpoints = [[48 * rows, 48 * columns] for rows in range(1, 4) for columns in range(1, 4)]
     config = LlavaOnevisionConfig(
         vision_config=SiglipVisionConfig(**_VISION, image_size=SIDE, patch_size=8, vision_use_head=False),
@@ -131,7 +131,7 @@ def qwen2_vl() -> tuple[Any, Any]:
     from transformers import Qwen2VLConfig, Qwen2VLImageProcessor, Qwen2VLProcessor, Qwen2VLVideoProcessor
     from transformers import Qwen2VLForConditionalGeneration as Model
 
-    tokenizer = _qwen_tokenizer()
+    tokenizer = _qwen_tokenizer(Qwen2VLProcessor)
     vision = {"depth": 2, "embed_dim": 32, "hidden_size": _HIDDEN, "num_heads": 2, "mlp_ratio": 2}
     config = Qwen2VLConfig(vision_config=vision, text_config=_qwen_text(tokenizer), **_qwen_ids(tokenizer))
     size = {"shortest_edge": 56 * 56, "longest_edge": 196 * 196}
@@ -145,7 +145,7 @@ def qwen2_5_vl() -> tuple[Any, Any]:
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor
     from transformers import Qwen2_5_VLForConditionalGeneration as Model
 
-    tokenizer = _qwen_tokenizer()
+    tokenizer = _qwen_tokenizer(Qwen2_5_VLProcessor)
     vision = {
         "depth": 2,
         "hidden_size": 32,
@@ -167,7 +167,7 @@ def qwen3_vl() -> tuple[Any, Any]:
     from transformers import Qwen2VLImageProcessor, Qwen3VLConfig, Qwen3VLProcessor, Qwen3VLVideoProcessor
     from transformers import Qwen3VLForConditionalGeneration as Model
 
-    tokenizer = _qwen_tokenizer()
+    tokenizer = _qwen_tokenizer(Qwen3VLProcessor)
     vision = {
         "depth": 2,
         "hidden_size": 32,
@@ -199,6 +199,7 @@ def internvl() -> tuple[Any, Any]:
     from transformers import InternVLForConditionalGeneration as Model
 
     tokenizer = _tokenizer(
+        InternVLProcessor,
         start_image_token="<img>",
         end_image_token="</img>",
         context_image_token="<IMG_CONTEXT>",
@@ -221,7 +222,7 @@ def idefics3() -> tuple[Any, Any]:
     from transformers import Idefics3Config, Idefics3ImageProcessor, Idefics3Processor, LlamaConfig
     from transformers import Idefics3ForConditionalGeneration as Model
 
-    tokenizer = _idefics_tokenizer()
+    tokenizer = _idefics_tokenizer(Idefics3Processor)
     config = Idefics3Config(
         vision_config=_idefics_vision(),
         text_config=_text(LlamaConfig, tokenizer),
@@ -239,7 +240,7 @@ def smolvlm() -> tuple[Any, Any]:
     from transformers import LlamaConfig, SmolVLMConfig, SmolVLMImageProcessor, SmolVLMProcessor, SmolVLMVideoProcessor
     from transformers import SmolVLMForConditionalGeneration as Model
 
-    tokenizer = _idefics_tokenizer()
+    tokenizer = _idefics_tokenizer(SmolVLMProcessor)
     config = SmolVLMConfig(
         vision_config=_idefics_vision(),
         text_config=_text(LlamaConfig, tokenizer),
@@ -258,7 +259,7 @@ def paligemma() -> tuple[Any, Any]:
     from transformers import GemmaConfig, PaliGemmaConfig, PaliGemmaProcessor, SiglipImageProcessor, SiglipVisionConfig
     from transformers import PaliGemmaForConditionalGeneration as Model
 
-    tokenizer = _tokenizer(image_token="<image>")
+    tokenizer = _tokenizer(PaliGemmaProcessor, image_token="<image>")
     images: Any = SiglipImageProcessor(size=_SQUARE)
     images.image_seq_length = 36
     # The processor adds its 1,152 location and segmentation tokens: the vocabulary is counted after that.
@@ -268,6 +269,7 @@ def paligemma() -> tuple[Any, Any]:
         vision_config=SiglipVisionConfig(**vision, image_size=SIDE, patch_size=8),
         text_config=_text(GemmaConfig, tokenizer, head_dim=16),
         projection_dim=_HIDDEN,
+        tie_word_embeddings=False,
         **_image_token(tokenizer),
     )
     return _model(Model, config), processor
@@ -278,7 +280,9 @@ def gemma3() -> tuple[Any, Any]:
     from transformers import Gemma3Config, Gemma3ImageProcessor, Gemma3Processor, Gemma3TextConfig, SiglipVisionConfig
     from transformers import Gemma3ForConditionalGeneration as Model
 
-    tokenizer = _tokenizer(image_token="<image_soft_token>", boi_token="<start_of_image>", eoi_token="<end_of_image>")
+    tokenizer = _tokenizer(
+        Gemma3Processor, image_token="<image_soft_token>", boi_token="<start_of_image>", eoi_token="<end_of_image>"
+    )
     text = {"head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 64}
     config = Gemma3Config(
         vision_config=SiglipVisionConfig(**_VISION, image_size=SIDE, patch_size=8, vision_use_head=False),
@@ -286,6 +290,7 @@ def gemma3() -> tuple[Any, Any]:
         mm_tokens_per_image=9,
         boi_token_index=tokenizer.convert_tokens_to_ids("<start_of_image>"),
         eoi_token_index=tokenizer.convert_tokens_to_ids("<end_of_image>"),
+        tie_word_embeddings=False,
         **_image_token(tokenizer, "<image_soft_token>"),
     )
     images = Gemma3ImageProcessor(size=_SQUARE)
@@ -318,28 +323,37 @@ def prompt(processor: Any, text: str, images: int = 1) -> str:
     return processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
 
 
-def _tokenizer(**named: str) -> Any:
-    """A byte-level tokenizer; `named` special tokens become its attributes, as a processor looks for them."""
+def _tokenizer(processor: Any, **named: str) -> Any:
+    """A byte-level tokenizer for the class `processor`; `named` special tokens become its attributes, as processors
+    look for them.
+    """
+    import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
+
+    # Before transformers 5, some processors insist on their family's own class.
+    insisted = getattr(processor, "tokenizer_class", None)
+    kind = getattr(transformers, insisted[-1] if isinstance(insisted, tuple) else "PreTrainedTokenizerFast")
 
     specials = ["<pad>", "<s>", "</s>", *named.values()]
     words = [*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     core = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(
+    return kind(
         tokenizer_object=core,
+        model_input_names=["input_ids", "attention_mask"],
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",
+        unk_token="<pad>",
         padding_side="left",
         extra_special_tokens=named,
     )
 
 
-def _qwen_tokenizer() -> Any:
+def _qwen_tokenizer(processor: Any) -> Any:
     return _tokenizer(
+        processor,
         image_token="<|image_pad|>",
         video_token="<|video_pad|>",
         vision_start_token="<|vision_start|>",
@@ -347,9 +361,10 @@ def _qwen_tokenizer() -> Any:
     )
 
 
-def _idefics_tokenizer() -> Any:
+def _idefics_tokenizer(processor: Any) -> Any:
     tiles = {f"tile_{row}_{col}_token": f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7)}
     return _tokenizer(
+        processor,
         image_token="<image>",
         fake_image_token="<fake_token_around_image>",
         global_image_token="<global-img>",
@@ -373,8 +388,8 @@ def _text(kind: Any, tokenizer: Any, **more: Any) -> Any:
 
 def _qwen_text(tokenizer: Any) -> dict[str, Any]:
     # Three sections of rotary frequencies (time, height, width): half of a head's 16 channels.
-    rope = {"type": "mrope", "rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
-    return {**_TEXT, "vocab_size": len(tokenizer), "rope_scaling": rope}
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3]}
+    return {**_TEXT, "vocab_size": len(tokenizer), "rope_scaling": rope, "rope_theta": 10000.0}
 
 
 def _qwen_ids(tokenizer: Any) -> dict[str, Any]:

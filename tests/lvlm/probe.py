@@ -6,17 +6,17 @@ pixels alike, its positions are all the same, and its vision attention adds noth
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor, nn
 
 from api_graph.lvlm.places import Places
 
-_GREY, _BRIGHT = 200, 225  # so little apart that a token's answer is proportional to the brightness it sees
+_DARK, _BRIGHT = 210, 220  # so little apart that a token's answer is proportional to the brightness it sees
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in source pixels."""
@@ -54,9 +54,9 @@ def language_model(model: Any) -> nn.Module:
 
 @torch.no_grad()
 def brightness(model: Any, inputs: Any, columns: Sequence[Tensor]) -> list[Tensor]:
-    """How each of `columns` [i] of prompt i answers, between the prompts with a dark (0) and a bright (1) image.
+    """How each of `columns` [i] of prompt i answers, as a share of the way from dark (0) to bright (1).
 
-    The batch's first prompt shows the dark image, its second the bright one; answers are (n,) per further prompt.
+    The batch's first prompt shows dark images, its second bright ones; answers are (n,) per further prompt.
     """
     seen: list[Tensor] = []
 
@@ -71,30 +71,47 @@ def brightness(model: Any, inputs: Any, columns: Sequence[Tensor]) -> list[Tenso
     return [((one - dark) * way).sum(-1) for one in others]
 
 
-def pictures(size: tuple[int, int], boxes: Sequence[Box]) -> list[Image.Image]:
-    """A dark picture, a bright one, and one dark one with a bright box for each of `boxes`."""
-    found = [Image.new("RGB", size, (_GREY,) * 3), Image.new("RGB", size, (_BRIGHT,) * 3)]
-    for left, top, right, bottom in boxes:
-        picture = found[0].copy()
-        ImageDraw.Draw(picture).rectangle((left, top, right - 1, bottom - 1), fill=(_BRIGHT,) * 3)
-        found.append(picture)
-    return found
+def dark(size: tuple[int, int]) -> Image.Image:
+    return Image.new("RGB", size, (_DARK,) * 3)
+
+
+def bright(size: tuple[int, int]) -> Image.Image:
+    return Image.new("RGB", size, (_BRIGHT,) * 3)
+
+
+def boxed(size: tuple[int, int], box: Box) -> Image.Image:
+    """A dark picture with a bright box."""
+    picture = dark(size)
+    picture.paste((_BRIGHT,) * 3, box)
+    return picture
+
+
+def some_boxes(size: tuple[int, int], count: int) -> list[Box]:
+    """Boxes all over an image, a fifth to a third of its sides each."""
+    dice, (width, height) = random.Random(f"{size}"), size
+    boxes = []
+    for _ in range(count):
+        w, h = dice.randint(width // 5, width // 3), dice.randint(height // 5, height // 3)
+        x, y = dice.randint(0, width - w), dice.randint(0, height - h)
+        boxes.append((x, y, x + w, y + h))
+    return boxes
 
 
 def covered(places: Places, box: Box) -> Tensor:
     """Which share of each token's rectangle the box covers, by `places`; (N,) in the order of `places.columns`.
 
-    Only what lies inside the image counts: the rest is padding, which is not bright in either picture.
+    Only what lies inside the image counts: the rest is padding, which is not bright in either picture; a token that
+    saw nothing else is NaN.
     """
     shares = torch.zeros(int(places.columns.max()) + 1, dtype=torch.float64)
     for part in places.parts:
         xs, ys = part.area.cell_edges(part.grid)
-        across = _overlap(xs, box[0], box[2]) / _overlap(xs, 0, places.size[0])
-        down = _overlap(ys, box[1], box[3]) / _overlap(ys, 0, places.size[1])
-        shares[part.columns] = torch.from_numpy(np.outer(down, across).ravel())
+        lit = _overlap(ys, box[1], box[3])[:, None] * _overlap(xs, box[0], box[2])
+        inside = _overlap(ys, 0, places.size[1])[:, None] * _overlap(xs, 0, places.size[0])  # (gh, gw)
+        shares[part.columns] = (lit / inside).flatten()
     return shares[places.columns]
 
 
-def _overlap(edges: list[float], low: float, high: float) -> np.ndarray:
-    cells = np.asarray(edges)
-    return np.clip(np.minimum(cells[1:], high) - np.maximum(cells[:-1], low), 0, None)
+def _overlap(edges: list[float], low: float, high: float) -> Tensor:
+    cells = torch.tensor(edges, dtype=torch.float64)
+    return (cells[1:].clamp(max=high) - cells[:-1].clamp(min=low)).clamp(min=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.lvlm.places.preprocessing import patched, seen_rectangle
@@ -19,7 +21,7 @@ def views(prompted: Prompted) -> list[list[View]]:
             cure="Use a LLaVA with a CLIP or SigLIP tower.",
         )
     pixels = tuple(prompted.fact("pixel_values").shape[-2:])
-    before = _leading_tokens(prompted, pixels)
+    before = _leading_tokens(prompted.config)
     return [[_view(prompted, size, pixels, before)] for size in prompted.images]
 
 
@@ -37,8 +39,7 @@ def _view(prompted: Prompted, size: tuple[int, int], pixels: tuple[int, ...], be
     return View(grid, area, before)
 
 
-def _leading_tokens(prompted: Prompted, pixels: tuple[int, ...]) -> int:
+def _leading_tokens(config: Any) -> int:
     """1 where the CLS token is kept among the image tokens (feature strategy "full" of a CLIP tower)."""
-    config = prompted.config
     has_cls = config.vision_config.model_type == "clip_vision_model"
     return int(has_cls and getattr(config, "vision_feature_select_strategy", "default") == "full")

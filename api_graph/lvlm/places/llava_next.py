@@ -28,7 +28,7 @@ def views(prompted: Prompted) -> list[list[View]]:
 
 
 def _check_sizes(prompted: Prompted) -> None:
-    said = [(int(width), int(height)) for height, width in prompted.fact("image_sizes")]
+    said = [(width, height) for height, width in prompted.numbers("image_sizes")]
     if said != [tuple(size) for size in prompted.images]:
         raise BadInput(
             f"the processor saw images of {said}",

@@ -34,6 +34,7 @@ def merge(places: Places, values: Tensor) -> tuple[Tensor, Geometry]:
         (part,) = places.parts
         return _on_own_grid(values, columns, part), part.area
     grid = _common_grid(places)
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
     merged = values.new_zeros((*values.shape[:-1], *grid))
     for part in places.parts:
         down, across = _overlaps(part, grid)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
@@ -48,6 +49,10 @@ class Prompted:
                 cure="Give the size of every image of every prompt.",
             )
         return value
+
+    def numbers(self, name: str) -> list[list[int]]:
+        """The same fact where it is whole numbers, on the CPU."""
+        return torch.as_tensor(self.fact(name)).tolist()
 
     def runs(self, prompt: int) -> list[tuple[int, int]]:
         """First position and length of each unbroken run of image tokens."""

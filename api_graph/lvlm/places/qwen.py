@@ -10,5 +10,5 @@ from api_graph.lvlm.places.view import View
 def views(prompted: Prompted) -> list[list[View]]:
     """One view per image: h × w patches merged to h/m × w/m tokens, row-major, over the whole image."""
     merge = prompted.config.vision_config.spatial_merge_size
-    grids = [(int(h) // merge, int(w) // merge) for _, h, w in prompted.fact("image_grid_thw")]
+    grids = [(h // merge, w // merge) for _, h, w in prompted.numbers("image_grid_thw")]
     return [[View(grid, Geometry.whole(*size))] for grid, size in zip(grids, prompted.images, strict=True)]

@@ -203,7 +203,7 @@ def test_a_compressed_reply_is_not_unpacked(server: Server, endpoint: Make) -> N
     assert server.seen[0].headers["Accept-Encoding"] == "identity"
 
 
-# ------------------------------------------------------------------------------------------ refusals, the paper's policy
+# ------------------------------------------------------------------------------------------ refusals, policies
 
 
 @pytest.mark.parametrize("policy", ["practical", "paper"])

@@ -100,6 +100,15 @@ def test_images_of_any_mode(server: Server, endpoint: Make, mode: str) -> None:
     assert texts(answers) == ["red"]
 
 
+def test_one_picture_file_in_many_questions(server: Server, endpoint: Make, tmp_path: Path) -> None:
+    """Pillow reads it late: here, from several threads."""
+    Image.effect_noise((256, 256), 50).save(tmp_path / "noise.png")
+    with Image.open(tmp_path / "noise.png") as image:
+        answers = ask_endpoint(endpoint(), [Request("What?", (image,))] * 16, GREEDY)
+    assert texts(answers) == ["red"] * 16
+    assert len({seen.body["messages"][0]["content"][1]["image_url"]["url"] for seen in server.seen}) == 1
+
+
 def test_an_image_without_pixels_spoils_its_own_request_alone(endpoint: Make) -> None:
     bad = Request("What?", (Image.new("RGB", (0, 4)),))
     failed, answered = ask_endpoint(endpoint(), [bad, Request("What?")], GREEDY)

@@ -19,7 +19,7 @@ from PIL import Image, PngImagePlugin
 
 from api_graph import __version__
 from api_graph.errors import BadInput, Cancelled
-from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, limits, try_endpoint
+from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, background, limits, try_endpoint
 from api_graph.lvlm.remote.limits import Rate
 from api_graph.lvlm.request import Answer, Request, Sampling
 from tests.lvlm.remote.conftest import KEY
@@ -246,8 +246,17 @@ def test_cancelling_drops_what_is_under_way(server: Server, endpoint: Make) -> N
     assert texts(ask(endpoint(), is_cancelled=lambda: False)) == []
 
 
+def test_at_exit_all_is_closed(server: Server, endpoint: Make) -> None:
+    assert texts(ask(endpoint(), "What?")) == ["red"]
+    names = [thread.name for thread in threading.enumerate()]
+    assert "api-graph endpoints" in names
+    background._close()
+    assert "api-graph endpoints" not in [thread.name for thread in threading.enumerate()]
+    assert texts(ask(endpoint(), "What?")) == ["red"]
+
+
 SCRIPT = """
-import os, sys
+import os
 from api_graph.lvlm.remote import Endpoint, ask_endpoint
 from api_graph.lvlm.request import Request, Sampling
 

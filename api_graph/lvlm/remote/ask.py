@@ -88,9 +88,10 @@ class _Asking:
 
     async def _try(self, body: bytes) -> Answer:
         profile = self.endpoint.profile
-        async with self.at_work.limits.turn(profile, self.run_id):
+        async with self.at_work.limits.slot(profile):
             if self.broken is not None:
                 raise self.broken
+            await self.at_work.limits.start(profile, self.run_id)
             start = time.monotonic()
             reply = await self.at_work.client.post(profile, self.key, body)
         return self._answer(reply, time.monotonic() - start)

@@ -146,9 +146,8 @@ def _not_reached(profile: Profile, error: Exception) -> EndpointError:
         problem, _, cure = f"the host's name {error}".partition(". ")
         return EndpointError(profile, problem, cure, kind="setup")
     if isinstance(error, aiohttp.ClientSSLError):
-        return EndpointError(
-            profile, "no secure connection: a bad certificate, or no TLS at all", "Check the server.", kind="setup"
-        )
+        problem = "no secure connection: a bad certificate, or no TLS at all"
+        return EndpointError(profile, problem, "Look at the server's set-up.", kind="setup")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return EndpointError(profile, "the host's name is not known", "Check the profile's `base_url`.", kind="passing")
     if isinstance(error, aiohttp.ClientConnectorError):

@@ -23,14 +23,16 @@ class Limits:
         self._sent: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, profile: Profile, run_id: str) -> AsyncIterator[None]:
-        """Wait until one more request may be sent, and hold its place. Raises EndpointError after the run's last."""
-        slots = self._slots.setdefault(profile, asyncio.Semaphore(profile.concurrency))
-        async with slots:
-            self._count(profile, run_id)
-            if profile.requests_per_minute:
-                await self._rates.setdefault(profile, Rate(profile.requests_per_minute)).wait()
+    async def slot(self, profile: Profile) -> AsyncIterator[None]:
+        """Wait until one more request may be under way, and hold its place."""
+        async with self._slots.setdefault(profile, asyncio.Semaphore(profile.concurrency)):
             yield
+
+    async def start(self, profile: Profile, run_id: str) -> None:
+        """Wait until one more request may be sent, and count it. Raises EndpointError after the run's last."""
+        self._count(profile, run_id)
+        if profile.requests_per_minute:
+            await self._rates.setdefault(profile, Rate(profile.requests_per_minute)).wait()
 
     def _count(self, profile: Profile, run_id: str) -> None:
         run = (run_id, profile.name)

@@ -27,12 +27,13 @@ class Profile(BaseModel):
 
     `models` are the ids that graphs may name, the first of them by default; where it is empty, they may name any.
     `key_env` is the name of the environment variable with the key; None for a server that wants none.
-    `send_sampling` is off for models that refuse a temperature, `send_seed` for servers that refuse a seed.
+    `send_sampling` is off for models that refuse a temperature, `send_seed` for servers that refuse a seed. `order` is
+    that of text and images in a message: OpenAI's examples put the text first, most open models learnt it second.
     `policy` "paper" is the published code's: one more try, and then an empty answer in place of an error.
     `max_requests` is how many requests one run may send, tries included; None in `requests_per_minute` is no limit.
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     name: str
     base_url: str = Field(repr=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import threading
 from typing import Any
 
 from PIL import Image
@@ -20,6 +21,7 @@ _CUT = frozenset({"length", "max_tokens"})
 _FILTERED = frozenset({"content_filter", "content_policy_violation"})  # codes of error replies
 _LONGEST_ID = 256
 _FAST = 1  # zlib's level: photographs shrink little, and time spent here is time that the server is idle
+_loading = threading.Lock()  # Pillow reads a file when its pixels are wanted, and not from two threads at once
 
 
 class Malformed(ValueError):
@@ -51,6 +53,8 @@ def data_url(image: Image.Image) -> str:
     """`image` as a PNG of its RGB values alone: what a file said of camera and place does not leave the machine."""
     if not image.width or not image.height:
         raise BadInput("an image has no pixels", input="images", value=image.size, cure="Give another.")
+    with _loading:
+        image.load()
     bare = to_rgb_or_rgba(image).convert("RGB")
     bare.info = {}
     file = io.BytesIO()

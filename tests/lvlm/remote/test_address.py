@@ -20,7 +20,7 @@ from tests.lvlm.remote.server import Server, status
     [
         ("https://api.openai.com/v1", "https://api.openai.com", "/v1"),
         ("https://API.OpenAI.com:443/v1/", "https://api.openai.com", "/v1"),
-        ("https://generativelanguage.googleapis.com/v1beta/openai/", "https://generativelanguage.googleapis.com", "/v1beta/openai"),
+        ("https://hosted.example/v1beta/openai/", "https://hosted.example", "/v1beta/openai"),
         ("http://localhost:8000/v1", "http://localhost:8000", "/v1"),
         ("http://127.0.0.1:11434/v1", "http://127.0.0.1:11434", "/v1"),
         ("http://127.8.9.1/v1", "http://127.8.9.1", "/v1"),
@@ -29,7 +29,7 @@ from tests.lvlm.remote.server import Server, status
         ("https://gpu-box/v1", "https://gpu-box", "/v1"),
         ("https://xn--bcher-kva.example/v1", "https://xn--bcher-kva.example", "/v1"),
     ],
-)  # fmt: skip
+)
 def test_urls_that_may_be_asked(url: str, origin: str, path: str) -> None:
     found, found_path = parse_base_url(url)
     assert (str(found), found_path) == (origin, path)

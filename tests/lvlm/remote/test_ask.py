@@ -19,7 +19,7 @@ from PIL import Image, PngImagePlugin
 
 from api_graph import __version__
 from api_graph.errors import BadInput, Cancelled
-from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, limits, try_endpoint
+from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, background, limits, try_endpoint
 from api_graph.lvlm.remote.limits import Rate
 from api_graph.lvlm.request import Answer, Request, Sampling
 from tests.lvlm.remote.conftest import KEY
@@ -98,6 +98,15 @@ def test_an_image_leaves_without_what_its_file_said(server: Server, endpoint: Ma
 def test_images_of_any_mode(server: Server, endpoint: Make, mode: str) -> None:
     answers = ask_endpoint(endpoint(), [Request("What?", (Image.new(mode, (2, 2)),))], GREEDY)
     assert texts(answers) == ["red"]
+
+
+def test_one_picture_file_in_many_questions(server: Server, endpoint: Make, tmp_path: Path) -> None:
+    """Pillow reads it late: here, from several threads."""
+    Image.effect_noise((256, 256), 50).save(tmp_path / "noise.png")
+    with Image.open(tmp_path / "noise.png") as image:
+        answers = ask_endpoint(endpoint(), [Request("What?", (image,))] * 16, GREEDY)
+    assert texts(answers) == ["red"] * 16
+    assert len({seen.body["messages"][0]["content"][1]["image_url"]["url"] for seen in server.seen}) == 1
 
 
 def test_an_image_without_pixels_spoils_its_own_request_alone(endpoint: Make) -> None:
@@ -237,8 +246,17 @@ def test_cancelling_drops_what_is_under_way(server: Server, endpoint: Make) -> N
     assert texts(ask(endpoint(), is_cancelled=lambda: False)) == []
 
 
+def test_at_exit_all_is_closed(server: Server, endpoint: Make) -> None:
+    assert texts(ask(endpoint(), "What?")) == ["red"]
+    names = [thread.name for thread in threading.enumerate()]
+    assert "api-graph endpoints" in names
+    background._close()
+    assert "api-graph endpoints" not in [thread.name for thread in threading.enumerate()]
+    assert texts(ask(endpoint(), "What?")) == ["red"]
+
+
 SCRIPT = """
-import os, sys
+import os
 from api_graph.lvlm.remote import Endpoint, ask_endpoint
 from api_graph.lvlm.request import Request, Sampling
 

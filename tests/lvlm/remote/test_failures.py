@@ -65,6 +65,7 @@ def test_no_server(endpoint: Make, pauses: list[float]) -> None:
         port = taken.getsockname()[1]
         error = failure(endpoint(base_url=f"http://127.0.0.1:{port}/v1", retries=2))
     assert error.problem.startswith("cannot connect (") and str(port) not in str(error)
+    assert error.__context__ is None  # aiohttp's own error has the request's headers
     assert len(pauses) == 2
 
 
@@ -203,7 +204,7 @@ def test_a_compressed_reply_is_not_unpacked(server: Server, endpoint: Make) -> N
     assert server.seen[0].headers["Accept-Encoding"] == "identity"
 
 
-# ------------------------------------------------------------------------------------------ refusals, the paper's policy
+# ------------------------------------------------------------------------------------------ refusals, policies
 
 
 @pytest.mark.parametrize("policy", ["practical", "paper"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from api_graph.errors import ApiGraphWarning, BadInput
-from api_graph.lvlm.remote import find_profile, profiles
+from api_graph.lvlm.remote import Profile, find_profile, profiles
 from api_graph.lvlm.remote.edit import add_profile, remove_profile
 from api_graph.lvlm.remote.profiles import profiles_file
 
@@ -88,6 +88,9 @@ def test_a_url_with_a_password_is_not_repeated(own_profiles: Path) -> None:
     with pytest.raises(BadInput, match=r"^endpoints.toml, a.base_url: has a user or a password") as raised:
         profiles()
     assert "hunter2" not in "".join(str(e) + repr(e) for e in (raised.value, raised.value.__context__))
+    with pytest.raises(ValueError) as raised_bare:
+        Profile(name="a", base_url="https://me:hunter2@example.com/v1")
+    assert "hunter2" not in str(raised_bare.value)
 
 
 @pytest.mark.parametrize(

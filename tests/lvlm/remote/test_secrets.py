@@ -37,7 +37,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
     [
         echo(lambda sent: status(401, {"error": {"message": f"no: {sent}"}})),
         echo(lambda sent: status(400, {"error": {"message": sent.removeprefix("Bearer ")}})),
-        echo(lambda sent: status(400, {"error": {"message": sent.upper()}})),
+        echo(lambda sent: status(400, {"error": {"message": sent.removeprefix("Bearer ").upper()}})),
         echo(lambda sent: status(400, {"error": {"code": sent, "message": {"deep": [sent]}}})),
         echo(lambda sent: raw(b"x" * 290 + sent.encode(), 400)),
         echo(lambda sent: raw(sent.encode())),

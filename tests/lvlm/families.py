@@ -92,8 +92,11 @@ def llava_next() -> tuple[Any, Any]:
     return _model(Model, config), processor
 
 
-def llava_onevision() -> tuple[Any, Any]:
-    """Base of 6 × 6 tokens without CLS, and tiles scaled down to at most two views' worth of tokens."""
+def llava_onevision(side: int = SIDE) -> tuple[Any, Any]:
+    """Base of 6 × 6 tokens without CLS, and tiles scaled down to at most two views' worth of tokens.
+
+    A `side` that is no multiple of 8 leaves some pixels of every tile unseen.
+    """
     from transformers import (
         LlavaOnevisionConfig,
         LlavaOnevisionImageProcessor,
@@ -105,9 +108,10 @@ def llava_onevision() -> tuple[Any, Any]:
     from transformers import LlavaOnevisionForConditionalGeneration as Model
 
     tokenizer = _tokenizer(LlavaOnevisionProcessor, image_token="<image>", video_token="<video>")
-    pinpoints = [[48 * rows, 48 * columns] for rows in range(1, 4) for columns in range(1, 4)]
+    square = {"height": side, "width": side}
+    pinpoints = [[side * rows, side * columns] for rows in range(1, 4) for columns in range(1, 4)]
     config = LlavaOnevisionConfig(
-        vision_config=SiglipVisionConfig(**_VISION, image_size=SIDE, patch_size=8, vision_use_head=False),
+        vision_config=SiglipVisionConfig(**_VISION, image_size=side, patch_size=8, vision_use_head=False),
         text_config=_text(Qwen2Config, tokenizer),
         image_grid_pinpoints=pinpoints,
         vision_aspect_ratio="anyres_max_2",
@@ -115,9 +119,9 @@ def llava_onevision() -> tuple[Any, Any]:
         **_image_token(tokenizer),
     )
     processor = LlavaOnevisionProcessor(
-        LlavaOnevisionImageProcessor(size=_SQUARE, image_grid_pinpoints=pinpoints),
+        LlavaOnevisionImageProcessor(size=square, image_grid_pinpoints=pinpoints),
         tokenizer,
-        LlavaOnevisionVideoProcessor(size=_SQUARE),
+        LlavaOnevisionVideoProcessor(size=square),
         num_image_tokens=36,
         vision_feature_select_strategy="full",
         vision_aspect_ratio="anyres_max_2",

@@ -12,8 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from api_graph.lvlm.places import Part, Places, token_places
-from tests.lvlm.families import FAMILIES, SIDE, llava_onevision, prompt
+from tests.lvlm.families import FAMILIES, prompt
 from tests.lvlm.probe import Box, blind, boxed, bright, brightness, covered, dark, some_boxes
+from tests.lvlm.tiny import SIDE
+from tests.lvlm.tiny_llava import llava_onevision
 
 torch.set_num_threads(1)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.lvlm.places import token_places
-from api_graph.lvlm.places.internvl import _canvas
+from api_graph.lvlm.places.internvl import canvas
 from api_graph.lvlm.places.preprocessing import patched
 
 IMAGE = 7
@@ -134,7 +134,7 @@ def test_internvl_canvas_is_the_processors(width: int, height: int, most: int, t
     from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
     columns, rows = get_optimal_tiled_canvas((height, width), (tile, tile), 1, most)
-    assert _canvas((width, height), rows * columns, tile * tile) == (rows, columns)
+    assert canvas((width, height), rows * columns, tile * tile) == (rows, columns)
 
 
 def test_gemma3_crops_by_hand() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.lvlm.tiny import (
     HIDDEN,
     SIDE,
@@ -40,6 +42,7 @@ def paligemma() -> tuple[Any, Any]:
 
 def gemma3() -> tuple[Any, Any]:
     """3 × 3 tokens, average-pooled from 6 × 6 patches, over the squashed image; pan and scan on request."""
+    pytest.importorskip("torch", minversion="2.6", reason="transformers' masks for Gemma 3 need it")
     from transformers import Gemma3Config, Gemma3ImageProcessor, Gemma3Processor, Gemma3TextConfig, SiglipVisionConfig
     from transformers import Gemma3ForConditionalGeneration as Model
 

@@ -4,6 +4,9 @@ The public Python API, loaded when first used:
 
 * `load_clip`, `ClipModel`: an auxiliary CLIP, or one that you built with open_clip.
 * `clip_attribution`: Ψ for images and questions, on the token grid.
+* `load_lvlm`, `LvlmModel`: a local vision-language model, or one that you loaded with transformers.
+* `lvlm_attribution`: Ψ from where it looks while it answers.
+* `ask`: a question to a local model or to an endpoint.
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
 """
@@ -17,32 +20,45 @@ if TYPE_CHECKING:
     from api_graph.annotation import Annotated, annotate
     from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, load_clip
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
+    from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, ask, load_lvlm, lvlm_attribution
     from api_graph.runs import run_graph
 
 __version__ = "0.1.0"
 __all__ = [
     "Annotated",
+    "Answer",
     "ApiGraphError",
     "ApiGraphWarning",
     "BadInput",
     "ClipAttribution",
     "ClipModel",
+    "LvlmAttribution",
+    "LvlmModel",
     "annotate",
+    "ask",
     "clip_attribution",
     "load_clip",
+    "load_lvlm",
+    "lvlm_attribution",
     "run_graph",
 ]
 
 _HOME = {
     "Annotated": "annotation",
+    "Answer": "lvlm",
     "ApiGraphError": "errors",
     "ApiGraphWarning": "errors",
     "BadInput": "errors",
     "ClipAttribution": "clip",
     "ClipModel": "clip",
+    "LvlmAttribution": "lvlm",
+    "LvlmModel": "lvlm",
     "annotate": "annotation",
+    "ask": "lvlm",
     "clip_attribution": "clip",
     "load_clip": "clip",
+    "load_lvlm": "lvlm",
+    "lvlm_attribution": "lvlm",
     "run_graph": "runs",
 }
 

@@ -1,6 +1,6 @@
 """The typed nodes: thin functions over the rooms that hold the methods, one file per stage of the pipeline."""
 
-from . import attribution, blend, heatmap, images, models, text
+from . import attribution, blend, heatmap, images, lvlm, models, text
 
 NODES = (
     models.load_clip,
@@ -26,4 +26,12 @@ NODES = (
     text.text,
     text.text_lines,
     text.show_text,
+    models.load_lvlm,
+    models.answering_model,
+    lvlm.attend,
+    lvlm.query_lvlm,
+    lvlm.choose_image,
+    text.format_question,
+    text.strategy_prompt,
+    text.extract_answer,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,14 +11,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api_graph import clip
+from api_graph import clip, lvlm
 from api_graph.clip import ClipModel
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.folders import Folders, names_in
+from api_graph.lvlm import LvlmModel
+from api_graph.lvlm.remote import Endpoint, profiles
+from api_graph.lvlm.remote.endpoint import identity as endpoint_identity
+from api_graph.sockets import Socket
 from api_graph.spec import Choices, node
 
-WELL_KNOWN = (
+WELL_KNOWN_CLIPS = (
     "demo",
     "ViT-B-32/openai",
     "ViT-B-16/openai",
@@ -29,8 +34,35 @@ WELL_KNOWN = (
     "ViT-B-16-SigLIP/webli",
 )
 
+WELL_KNOWN_LVLMS = (
+    "demo",
+    "llava-hf/llava-1.5-7b-hf",
+    "llava-hf/llava-1.5-13b-hf",
+    "llava-hf/llava-v1.6-mistral-7b-hf",
+    "llava-hf/llava-onevision-qwen2-7b-ov-hf",
+    "Qwen/Qwen2.5-VL-7B-Instruct",
+    "Qwen/Qwen3-VL-8B-Instruct",
+    "OpenGVLab/InternVL3-8B-hf",
+    "HuggingFaceTB/SmolVLM2-2.2B-Instruct",
+    "google/gemma-3-4b-it",
+)
+
+ENDPOINT = "endpoint:"
+"""Before the name of a profile, where a model could be meant as well."""
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
+Quantization = Literal["none", "8bit", "4bit"]
+
+DeviceChoice = Annotated[Device, Field(description="Where it runs; auto takes a GPU when there is one.")]
+LvlmPrecision = Annotated[
+    Precision, Field(description="auto is what the GPU does best (bfloat16 or float16), and float32 elsewhere.")
+]
+QuantizationChoice = Annotated[
+    Quantization, Field(description="Weights in 8 or 4 bits, through bitsandbytes, on an NVIDIA GPU.")
+]
 
 
 def clip_folders(folders: Folders) -> Sequence[str]:
@@ -60,7 +92,7 @@ def load_clip(
     context: Context,
     model: Annotated[
         str,
-        Choices(lambda: WELL_KNOWN, open=True, inside=clip_folders),
+        Choices(lambda: WELL_KNOWN_CLIPS, open=True, inside=clip_folders),
         Field(
             description="demo (in the package), ARCHITECTURE/TAG of open_clip, hf-hub:OWNER/NAME, or a model folder."
         ),
@@ -68,13 +100,126 @@ def load_clip(
     checkpoint: Annotated[
         str, Field(description="Weights file in a model folder, for an ARCHITECTURE without a tag; else empty.")
     ] = "",
-    device: Annotated[Device, Field(description="Where it runs; auto takes a GPU when there is one.")] = "auto",
+    device: DeviceChoice = "auto",
     precision: Annotated[Precision, Field(description="auto is float16 on CUDA and float32 elsewhere.")] = "auto",
 ) -> ClipModel:
     """Load a CLIP model, the auxiliary model that says which patches matter for a question."""
     name, pretrained = _located(context.folders, model, checkpoint)
     with _own_inputs(checkpoint):
         return clip.load_clip(name, pretrained, device=_given(device), dtype=_given(precision))
+
+
+def lvlm_folders(folders: Folders) -> Sequence[str]:
+    """The models of transformers that lie in the model folders."""
+    return names_in(folders.models, lambda path: (path / "config.json").is_file())
+
+
+def lvlm_fingerprint(
+    folders: Folders, model: str, device: Device, precision: Precision, quantization: Quantization
+) -> Mapping[str, Any]:
+    """What decides an LVLM's numbers: its weights and how precisely they are held, but not the device."""
+    with inputs_named(name="model", dtype="precision"):
+        dtype = lvlm.lvlm_dtype(_given(precision), clip.choose_device(_given(device)))
+        weights = lvlm.checkpoint_identity(_located_lvlm(folders, model), _quantized(quantization))
+    return {"weights": weights, "precision": str(dtype)}
+
+
+LvlmName = Annotated[
+    str,
+    Choices(lambda: WELL_KNOWN_LVLMS, open=True, inside=lvlm_folders),
+    Field(description="demo (in the package), OWNER/NAME on the Hugging Face hub, or a model folder."),
+]
+
+
+@node(
+    "APLoadLVLM",
+    category="attention prompting/models",
+    title="Load LVLM",
+    model=True,
+    fingerprint=lvlm_fingerprint,
+    aliases=("LLaVA", "Qwen-VL", "InternVL", "VLM", "auxiliary model"),
+)
+def load_lvlm(
+    context: Context,
+    model: LvlmName = "demo",
+    device: DeviceChoice = "auto",
+    precision: LvlmPrecision = "auto",
+    quantization: QuantizationChoice = "none",
+) -> LvlmModel:
+    """Load a vision-language model: its attention says where to look, and it answers."""
+    with inputs_named(name="model", dtype="precision"):
+        return lvlm.load_lvlm(
+            _located_lvlm(context.folders, model),
+            device=_given(device),
+            dtype=_given(precision),
+            quantization=_quantized(quantization),
+        )
+
+
+def answerers(folders: Folders) -> Sequence[str]:
+    """The models in the model folders, and the endpoints that have a profile here."""
+    try:
+        names = list(profiles())
+    except BadInput:  # a damaged file; whoever picks an endpoint is told
+        names = []
+    return [*lvlm_folders(folders), *(f"{ENDPOINT}{name}" for name in names)]
+
+
+def answerer_fingerprint(
+    folders: Folders, answerer: str, device: Device, precision: Precision, quantization: Quantization
+) -> Mapping[str, Any]:
+    """As of a local LVLM; of an endpoint, a digest of its address and model."""
+    if answerer.startswith(ENDPOINT):
+        with inputs_named(endpoint="answerer"):
+            return endpoint_identity(answerer.removeprefix(ENDPOINT))
+    with inputs_named(model="answerer"):
+        return lvlm_fingerprint(folders, answerer, device, precision, quantization)
+
+
+@node(
+    "APAnsweringModel",
+    category="attention prompting/models",
+    title="Answering model",
+    model=True,
+    fingerprint=answerer_fingerprint,
+    aliases=("endpoint", "OpenAI", "vLLM", "Ollama", "Gemini", "API", "profile"),
+)
+def answering_model(
+    context: Context,
+    answerer: Annotated[
+        str,
+        Choices(lambda: WELL_KNOWN_LVLMS, open=True, inside=answerers),
+        Field(
+            description="A local model as in Load LVLM, or endpoint:PROFILE or endpoint:PROFILE/MODEL, "
+            "a profile of `api-graph endpoints`."
+        ),
+    ] = "demo",
+    device: DeviceChoice = "auto",
+    precision: LvlmPrecision = "auto",
+    quantization: QuantizationChoice = "none",
+) -> Annotated[Any, Socket("AP_ANSWERER")]:
+    """Whoever answers: a local LVLM, or a model behind an endpoint that one of your profiles names."""
+    if answerer.startswith(ENDPOINT):
+        with inputs_named(endpoint="answerer"):
+            endpoint = Endpoint.open(answerer.removeprefix(ENDPOINT))
+        context.show_text(f"Images and questions go to {endpoint.host}.")
+        return endpoint
+    with inputs_named(model="answerer"):
+        return load_lvlm(context, answerer, device, precision, quantization)
+
+
+def _quantized(choice: Quantization) -> lvlm.Quantization | None:
+    return None if choice == "none" else choice
+
+
+def _located_lvlm(folders: Folders, model: str) -> str:
+    """What `lvlm.load_lvlm` is to be called with. A graph's paths are followed only inside the model folders."""
+    path = folders.model_path(model)
+    if path is not None:
+        return str(path)
+    if model == "demo" or (_HUB_ID.fullmatch(model) and not model.startswith(".") and not os.path.exists(model)):
+        return model
+    return str(_inside(folders, "model", model))
 
 
 def _own_inputs(checkpoint: str) -> AbstractContextManager[None]:

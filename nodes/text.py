@@ -7,10 +7,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from api_graph.context import Context
+from api_graph.lvlm import strategies
 from api_graph.sockets import AnyValue
 from api_graph.spec import Widget, node
 
 CATEGORY = "attention prompting/text"
+
+Question = Annotated[str, Field(description="The question."), Widget(multiline=True)]
 
 
 @node("APText", category=CATEGORY, title="Text", aliases=("question", "query", "prompt"))
@@ -27,6 +30,48 @@ def text_lines(
 ) -> list[str]:
     """Several texts, one per line: what follows runs once for each."""
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+@node("APFormatQuestion", category=CATEGORY, title="Format question", aliases=("suffix", "benchmark"))
+def format_question(
+    question: Question,
+    suffix: Annotated[
+        strategies.Suffix,
+        Field(
+            description="What a benchmark adds: word_or_phrase for TextVQA, yes_or_no for MME, option_letter for MMMU, "
+            "unanswerable for VisWiz."
+        ),
+    ] = "none",
+) -> str:
+    """The question as a benchmark asks it. Maps are made from the plain question, answers from this one."""
+    return strategies.with_suffix(question, suffix)
+
+
+@node("APStrategyPrompt", category=CATEGORY, title="Strategy prompt", aliases=("step by step", "hint", "reflection"))
+def strategy_prompt(
+    question: Question,
+    strategy: Annotated[
+        strategies.Strategy,
+        Field(
+            description="question: as it is. step_by_step. hint: the answer lies in the visible regions. evaluate: do "
+            "they suffice, T or F? reflect: judge the previous answer and give a new one."
+        ),
+    ] = "question",
+    answer: Annotated[str, Field(description="reflect only: the previous answer.")] = "",
+    wording: Annotated[
+        strategies.Wording, Field(description="reference: as the official scripts word it, in double quotes.")
+    ] = "paper",
+) -> str:
+    """What the LVLM is asked under one of the prompting strategies that the paper compares."""
+    return strategies.strategy_prompt(question, strategy, answer, wording)
+
+
+@node("APExtractAnswer", category=CATEGORY, title="Extract answer", aliases=("parse", "reflection"))
+def extract_answer(
+    text: Annotated[str, Field(description="What a model said when it was asked to reflect."), Widget(multiline=True)],
+) -> str:
+    """The new answer in a reflection: what follows its last "Answer:" or "new answer is"; else the whole text."""
+    return strategies.extract_answer(text)
 
 
 @node("APShowText", category=CATEGORY, title="Show text", output=True)

@@ -42,7 +42,8 @@ def test_each_graph_is_sound_and_runs(name: str, tmp_path: Path) -> None:
     assert {"image", "query"} <= titles
     result = run(Executor(), name, tmp_path)
     files = [file for output in result.outputs.values() for file in output.files]
-    assert files
+    texts = [text for output in result.outputs.values() for text in output.ui.get("text", ())]
+    assert (files or texts) and all(text.strip() for text in texts)
     for file in files:
         with Image.open(file) as picture:
             assert np.asarray(picture).std() > 1  # not blank

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "server"}
-SLOW = {"open_clip", "transformers", "networkx", "timm", "openai", "matplotlib"}
+SLOW = {"open_clip", "transformers", "networkx", "timm", "aiohttp", "tenacity", "matplotlib"}
 
 FILES = sorted(path for folder in ("api_graph", "nodes") for path in (ROOT / folder).rglob("*.py"))
 

@@ -17,7 +17,7 @@ from api_graph.errors import Cancelled
 from api_graph.folders import Folders
 
 MODEL_FOLDER = "api_graph"
-_MODEL_FOLDERS = (MODEL_FOLDER, "clip", "clip_vision")
+_MODEL_FOLDERS = (MODEL_FOLDER, "clip", "clip_vision", "LLM", "VLM")
 
 
 def register_model_folder() -> None:

@@ -1,8 +1,9 @@
 """LVLMs: the one that says where to look (its attention), and the one that answers (local, or behind an endpoint)."""
 
+from api_graph.lvlm.ask import ask, ask_all
 from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
 from api_graph.lvlm.generate import generate
-from api_graph.lvlm.load import load_lvlm
+from api_graph.lvlm.load import Quantization, load_lvlm, lvlm_dtype
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.request import Answer, Request, Sampling
 from api_graph.lvlm.source import checkpoint_identity
@@ -11,11 +12,15 @@ __all__ = [
     "Answer",
     "LvlmAttribution",
     "LvlmModel",
+    "Quantization",
     "Request",
     "Sampling",
+    "ask",
+    "ask_all",
     "attribute",
     "checkpoint_identity",
     "generate",
     "load_lvlm",
     "lvlm_attribution",
+    "lvlm_dtype",
 ]

@@ -9,9 +9,10 @@ from PIL import Image
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """One question: the images, in the order in which the model is shown them, and then the text.
+    """One question: the images, in the order in which the model is shown them, and the text.
 
-    `system` is the system prompt; empty for none.
+    A local model is shown the images first; for an endpoint its profile says which comes first. `system` is the system
+    prompt; empty for none.
     """
 
     question: str

@@ -1,0 +1,80 @@
+"""Asking an LVLM: a local one or one behind an endpoint, through one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from api_graph.clip.images import Images, as_pictures
+from api_graph.lvlm.generate import generate
+from api_graph.lvlm.load import load_lvlm
+from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.remote import Endpoint, ask_endpoint, profiles
+from api_graph.lvlm.request import Answer, Request, Sampling
+
+Answerer = LvlmModel | Endpoint
+
+MOST_PROMPTS = 8
+"""Prompts that a local model answers in one batch."""
+
+
+def ask(
+    model: Answerer | str,
+    images: Images | None,
+    question: str,
+    *,
+    system: str = "",
+    max_tokens: int = 512,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> Answer:
+    """Ask one question about one image or several, in one request.
+
+    `model` is a loaded model, an endpoint, the name of a profile ("vllm" or "vllm/MODEL"), or else what `load_lvlm`
+    takes. `images` are PIL images, paths or float tensors (H, W, 3) or (B, H, W, 3) in [0, 1]; None for none.
+    Raises BadInput for what cannot be asked, EndpointError where an endpoint gave no answer.
+    """
+    pictures = () if images is None else tuple(as_pictures(images))
+    request = Request(question, pictures, system)
+    answer = ask_all(answerer(model), [request], Sampling(max_tokens, temperature, seed))[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def answerer(model: Answerer | str) -> Answerer:
+    """The model or endpoint that `ask` means by `model`; profiles come first."""
+    if not isinstance(model, str):
+        return model
+    return Endpoint.open(model) if model.partition("/")[0] in profiles() else load_lvlm(model)
+
+
+def ask_all(
+    model: Answerer,
+    requests: Sequence[Request],
+    sampling: Sampling,
+    *,
+    run_id: str = "",
+    is_cancelled: Callable[[], bool] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Answer | Exception]:
+    """Many requests, in order: batched on a local model, at once (within the profile's limits) at an endpoint.
+
+    A request that fails is its exception, in its place; the others are answered.
+    """
+    if isinstance(model, Endpoint):
+        return ask_endpoint(model, requests, sampling, run_id=run_id, is_cancelled=is_cancelled)
+    answers: list[Answer | Exception] = []
+    for first in range(0, len(requests), MOST_PROMPTS):
+        answers += _generated(model, requests[first : first + MOST_PROMPTS], sampling, progress)
+    return answers
+
+
+def _generated(model: LvlmModel, requests: Sequence[Request], sampling: Sampling, progress: Any) -> list[Any]:
+    """One batch; should it fail, each request alone, so that only the culprit fails."""
+    try:
+        return list(generate(model, requests, sampling, progress=progress))
+    except Exception as error:
+        if len(requests) == 1:
+            return [error]
+    return [_generated(model, [request], sampling, progress)[0] for request in requests]

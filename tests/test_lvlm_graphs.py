@@ -1,0 +1,264 @@
+"""The prompting strategies as graphs: what each sends to a server that writes everything down, and what runs again."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import api_graph
+from api_graph.executor import DiskCache, Executor, MemoryCache, RunResult
+from api_graph.graph import Graph, Link, read_graph, set_inputs, validate
+from api_graph.registry import all_nodes
+from api_graph.runs import open_graph
+from api_graph.settings import headless_folders, shipped_graphs
+from tests.lvlm.remote.server import Seen, Server, after, running, says, status
+
+PICTURE = shipped_graphs() / "example.png"
+Q = "What colour is the ring?"
+KEY = "Zx9-quite.Secret_Key42"
+SUFFIX = "Answer the question using a single word or phrase."
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """A recording server behind the profile `rec`."""
+    for variable in [name for name in os.environ if name.startswith("API_GRAPH_ENDPOINT")]:
+        monkeypatch.delenv(variable)
+    with running() as started:
+        profiles = tmp_path / "endpoints.toml"
+        profiles.write_text(f'[rec]\nbase_url = "{started.url}"\nmodels = ["m"]\nkey_env = "REC_KEY"\nretries = 0\n')
+        monkeypatch.setenv("API_GRAPH_ENDPOINTS", str(profiles))
+        monkeypatch.setenv("REC_KEY", KEY)
+        yield started
+
+
+def at_the_endpoint(name: str, **values: Any) -> Graph:
+    """A shipped graph whose answers come from `rec`, also where it asks the model that it watched."""
+    graph = open_graph(name)
+    who = [node for node in graph.nodes.values() if node.class_type == "APAnsweringModel"]
+    if not who:
+        api = graph.to_api()
+        api["who"] = {"class_type": "APAnsweringModel", "inputs": {"answerer": "demo"}, "_meta": {"title": "answerer"}}
+        graph = read_graph(api)
+        for id, node in list(graph.nodes.items()):
+            if node.class_type == "APQueryLVLM":
+                graph.nodes[id] = replace(node, inputs={**node.inputs, "model": Link("who", 0)})
+    graph = set_inputs(graph, all_nodes(), {"answerer": "endpoint:rec", "query": Q, **values})
+    validate(graph, all_nodes())
+    return graph
+
+
+def run(graph: Graph, out: Path, executor: Executor | None = None) -> RunResult:
+    return (executor or Executor()).run(graph, headless_folders(out)).raise_failures()
+
+
+def answers(result: RunResult, graph: Graph) -> dict[str, str]:
+    """What `Show text` nodes showed, by title."""
+    return {graph.nodes[id].title: o.ui["text"][0] for id, o in result.outputs.items() if "text" in o.ui}
+
+
+def asked(seen: Seen) -> tuple[str, list[np.ndarray]]:
+    """The text of a request and its images."""
+    (message,) = seen.body["messages"]
+    texts = [part["text"] for part in message["content"] if part["type"] == "text"]
+    urls = [part["image_url"]["url"] for part in message["content"] if part["type"] == "image_url"]
+    return "\n".join(texts), [pixels(url) for url in urls]
+
+
+def pixels(url: str) -> np.ndarray:
+    head, _, body = url.partition(",")
+    assert head == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(body))).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def original() -> np.ndarray:
+    return np.asarray(Image.open(PICTURE).convert("RGB"))
+
+
+def darker(image: np.ndarray, original: np.ndarray) -> bool:
+    """An annotated image: black shines through, and nothing got brighter."""
+    return bool((image <= original).all()) and image.mean() < 0.9 * original.mean()
+
+
+def test_no_prompt(server, original, tmp_path) -> None:
+    graph = at_the_endpoint("lvlm_ask", suffix="word_or_phrase")
+    assert answers(run(graph, tmp_path), graph) == {"Answer": "red"}
+    ((text, images),) = map(asked, server.seen)
+    assert text == f"{Q} {SUFFIX}"
+    assert np.array_equal(images[0], original) and len(images) == 1
+
+
+def test_step_by_step(server, original, tmp_path) -> None:
+    run(at_the_endpoint("lvlm_step_by_step"), tmp_path)
+    ((text, images),) = map(asked, server.seen)
+    assert text == f"{Q} Let's think step by step." and np.array_equal(images[0], original)
+
+
+def test_textual_self_reflection_asks_twice_and_reads_the_new_answer(server, original, tmp_path) -> None:
+    server.replies = [says("It is red."), says("The previous answer is wrong.\n\nNew answer: yellow")]
+    graph = at_the_endpoint("lvlm_reflect")
+    assert answers(run(graph, tmp_path), graph) == {"Answer of round 1": "It is red.", "Answer": "yellow"}
+    first, second = map(asked, server.seen)
+    assert first[0] == Q
+    assert second[0] == (
+        f'For the Question "{Q}", Your previous answer is "It is red.". Evaluate the quality of the answer and provide '
+        "a new answer."
+    )
+    assert np.array_equal(first[1][0], original) and np.array_equal(second[1][0], original)
+
+
+@pytest.mark.parametrize("name", ["api_clip_ask", "api_lvlm_ask", "api_lvlm", "api_lvlm_reference"])
+def test_attention_prompting_sends_the_annotated_image(server, original, tmp_path, name) -> None:
+    graph = at_the_endpoint(name)
+    result = run(graph, tmp_path)
+    ((text, (image,)),) = map(asked, server.seen)
+    assert text == (f'"{Q}"' if name == "api_lvlm_reference" else Q)
+    assert darker(image, original)
+    saved = next(f for o in result.outputs.values() for f in o.files if f.name.startswith("annotated"))
+    assert np.array_equal(image, np.asarray(Image.open(saved).convert("RGB")))
+
+
+def test_re_emphasis(server, original, tmp_path) -> None:
+    run(at_the_endpoint("api_lvlm_hint"), tmp_path)
+    ((text, (image,)),) = map(asked, server.seen)
+    assert text == f"{Q} (Hint: The answer is related to the unmasked visible regions)."
+    assert darker(image, original)
+
+
+@pytest.mark.parametrize(("verdict", "annotated"), [("T", True), ('"F"', False), ("I cannot say", False)])
+def test_evaluation_decides_which_image_is_asked_about(server, original, tmp_path, verdict, annotated) -> None:
+    server.replies = [says(verdict), says("yellow")]
+    graph = at_the_endpoint("api_lvlm_evaluate")
+    assert answers(run(graph, tmp_path), graph)["Answer"] == "yellow"
+    (first, (shown,)), (second, (image,)) = map(asked, server.seen)
+    assert first.startswith(f'For this image, the question is "{Q}". Evaluate whether the unmasked visible regions')
+    assert second == Q
+    assert darker(shown, original)
+    assert np.array_equal(image, shown if annotated else original)
+
+
+def test_the_ensemble_is_two_annotated_images_in_one_request(server, original, tmp_path) -> None:
+    run(at_the_endpoint("api_ensemble"), tmp_path)
+    ((text, (clip, lvlm)),) = map(asked, server.seen)
+    assert text == Q
+    assert darker(clip, original) and darker(lvlm, original) and not np.array_equal(clip, lvlm)
+
+
+# ------------------------------------------------------------------------------------------ again, and in rows
+
+
+@pytest.fixture
+def cached(tmp_path: Path):
+    def executor() -> Executor:
+        """As in a new process: nothing in memory, no model loaded."""
+        return Executor(MemoryCache(), DiskCache(tmp_path / "cache"))
+
+    return executor
+
+
+def test_a_second_run_loads_no_model(cached, tmp_path) -> None:
+    first, second = cached(), cached()
+    graph = open_graph("api_lvlm")
+    told = answers(run(graph, tmp_path, first), graph)
+    assert first.pool.loads == 1  # one model watches and answers
+    assert answers(run(graph, tmp_path, second), graph) == told
+    assert second.pool.loads == 0
+
+
+def test_a_second_run_asks_nobody(server, cached, tmp_path) -> None:
+    for _ in range(2):
+        run(at_the_endpoint("lvlm_ask"), tmp_path, cached())
+    assert len(server.seen) == 1
+    run(at_the_endpoint("lvlm_ask", query="What shape is it?"), tmp_path, cached())
+    assert len(server.seen) == 2
+
+
+def test_an_answer_that_only_stands_in_for_one_is_asked_for_again(server, cached, tmp_path, monkeypatch) -> None:
+    profiles = Path(os.environ["API_GRAPH_ENDPOINTS"])
+    profiles.write_text(profiles.read_text().replace("retries = 0", 'policy = "paper"\nretries = 0'))
+    monkeypatch.setattr("api_graph.lvlm.remote.retry._FIRST_S", 0.0)
+    server.replies = [status(500), status(500), says("red")]
+    graph = at_the_endpoint("lvlm_ask")
+    assert answers(run(graph, tmp_path, cached()), graph) == {"Answer": ""}
+    assert answers(run(graph, tmp_path, cached()), graph) == {"Answer": "red"}
+
+
+def test_rows_are_asked_together_and_one_that_fails_fails_alone(server, tmp_path) -> None:
+    server.replies = [after(0.1, says("red")), status(413), after(0.1, says("red"))]
+    rows = [at_the_endpoint("lvlm_ask", query=f"What is number {i}?") for i in range(6)]
+    results = Executor().run_rows(rows, headless_folders(tmp_path))
+    failures = [str(failure) for result in results for failure in result.failures]
+    assert len(failures) == 1 and "Send smaller or fewer images" in failures[0]
+    assert len(server.seen) == 6  # nobody was asked twice
+    assert server.most_at_once > 1
+
+
+def test_the_cap_on_requests_is_one_of_the_run(server, tmp_path) -> None:
+    profiles = Path(os.environ["API_GRAPH_ENDPOINTS"])
+    profiles.write_text(profiles.read_text() + "max_requests = 2\n")
+    rows = [at_the_endpoint("lvlm_ask", query=f"What is number {i}?") for i in range(4)]
+    results = Executor().run_rows(rows, headless_folders(tmp_path))
+    assert sum(bool(result.failures) for result in results) == 2 and len(server.seen) == 2
+    run(rows[0], tmp_path)  # another run, another count
+    assert len(server.seen) == 3
+
+
+def test_rows_through_a_local_model_are_as_rows_alone(tmp_path) -> None:
+    queries = [Q, "What shape is the red thing?", "Is there a blue star in the picture?"]
+    graphs = [set_inputs(open_graph("api_lvlm"), all_nodes(), {"query": query}) for query in queries]
+    executor = Executor()
+    together = executor.run_rows(graphs, headless_folders(tmp_path))
+    assert executor.pool.loads == 1
+    for graph, result in zip(graphs, together, strict=True):
+        assert answers(result.raise_failures(), graph) == answers(run(graph, tmp_path / "alone"), graph)
+
+
+def test_nothing_that_a_run_leaves_holds_the_key_or_the_url(server, tmp_path) -> None:
+    server.replies = [says(f"the key is {KEY}, is it not?"), status(401, {"error": {"message": f"bad key {KEY}"}})]
+    graph = at_the_endpoint("api_clip_ask")
+    executor = Executor(MemoryCache(), DiskCache(tmp_path / "cache"))
+    assert answers(run(graph, tmp_path / "out", executor), graph)["Answer"] == "the key is ***, is it not?"
+    failed = executor.run(at_the_endpoint("api_clip_ask", query="Another?"), headless_folders(tmp_path / "out"))
+    texts = "".join(str(failure) for failure in failed.failures)
+    assert "401" in texts
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "endpoints.toml"]
+    assert any(path.suffix == ".png" for path in files) and any("cache" in path.parts for path in files)
+    for secret in (KEY, f"127.0.0.1:{server.port}"):
+        assert secret not in texts
+        assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
+# ------------------------------------------------------------------------------------------ the function `ask`
+
+
+def test_ask_takes_a_profile_and_images_of_any_kind(server, original) -> None:
+    answer = api_graph.ask("rec", [PICTURE, Image.new("RGB", (4, 4), "red")], Q, system="Be brief.", max_tokens=7)
+    assert (answer.text, answer.finish_reason, answer.model) == ("red", "stop", "m")
+    (seen,) = server.seen
+    assert seen.body["max_tokens"] == 7
+    system, user = seen.body["messages"]
+    assert system["content"] == "Be brief."
+    images = [pixels(part["image_url"]["url"]) for part in user["content"] if part["type"] == "image_url"]
+    assert np.array_equal(images[0], original) and images[1].shape == (4, 4, 3)
+
+
+def test_ask_takes_a_local_model_by_name_or_loaded() -> None:
+    by_name = api_graph.ask("demo", PICTURE, Q)
+    loaded = api_graph.ask(api_graph.load_lvlm(), Image.open(PICTURE), Q)
+    assert by_name.text == loaded.text and by_name.text and by_name.tokens >= 1 and by_name.model == "demo"
+
+
+def test_ask_raises_what_went_wrong(server) -> None:
+    server.replies = [status(413)]
+    with pytest.raises(api_graph.ApiGraphError, match="endpoint rec: HTTP status 413"):
+        api_graph.ask("rec", PICTURE, Q)

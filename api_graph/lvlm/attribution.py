@@ -158,7 +158,7 @@ def _request(image: Any, query: str | None, system: str) -> Request:
             value=len(pictures),
             cure="Give one; `attribute` takes several.",
         )
-    return Request(query, (pictures[0].convert("RGB"),), system)
+    return Request(query, (pictures[0],), system)
 
 
 def _prompt_of(model: LvlmModel, tensors: dict[str, Any]) -> Prompt:
@@ -180,6 +180,8 @@ def _attributed(
 ) -> list[LvlmAttribution]:
     processor = None if sizes is None else model.processor
     places = [_only(images) for images in token_places(model.config, processor, prompt.tensors, sizes)]
+    if reading.max_new_tokens < 1:
+        raise BadInput("at least one token must be read", input="max_new_tokens", value=reading.max_new_tokens)
     layers = _layers(model, reading.layers)
     columns = [place.columns for place in places]
     if answers is None:

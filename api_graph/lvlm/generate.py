@@ -119,8 +119,7 @@ def _own_settings(model: LvlmModel, settings: dict[str, Any]) -> Iterator[Any]:
     before = module.generation_config
     module.generation_config = library.generation_config(**settings)
     try:
-        with library.quiet():
-            yield module.generation_config
+        yield module.generation_config
     finally:
         module.generation_config = before
 

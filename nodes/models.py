@@ -17,8 +17,7 @@ from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.folders import Folders, names_in
 from api_graph.lvlm import LvlmModel
-from api_graph.lvlm.remote import Endpoint, profiles
-from api_graph.lvlm.remote.endpoint import identity as endpoint_identity
+from api_graph.lvlm.remote import Endpoint, endpoint_in, identity, marked, profiles
 from api_graph.sockets import Socket
 from api_graph.spec import Choices, node
 
@@ -46,9 +45,6 @@ WELL_KNOWN_LVLMS = (
     "HuggingFaceTB/SmolVLM2-2.2B-Instruct",
     "google/gemma-3-4b-it",
 )
-
-ENDPOINT = "endpoint:"
-"""Before the name of a profile, where a model could be meant as well."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -162,16 +158,17 @@ def answerers(folders: Folders) -> Sequence[str]:
         names = list(profiles())
     except BadInput:  # a damaged file; whoever picks an endpoint is told
         names = []
-    return [*lvlm_folders(folders), *(f"{ENDPOINT}{name}" for name in names)]
+    return [*lvlm_folders(folders), *map(marked, names)]
 
 
 def answerer_fingerprint(
     folders: Folders, answerer: str, device: Device, precision: Precision, quantization: Quantization
 ) -> Mapping[str, Any]:
     """As of a local LVLM; of an endpoint, a digest of its address and model."""
-    if answerer.startswith(ENDPOINT):
+    name = endpoint_in(answerer)
+    if name is not None:
         with inputs_named(endpoint="answerer"):
-            return endpoint_identity(answerer.removeprefix(ENDPOINT))
+            return identity(name)
     with inputs_named(model="answerer"):
         return lvlm_fingerprint(folders, answerer, device, precision, quantization)
 
@@ -199,9 +196,10 @@ def answering_model(
     quantization: QuantizationChoice = "none",
 ) -> Annotated[Any, Socket("AP_ANSWERER")]:
     """Whoever answers: a local LVLM, or a model behind an endpoint that one of your profiles names."""
-    if answerer.startswith(ENDPOINT):
+    name = endpoint_in(answerer)
+    if name is not None:
         with inputs_named(endpoint="answerer"):
-            endpoint = Endpoint.open(answerer.removeprefix(ENDPOINT))
+            endpoint = Endpoint.open(name)
         context.show_text(f"Images and questions go to {endpoint.host}.")
         return endpoint
     with inputs_named(model="answerer"):

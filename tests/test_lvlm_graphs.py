@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import api_graph
+from api_graph.cli.session import Request, perform
 from api_graph.executor import DiskCache, Executor, MemoryCache, RunResult
 from api_graph.graph import Graph, Link, read_graph, set_inputs, validate
 from api_graph.registry import all_nodes
@@ -236,6 +237,23 @@ def test_nothing_that_a_run_leaves_holds_the_key_or_the_url(server, tmp_path) ->
     for secret in (KEY, f"127.0.0.1:{server.port}"):
         assert secret not in texts
         assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
+def test_the_command_line_says_where_images_go(server, tmp_path, capsys) -> None:
+    perform(Request("lvlm_ask", {"answerer": "endpoint:rec"}, tmp_path))
+    assert "note: images and questions go to 127.0.0.1 (endpoint rec)\n" in capsys.readouterr().err
+    perform(Request("lvlm_ask", {"answerer": "endpoint:rec", "query": "And now?"}, tmp_path, quiet=True))
+    perform(Request("lvlm_ask", {"answerer": "demo"}, tmp_path))
+    assert "images and questions go" not in capsys.readouterr().err
+
+
+def test_an_endpoint_shows_no_attention(tmp_path) -> None:
+    api = open_graph("api_lvlm_ask").to_api()
+    who = next(id for id, node in api.items() if node["class_type"] == "APAnsweringModel")
+    watch = next(node for node in api.values() if node["class_type"] == "APLvlmAttention")
+    watch["inputs"]["model"] = [who, 0]
+    with pytest.raises(api_graph.ApiGraphError, match=r"gives AP_ANSWERER, which does not fit AP_LVLM"):
+        validate(read_graph(api), all_nodes())
 
 
 # ------------------------------------------------------------------------------------------ the function `ask`

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from api_graph import settings
+from api_graph.cli.console import complain
 from api_graph.cli.interrupts import cancelled, writing
 from api_graph.cli.progress import shown_progress
 from api_graph.cli.quiet import clean_stdout, collected_warnings
@@ -50,6 +52,8 @@ def perform(request: Request) -> Outcome:
         registry = all_nodes()
         graph = _prepared(request, registry)
         folders = _folders(request)
+        if not request.quiet:
+            _say_where_images_go(graph)
         disk = DiskCache(request.cache, settings.cache_limit()) if request.cache is not None else None
         # One run reads no result twice from memory: equal steps are one step to begin with.
         executor = Executor(memory=None, disk=disk, registry=registry)
@@ -93,6 +97,17 @@ def writable_folder(path: Path, option: str) -> Path:
     if not usable:
         raise BadInput("cannot be written to", input=option, value=str(folder), cure="Name another folder.")
     return folder
+
+
+def _say_where_images_go(graph: Graph) -> None:
+    """A note for each endpoint that the graph names; what is wrong with one is said when its node runs."""
+    from api_graph.lvlm.remote import Endpoint, endpoint_in
+
+    answerers = [node.inputs.get("answerer") for node in graph.nodes.values()]
+    names = [name for answerer in answerers if isinstance(answerer, str) and (name := endpoint_in(answerer))]
+    for name in dict.fromkeys(names):
+        with suppress(BadInput):
+            complain(f"images and questions go to {Endpoint.open(name).host} (endpoint {name})", kind="note")
 
 
 def _while_writing(graph: Graph, registry: Registry, shown: Listener | None) -> Listener:

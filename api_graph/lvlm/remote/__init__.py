@@ -5,9 +5,20 @@ A graph names a profile and nothing else. URL and key belong to the machine: see
 """
 
 from api_graph.lvlm.remote.ask import ask_endpoint, try_endpoint
-from api_graph.lvlm.remote.endpoint import Endpoint
+from api_graph.lvlm.remote.endpoint import Endpoint, endpoint_in, identity, marked
 from api_graph.lvlm.remote.failure import EndpointError
 from api_graph.lvlm.remote.profile import Profile
 from api_graph.lvlm.remote.profiles import find_profile, profiles
 
-__all__ = ["Endpoint", "EndpointError", "Profile", "ask_endpoint", "find_profile", "profiles", "try_endpoint"]
+__all__ = [
+    "Endpoint",
+    "EndpointError",
+    "Profile",
+    "ask_endpoint",
+    "endpoint_in",
+    "find_profile",
+    "identity",
+    "marked",
+    "profiles",
+    "try_endpoint",
+]

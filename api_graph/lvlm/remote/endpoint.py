@@ -8,6 +8,8 @@ from typing import Any
 from api_graph.lvlm.remote.profile import Profile
 from api_graph.lvlm.remote.profiles import find_profile
 
+_MARK = "endpoint:"
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Endpoint:
@@ -39,3 +41,13 @@ def identity(name: str) -> dict[str, Any]:
     """What makes answers of the endpoint `name` its own, for cache keys: a digest, with no URL and no key in it."""
     endpoint = Endpoint.open(name)
     return {"endpoint": endpoint.profile.fingerprint(endpoint.model)}
+
+
+def marked(name: str) -> str:
+    """How the endpoint `name` is written where a local model could be meant as well."""
+    return f"{_MARK}{name}"
+
+
+def endpoint_in(answerer: str) -> str | None:
+    """The endpoint's name in a text that `marked` has written; None where a local model is meant."""
+    return answerer.removeprefix(_MARK) if answerer.startswith(_MARK) else None

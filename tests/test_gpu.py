@@ -32,11 +32,11 @@ def test_maps_are_those_of_the_cpu(recipe, dtype: str, near: float) -> None:
         assert (own - cpu).abs().max() <= near * (cpu.max() - cpu.min())
 
 
-@pytest.mark.parametrize("name", ["api_clip", "api_clip_reference", "api_clip_questions"])
+@pytest.mark.parametrize("name", ["api_clip", "api_clip_reference", "api_clip_questions", "api_lvlm", "api_ensemble"])
 def test_graphs_run_there_cold_and_from_disk(name: str, tmp_path: Path) -> None:
     graph = open_graph(name)
-    loader = next(id for id, node in graph.nodes.items() if node.class_type == "APLoadCLIP")
-    graph = set_inputs(graph, all_nodes(), {f"{loader}.device": "cuda"})
+    loaders = [id for id, node in graph.nodes.items() if all_nodes()[node.class_type].model]
+    graph = set_inputs(graph, all_nodes(), {f"{loader}.device": "cuda" for loader in loaders})
     for _ in range(2):
         result = Executor(disk=DiskCache(tmp_path / "cache")).run(graph, headless_folders(tmp_path / "out"))
         assert result.raise_failures().outputs
@@ -48,3 +48,14 @@ def test_an_image_and_a_heatmap_on_two_devices(function) -> None:
     blended = function(image, heatmap.cuda())
     assert blended.device == image.device
     assert torch.allclose(blended, function(image, heatmap), atol=1 / 254)
+
+
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-3), ("bfloat16", 0.1)])
+def test_an_lvlm_looks_where_it_looks_on_the_cpu(dtype: str, near: float) -> None:
+    question = "What colour is the ring?"
+    expected = api_graph.lvlm_attribution(api_graph.load_lvlm(device="cpu"), PICTURE, question)
+    own = api_graph.lvlm_attribution(
+        api_graph.load_lvlm(device="cuda", dtype=dtype), PICTURE, question, answer=expected.answer
+    )
+    assert own.map.device.type == "cpu"
+    assert (own.map - expected.map).abs().max() <= near * expected.map.max()

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from api_graph.nodes import lvlm, lvlm_batches, models
 from PIL import Image
 
 import api_graph
 from api_graph.context import Context
 from api_graph.errors import BadInput
 from api_graph.folders import Folders
-from api_graph.nodes import lvlm, lvlm_batches, models
 from api_graph.pixels.read import to_tensor
 from api_graph.settings import shipped_graphs
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from api_graph.pixels._check import checked_image
 from api_graph.pixels.prompts._choices import check_choice
 from api_graph.pixels.prompts._distance import depth_inside, distance_to
-from api_graph.pixels.prompts._lengths import Unit, in_pixels
 from api_graph.pixels.prompts._masks import inside_of
 from api_graph.pixels.prompts._paint import painted
-from api_graph.pixels.prompts._shapes import Align, Edges, joined
+from api_graph.pixels.prompts.lengths import Unit, in_pixels
+from api_graph.pixels.prompts.shapes import Align, Edges, joined
 
 
 def draw_contour(

@@ -15,10 +15,10 @@ from api_graph.pixels._check import checked_image, in_range
 from api_graph.pixels.prompts._choices import check_choice
 from api_graph.pixels.prompts._distance import depth_inside
 from api_graph.pixels.prompts._labels import Label, Rectangle, draw_label, place
-from api_graph.pixels.prompts._lengths import Unit, in_pixels
 from api_graph.pixels.prompts._masks import inside_of
 from api_graph.pixels.prompts._paint import painted
 from api_graph.pixels.prompts.contour import outline
+from api_graph.pixels.prompts.lengths import Unit, in_pixels
 
 Labels = Literal["numbers", "letters"]
 Order = Literal["area", "given"]
@@ -54,10 +54,10 @@ def set_of_mark(
     """Number the masks on one image, the largest first or in the order `given`.
 
     `image` is (1, H, W, 3) and `masks` (N, H, W), inside where they reach the `threshold`; those of fewer than
-    `min_area` pixels are left out. Each is tinted with a colour of its own (`opacity`) and outlined (`thickness` in pixels). Its
-    mark stands where the mask, less the smaller masks in it, is deepest (the maximum of the distance transform), on
-    the image and clear of the other marks; where there is no room, beside. `font_size` is in pixels or a share of a
-    side of the image, at least 6 pixels.
+    `min_area` pixels are left out. Each is tinted with a colour of its own (`opacity`) and outlined (`thickness` in
+    pixels). Its mark stands where the mask, less the smaller masks in it, is deepest (the maximum of the distance
+    transform), on the image and clear of the other marks; where there is no room, beside. `font_size` is in pixels or
+    a share of a side of the image, at least 6 pixels.
 
     No mask, an empty mask and sizes that do not fit are a BadInput; an image too full for a mark is a warning.
     """
@@ -73,7 +73,9 @@ def set_of_mark(
     for label, box in zip(drawn, _places(inside, drawn), strict=True):
         if box is not None:
             left, top, right, bottom = box
-            part = painted(marked[:, top:bottom, left:right], torch.ones_like(label.letters)[None], label_colour, label_opacity)
+            part = painted(
+                marked[:, top:bottom, left:right], torch.ones_like(label.letters)[None], label_colour, label_opacity
+            )
             marked[:, top:bottom, left:right] = painted(part, label.letters[None], text_colour)
     return SetOfMark(marked, inside.float(), tuple(label.text for label in drawn))
 
@@ -138,7 +140,7 @@ def _places(inside: Tensor, labels: Sequence[Label]) -> list[Rectangle | None]:
 
 
 def _depth(mask: Tensor) -> Tensor:
-    """Distance of each pixel in `mask` (H, W) to the nearest one outside. Only the mask's own rectangle is looked at."""
+    """Distance of each pixel in `mask` (H, W) to the nearest one outside, looked for in the mask's extent."""
     part = _extent(mask)
     depth = torch.zeros(mask.shape)
     depth[part] = depth_inside(mask[part][None])[0]

@@ -101,6 +101,11 @@ def segment(
     min_area: Annotated[
         int, Field(ge=0, le=1_000_000_000, description="Without boxes: smaller masks are left out, in pixels.")
     ] = 0,
+    mask_threshold: Annotated[
+        float,
+        Field(ge=-100, le=100, description="Where the model's answers are cut; higher is tighter."),
+        Widget(step=0.1),
+    ] = 0.0,
 ) -> Mask:
     """Find the masks of everything in the image, the surest first, or of what lies in each box."""
     given = {
@@ -113,7 +118,8 @@ def segment(
         "min_area": min_area,
     }
     values = given if preset == "custom" else room.AUTOMATIC[preset]
-    return room.segment(segmenter, image, boxes=None if boxes is None else corners(boxes, image), **values)
+    where = None if boxes is None else corners(boxes, image)
+    return room.segment(segmenter, image, boxes=where, mask_threshold=mask_threshold, **values)
 
 
 def _dtype(precision: Precision) -> str:

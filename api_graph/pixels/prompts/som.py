@@ -43,7 +43,7 @@ def set_of_mark(
     order: Order = "area",
     opacity: float = 0.1,
     thickness: float = 1.0,
-    font_size: float = 18 / 640,
+    font_size: float = 0.028,
     unit: Unit = "short side",
     text_colour: str | Sequence[float] = "white",
     label_colour: str | Sequence[float] = "black",

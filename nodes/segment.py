@@ -77,6 +77,7 @@ def load_segmenter(
 def segment(
     segmenter: Segmenter,
     image: Image,
+    context: Context,
     boxes: Annotated[Boxes | None, Field(description="One mask for each, in their order.")] = None,
     preset: Annotated[
         Literal["custom", "sam", "fgvp"],
@@ -119,7 +120,9 @@ def segment(
     }
     values = given if preset == "custom" else room.AUTOMATIC[preset]
     where = None if boxes is None else corners(boxes, image)
-    return room.segment(segmenter, image, boxes=where, mask_threshold=mask_threshold, **values)
+    return room.segment(
+        segmenter, image, boxes=where, mask_threshold=mask_threshold, progress=context.progress, **values
+    )
 
 
 def _dtype(precision: Precision) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
-from api_graph.pixels._check import checked_image, in_range
+from api_graph.pixels._check import in_range
 from api_graph.pixels.prompts import BoxesLike, checked_boxes
 from api_graph.pixels.read import to_pil
 from api_graph.segment.automatic import Candidates, Thresholds
@@ -28,6 +30,7 @@ def segment(
     mask_threshold: float = 0.0,
     nms_thresh: float = 0.7,
     min_area: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """Masks (N, H, W) of 0 and 1, float32 on the image's device, of an image (1, H, W, 3).
 
@@ -35,16 +38,17 @@ def segment(
     generation. A grid of `points_per_side`² points asks for three masks each; kept are those whose predicted IoU and
     whose stability (IoU of the mask cut at `mask_threshold` ± `stability_score_offset`) exceed their thresholds, 0
     keeping all, and that cover `min_area` pixels; of masks whose bounding boxes have an IoU above `nms_thresh`, the
-    one with the highest predicted IoU. That order they come in.
+    one with the highest predicted IoU. That order they come in. `progress` is told how many points of how many were
+    asked about.
 
     Raises BadInput for more than one image, numbers out of range, boxes that do not lie on the image, and if no mask
     passes the thresholds.
     """
-    image = checked_image(image)
-    if len(image) != 1:
+    pictures = to_pil(image)
+    if len(pictures) != 1:
         raise BadInput("images are segmented one at a time", input="image", value=tuple(image.shape))
     in_range(points_per_batch, 1, 2**31, "points_per_batch")
-    (picture,) = to_pil(image)
+    picture = pictures[0]
     if boxes is not None:
         corners = checked_boxes(boxes, picture.size).tolist()
         encoded, prompts = EncodedImage.of(segmenter, picture, input_boxes=[corners])
@@ -58,7 +62,7 @@ def segment(
         encoded, prompts = EncodedImage.of(
             segmenter, picture, input_points=[points[:, None].tolist()], input_labels=[ones.tolist()]
         )
-        logits = _of_everything(encoded, prompts, points_per_batch, thresholds)
+        logits = _of_everything(encoded, prompts, points_per_batch, thresholds, progress or _silent)
     return _cut(encoded, logits, mask_threshold).to(image.device)
 
 
@@ -68,13 +72,25 @@ def _of_boxes(encoded: EncodedImage, prompts: dict[str, Tensor], batch: int) -> 
     return torch.cat([encoded.predict({"input_boxes": part}, several=False)[0][:, 0] for part in parts])
 
 
-def _of_everything(encoded: EncodedImage, prompts: dict[str, Tensor], batch: int, thresholds: Thresholds) -> Tensor:
+def _of_everything(
+    encoded: EncodedImage,
+    prompts: dict[str, Tensor],
+    batch: int,
+    thresholds: Thresholds,
+    progress: Callable[[int, int], None],
+) -> Tensor:
     """Logits (N, h, w) of the masks that points lead to and that pass the thresholds, the surest first."""
     candidates = Candidates(thresholds)
-    for start in range(0, prompts["input_points"].shape[1], batch):
+    count = prompts["input_points"].shape[1]
+    for start in range(0, count, batch):
         some = {name: prompt[:, start : start + batch] for name, prompt in prompts.items()}
         candidates.add(encoded, *encoded.predict(some, several=True))
+        progress(min(start + batch, count), count)
     return candidates.best()
+
+
+def _silent(done: int, total: int) -> None:
+    """Nobody wants to know."""
 
 
 def _grid(per_side: int, size: tuple[int, int]) -> Tensor:

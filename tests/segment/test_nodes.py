@@ -30,20 +30,23 @@ def test_a_model_of_the_model_folders_is_found_and_segments(folders: Folders) ->
     assert nodes.segmenter_folders(folders) == ["tiny-sam"]
     segmenter = nodes.load_segmenter(Context(folders), "tiny-sam", device="cpu")
     loose = {"points_per_side": 3, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}
-    assert torch.equal(nodes.segment(segmenter, IMAGE, **loose), segment(segmenter, IMAGE, **loose))
+    told: list[tuple[int, int]] = []
+    context = Context(folders, on_progress=lambda done, total: told.append((done, total)))
+    masks = nodes.segment(segmenter, IMAGE, context, points_per_batch=4, **loose)
+    assert torch.equal(masks, segment(segmenter, IMAGE, **loose)) and told == [(4, 9), (8, 9), (9, 9)]
     boxes = Boxes(torch.tensor([[5.0, 5, 40, 40], [30, 10, 78, 45]], dtype=torch.float64), (80, 50))
-    masks = nodes.segment(segmenter, IMAGE, boxes)
+    masks = nodes.segment(segmenter, IMAGE, context, boxes)
     assert torch.equal(masks, segment(segmenter, IMAGE, boxes=boxes.values))
-    assert not torch.equal(nodes.segment(segmenter, IMAGE, boxes, mask_threshold=2.0), masks)
+    assert not torch.equal(nodes.segment(segmenter, IMAGE, context, boxes, mask_threshold=2.0), masks)
     with pytest.raises(BadInput, match=r"boxes: .*an image of 80×50 pixels, not of 70×50"):
-        nodes.segment(segmenter, IMAGE[:, :, :70], boxes)
+        nodes.segment(segmenter, IMAGE[:, :, :70], context, boxes)
 
 
 def test_presets_take_the_place_of_the_values(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {}
     monkeypatch.setattr(nodes.room, "segment", lambda segmenter, image, **values: asked.update(values))
     for preset in ("sam", "fgvp"):
-        nodes.segment(None, IMAGE, preset=preset, points_per_side=5)  # type: ignore[arg-type]
+        nodes.segment(None, IMAGE, Context(folders), preset=preset, points_per_side=5)  # type: ignore[arg-type]
         assert {name: asked[name] for name in AUTOMATIC[preset]} == AUTOMATIC[preset]
 
 

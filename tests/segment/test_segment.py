@@ -135,7 +135,7 @@ def test_half_precision_and_inference_mode(segmenter):
         ({"points_per_batch": 0}, "points_per_batch: the number is out of range"),
         ({"pred_iou_thresh": 2.0}, "pred_iou_thresh: the number is out of range"),
         ({"nms_thresh": -1.0}, "nms_thresh: the number is out of range"),
-        ({"boxes": [[80, 0, 90, 9]]}, "boxes: box 0 lies outside the image"),
+        ({"boxes": [[80, 0, 90, 9]]}, "boxes: box 1 lies outside the image"),
         ({**LOOSE, "min_area": 10**6}, "no mask passes the thresholds .*Lower pred_iou_thresh"),
     ],
 )

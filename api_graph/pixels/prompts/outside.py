@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Literal
 
@@ -100,6 +99,6 @@ def greyscale(image: Tensor, channels: Channels = "rgb") -> Tensor:
 
 def pillow_blur(image: Tensor, radius: float) -> Tensor:
     """(B, H, W, 3) blurred in 8 bits by Pillow's GaussianBlur, whose radius is a standard deviation in pixels."""
-    in_range(radius, 0.0, sys.float_info.max, "blur_radius")
+    in_range(radius, 0.0, 1e6, "blur_radius")
     blurred = [to_tensor(one.filter(ImageFilter.GaussianBlur(radius)))[0] for one in to_pil(image)]
     return torch.cat(blurred).to(image)

@@ -83,9 +83,7 @@ def weaken_outside(
     preset: Annotated[
         Literal["custom", "falip", "reclip", "fgvp_blur", "fgvp_grey"], Field(description=_PRESET)
     ] = "custom",
-    fill: Annotated[Fill, Field(description="What shows outside: the image blurred or without colours; a colour.")] = (
-        "blur"
-    ),
+    fill: Annotated[Fill, Field(description="What shows outside: the image blurred, or grey; or a colour.")] = "blur",
     shape: Annotated[Shape, Field(description="What stays: the box, or the ellipse that fits into it.")] = "box",
     enlarge: Enlarge = 1.0,
     blur_radius: BlurRadius = 100.0,
@@ -225,9 +223,7 @@ def fgvp(
     colour: Colour = "#00ff00",
     opacity: Opacity = 0.5,
     blur_radius: BlurRadius = 100.0,
-    blur: Annotated[Blur, Field(description="pillow: the approximation in 8 bits that official code uses.")] = (
-        "gaussian"
-    ),
+    blur: Annotated[Blur, Field(description="pillow: in 8 bits, which official code uses.")] = "gaussian",
     together: Together = False,
 ) -> Image:
     """Fine-grained visual prompting: the prompt follows each mask; masks come from any segmenter."""

@@ -15,7 +15,7 @@ from api_graph.pixels._check import checked_image, in_range
 from api_graph.pixels.prompts._choices import check_choice
 from api_graph.pixels.prompts._distance import depth_inside
 from api_graph.pixels.prompts._labels import Label, Rectangle, draw_label, place
-from api_graph.pixels.prompts._masks import inside_of
+from api_graph.pixels.prompts._masks import extent, inside_of
 from api_graph.pixels.prompts._paint import painted
 from api_graph.pixels.prompts.contour import outline
 from api_graph.pixels.prompts.lengths import Unit, in_pixels
@@ -110,7 +110,7 @@ def _tinted(image: Tensor, inside: Tensor, opacity: float, thickness: float) -> 
     marked = image.clone()
     for i, mask in enumerate(inside):
         colour = colorsys.hsv_to_rgb(i * _GOLDEN_ANGLE % 1.0, 1.0, 1.0)
-        rows, columns = _extent(mask)
+        rows, columns = extent(mask)
         own = mask[None, rows, columns]
         tinted = painted(marked[:, rows, columns], own.float(), colour, opacity)
         if thickness:
@@ -141,13 +141,7 @@ def _places(inside: Tensor, labels: Sequence[Label]) -> list[Rectangle | None]:
 
 def _depth(mask: Tensor) -> Tensor:
     """Distance of each pixel in `mask` (H, W) to the nearest one outside, looked for in the mask's extent."""
-    part = _extent(mask)
+    part = extent(mask)
     depth = torch.zeros(mask.shape)
     depth[part] = depth_inside(mask[part][None])[0]
     return depth
-
-
-def _extent(mask: Tensor) -> tuple[slice, slice]:
-    """The rows and the columns between which all of `mask` (H, W) lies."""
-    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-LEAVES = {"errors", "geometry", "files", "sockets"}
+LEAVES = {"errors", "geometry", "files", "regions", "sockets"}
 CONTRACT = LEAVES | {"folders", "context", "spec", "registry"}
 ROOMS = {"clip", "lvlm", "pixels", "tasks", "demo", "evaluate"}
 
@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "folders": {"errors", "files"},
     "settings": {"errors", "files", "folders"},
     "library": {"errors", "files", "settings"},
+    "regions": {"errors"},
     "sockets": {"errors", "geometry"},
     "context": {"errors", "folders"},
     "spec": LEAVES | {"folders", "context"},

@@ -2,6 +2,7 @@
 
 from api_graph.clip.attribution import ClipAttribution, clip_attribution
 from api_graph.clip.decompose import ImageTokens, encode_image
+from api_graph.clip.foveal_mask import foveal_mask
 from api_graph.clip.load import choose_device, choose_dtype, load_clip
 from api_graph.clip.maps import psi_cls, psi_comp
 from api_graph.clip.model import ClipModel
@@ -20,6 +21,7 @@ __all__ = [
     "encode_image",
     "encode_queries",
     "encode_text",
+    "foveal_mask",
     "load_clip",
     "psi_cls",
     "psi_comp",

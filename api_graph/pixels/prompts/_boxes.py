@@ -1,0 +1,42 @@
+"""Boxes as every prompt takes them: checked, clipped to the image, never thinner than a pixel."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from api_graph.pixels._check import in_range
+from api_graph.regions import read_boxes
+
+BoxesLike: TypeAlias = "Tensor | Sequence[Sequence[float]]"
+"""(N, 4): left, top, right, bottom in pixels of the image, edges and not centres of pixels."""
+
+
+def checked_boxes(boxes: BoxesLike, size: tuple[int, int]) -> Tensor:
+    """`boxes` clipped to an image of `size` = (width, height), float64 (N, 4) on the CPU.
+
+    A side shorter than a pixel becomes one pixel long, about its middle. No box at all, another shape, NaN, swapped
+    corners and a box outside the image are a BadInput.
+    """
+    clipped = read_boxes(boxes, size).values
+    extent = torch.tensor(size, dtype=torch.float64)
+    sides, middle = clipped[:, 2:] - clipped[:, :2], (clipped[:, 2:] + clipped[:, :2]) / 2  # (N, 2)
+    first = (middle - 0.5).clamp(min=0).minimum(extent - 1)
+    thin = sides < 1
+    return torch.cat([torch.where(thin, first, clipped[:, :2]), torch.where(thin, first + 1, clipped[:, 2:])], dim=1)
+
+
+def enlarged(boxes: Tensor, factor: float) -> Tensor:
+    """Boxes (N, 4) with both sides `factor` times as long, about their centres; they may leave the image."""
+    in_range(factor, 0.01, sys.float_info.max, "enlarge")
+    centre, half = (boxes[:, 2:] + boxes[:, :2]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    return torch.cat([centre - factor * half, centre + factor * half], dim=1)
+
+
+def grown(boxes: Tensor, margin: float) -> Tensor:
+    """Boxes (N, 4) with every edge `margin` pixels further out."""
+    return boxes + torch.tensor([-margin, -margin, margin, margin], dtype=boxes.dtype)

@@ -1,0 +1,145 @@
+"""Regions of an image that a model is pointed at: boxes, in the image's own pixels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from api_graph.errors import BadInput
+
+BoxFormat = Literal["xyxy", "xywh", "normalized"]
+
+_CURES = {
+    "xyxy": "Write left, top, right and bottom, in pixels.",
+    "xywh": "Write left, top, width and height, in pixels.",
+    "normalized": "Write left, top, right and bottom, as shares of the image's width and height.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """N boxes in one image: `values` (N, 4) float64, left, top, right and bottom in pixels; right and bottom are
+    exclusive edges. `size` is the image's (width, height).
+
+    Raises BadInput for another shape, for numbers that are not finite, and for a right edge left of the left one.
+    """
+
+    socket: ClassVar[str] = "AP_BOXES"
+
+    values: Tensor
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.shape[1] != 4 or self.values.dtype != torch.float64:
+            raise BadInput(
+                f"boxes are float64 numbers of shape (N, 4), not {self.values.dtype} of {tuple(self.values.shape)}",
+                input="boxes",
+            )
+        for row, box in enumerate(self.values.tolist(), start=1):
+            check_box(box, f"box {row}")
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+        """Tensors and JSON from which `from_storage` builds equal boxes."""
+        return {"values": self.values}, list(self.size)
+
+    @classmethod
+    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> Boxes:
+        width, height = meta
+        return cls(tensors["values"], (width, height))
+
+
+def read_boxes(
+    boxes: str | Sequence[Sequence[float]] | Tensor,
+    size: tuple[int, int],
+    format: BoxFormat = "xyxy",
+    *,
+    clip: bool = True,
+) -> Boxes:
+    """Boxes in an image of `size` (width, height), from a text with one box per line, or from rows of four numbers.
+
+    `xyxy`: left, top, right, bottom in pixels; `xywh`: left, top, width, height in pixels; `normalized`: left, top,
+    right, bottom as shares of the sides. In a text the numbers are parted by commas or spaces, brackets mean nothing,
+    and empty lines and those that begin with # are passed over. `clip` cuts what reaches beyond the image.
+
+    Raises BadInput, naming the line, for anything but four finite numbers, a negative width or height, and, with
+    `clip`, a box that lies outside the image; BadInput too where there is no box at all.
+    """
+    if format not in get_args(BoxFormat):
+        raise BadInput("unknown format of boxes", input="format", value=format, cure="Use xyxy, xywh or normalized.")
+    if min(size) < 1:
+        raise BadInput("the image is empty", input="size", value=size, cure="Give its width and height in pixels.")
+    rows = [_to_xyxy(numbers, where, format, size) for where, numbers in _rows(boxes, format)]
+    if not rows:
+        raise BadInput("there is no box", input="boxes", cure=_CURES[format])
+    if clip:
+        rows = [_clipped(box, where, size) for where, box in rows]
+        return Boxes(torch.tensor(rows, dtype=torch.float64), size)
+    return Boxes(torch.tensor([box for _, box in rows], dtype=torch.float64), size)
+
+
+def check_box(box: Sequence[float], where: str, cure: str = "") -> None:
+    """Raise BadInput if a box (left, top, right, bottom) is not finite or has a negative width or height."""
+    if not all(abs(number) < float("inf") for number in box):  # a NaN fails this too
+        raise BadInput(f"{where} has a number that is not finite", input="boxes", value=list(box), cure=cure)
+    if box[2] < box[0] or box[3] < box[1]:
+        raise BadInput(f"{where} has a negative width or height", input="boxes", value=list(box), cure=cure)
+
+
+def touches(low: float, high: float, length: float) -> bool:
+    """Whether the stretch from `low` to `high` shares something with [0, length): one of no length, its place."""
+    return low < length and (high > 0 or low == high == 0)
+
+
+def _rows(boxes: str | Sequence[Sequence[float]] | Tensor, format: str) -> Iterator[tuple[str, list[float]]]:
+    """Each box's numbers, and what to call it in a complaint."""
+    if isinstance(boxes, str):
+        for count, line in enumerate(boxes.splitlines(), start=1):
+            words = re.sub(r"[\[\](),;]", " ", line).split()
+            if words and not line.lstrip().startswith("#"):
+                yield f"line {count}", _numbers(words, line, f"line {count}", format)
+    else:
+        for count, row in enumerate(boxes.tolist() if isinstance(boxes, Tensor) else boxes, start=1):
+            yield f"box {count}", _numbers(row, row, f"box {count}", format)
+
+
+def _numbers(words: Any, given: Any, where: str, format: str) -> list[float]:
+    try:
+        numbers = [float(word) for word in words]
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{where} is not four numbers", input="boxes", value=given, cure=_CURES[format]) from error
+    if len(numbers) != 4:
+        raise BadInput(f"{where} has {len(numbers)} numbers, not 4", input="boxes", value=given, cure=_CURES[format])
+    return numbers
+
+
+def _to_xyxy(numbers: list[float], where: str, format: str, size: tuple[int, int]) -> tuple[str, list[float]]:
+    left, top, right, bottom = numbers
+    if format == "xywh":
+        right, bottom = left + right, top + bottom
+    elif format == "normalized":
+        left, right = left * size[0], right * size[0]
+        top, bottom = top * size[1], bottom * size[1]
+    box = [left, top, right, bottom]
+    check_box(box, where, _CURES[format])
+    return where, box
+
+
+def _clipped(box: list[float], where: str, size: tuple[int, int]) -> list[float]:
+    width, height = size
+    left, top, right, bottom = box
+    if not (touches(left, right, width) and touches(top, bottom, height)):
+        raise BadInput(
+            f"{where} lies outside the image of {width}×{height} pixels",
+            input="boxes",
+            value=box,
+            cure="Look at the format, and at which image the boxes belong to.",
+        )
+    return [max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))]

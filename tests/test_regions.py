@@ -1,0 +1,108 @@
+"""Boxes as people write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_graph.errors import BadInput
+from api_graph.regions import Boxes, read_boxes, touches
+
+SIZE = (640, 480)
+
+
+def read(*arguments: Any, **options: Any) -> list[list[float]]:
+    return read_boxes(*arguments, **options).values.tolist()
+
+
+def test_every_format_names_the_same_box() -> None:
+    expected = [[64.0, 48.0, 320.0, 144.0]]
+    assert read("64, 48, 320, 144", SIZE) == expected
+    assert read("64 48 256 96", SIZE, "xywh") == expected
+    assert read("0.1 0.1 0.5 0.3", SIZE, "normalized") == expected
+
+
+def test_a_text_has_one_box_per_line() -> None:
+    text = "# the dog\n[1, 2, 3, 4]\n\n  (5; 6; 7.5; 8)\n"
+    assert read(text, SIZE) == [[1, 2, 3, 4], [5, 6, 7.5, 8]]
+
+
+@pytest.mark.parametrize("rows", [[(1, 2, 3, 4)], torch.tensor([[1, 2, 3, 4]]), [["1", "2", "3", "4"]]])
+def test_rows_of_numbers(rows: Any) -> None:
+    assert read(rows, SIZE) == [[1, 2, 3, 4]]
+
+
+def test_what_reaches_beyond_the_image_is_cut() -> None:
+    assert read("-5 -5 700 500", SIZE) == [[0, 0, 640, 480]]
+    assert read("-5 -5 700 500", SIZE, clip=False) == [[-5, -5, 700, 500]]
+    assert read("700 0 800 10", SIZE, clip=False) == [[700, 0, 800, 10]]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "options", "message"),
+    [
+        ("1 2 3 4\n1 2 3", {}, r"boxes: line 2 has 3 numbers, not 4 \(got '1 2 3'\)\. Write left, top, right"),
+        ("1 2 3 4\n\n1 2 3 4 5", {}, "line 3 has 5 numbers"),
+        ("1 2 3 dog", {}, "line 1 is not four numbers"),
+        ("1 2 3 nan", {}, "line 1 has a number that is not finite"),
+        ("1 2 3 inf", {}, "line 1 has a number that is not finite"),
+        ("1 2 0 4", {}, "line 1 has a negative width or height"),
+        ("1 2 3 -4", {"format": "xywh"}, "line 1 has a negative .* Write left, top, width"),
+        ("640 0 700 10", {}, "line 1 lies outside the image of 640×480"),
+        ("-20 0 0 10", {}, "line 1 lies outside"),
+        ("0 480 5 480", {}, "line 1 lies outside"),
+        ([[1, 2, 3, 4], [1, 2]], {}, "box 2 has 2 numbers"),
+        ([[1, 2, 3, None]], {}, "box 1 is not four numbers"),
+        ([3.0, 4.0], {}, "box 1 is not four numbers"),
+        ("# nothing", {}, "boxes: there is no box"),
+        ([], {}, "boxes: there is no box"),
+        ("1 2 3 4", {"format": "yxyx"}, "format: unknown format"),
+        ("1 2 3 4", {"size": (0, 5)}, "size: the image is empty"),
+    ],
+)
+def test_bad_boxes_are_named(boxes: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        read_boxes(boxes, **{"size": SIZE, **options})
+
+
+@pytest.mark.parametrize("values", [torch.zeros(4).double(), torch.zeros(1, 4), torch.zeros(1, 5).double()])
+def test_boxes_are_rows_of_four_in_float64(values: torch.Tensor) -> None:
+    with pytest.raises(BadInput, match=r"float64 numbers of shape \(N, 4\)"):
+        Boxes(values, SIZE)
+
+
+def test_boxes_check_their_numbers() -> None:
+    with pytest.raises(BadInput, match="box 2 has a negative"):
+        Boxes(torch.tensor([[0, 0, 1, 1], [0, 1, 1, 0]]).double(), SIZE)
+
+
+def test_boxes_can_be_stored() -> None:
+    boxes = read_boxes("1 2 3 4\n5 6 7 8", SIZE)
+    again = Boxes.from_storage(*boxes.to_storage())
+    assert torch.equal(again.values, boxes.values)
+    assert again.size == boxes.size
+    assert len(again) == 2
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0, 0, True), (3, 3, True), (10, 10, False), (-1, 0, False), (-1, 1, True), (10, 12, False), (9, 12, True)],
+)
+def test_what_touches_the_image(low: float, high: float, expected: bool) -> None:
+    assert touches(low, high, 10) is expected
+
+
+@given(st.lists(st.tuples(*[st.floats(-50, 700)] * 4), min_size=1, max_size=5))
+def test_clipped_boxes_lie_inside_and_keep_what_was_inside(corners: list[tuple[float, ...]]) -> None:
+    boxes = [[min(a, c), min(b, d), max(a, c), max(b, d)] for a, b, c, d in corners]
+    inside = [box for box in boxes if touches(box[0], box[2], 640) and touches(box[1], box[3], 480)]
+    if not inside:
+        return
+    for before, after in zip(inside, read(inside, SIZE), strict=True):
+        assert 0 <= after[0] <= after[2] <= 640 and 0 <= after[1] <= after[3] <= 480
+        for axis, length in ((0, 640), (1, 480), (2, 640), (3, 480)):
+            assert after[axis] == min(max(before[axis], 0), length)

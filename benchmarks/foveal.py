@@ -4,9 +4,9 @@
 
 Weights are random (they do not change the cost). A full pass is open_clip's own `encode_image` of the one image with
 an attention mask in its last four blocks, once for each mask and one mask at a time, as the official code does it;
-`in one batch` gives them to the model together. Figures are ratios to the former: FLOPs as torch's counter sees them (the
-fused MultiheadAttention kernel, which is opaque to it, is switched off) and CPU time (`time.process_time`, the two in
-turn, median).
+`in one batch` gives them to the model together. Figures are ratios to the former: FLOPs as torch's counter sees them
+(the fused MultiheadAttention kernel, which is opaque to it, is switched off) and CPU time (`time.process_time`, the two
+in turn, median).
 """
 
 from __future__ import annotations

@@ -77,6 +77,14 @@ def head_reactions(
     return total / len(owner)
 
 
+def strongest(reactions: Tensor, most: int) -> list[str]:
+    """One line for each of the `most` heads that react most, of reactions (L, H)."""
+    heads = reactions.shape[1]
+    flat = reactions.flatten()
+    order = flat.abs().argsort(descending=True)[:most].tolist()
+    return [f"layer {i // heads}, head {i % heads}: {float(flat[i]):.4g}" for i in order]
+
+
 def head_outputs(tower: ClsTower | PooledTower, layer: int, gathered: Tensor) -> Tensor:
     """G_h (B, H, D) of what the heads gathered (B, H·d), float32: Σ_h G_h + b_O is MSA_cls."""
     heads, size = head_shape(tower)

@@ -12,7 +12,7 @@ from api_graph.pixels.overlay import colorize
 from api_graph.pixels.read import to_pil
 
 _PAPER, _INK = "white", "black"
-_NARROWEST = 240
+_NARROWEST = 360
 
 
 def matrix_figure(
@@ -56,7 +56,9 @@ def _labelled(
     figure.paste(squares, (left, top))
     draw = ImageDraw.Draw(figure)
     draw.text((size, size // 2), title, fill=_INK, font=font)
-    draw.text((size, size // 2 + line), f"{row_name} × {column_name}, {span}", fill=_INK, font=font)
+    draw.text(
+        (size, size // 2 + line), f"rows: {row_name}, columns: {column_name}, colours: {span}", fill=_INK, font=font
+    )
     for column in range(columns):
         draw.text((left + (column + 0.5) * cell, top - 4), str(column), fill=_INK, font=font, anchor="mb")
     for row in range(rows):

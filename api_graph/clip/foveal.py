@@ -53,7 +53,8 @@ def foveal_features(
     Raises BadInput for models without such an attention row, and for masks, layers and gains that do not fit.
     """
     tower = model.tower
-    pixels, _ = model_input(model, image, pixel_values)
+    with inputs_named(images="image"):
+        pixels, _ = model_input(model, image, pixel_values)
     clean_pixels = clean_input(model, clean, clean_pixel_values, len(pixels))
     bias, owner = mask_rows(masks, len(pixels), tower.grid)
     check_form(form, tower)

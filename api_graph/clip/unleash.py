@@ -63,7 +63,8 @@ class Unleash:
             return way.token(entered, owner, bias, amplified)
         plain = Recorder()
         way.token(entered, owner, bias, plain)
-        return way.token(entered, owner, bias, Fixed({n: amplified(n, heads) for n, heads in plain.seen.items()}))
+        loud = {layer: amplified(layer, heads) for layer, heads in plain.seen.items() if layer in self.gains}
+        return way.token(entered, owner, bias, Fixed(loud))
 
 
 @dataclass(frozen=True, eq=False)

@@ -145,10 +145,11 @@ def methods() -> dict[str, Method]:
 
 def right(model: ClipModel, asked: Sequence[Question], method: Method) -> Tensor:
     """Whether the right box is chosen, for each question."""
+    # A product and a sum, not a matrix product: that rounds equal rows differently, and what ties would not tie.
     text = torch.nn.functional.normalize(encode_text(model, [q.text for q in asked]), dim=-1)
     features = torch.nn.functional.normalize(method(model, asked), dim=-1)
     counts = [len(q.boxes) for q in asked]
-    chosen = [int((part @ t).argmax()) for part, t in zip(features.split(counts), text, strict=True)]
+    chosen = [int((part * t).sum(-1).argmax()) for part, t in zip(features.split(counts), text, strict=True)]
     return torch.tensor([index == q.target for index, q in zip(chosen, asked, strict=True)])
 
 

@@ -57,14 +57,19 @@ def foveal_features(
     biased = layer_set(layers, layer_count(tower))
     louder = biased if unleash_layers is None else layer_set(unleash_layers, layer_count(tower), "unleash_layers")
     amplifier = Unleash.of(unleash, louder, tower, heads, order)
-    biased = frozenset[int]() if given.bias is None else biased
+    if given.bias is None:
+        biased = frozenset()
     parting = biased
     if amplifier is not None:
         given.need_prompt("unleash")
         parting = biased if given.clean is None else biased | louder
     way = pass_through(tower, biased, parting, form)
+    batches = Batches(way, given, rows_at_once(tower))
     with torch.no_grad():
-        return torch.cat(list(Batches(way, given, rows_at_once(tower)).features(amplifier)))
+        if given.bias is None and (amplifier is None or given.clean is None):
+            # Once per image, so that what has no prompt ties to the last bit.
+            return torch.cat(list(batches.plain()))[given.owner.to(given.pixels.device)]
+        return torch.cat(list(batches.features(amplifier)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,12 @@ class Batches:
                 else:
                     token = amplifier.token(self.way, entered, owner, bias, heads)
                 yield self.way.head(token).float()
+
+    def plain(self) -> Iterator[Tensor]:
+        """The plain features of some images after the others, (n, E), where there is no prompt."""
+        for pixels in self.given.pixels.split(MOST_IMAGES):
+            images = torch.arange(len(pixels), device=pixels.device)
+            yield self.way.head(self.way.token(self.way.enter(pixels), images, None, as_gathered)).float()
 
     def _clean_heads(self, entered: object, images: slice) -> CleanHeads:
         """What the heads gather of the clean images, or of these images without a mask."""

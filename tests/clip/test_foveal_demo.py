@@ -22,10 +22,13 @@ SCENES = 40
 
 def scenes() -> list[tuple[Scene, int]]:
     """Scenes, each with an object that its colour and shape alone describe."""
-    found = [
-        (picture, picture.unique_objects()) for picture in (scene(20_000_000 + seed) for seed in range(2 * SCENES))
-    ]
-    return [(picture, picture.objects.index(unique[0])) for picture, unique in found if unique][:SCENES]
+    found: list[tuple[Scene, int]] = []
+    for seed in range(20_000_000, 20_000_000 + 2 * SCENES):
+        picture = scene(seed)
+        unique = picture.unique_objects()
+        if unique:
+            found.append((picture, picture.objects.index(unique[seed % len(unique)])))
+    return found[:SCENES]
 
 
 @pytest.mark.parametrize(("alpha", "least", "most"), [(0.2, 0.9, 1.0), (0.0, 0.0, 0.5)])
@@ -42,7 +45,7 @@ def test_the_described_object_is_the_one_under_the_mask(alpha: float, least: flo
     described = [picture.objects[target] for picture, target in zip(pictures, targets, strict=True)]
     text = normalize(encode_text(model, [plain_query(o.colour, o.shape) for o in described]), dim=-1)
     parts = features.split([len(m) for m in masks])
-    chosen = [int((part @ t).argmax()) for part, t in zip(parts, text, strict=True)]
+    chosen = [int((part * t).sum(-1).argmax()) for part, t in zip(parts, text, strict=True)]
     right = sum(index == target for index, target in zip(chosen, targets, strict=True)) / SCENES
     assert least <= right <= most
     if alpha == 0:

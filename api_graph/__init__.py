@@ -7,7 +7,7 @@ The public Python API, loaded when first used:
 * `load_lvlm`, `LvlmModel`: a local vision-language model, or one that you loaded with transformers.
 * `lvlm_attribution`: Ψ from where it looks while it answers.
 * `ask`: a question to a local model or to an endpoint.
-* `foveal_mask`: FALIP's bias over the patches, from a box.
+* `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
 """
@@ -19,7 +19,7 @@ from typing import Any as _Any
 
 if TYPE_CHECKING:
     from api_graph.annotation import Annotated, annotate
-    from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, foveal_mask, load_clip
+    from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, foveal_features, foveal_mask, load_clip
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
     from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, ask, load_lvlm, lvlm_attribution
     from api_graph.runs import run_graph
@@ -38,6 +38,7 @@ __all__ = [
     "annotate",
     "ask",
     "clip_attribution",
+    "foveal_features",
     "foveal_mask",
     "load_clip",
     "load_lvlm",
@@ -58,6 +59,7 @@ _HOME = {
     "annotate": "annotation",
     "ask": "lvlm",
     "clip_attribution": "clip",
+    "foveal_features": "clip",
     "foveal_mask": "clip",
     "load_clip": "clip",
     "load_lvlm": "lvlm",

@@ -1,6 +1,6 @@
 """The typed nodes: thin functions over the rooms that hold the methods, one file per stage of the pipeline."""
 
-from . import attribution, blend, heatmap, images, lvlm, models, text
+from . import attribution, blend, foveal, heatmap, images, lvlm, models, prompts, segment, text
 
 NODES = (
     models.load_clip,
@@ -34,4 +34,22 @@ NODES = (
     text.format_question,
     text.strategy_prompt,
     text.extract_answer,
+    foveal.boxes,
+    foveal.boxes_from_mask,
+    foveal.foveal_mask,
+    foveal.foveal_features,
+    foveal.image_features,
+    foveal.unleash,
+    foveal.reactions,
+    prompts.draw_circle,
+    prompts.weaken_outside,
+    prompts.crop_boxes,
+    prompts.draw_box,
+    prompts.shade_boxes,
+    prompts.draw_keypoint,
+    prompts.draw_contour,
+    prompts.fgvp,
+    prompts.set_of_mark,
+    segment.load_segmenter,
+    segment.segment,
 )

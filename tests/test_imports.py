@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 LEAVES = {"errors", "geometry", "files", "regions", "sockets"}
 CONTRACT = LEAVES | {"folders", "context", "spec", "registry"}
-ROOMS = {"clip", "lvlm", "pixels", "tasks", "demo", "evaluate"}
+ROOMS = {"clip", "lvlm", "pixels", "segment", "tasks", "demo", "evaluate"}
 
 # What each part of `api_graph` (and `nodes`) may import; itself it always may.
 MAY_IMPORT = {

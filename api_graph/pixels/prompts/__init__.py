@@ -1,0 +1,22 @@
+"""Visual prompts: marks on the pixels that point a model at an object, with the parameters of published code."""
+
+from api_graph.pixels.prompts.box_line import draw_box
+from api_graph.pixels.prompts.circle import draw_circle
+from api_graph.pixels.prompts.crop import crop_boxes
+from api_graph.pixels.prompts.keypoint import draw_keypoint
+from api_graph.pixels.prompts.outside import weaken_outside
+from api_graph.pixels.prompts.presets import PRESETS, Preset, preset
+from api_graph.pixels.prompts.shade import SHADE_TEMPLATE, shade_boxes
+
+__all__ = [
+    "PRESETS",
+    "SHADE_TEMPLATE",
+    "Preset",
+    "crop_boxes",
+    "draw_box",
+    "draw_circle",
+    "draw_keypoint",
+    "preset",
+    "shade_boxes",
+    "weaken_outside",
+]

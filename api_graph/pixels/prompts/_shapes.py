@@ -1,0 +1,115 @@
+"""Boxes and ellipses as coverage: how much of each pixel the shape covers, in [0, 1]."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from api_graph.errors import ApiGraphWarning
+from api_graph.pixels.prompts._boxes import grown
+from api_graph.pixels.prompts._choices import check_choice
+
+Shape = Literal["box", "ellipse"]
+"""The box itself, or the ellipse inscribed in it."""
+
+Drawing = Literal["smooth", "hard", "pillow"]
+"""smooth: antialiased. hard: whole pixels. pillow: whole pixels as the official code draws them: the pixels at the
+right and bottom edge belong to the box, and line widths are cut to whole pixels."""
+
+Align = Literal["inside", "centre", "outside"]
+"""Where a line lies on the outline that it follows."""
+
+_BEYOND = {"inside": 0.0, "centre": 0.5, "outside": 1.0}
+_SCANLINES = 8  # for each row of pixels
+
+
+def filled(boxes: Tensor, image: Tensor, shape: Shape, drawing: Drawing) -> Tensor:
+    """Coverage (N, H, W) of the shape in each of `boxes` (N, 4), on the image's device."""
+    check_choice(shape, Shape, "shape")
+    check_choice(drawing, Drawing, "drawing")
+    if drawing == "pillow":
+        return torch.stack([_by_pillow(box, image, shape) for box in boxes])
+    cover = _box if shape == "box" else _ellipse
+    covers = torch.stack([cover(box.tolist(), image) for box in boxes])
+    return covers if drawing == "smooth" else (covers >= 0.5).float()
+
+
+def outlined(
+    boxes: Tensor, image: Tensor, shape: Shape, thickness: float, drawing: Drawing, align: Align = "inside"
+) -> Tensor:
+    """Coverage (N, H, W) of the outline of the shape in each of `boxes` (N, 4), `thickness` pixels wide.
+
+    A line thinner than a pixel is drawn one pixel wide; as Pillow draws it, it vanishes, with a warning.
+    """
+    check_choice(shape, Shape, "shape")
+    check_choice(align, Align, "align")
+    if drawing == "pillow":
+        return torch.stack([_by_pillow(box, image, shape, _whole(thickness)) for box in boxes])
+    thickness = max(1.0, thickness)
+    outer = grown(boxes, thickness * _BEYOND[align])
+    inner = grown(outer, -thickness)
+    hollow = (inner[:, 2:] > inner[:, :2]).all(1)  # (N,); a line that meets itself fills the shape
+    ring = filled(outer, image, shape, drawing)
+    if hollow.any():
+        ring[hollow.to(ring.device)] -= filled(inner[hollow], image, shape, drawing)
+    return ring
+
+
+def joined(coverage: Tensor, together: bool) -> Tensor:
+    """(N, H, W) as it is, or as one (1, H, W) that covers what any of them covers."""
+    return coverage.amax(0, keepdim=True) if together else coverage
+
+
+def _whole(thickness: float) -> int:
+    if thickness < 1:
+        warnings.warn(
+            "nothing is drawn: the official code cuts the line's width to 0 pixels on an image this small. "
+            "Enlarge the image, or draw smooth or hard",
+            ApiGraphWarning,
+            stacklevel=5,
+        )
+    return int(thickness)
+
+
+def _box(box: list[float], image: Tensor) -> Tensor:
+    height, width = image.shape[1:3]
+    left, top, right, bottom = box
+    return _overlap(top, bottom, height, image)[:, None] * _overlap(left, right, width, image)[None]
+
+
+def _overlap(start: float, stop: float, pixels: int, image: Tensor) -> Tensor:
+    """How much of each of `pixels` pixels in a row lies between `start` and `stop`."""
+    edge = torch.arange(pixels + 1, dtype=torch.float32, device=image.device).clamp(start, stop)
+    return edge.diff()
+
+
+def _ellipse(box: list[float], image: Tensor) -> Tensor:
+    """Exact along each scanline, whose chord has a known length; the mean of several scanlines down each pixel."""
+    height, width = image.shape[1:3]
+    left, top, right, bottom = box
+    a, b = (right - left) / 2, (bottom - top) / 2
+    edges = torch.arange(width + 1, dtype=torch.float32, device=image.device) - (left + a)  # (W + 1,)
+    cover = torch.zeros(height, width, device=image.device)
+    for scanline in range(_SCANLINES):
+        y = torch.arange(height, dtype=torch.float32, device=image.device) + (scanline + 0.5) / _SCANLINES
+        half_chord = a * (1 - ((y - (top + b)) / b) ** 2).clamp(min=0).sqrt()[:, None]  # (H, 1)
+        cover += edges.clamp(-half_chord, half_chord).diff(dim=1)
+    return cover / _SCANLINES
+
+
+def _by_pillow(box: Tensor, image: Tensor, shape: Shape, thickness: int | None = None) -> Tensor:
+    """Coverage (H, W) of 0 and 1; filled without a `thickness`."""
+    height, width = image.shape[1:3]
+    canvas = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(canvas)
+    paint = draw.rectangle if shape == "box" else draw.ellipse
+    if thickness is None:
+        paint(box.tolist(), fill=1)
+    elif thickness:
+        paint(box.tolist(), outline=1, width=thickness)
+    return torch.from_numpy(np.array(canvas)).to(image.device).float()

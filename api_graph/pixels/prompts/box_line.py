@@ -1,0 +1,39 @@
+"""The outline of the box itself, in one colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from api_graph.pixels._check import checked_image
+from api_graph.pixels.prompts._boxes import BoxesLike, checked_boxes, enlarged
+from api_graph.pixels.prompts._lengths import Unit, in_pixels
+from api_graph.pixels.prompts._paint import painted
+from api_graph.pixels.prompts._shapes import Align, Drawing, joined, outlined
+
+
+def draw_box(
+    image: Tensor,
+    boxes: BoxesLike,
+    *,
+    colour: str | Sequence[float] = "red",
+    thickness: float = 0.005,
+    unit: Unit = "long side",
+    enlarge: float = 1.0,
+    align: Align = "inside",
+    opacity: float = 1.0,
+    drawing: Drawing = "smooth",
+    together: bool = False,
+) -> Tensor:
+    """The outline of each box as a line over the image: (N, H, W, 3), one per box.
+
+    `image` is (B, H, W, 3) and `boxes` (N, 4), xyxy in pixels; either may hold one for the other's many. With
+    `together` all are drawn on one image. `thickness` is in pixels or a share of a side of the image, at least one
+    pixel. Boxes that do not lie on the image are a BadInput.
+    """
+    image = checked_image(image)
+    size = (image.shape[2], image.shape[1])
+    width = in_pixels(thickness, unit, size, "thickness")
+    line = outlined(enlarged(checked_boxes(boxes, size), enlarge), image, "box", width, drawing, align)
+    return painted(image, joined(line, together), colour, opacity)

@@ -1,0 +1,66 @@
+"""The parameters with which published code draws its prompts: one table, each row with its source.
+
+`falip` and `reclip` are exact in pixels (`drawing="pillow"`). `fgvp` draws with OpenCV on an image whose shorter side
+was first brought to 384 pixels: here its line widths are that share of the shorter side, its blurs count pixels of the
+image as it is given, and its edges are hard. The RedCircle paper released no code; its line width is not known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from api_graph.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Arguments for one prompt's function, and where they come from."""
+
+    prompt: str
+    name: str
+    arguments: dict[str, Any]
+    source: str
+
+
+_FALIP_LINE = {"colour": "red", "thickness": 1 / 200, "unit": "long side", "align": "inside", "drawing": "pillow"}
+_FGVP_LINE = {"colour": "red", "thickness": 2 / 384, "unit": "short side", "align": "centre", "drawing": "hard"}
+_CPT_SHADE = {"colour": "#f0001e", "opacity": 127 / 255, "shape": "box", "drawing": "pillow"}
+_BLUR = {"fill": "blur", "blur_radius": 100.0}
+_BLUR_BY_PILLOW = {**_BLUR, "shape": "box", "drawing": "pillow", "blur": "pillow"}
+
+PRESETS = (
+    Preset("circle", "falip", {**_FALIP_LINE, "blur_outside": 100.0}, "FALIP's code: `circle`, with its blur"),
+    Preset("circle", "falip_line", {**_FALIP_LINE, "blur_outside": 0.0}, "FALIP's code: `circle` with its blur off"),
+    Preset("circle", "fgvp", {**_FGVP_LINE, "blur_outside": 0.0}, "FGVP's code: `circle`"),
+    Preset("outside", "falip", _BLUR_BY_PILLOW, "FALIP's code: `blur`"),
+    Preset("outside", "reclip", _BLUR_BY_PILLOW, "ReCLIP's code: `blur`"),
+    Preset("outside", "fgvp_blur", {**_BLUR, "shape": "ellipse", "drawing": "hard"}, "FGVP's code: `blur_circle_mask`"),
+    Preset(
+        "outside",
+        "fgvp_grey",
+        {"fill": "greyscale", "channels": "bgr", "shape": "ellipse", "drawing": "hard"},
+        "FGVP's code: `grayscale_circle_mask`, which takes RGB for BGR",
+    ),
+    Preset("crop", "falip", {"enlarge": 1.0, "rounding": "nearest"}, "FALIP's code: `crop`"),
+    Preset("crop", "reclip", {"enlarge": 1.0, "rounding": "nearest"}, "ReCLIP's code: `crop`"),
+    Preset("crop", "fgvp", {"enlarge": 1.0, "rounding": "down"}, "FGVP's code: `crop`"),
+    Preset("box_line", "fgvp", _FGVP_LINE, "FGVP's code: `box`"),
+    Preset("shade", "falip", _CPT_SHADE, "FALIP's code: `shade` (CPT)"),
+    Preset("shade", "reclip", _CPT_SHADE, "ReCLIP's code: `shade` (CPT)"),
+    Preset("shade", "fgvp", _CPT_SHADE, "FGVP's CPT command: `shade`"),
+)
+
+
+def preset(prompt: str, name: str) -> dict[str, Any]:
+    """Arguments of the prompt's function, as in `draw_circle(image, boxes, **preset("circle", "falip"))`.
+
+    An unknown name is a BadInput that lists the known ones.
+    """
+    known = {row.name: row.arguments for row in PRESETS if row.prompt == prompt}
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        cure = f"{f'Did you mean {close[0]}? ' if close else ''}{prompt} has {', '.join(known) or 'none'}."
+        raise BadInput("unknown preset", input="preset", value=name, cure=cure)
+    return dict(known[name])

@@ -1,0 +1,88 @@
+"""Boxes that are no good, and what the prompts do with boxes that are only just good."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from api_graph.errors import BadInput
+from api_graph.pixels.prompts import crop_boxes, draw_box, draw_circle, draw_keypoint, shade_boxes, weaken_outside
+from api_graph.pixels.prompts._boxes import checked_boxes
+
+PROMPTS = [draw_circle, draw_box, shade_boxes, draw_keypoint, weaken_outside, crop_boxes]
+IMAGE = torch.rand(1, 20, 30, 3)
+GOOD = [5.0, 5.0, 15.0, 15.0]
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize(
+    ("boxes", "problem"),
+    [
+        ([], r"boxes: boxes need the shape \(N, 4\)"),
+        (GOOD, r"boxes need the shape .* \(got \(4,\)\)\..*box\[None\]"),
+        ([GOOD, [0.0, 0.0, math.nan, 5.0]], "boxes: box 1 holds NaN or infinite"),
+        ([[0.0, 0.0, math.inf, 5.0]], "box 0 holds NaN or infinite"),
+        ([[10.0, 5.0, 5.0, 15.0]], r"box 0 ends before it begins .*not left, top, width, height"),
+        ([[30.0, 5.0, 40.0, 15.0]], r"box 0 lies outside the image of 30×20 pixels \(got \[30.0"),
+        ([[-9.0, -9.0, 0.0, 5.0]], "box 0 lies outside"),
+        ([[5.0, 20.0, 9.0, 25.0]], "box 0 lies outside"),
+    ],
+)
+def test_refusals(prompt, boxes, problem):
+    with pytest.raises(BadInput, match=problem):
+        prompt(IMAGE, boxes)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_numbers_of_images_and_boxes_that_do_not_go_together(prompt):
+    with pytest.raises(BadInput, match="boxes: a batch of 2 does not go with one of 3"):
+        prompt(IMAGE.expand(3, -1, -1, -1), [GOOD, GOOD])
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_an_image_that_is_none(prompt):
+    with pytest.raises(BadInput, match=r"image: an image tensor needs the shape \(B, H, W, 3\)"):
+        prompt(IMAGE[0], [GOOD])
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (3, 3)])
+def test_tiny_images(prompt, size):
+    image = torch.rand(1, *size, 3)
+    for one in prompt(image, [[0.0, 0.0, 9.0, 9.0]]):
+        assert torch.isfinite(one).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "clipped"),
+    [
+        ([-5.0, -5.0, 40.0, 40.0], [0.0, 0.0, 30.0, 20.0]),
+        ([10.25, 3.0, 12.5, 19.0], [10.25, 3.0, 12.5, 19.0]),
+        ([10.0, 3.0, 10.0, 19.0], [9.5, 3.0, 10.5, 19.0]),  # no width: one pixel about the middle
+        ([0.1, 3.0, 0.2, 3.0], [0.0, 2.5, 1.0, 3.5]),  # as far as the image goes
+        ([29.9, 19.9, 30.0, 50.0], [29.0, 19.0, 30.0, 20.0]),
+    ],
+)
+def test_clipping(given, clipped):
+    assert checked_boxes([given], (30, 20)).tolist() == [clipped]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"thickness": -1.0}, "thickness: the number is out of range"),
+        ({"thickness": math.nan}, "thickness: the number is out of range"),
+        ({"unit": "inches"}, "unit: unknown unit .*Use one of pixels, long side, short side"),
+        ({"align": "left"}, "align: unknown align .*Use one of inside"),
+        ({"drawing": "crayon"}, "drawing: unknown drawing .*Use one of smooth"),
+        ({"enlarge": 0.0}, "enlarge: the number is out of range"),
+        ({"opacity": 2.0}, "opacity: the number is out of range"),
+        ({"colour": "blurple"}, "colour: this is not a colour"),
+        ({"blur_outside": -1.0}, "blur_outside: the number is out of range"),
+    ],
+)
+def test_parameters_that_are_no_good(options, problem):
+    with pytest.raises(BadInput, match=problem):
+        draw_circle(IMAGE, [GOOD], **options)

@@ -4,7 +4,7 @@ The public Python API, loaded when first used:
 
 * `load_clip`, `ClipModel`: an auxiliary CLIP, or one that you built with open_clip.
 * `clip_attribution`: Ψ for images and questions, on the token grid.
-* `foveal_mask`: FALIP's bias over the patches, from a box.
+* `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
 """
@@ -16,7 +16,7 @@ from typing import Any as _Any
 
 if TYPE_CHECKING:
     from api_graph.annotation import Annotated, annotate
-    from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, foveal_mask, load_clip
+    from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, foveal_features, foveal_mask, load_clip
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
     from api_graph.runs import run_graph
 
@@ -30,6 +30,7 @@ __all__ = [
     "ClipModel",
     "annotate",
     "clip_attribution",
+    "foveal_features",
     "foveal_mask",
     "load_clip",
     "run_graph",
@@ -44,6 +45,7 @@ _HOME = {
     "ClipModel": "clip",
     "annotate": "annotation",
     "clip_attribution": "clip",
+    "foveal_features": "clip",
     "foveal_mask": "clip",
     "load_clip": "clip",
     "run_graph": "runs",

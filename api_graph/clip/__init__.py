@@ -2,7 +2,9 @@
 
 from api_graph.clip.attribution import ClipAttribution, clip_attribution
 from api_graph.clip.decompose import ImageTokens, encode_image
-from api_graph.clip.foveal_mask import foveal_mask
+from api_graph.clip.features import ImageFeatures
+from api_graph.clip.foveal import foveal_features
+from api_graph.clip.foveal_masks import foveal_mask
 from api_graph.clip.load import choose_device, choose_dtype, load_clip
 from api_graph.clip.maps import psi_cls, psi_comp
 from api_graph.clip.model import ClipModel
@@ -12,6 +14,7 @@ from api_graph.clip.text import QueryFeatures, encode_queries, encode_text
 __all__ = [
     "ClipAttribution",
     "ClipModel",
+    "ImageFeatures",
     "ImageTokens",
     "QueryFeatures",
     "checkpoint_identity",
@@ -21,6 +24,7 @@ __all__ = [
     "encode_image",
     "encode_queries",
     "encode_text",
+    "foveal_features",
     "foveal_mask",
     "load_clip",
     "psi_cls",

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from api_graph.clip.block import attention_row
-from api_graph.clip.decompose import layer_index
+from api_graph.clip.block import attention_row, full_attention
 from api_graph.clip.images import Images, model_input
+from api_graph.clip.layers import layer_index
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import QueryFeatures
 from api_graph.clip.vision import ClsTower
@@ -101,12 +101,6 @@ def _attend_leaf(leaves: dict[int, Tensor], layer: int, q: Tensor, k: Tensor, v:
     attention = full_attention(q, k)
     leaves[layer] = attention if attention.requires_grad else attention.requires_grad_()
     return attention @ v
-
-
-def full_attention(q: Tensor, k: Tensor) -> Tensor:
-    """A (B, H, T, T), in q's dtype."""
-    scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-2, -1))
-    return scores.float().softmax(-1).to(q.dtype)
 
 
 def _cls_tower(model: ClipModel) -> ClsTower:

@@ -26,10 +26,11 @@ class Block:
 
     `qkv` gives the heads' queries, keys and values of the normalised tokens, `inner_norm` is a LayerNorm
     between the heads and the output projection (EVA-02), `scale` is s₁ (LayerScale), `feed_forward` is the
-    whole second summand.
+    whole second summand. `heads` is H.
     """
 
     module: Callable[..., Tensor]
+    heads: int
     norm: nn.Module
     qkv: Callable[[Tensor, Any], tuple[Tensor, Tensor, Tensor]]
     inner_norm: nn.LayerNorm | None
@@ -49,11 +50,22 @@ class Block:
 
     def attention(self, x: Tensor, attend: Attend, rope: Any = None) -> Tensor:
         """s₁ ⊙ MSA(LN₁(x)), the first summand: (B, T, D) -> (B, T, D)."""
-        context = merge_heads(attend(*self.qkv(self.norm(x), rope)))  # (B, T, H·d)
-        if self.inner_norm is not None:
-            context = self.inner_norm(context)
-        update = self.out(context)
+        return self.project(self.gather(x, attend, rope))
+
+    def gather(self, x: Tensor, attend: Attend, rope: Any = None) -> Tensor:
+        """What the heads gather for each token that `attend` answers for, side by side: (B, T, D) -> (B, R, H·d)."""
+        context = merge_heads(attend(*self.qkv(self.norm(x), rope)))  # (B, R, H·d)
+        return context if self.inner_norm is None else self.inner_norm(context)
+
+    def project(self, gathered: Tensor) -> Tensor:
+        """s₁ ⊙ (Σ_h W_O^h g^h + b_O) of what the heads gathered: (..., H·d) -> (..., D)."""
+        update = self.out(gathered)
         return update if self.scale is None else update * self.scale
+
+    def finish(self, x: Tensor, gathered: Tensor) -> Tensor:
+        """The block's output for tokens x (B, R, D) whose heads gathered (B, R, H·d)."""
+        x = x + self.project(gathered)
+        return x + self.feed_forward(x)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -66,10 +78,19 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
-def attention_row(query: Tensor, k: Tensor) -> Tensor:
-    """A: softmax(q·kᵀ/√d) of one query token (B, H, d) over the keys (B, H, T, d): (B, H, T), float32."""
-    scores = torch.matmul(k, (query * query.shape[-1] ** -0.5).unsqueeze(-1))  # (B, H, T, 1)
-    return scores.squeeze(-1).float().softmax(-1)
+def attention_row(query: Tensor, k: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A: softmax(q·kᵀ/√d + bias) of one query token (B, H, d) over the keys (B, H, T, d): (B, H, T), float32.
+
+    `bias` (B, T), float32, is the same for all heads.
+    """
+    scores = torch.matmul(k, (query * query.shape[-1] ** -0.5).unsqueeze(-1)).squeeze(-1).float()  # (B, H, T)
+    return (scores if bias is None else scores + bias.unsqueeze(1)).softmax(-1)
+
+
+def full_attention(q: Tensor, k: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A of every token, (B, H, T, T) in q's dtype. `bias`, float32, is (B, 1 or T, T): queries by keys."""
+    scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-2, -1)).float()
+    return (scores if bias is None else scores + bias.unsqueeze(1)).softmax(-1).to(q.dtype)
 
 
 def refuse_unknown(module: nn.Module, known: set[str], where: str) -> None:

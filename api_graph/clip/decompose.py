@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from api_graph.clip.images import Images, model_input
+from api_graph.clip.layers import layer_index
 from api_graph.clip.model import ClipModel
 from api_graph.clip.pooling import PooledTower, patch_features, pooled
 from api_graph.clip.vision import ClsTower, ContributionSum
@@ -151,20 +152,6 @@ def _from_pool(
     whole = pooled(tower, pixels)
     patches = patch_features(tower, whole.values[:, tower.prefix :])
     return whole.parts[:, tower.prefix :], patches, whole.features
-
-
-def layer_index(layer: int | None, count: int, name: str, default: int) -> int:
-    """`layer` counted from 0, of a model with `count` layers; BadInput if there is no such layer."""
-    if layer is None:
-        return default
-    if not -count <= layer < count:
-        raise BadInput(
-            f"the model has no such layer; it has {count}",
-            input=name,
-            value=layer,
-            cure=f"Use 0 to {count - 1}, or {-count} to -1 to count from the end.",
-        )
-    return layer % count
 
 
 def _refuse(value: int | None, name: str, why: str) -> None:

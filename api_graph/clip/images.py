@@ -47,8 +47,7 @@ def preprocess_images(model: ClipModel, images: Images) -> tuple[Tensor, tuple[G
             cure="Give pixel_values, or wrap the model with a preprocess.",
         )
     pictures = as_pictures(images)
-    facts = model.preprocess
-    geometry = tuple(Geometry.of_resize(*p.size, facts.size, facts.resize_mode) for p in pictures)
+    geometry = tuple(model.preprocess.geometry(*p.size) for p in pictures)
     return torch.stack([model.transform(p) for p in pictures]), geometry
 
 

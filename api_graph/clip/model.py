@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from api_graph.errors import BadInput
-from api_graph.geometry import ResizeMode
+from api_graph.geometry import Geometry, ResizeMode
 
 if TYPE_CHECKING:
     from api_graph.clip.pooling import PooledTower
@@ -47,6 +47,10 @@ class Preprocess:
             resize_mode=cast("ResizeMode", mode),
             fill_color=given.get("fill_color", 0),
         )
+
+    def geometry(self, width: int, height: int) -> Geometry:
+        """Which part of a source image of this size the network sees."""
+        return Geometry.of_resize(width, height, self.size, self.resize_mode)
 
     def transform(self) -> Callable[[Any], Tensor]:
         """open_clip's own evaluation transform for these facts: PIL image -> (3, h, w)."""

@@ -60,6 +60,7 @@ def _block(block: Any) -> Block:
     inner = getattr(block.attn, "ln_inner", None)
     return Block(
         module=block,
+        heads=block.attn.num_heads,
         norm=block.ln_1,
         qkv=partial(_qkv, block.attn),
         inner_norm=None if inert(inner) else inner,

@@ -81,6 +81,7 @@ def _block(block: Any) -> Block:
     inner = getattr(block.attn, "norm", None)
     return Block(
         module=block,
+        heads=block.attn.num_heads,
         norm=block.norm1,
         qkv=partial(_qkv, block.attn),
         inner_norm=None if inert(inner) else inner,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.clip.foveal_cells import Cells, cells_of
-from api_graph.clip.foveal_mask import box_masks, foveal_mask
+from api_graph.clip.foveal_masks import box_masks, foveal_mask
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.geometry import Geometry
 

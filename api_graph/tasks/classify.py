@@ -77,8 +77,8 @@ def classify(
     `boxes`: (N, 4), xyxy in pixels, for one image or for all; or one such list per image. All boxes of an image become
     one foveal mask, their larger value in each patch. `masks`: pixel masks (n, H, W) or (1, H, W) instead; what counts
     is their bounding rectangle. `method`: how the region is shown (see `api_graph.tasks.ways`), "foveal" by default
-    where there is one, else "none". `templates`: a name, "openai" for the 80 of ImageNet, or texts with {} for the label.
-    `alpha` to `cells` belong to foveal masks. Raises BadInput for regions that do not lie on the images.
+    where there is one, else "none". `templates`: a name, "openai" for the 80 of ImageNet, or texts with {} for
+    the label. `alpha` to `cells` belong to foveal masks. Raises BadInput for regions that do not lie on the images.
     """
     pictures = [to_tensor(picture)[0] for picture in as_pictures(images)]
     regions = _regions(pictures, boxes, masks)

@@ -50,8 +50,8 @@ def choose_box(
     """Choose the box of one image that `text` refers to.
 
     `model`: a CLIP or its name; several are an ensemble whose logits are summed. `boxes`: (B, 4) in pixels of the
-    image, in `format`. `method`: how each box is shown (see `api_graph.tasks.ways`): "none", "foveal", "circle", "crop", ...,
-    "circle+foveal"; several are aggregated by `aggregate`, sum or max. `alpha` to `cells` belong to foveal masks.
+    image, in `format`. `method`: how each box is shown (see `api_graph.tasks.ways`): "none", "foveal", "crop",
+    "circle+foveal", ...; several are aggregated by `aggregate`, sum or max. `alpha` to `cells` belong to foveal masks.
     `subtract`: captions whose mean score is taken off (see `sample_captions`). `template`: what is said around the
     text, by default what goes with the method, "a photo of {}". `resize_mode`: how the model sees the image.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,8 @@ from api_graph.tasks.ways import way_of
 @dataclass(frozen=True, eq=False)
 class Classification:
     """What each of n images, or clouds, is: `scores` (n, C), logits on the CPU, over `labels`."""
+
+    socket: ClassVar[str] = "AP_CLASSES"
 
     scores: Tensor
     labels: tuple[str, ...]
@@ -53,6 +55,14 @@ class Classification:
         chances = self.probabilities.gather(1, order)
         rows = zip(order.tolist(), chances.tolist(), strict=True)
         return [[(self.labels[i], p) for i, p in zip(*row, strict=True)] for row in rows]
+
+    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+        """Tensors and JSON from which `from_storage` builds an equal classification."""
+        return {"scores": self.scores}, list(self.labels)
+
+    @classmethod
+    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> Classification:
+        return cls(tensors["scores"], tuple(meta))
 
 
 def classify(

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from api_graph.clip.foveal import foveal_features
-from api_graph.clip.foveal_masks import Bump, CellRule, Join, box_masks
 from torch import Tensor
 
+from api_graph.clip.foveal import foveal_features
+from api_graph.clip.foveal_masks import Bump, CellRule, Join, box_masks
 from api_graph.clip.images import Images, as_pictures, model_input
 from api_graph.clip.load import load_clip
 from api_graph.clip.model import ClipModel

@@ -87,6 +87,11 @@ def aggregated(logits: Tensor, aggregate: Aggregate = "sum") -> Tensor:
     return logits.sum(-2) if aggregate == "sum" else logits.amax(-2)
 
 
+def stacked(scores: Sequence[Tensor], aggregate: Aggregate = "sum") -> Tensor:
+    """Scores of several models or representations, each (B,), as one (B,)."""
+    return aggregated(torch.stack([one.float().to(scores[0].device) for one in scores]), aggregate)
+
+
 def logit_scale(model: ClipModel) -> float:
     """The model's own exp(logit scale); CLIP's 100 where it has none."""
     scale = getattr(model.module, "logit_scale", None)

@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from api_graph.clip.foveal import foveal_features
-from api_graph.clip.foveal_masks import Bump, box_masks
 from torch import Tensor
 
+from api_graph.clip.foveal import foveal_features
+from api_graph.clip.foveal_masks import Bump, box_masks
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry

@@ -112,7 +112,8 @@ def _logits(features: Tensor, text: Tensor, scale: float, negatives: Tensor | No
     if negatives is not None:
         said = said - negatives.float().to(said.device)
     visual = F.normalize(shown.float(), dim=-1).to(said.device)
-    return scale * torch.einsum("mbe,...e->...mb", visual, said)
+    # Not a matrix product, whose rounding differs by place: boxes that are shown alike must tie.
+    return scale * (visual * said[..., None, None, :]).sum(-1)
 
 
 def _per_model(value, count: int, name: str) -> list:

@@ -92,7 +92,7 @@ def way_of(name: str) -> Way:
 
 def ways_of(method: str | Sequence[str]) -> list[Way]:
     """One way, or several that are to be aggregated."""
-    names = [method] if isinstance(method, str) else list(method)
+    names = list(method) if isinstance(method, (list, tuple)) else [method]
     if not names:
         raise BadInput("there is no method", input="method", cure=f"Use one of {', '.join(WAYS)}.")
     return [way_of(name) for name in names]

@@ -1,4 +1,4 @@
-"""Regions of an image that a model is pointed at: boxes, in the image's own pixels."""
+"""Regions of an image that a model is pointed at: boxes, in the image's own pixels, right and bottom exclusive."""
 
 from __future__ import annotations
 
@@ -83,6 +83,24 @@ def read_boxes(
         rows = [_clipped(box, where, size) for where, box in rows]
         return Boxes(torch.tensor(rows, dtype=torch.float64), size)
     return Boxes(torch.tensor([box for _, box in rows], dtype=torch.float64), size)
+
+
+def boxes_around(masks: Tensor, threshold: float = 0.5) -> Boxes:
+    """The smallest box around what is at least `threshold` in each of (N, H, W) masks, in their pixels.
+
+    Raises BadInput for another shape and for a mask with nothing in it.
+    """
+    if masks.ndim != 3 or masks[:1].numel() == 0:
+        raise BadInput("masks have the shape (N, H, W)", input="mask", value=tuple(masks.shape))
+    inside = (masks >= threshold).cpu()
+    rows = []
+    for index, one in enumerate(inside, start=1):
+        down, across = one.any(1).nonzero(), one.any(0).nonzero()
+        if not len(down):
+            cure = "Lower the threshold, or leave the mask out."
+            raise BadInput(f"mask {index} has nothing at or above {threshold:g}", input="mask", cure=cure)
+        rows.append([int(across[0]), int(down[0]), int(across[-1]) + 1, int(down[-1]) + 1])
+    return Boxes(torch.tensor(rows, dtype=torch.float64), (masks.shape[2], masks.shape[1]))
 
 
 def check_box(box: Sequence[float], where: str, cure: str = "") -> None:

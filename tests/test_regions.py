@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
-from api_graph.regions import Boxes, read_boxes, touches
+from api_graph.regions import Boxes, boxes_around, read_boxes, touches
 
 SIZE = (640, 480)
 
@@ -106,3 +106,18 @@ def test_clipped_boxes_lie_inside_and_keep_what_was_inside(corners: list[tuple[f
         assert 0 <= after[0] <= after[2] <= 640 and 0 <= after[1] <= after[3] <= 480
         for axis, length in ((0, 640), (1, 480), (2, 640), (3, 480)):
             assert after[axis] == min(max(before[axis], 0), length)
+
+
+def test_boxes_around_masks() -> None:
+    masks = torch.zeros(2, 5, 8)
+    masks[0, 1:3, 2:7] = 1
+    masks[1, 4, 0] = 0.6
+    masks[1, 0, 7] = 0.4
+    boxes = boxes_around(masks)
+    assert boxes.values.tolist() == [[2, 1, 7, 3], [0, 4, 1, 5]]
+    assert boxes.size == (8, 5)
+    assert boxes_around(masks[1:], threshold=0.3).values.tolist() == [[0, 0, 8, 5]]
+    with pytest.raises(BadInput, match=r"mask 2 has nothing at or above 0\.7"):
+        boxes_around(masks, threshold=0.7)
+    with pytest.raises(BadInput, match=r"shape \(N, H, W\)"):
+        boxes_around(masks[0])

@@ -8,21 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from api_graph.clip.foveal_pass import Form, Pass, as_gathered, check_form, layer_count, pass_through
+from api_graph.clip.foveal_pass import Form, Pass, as_gathered, check_form, layer_count, pass_through, rows_at_once
 from api_graph.clip.foveal_rows import mask_rows
 from api_graph.clip.images import Images, model_input
 from api_graph.clip.layers import Layers, layer_set
 from api_graph.clip.model import ClipModel
-from api_graph.clip.pooling import PooledTower
 from api_graph.clip.unleash import CleanHeads, Gains, Order, Unleash
-from api_graph.clip.vision import ClsTower
 from api_graph.errors import BadInput, inputs_named
 
 MOST_IMAGES = 32
 """Images that go through the network together."""
-
-MOST_TOKENS = 8192
-"""Tokens of all masks that go through the network together: 41 masks of a ViT-B/16."""
 
 
 def foveal_features(
@@ -58,8 +53,9 @@ def foveal_features(
     Raises BadInput for models without such an attention row, and for masks, layers and gains that do not fit.
     """
     tower = model.tower
-    pixels, _ = model_input(model, image, pixel_values)
-    clean_pixels = _clean_input(model, clean, clean_pixel_values, len(pixels))
+    with inputs_named(images="image"):
+        pixels, _ = model_input(model, image, pixel_values)
+    clean_pixels = clean_input(model, clean, clean_pixel_values, len(pixels))
     bias, owner = mask_rows(masks, len(pixels), tower.grid)
     check_form(form, tower)
     biased = layer_set(layers, layer_count(tower))
@@ -72,7 +68,7 @@ def foveal_features(
     drawn = amplifier is not None and clean_pixels is not None
     way = pass_through(tower, biased, biased | louder if drawn else biased, form)
     with torch.no_grad():
-        batches = Batches(way, pixels, clean_pixels, owner, bias, _rows_at_once(tower))
+        batches = Batches(way, pixels, clean_pixels, owner, bias, rows_at_once(tower))
         return torch.cat(list(batches.features(amplifier)))
 
 
@@ -99,9 +95,10 @@ class Batches:
                 owner = (self.owner[rows] - first).to(device)
                 bias = None if self.bias is None else self.bias[rows].to(device)
                 if amplifier is None or heads is None:
-                    yield self.way.features(entered, owner, bias, as_gathered)
+                    token = self.way.token(entered, owner, bias, as_gathered)
                 else:
-                    yield amplifier.features(self.way, entered, owner, bias, heads)
+                    token = amplifier.token(self.way, entered, owner, bias, heads)
+                yield self.way.head(token).float()
 
     def _clean_heads(self, entered: object, images: slice) -> CleanHeads:
         """What the heads gather of the clean images, or of these images without a mask."""
@@ -112,7 +109,7 @@ class Batches:
         return CleanHeads.of(self.way, entered, count, self.pixels.device)
 
 
-def _clean_input(
+def clean_input(
     model: ClipModel, clean: Images | None, clean_pixel_values: Tensor | None, images: int
 ) -> Tensor | None:
     """The clean images' pixels, one or as many as there are `images`; None where none are given."""
@@ -124,8 +121,3 @@ def _clean_input(
         cure = "Give one for all, or one for each."
         raise BadInput(f"{len(pixels)} clean images do not go with {images} drawn ones", input="clean", cure=cure)
     return pixels
-
-
-def _rows_at_once(tower: ClsTower | PooledTower) -> int:
-    gh, gw = tower.grid
-    return max(1, MOST_TOKENS // (gh * gw + tower.prefix))

@@ -49,15 +49,18 @@ class Bump:
         if self.scale not in get_args(BumpScale):
             raise BadInput("unknown scale", input="scale", value=self.scale, cure="Use minmax or none.")
 
-    def over(self, height: int, width: int, centre: tuple[float, float] | None = None) -> Tensor:
-        """M over a region of height × width cells: (H', W'), float64. `centre` (row, column) defaults to its middle."""
-        row, column = centre or ((height - 1) / 2, (width - 1) / 2)
-        down = torch.arange(height, dtype=torch.float64)[:, None] - row
-        across = torch.arange(width, dtype=torch.float64) - column
-        return self.scaled(torch.exp(-(down**2 + across**2) / (2 * self.sigma**2)))
+    def over(self, height: int, width: int) -> Tensor:
+        """M over a region of height × width cells: (H', W'), float64."""
+        return self.scaled(self.gaussian(height, width, ((height - 1) / 2, (width - 1) / 2)))
+
+    def gaussian(self, height: int, width: int, centre: tuple[float, float]) -> Tensor:
+        """R over height × width cells around `centre` (row, column): (H', W'), float64."""
+        down = torch.arange(height, dtype=torch.float64)[:, None] - centre[0]
+        across = torch.arange(width, dtype=torch.float64) - centre[1]
+        return torch.exp(-(down**2 + across**2) / (2 * self.sigma**2))
 
     def scaled(self, r: Tensor) -> Tensor:
-        """M from R, both of any one shape and float64."""
+        """M from the R of a region's cells, both of any one shape and float64."""
         if self.scale == "none":
             return self.alpha * r
         low, high = r.min(), r.max()
@@ -114,7 +117,7 @@ def box_masks(
     bump = bump or Bump()
     regions = [cells_of(box, geometry, grid, cells) for box in boxes.tolist()]
     refuse_empty([index for index, region in enumerate(regions, start=1) if region is None], "box", on_empty)
-    _warn_of_unseen(boxes.tolist(), geometry)
+    warn_of_unseen([unseen_share(box, geometry) for box in boxes.tolist()], "box")
     if join == "enclosing":
         seen = [region for region in regions if region is not None]
         regions = [reduce(Cells.enclosing, seen) if seen else None]
@@ -141,17 +144,9 @@ def refuse_empty(empty: Sequence[int], kind: str, on_empty: OnEmpty) -> None:
         )
 
 
-def _bump_at(region: Cells | None, grid: tuple[int, int], bump: Bump) -> Tensor:
-    """(gh, gw), float64."""
-    mask = torch.zeros(grid, dtype=torch.float64)
-    if region is not None:
-        mask[region.slices] = bump.over(region.height, region.width)
-    return mask
-
-
-def _warn_of_unseen(boxes: Sequence[Sequence[float]], geometry: Geometry) -> None:
-    unseen = {index: unseen_share(box, geometry) for index, box in enumerate(boxes, start=1)}
-    named = [f"{share:.0%} of box {index}" for index, share in unseen.items() if share > _EPSILON]
+def warn_of_unseen(shares: Sequence[float], kind: str) -> None:
+    """Name the regions of which the model does not see a share, in an ApiGraphWarning."""
+    named = [f"{share:.0%} of {kind} {index}" for index, share in enumerate(shares, start=1) if share > _EPSILON]
     if named:
         warnings.warn(
             f"the model does not see {', '.join(named)}, because its preprocessing crops the image. "
@@ -159,3 +154,11 @@ def _warn_of_unseen(boxes: Sequence[Sequence[float]], geometry: Geometry) -> Non
             ApiGraphWarning,
             stacklevel=3,
         )
+
+
+def _bump_at(region: Cells | None, grid: tuple[int, int], bump: Bump) -> Tensor:
+    """(gh, gw), float64."""
+    mask = torch.zeros(grid, dtype=torch.float64)
+    if region is not None:
+        mask[region.slices] = bump.over(region.height, region.width)
+    return mask

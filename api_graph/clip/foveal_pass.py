@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from api_graph.clip.block import attention_row, full_attention, merge_heads
+from api_graph.clip.head import Head
 from api_graph.clip.pooling import PooledTower
 from api_graph.clip.vision import ClsTower
 from api_graph.errors import BadInput
@@ -24,6 +25,10 @@ Form = Literal["cls", "rows", "diagonal"]
 
 Gathered = Callable[[int, Tensor], Tensor]
 """For a layer, what the CLS token's heads gathered (B, H·d), to what goes into the output projection instead."""
+
+
+MOST_TOKENS = 8192
+"""Tokens of all masks that go through the network together: 41 masks of a ViT-B/16."""
 
 
 def as_gathered(layer: int, heads: Tensor) -> Tensor:
@@ -43,15 +48,18 @@ class Recorder:
 
 
 class Pass(Protocol):
-    """`enter` does what needs no mask, once per image; `features` finishes for B masks.
+    """`enter` does what needs no mask, once per image; `token` finishes for B masks.
 
     `owner` (B,) says which of the entered images each mask belongs to; `bias` (B, gh·gw), float32, is None where
-    there is no mask. The features are (B, E), float32.
+    there is no mask. The token (B, D) is the one that ℒ, the `head`, makes the image feature of.
     """
+
+    @property
+    def head(self) -> Head: ...
 
     def enter(self, pixels: Tensor) -> Any: ...
 
-    def features(self, entered: Any, owner: Tensor, bias: Tensor | None, gathered: Gathered) -> Tensor: ...
+    def token(self, entered: Any, owner: Tensor, bias: Tensor | None, gathered: Gathered) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +75,10 @@ class ClsPass:
     start: int
     form: Form
 
+    @property
+    def head(self) -> Head:
+        return self.tower.head
+
     def enter(self, pixels: Tensor) -> tuple[Tensor, Any]:
         """The tokens (n, T, D) that enter block `start`, and the rotary embedding."""
         x, rope = self.tower.embed(pixels)
@@ -74,13 +86,11 @@ class ClsPass:
             x = block.run(x, rope)
         return x, rope
 
-    def features(self, entered: tuple[Tensor, Any], owner: Tensor, bias: Tensor | None, gathered: Gathered) -> Tensor:
+    def token(self, entered: tuple[Tensor, Any], owner: Tensor, bias: Tensor | None, gathered: Gathered) -> Tensor:
+        """The CLS token behind the last block, (B, D)."""
+        x, rope = entered  # (n, T, D)
         if bias is not None:
             bias = F.pad(bias, (self.tower.prefix, 0))  # (B, T): CLS and registers are not biased
-        return self.tower.head(self._cls_token(*entered, owner, bias, gathered)).float()
-
-    def _cls_token(self, x: Tensor, rope: Any, owner: Tensor, bias: Tensor | None, gathered: Gathered) -> Tensor:
-        """The CLS token behind the last block, (B, D), from the tokens (n, T, D) that enter block `start`."""
         last = len(self.tower.blocks) - 1
         if self.start > last:
             return x[owner, 0]
@@ -123,19 +133,22 @@ class PooledPass:
 
     tower: PooledTower
 
+    @property
+    def head(self) -> Head:
+        return self.tower.pool.head
+
     def enter(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The pool's keys and values, (n, H, T, d)."""
         return self.tower.pool.keys_values(self.tower.tokens(pixels))
 
-    def features(
-        self, entered: tuple[Tensor, Tensor], owner: Tensor, bias: Tensor | None, gathered: Gathered
-    ) -> Tensor:
+    def token(self, entered: tuple[Tensor, Tensor], owner: Tensor, bias: Tensor | None, gathered: Gathered) -> Tensor:
+        """The pooled token, (B, D)."""
         pool, (k, v) = self.tower.pool, entered
         if bias is not None:
             bias = F.pad(bias, (self.tower.prefix, 0))  # (B, T)
         query = pool.query().expand(len(owner), -1, -1)  # (B, H, d)
         heads = merge_heads(one_row(query, k[owner], v[owner], bias))[:, 0]  # (B, H·d)
-        return pool.head(pool.finish(pool.out(gathered(0, heads)))).float()
+        return pool.finish(pool.out(gathered(0, heads)))
 
 
 def pass_through(tower: ClsTower | PooledTower, biased: frozenset[int], needed: frozenset[int], form: Form) -> Pass:
@@ -162,6 +175,12 @@ def head_shape(tower: ClsTower | PooledTower) -> tuple[int, int]:
 def output_projection(tower: ClsTower | PooledTower, layer: int) -> nn.Linear:
     """W_O and b_O of a layer."""
     return tower.pool.out if isinstance(tower, PooledTower) else tower.blocks[layer].out
+
+
+def rows_at_once(tower: ClsTower | PooledTower) -> int:
+    """How many masks go through a tower together."""
+    gh, gw = tower.grid
+    return max(1, MOST_TOKENS // (gh * gw + tower.prefix))
 
 
 def check_form(form: str, tower: ClsTower | PooledTower) -> None:

@@ -38,17 +38,18 @@ def layer_set(layers: Layers, count: int, name: str = "layers") -> frozenset[int
             return frozenset(range(max(0, count - int(found[1])), count))
         if found := re.fullmatch(r"from\s+(\d+)", words):
             return frozenset(range(layer_index(int(found[1]), count, name, default=0), count))
-        layers = _numbers(words, layers, name)
+        layers = whole_numbers(words, name, _CURE)
     several = [layers] if isinstance(layers, int) else layers
     if not several:
         raise BadInput("there is no layer", input=name, value=layers, cure=_CURE)
     return frozenset(layer_index(layer, count, name, default=0) for layer in several)
 
 
-def _numbers(words: str, given: str, name: str) -> list[int]:
-    parts = [part for part in re.split(r"[\s,]+", words.strip("[]()")) if part]
+def whole_numbers(text: str, name: str, cure: str = "Write numbers such as 0, 3, -1.") -> list[int]:
+    """The numbers in a text such as "8, 9, -1". Raises BadInput where there is anything else, or nothing."""
+    parts = [part for part in re.split(r"[\s,]+", text.strip("[]() ")) if part]
     if not parts or not all(re.fullmatch(r"[+-]?\d{1,4}", part) for part in parts):
-        raise BadInput("it names no layers", input=name, value=given, cure=_CURE)
+        raise BadInput("it is no list of whole numbers", input=name, value=text, cure=cure)
     return [int(part) for part in parts]
 
 

@@ -56,14 +56,15 @@ class Unleash:
         wide = gains.repeat_interleave(size, dim=1).to(device=weight.device, dtype=weight.dtype)  # (layers, H·d)
         return cls(dict(zip(sorted(layers), wide, strict=True)), order)
 
-    def features(self, way: Pass, entered: Any, owner: Tensor, bias: Tensor | None, clean: CleanHeads) -> Tensor:
-        """The features (B, E) of prompted images; `clean` is what the heads gather without the prompt."""
+    def token(self, way: Pass, entered: Any, owner: Tensor, bias: Tensor | None, clean: CleanHeads) -> Tensor:
+        """The token (B, D) of prompted images; `clean` is what the heads gather without the prompt."""
         amplified = Amplified(self.gains, clean, owner)
         if self.order == "sequential":
-            return way.features(entered, owner, bias, amplified)
+            return way.token(entered, owner, bias, amplified)
         plain = Recorder()
-        way.features(entered, owner, bias, plain)
-        return way.features(entered, owner, bias, Fixed({n: amplified(n, heads) for n, heads in plain.seen.items()}))
+        way.token(entered, owner, bias, plain)
+        loud = {layer: amplified(layer, heads) for layer, heads in plain.seen.items() if layer in self.gains}
+        return way.token(entered, owner, bias, Fixed(loud))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ class CleanHeads:
     @classmethod
     def of(cls, way: Pass, entered: Any, images: int, device: torch.device) -> CleanHeads:
         recorder = Recorder()
-        way.features(entered, torch.arange(images, device=device), None, recorder)
+        way.token(entered, torch.arange(images, device=device), None, recorder)
         return cls(recorder.seen)
 
     def of_prompts(self, layer: int, owner: Tensor) -> Tensor:

@@ -1,0 +1,238 @@
+"""FALIP: point CLIP at a region without touching a pixel. Boxes, foveal masks, and features under them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from api_graph import clip
+from api_graph.clip import ClipModel, ImageFeatures, QueryFeatures
+from api_graph.clip.foveal_cells import CellRule
+from api_graph.clip.foveal_masks import Bump, BumpScale, Join, OnEmpty, box_masks
+from api_graph.clip.foveal_pass import Form
+from api_graph.clip.foveal_regions import MaskShape, map_masks, pixel_masks
+from api_graph.clip.reactions import head_reactions, strongest
+from api_graph.clip.unleash import Order
+from api_graph.errors import BadInput, inputs_named
+from api_graph.pixels.matrix_figure import matrix_figure
+from api_graph.pixels.read import to_tensor
+from api_graph.regions import Boxes, BoxFormat, boxes_around, read_boxes
+from api_graph.sockets import Attribution, Image, Mask
+from api_graph.spec import Widget, node
+
+from . import foveal_batches as batches
+
+CATEGORY = "attention prompting/foveal"
+
+Layers = Annotated[
+    str, Field(description='Which layers get the bias: "last 4", "from 8" (the official constant), "all", or numbers.')
+]
+FormOfBias = Annotated[
+    Form,
+    Field(
+        description="cls: the CLS token's scores (the method). rows: every token's. diagonal: each token's with itself."
+    ),
+]
+UnleashLayers = Annotated[str, Field(description="Layers whose heads are amplified; empty: the layers of the bias.")]
+Heads = Annotated[str, Field(description="Heads that are amplified, such as 0, 3; empty: all.")]
+OrderOfUnleash = Annotated[
+    Order,
+    Field(description="sequential: each layer reacts to the amplified ones before it. parallel: to none of them."),
+]
+
+
+@node("APBoxes", category=CATEGORY, title="Boxes", aliases=("bounding boxes", "region"))
+def boxes(
+    image: Image,
+    boxes: Annotated[
+        str, Field(description="One box per line, four numbers; # begins a comment."), Widget(multiline=True)
+    ],
+    format: Annotated[
+        BoxFormat,
+        Field(description="xyxy and xywh in pixels; normalized: left, top, right, bottom as shares of the sides."),
+    ] = "xyxy",
+) -> Boxes:
+    """Boxes in an image, from a text; what reaches beyond the image is cut off."""
+    return read_boxes(boxes, (image.shape[2], image.shape[1]), format)
+
+
+@node("APBoxesFromMask", category=CATEGORY, title="Boxes around masks")
+def boxes_from_mask(
+    mask: Mask,
+    threshold: Annotated[float, Field(ge=0, le=1, description="What counts as inside."), Widget(step=0.05)] = 0.5,
+) -> Boxes:
+    """The smallest box around each mask."""
+    return boxes_around(mask, threshold)
+
+
+@node(
+    "APFovealMask",
+    category=CATEGORY,
+    title="Foveal mask",
+    store=True,
+    aliases=("FALIP", "fovea", "region of attention"),
+)
+def foveal_mask(
+    model: ClipModel,
+    image: Image,
+    boxes: Annotated[Boxes | None, Field(description="The region: boxes, or one of the next two.")] = None,
+    mask: Annotated[Mask | None, Field(description="The region: masks of the image's size.")] = None,
+    attribution: Annotated[
+        Attribution | None, Field(description="The fovea itself: a map of this image, from any model.")
+    ] = None,
+    alpha: Annotated[
+        float, Field(ge=-100, le=100, description="α, the bias in the middle of the region."), Widget(step=0.05)
+    ] = 0.2,
+    sigma: Annotated[
+        float,
+        Field(ge=0.01, le=1e6, description="σ in patches. minmax makes all from about 20 to 500 one setting."),
+        Widget(step=1),
+    ] = 100.0,
+    join: Annotated[
+        Join, Field(description="each: a mask per box. max: one for all boxes. enclosing: one around all boxes.")
+    ] = "each",
+    cells: Annotated[
+        CellRule,
+        Field(
+            description="overlap: the patches that a box covers. reference: the official code's, with its extra ones."
+        ),
+    ] = "overlap",
+    scale: Annotated[
+        BumpScale, Field(description="minmax: from 0 to α, as the paper. none: α times as it is.")
+    ] = "minmax",
+    shape: Annotated[
+        MaskShape,
+        Field(description="mask: 0 outside the mask. centroid: also centred on its mean. box: the box around it."),
+    ] = "mask",
+    coverage: Annotated[
+        float,
+        Field(ge=0, le=1, description="mask: share of a patch that it must cover; 0: anything."),
+        Widget(step=0.05),
+    ] = 0.5,
+    on_empty: Annotated[
+        OnEmpty, Field(description="Where the model sees nothing of a region: error, or a mask of zeros.")
+    ] = "error",
+) -> Attribution:
+    """A bump over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
+
+    It is shown, resized and blended like any other map.
+    """
+    size = (image.shape[2], image.shape[1])
+    geometry, grid = model.preprocess.geometry(*size), model.tower.grid
+    bump = Bump(alpha, sigma, scale)
+    if sum(region is not None for region in (boxes, mask, attribution)) != 1:
+        raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
+    if boxes is not None:
+        batches.check_size(boxes.size, size, "boxes")
+        with inputs_named(region="boxes"):
+            values = box_masks(boxes.values, geometry, grid, bump, cells=cells, join=join, on_empty=on_empty)
+    elif mask is not None:
+        options = {"shape": shape, "coverage": coverage, "cells": cells, "on_empty": on_empty}
+        with inputs_named(region="mask"):
+            values = pixel_masks(mask, geometry, grid, bump, **options)
+    else:
+        assert attribution is not None
+        values = map_masks(attribution, (geometry,), grid, bump)
+    return Attribution(values, (geometry,) * len(values))
+
+
+@node("APFovealFeatures", category=CATEGORY, title="Foveal features", store=True, batched=batches.foveal_features)
+def foveal_features(
+    model: ClipModel,
+    image: Annotated[Image, Field(description="One for all masks, or one for each.")],
+    fovea: Annotated[Attribution, Field(description="Foveal masks, made for this model and an image of this size.")],
+    layers: Layers = "last 4",
+    form: FormOfBias = "cls",
+    unleash: Annotated[
+        float,
+        Field(ge=-100, le=100, description="λ: how much more the heads react to the mask; 0: not at all."),
+        Widget(step=0.1),
+    ] = 0.0,
+    unleash_layers: UnleashLayers = "",
+    heads: Heads = "",
+    order: OrderOfUnleash = "sequential",
+) -> ImageFeatures:
+    """CLIP's image features, one for each mask, with the mask added to its attention (FALIP section 3).
+
+    What the masks share is computed once.
+    """
+    masks = batches.masks_per_image(model, image, fovea)
+    with inputs_named(masks="fovea"):
+        features = clip.foveal_features(
+            model,
+            image,
+            masks,
+            layers=layers,
+            form=form,
+            unleash=unleash,
+            unleash_layers=unleash_layers or None,
+            heads=batches.heads_of(heads),
+            order=order,
+        )
+    return ImageFeatures(features)
+
+
+@node("APImageFeatures", category=CATEGORY, title="Image features", store=True, batched=batches.image_features)
+def image_features(model: ClipModel, image: Image) -> ImageFeatures:
+    """CLIP's plain image features, one for each image: of crops and drawn prompts, or to compare with."""
+    return ImageFeatures(clip.foveal_features(model, image))
+
+
+@node("APUnleash", category=CATEGORY, title="Unleash", store=True, aliases=("head amplification",))
+def unleash(
+    model: ClipModel,
+    image: Annotated[Image, Field(description="With a prompt drawn on it; one or several.")],
+    clean: Annotated[Image, Field(description="Without the prompt: one for all, or one for each.")],
+    gain: Annotated[
+        float, Field(ge=-100, le=100, description="λ; 1 is the paper's, 0 the plain drawn prompt."), Widget(step=0.1)
+    ] = 1.0,
+    layers: Annotated[
+        str, Field(description='Layers whose heads are amplified: "last 4", "all", or numbers.')
+    ] = "last 4",
+    heads: Heads = "",
+    order: OrderOfUnleash = "sequential",
+    fovea: Annotated[Attribution | None, Field(description="Foveal masks on top of the drawn prompt.")] = None,
+    fovea_layers: Annotated[str, Field(description="Layers that get the fovea's bias.")] = "last 4",
+) -> ImageFeatures:
+    """Image features of drawn images, with what each head does about the prompt amplified (FALIP's Unleash)."""
+    masks = None if fovea is None else batches.masks_per_image(model, image, fovea)
+    with inputs_named(masks="fovea", layers="fovea_layers", unleash_layers="layers", unleash="gain"):
+        features = clip.foveal_features(
+            model,
+            image,
+            masks,
+            layers=fovea_layers,
+            unleash=gain,
+            unleash_layers=layers,
+            heads=batches.heads_of(heads),
+            order=order,
+            clean=clean,
+        )
+    return ImageFeatures(features)
+
+
+class Reactions(NamedTuple):
+    image: Annotated[Image, Field(description="One square per layer and head.")]
+    text: Annotated[str, Field(description="The heads that react most.")]
+
+
+@node("APHeadReactions", category=CATEGORY, title="Head reactions", store=True)
+def reactions(
+    model: ClipModel,
+    image: Annotated[Image, Field(description="The image; with a prompt drawn on it where clean is given.")],
+    fovea: Annotated[Attribution | None, Field(description="Foveal masks that the heads react to.")] = None,
+    clean: Annotated[Image | None, Field(description="The image before the prompt was drawn.")] = None,
+    query: Annotated[QueryFeatures | None, Field(description="Measure the reaction along this text.")] = None,
+    layers: Layers = "last 4",
+    colormap: Annotated[Literal["viridis", "turbo", "inferno", "grey"], Field(description="Low to high.")] = "viridis",
+    most: Annotated[int, Field(ge=1, le=1000, description="How many heads the text names.")] = 8,
+) -> Reactions:
+    """Which heads change what they add to the CLS token when there is a prompt, layer by layer."""
+    masks = None if fovea is None else batches.masks_per_image(model, image, fovea)
+    text = None if query is None else query.features.mean(0)
+    with inputs_named(masks="fovea"):
+        found = head_reactions(model, image, masks, clean=clean, layers=layers, text=text)
+    title = "change of each head" if query is None else "change of each head along the query"
+    figure = matrix_figure(found, rows="layer", columns="head", title=title, colormap=colormap)
+    return Reactions(to_tensor(figure)[0], "\n".join(strongest(found, most)))

@@ -2,21 +2,28 @@
 
 from api_graph.pixels.prompts.box_line import draw_box
 from api_graph.pixels.prompts.circle import draw_circle
+from api_graph.pixels.prompts.contour import draw_contour
 from api_graph.pixels.prompts.crop import crop_boxes
+from api_graph.pixels.prompts.fgvp import fgvp
 from api_graph.pixels.prompts.keypoint import draw_keypoint
 from api_graph.pixels.prompts.outside import weaken_outside
 from api_graph.pixels.prompts.presets import PRESETS, Preset, preset
 from api_graph.pixels.prompts.shade import SHADE_TEMPLATE, shade_boxes
+from api_graph.pixels.prompts.som import SetOfMark, set_of_mark
 
 __all__ = [
     "PRESETS",
     "SHADE_TEMPLATE",
     "Preset",
+    "SetOfMark",
     "crop_boxes",
     "draw_box",
     "draw_circle",
+    "draw_contour",
     "draw_keypoint",
+    "fgvp",
     "preset",
+    "set_of_mark",
     "shade_boxes",
     "weaken_outside",
 ]

@@ -17,8 +17,11 @@ from api_graph.pixels.prompts._choices import check_choice
 Shape = Literal["box", "ellipse"]
 """The box itself, or the ellipse inscribed in it."""
 
+Edges = Literal["smooth", "hard"]
+"""smooth: antialiased. hard: whole pixels."""
+
 Drawing = Literal["smooth", "hard", "pillow"]
-"""smooth: antialiased. hard: whole pixels. pillow: whole pixels as the official code draws them: the pixels at the
+"""The same, or pillow: whole pixels as the official code draws them: the pixels at the
 right and bottom edge belong to the box, and line widths are cut to whole pixels."""
 
 Align = Literal["inside", "centre", "outside"]

@@ -27,6 +27,7 @@ class Preset:
 _FALIP_LINE = {"colour": "red", "thickness": 1 / 200, "unit": "long side", "align": "inside", "drawing": "pillow"}
 _FGVP_LINE = {"colour": "red", "thickness": 2 / 384, "unit": "short side", "align": "centre", "drawing": "hard"}
 _CPT_SHADE = {"colour": "#f0001e", "opacity": 127 / 255, "shape": "box", "drawing": "pillow"}
+_SOM_LABEL = {"font_size": 18 / 640, "unit": "short side", "text_colour": "white", "label_opacity": 0.8}
 _BLUR = {"fill": "blur", "blur_radius": 100.0}
 _BLUR_BY_PILLOW = {**_BLUR, "shape": "box", "drawing": "pillow", "blur": "pillow"}
 
@@ -50,6 +51,15 @@ PRESETS = (
     Preset("shade", "falip", _CPT_SHADE, "FALIP's code: `shade` (CPT)"),
     Preset("shade", "reclip", _CPT_SHADE, "ReCLIP's code: `shade` (CPT)"),
     Preset("shade", "fgvp", _CPT_SHADE, "FGVP's CPT command: `shade`"),
+    Preset("contour", "fgvp", _FGVP_LINE, "FGVP's code: `contour`"),
+    Preset("fgvp", "fgvp_mask", {"style": "mask", "colour": "#00ff00", "opacity": 0.5}, "FGVP's code: `mask`"),
+    Preset("fgvp", "fgvp_reverse_blur", {"style": "reverse blur", "blur_radius": 100.0}, "FGVP's code: `blur_mask`"),
+    Preset(
+        "set_of_mark",
+        "som",
+        {"labels": "numbers", "order": "area", "opacity": 0.1, "thickness": 1.0, **_SOM_LABEL, "min_area": 10},
+        "SoM's demo: marks on masks, on an image whose shorter side was brought to 640 pixels",
+    ),
 )
 
 

@@ -1,0 +1,54 @@
+"""The outline of a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from api_graph.pixels._check import checked_image
+from api_graph.pixels.prompts._choices import check_choice
+from api_graph.pixels.prompts._distance import depth_inside, distance_to
+from api_graph.pixels.prompts._lengths import Unit, in_pixels
+from api_graph.pixels.prompts._masks import inside_of
+from api_graph.pixels.prompts._paint import painted
+from api_graph.pixels.prompts._shapes import Align, Edges, joined
+
+
+def draw_contour(
+    image: Tensor,
+    masks: Tensor,
+    *,
+    colour: str | Sequence[float] = "red",
+    thickness: float = 0.005,
+    unit: Unit = "long side",
+    align: Align = "centre",
+    opacity: float = 1.0,
+    threshold: float = 0.5,
+    drawing: Edges = "smooth",
+    together: bool = False,
+) -> Tensor:
+    """The outline of each mask as a line over the image, holes and all: (N, H, W, 3), one per mask.
+
+    `image` is (B, H, W, 3) and `masks` (N, H, W), inside where they reach the `threshold`; either may hold one for the
+    other's many. With `together` all are drawn on one image. A mask that touches the image's border is closed along
+    it. `thickness` is in pixels or a share of a side of the image, at least one pixel. An empty mask is a BadInput.
+    """
+    image = checked_image(image)
+    inside = inside_of(masks, image, threshold)
+    width = max(1.0, in_pixels(thickness, unit, (image.shape[2], image.shape[1]), "thickness"))
+    return painted(image, joined(outline(inside, width, align, drawing), together), colour, opacity, input="masks")
+
+
+def outline(inside: Tensor, thickness: float, align: Align, drawing: Edges = "smooth") -> Tensor:
+    """Coverage (N, H, W) of a line of `thickness` pixels along the edge of `inside` (N, H, W)."""
+    check_choice(align, Align, "align")
+    check_choice(drawing, Edges, "drawing")
+    inner = {"inside": thickness, "centre": thickness / 2, "outside": 0.0}[align]
+    outer = inner - thickness
+    # How deep a pixel's centre lies inside, negative outside: the edge runs half a pixel from the centres beside it.
+    depth = depth_inside(inside, inner + 1) - 0.5
+    if outer < 0:
+        depth = depth.where(inside, 0.5 - distance_to(inside, 1 - outer))
+    covered = ((depth + 0.5).clamp(max=inner) - (depth - 0.5).clamp(min=outer)).clamp(0, 1)
+    return covered if drawing == "smooth" else (covered >= 0.5).float()

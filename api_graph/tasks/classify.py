@@ -12,12 +12,13 @@ from torch import Tensor
 
 from api_graph.clip.images import Images, as_pictures
 from api_graph.clip.model import ClipModel
-from api_graph.errors import BadInput
+from api_graph.errors import BadInput, inputs_named
 from api_graph.pixels.read import to_tensor
+from api_graph.regions import boxes_around
 from api_graph.tasks.features import Fovea, ResizeMode, as_models, region_features, seeing
 from api_graph.tasks.labels import checked_labels
 from api_graph.tasks.metrics import per_class_mean, shares_by, top_k, worst_group
-from api_graph.tasks.readers.example import Benchmark, bounding_box
+from api_graph.tasks.readers.example import Benchmark
 from api_graph.tasks.referring import AnyBoxes, boxes_in
 from api_graph.tasks.scores import logit_scale
 from api_graph.tasks.templates import Templates, class_features
@@ -202,8 +203,6 @@ def _mask_regions(pictures: Sequence[Tensor], masks: Tensor) -> list[Tensor]:
         if mask.shape != picture.shape[1:3]:
             cure = "Resize the mask to the image."
             raise BadInput(f"the image is {picture.shape[1:3]}", input="masks", value=mask.shape, cure=cure)
-        found = bounding_box((mask > 0.5).cpu().numpy())
-        if not found:
-            raise BadInput("a mask is empty", input="masks", cure="Give a mask with something in it, or no mask.")
-        regions.append(torch.tensor(found, dtype=torch.float64))
+        with inputs_named(mask="masks"):
+            regions.append(boxes_around(mask[None]).values)
     return regions

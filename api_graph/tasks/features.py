@@ -11,11 +11,13 @@ from torch import Tensor
 
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import Bump, CellRule, Join, box_masks
+from api_graph.clip.foveal_pass import Form
 from api_graph.clip.images import Images, as_pictures, model_input
 from api_graph.clip.load import load_clip
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
 from api_graph.pixels.read import to_tensor
+from api_graph.tasks.replaced import replaced_features
 from api_graph.tasks.ways import Way
 
 ResizeMode = Literal["squash", "model"]
@@ -32,7 +34,7 @@ class Fovea:
     alpha: float = 0.2
     sigma: float = 100.0
     layers: Any = "last 4"
-    form: Literal["cls", "rows", "diagonal"] = "cls"
+    form: Form = "cls"
     unleash: float = 0.0
     cells: CellRule = "overlap"
 
@@ -106,6 +108,8 @@ def _shown_features(
     model: ClipModel, shown: list[Tensor], clean: Images, masks: Tensor | None, way: Way, fovea: Fovea
 ) -> Tensor:
     """Features of what is shown; `clean` is the same without anything drawn, to which unleashed heads are compared."""
+    if way.replaced is not None:
+        return replaced_features(model, shown, clean, way.replaced, layers=fovea.layers)
     unleashed = fovea.unleash != 0 and (way.draw is not None or way.foveal)
     if masks is None and not unleashed:
         return plain_features(model, shown)

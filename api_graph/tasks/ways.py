@@ -3,6 +3,7 @@
 "none"  "foveal"  "circle"  "circle_blur"  "blur"  "grey"  "crop"  "box"  "shade"  "keypoint"
 "circle+foveal"    drawn, and a foveal mask on the drawn image, in one pass
 "circle:falip"     with the parameters of published code (`api_graph.pixels.prompts.PRESETS`)
+"circle+replace v" the drawn image's attention over the clean image's values; "+replace qk" the reverse
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.pixels import prompts
+from api_graph.tasks.replaced import Part
 from api_graph.tasks.templates import REFERRING, SHADED
 
 Draw = Callable[..., "Tensor | list[Tensor]"]
 
 _FOVEAL = "foveal"
 _NONE = "none"
+_REPLACED: dict[str, Part] = {"replace v": "v", "replace qk": "qk"}
 
 _FUNCTIONS: dict[str, Draw] = {
     "circle": prompts.draw_circle,
@@ -50,12 +52,13 @@ WAYS = (_NONE, _FOVEAL, *PROMPTS)
 
 @dataclass(frozen=True)
 class Way:
-    """How boxes are shown: `draw` (or None) with its `arguments`, whether a `foveal` mask points at them, and what is
-    said around a caption.
+    """How boxes are shown: `draw` (or None) with its `arguments`, whether a `foveal` mask points at them, which part of
+    the drawn image's attention is `replaced` by the clean one's, and what is said around a caption.
     """
 
     name: str
     foveal: bool = False
+    replaced: Part | None = None
     draw: Draw | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     template: str = REFERRING
@@ -73,34 +76,33 @@ class Way:
 
 def way_of(name: str) -> Way:
     """The way that is meant, such as "circle:falip+foveal"; BadInput for what there is not."""
+    if name in (_NONE, _FOVEAL):
+        return Way(name, foveal=name == _FOVEAL)
     parts = [part.strip() for part in name.split("+")] if isinstance(name, str) else []
-    drawn = [part for part in parts if part not in (_FOVEAL, _NONE)]
-    if not parts or len(parts) != len(set(parts)) or len(drawn) > 1 or (_NONE in parts and len(parts) > 1):
+    added = [part for part in parts if part == _FOVEAL or part in _REPLACED]
+    drawn = [part for part in parts if part not in added]
+    if len(drawn) != 1 or len(added) > 1:
         raise _unknown(name)
-    foveal = _FOVEAL in parts
-    if not drawn:
-        return Way(name, foveal)
     function, arguments = _prompt(drawn[0])
-    if foveal and function == "crop":
-        cure = "Use crop or foveal, or both as an ensemble."
-        raise BadInput(
-            "a crop shows nothing but the box, so there is nothing to point at", input="method", value=name, cure=cure
-        )
-    template = SHADED if function == "shade" else REFERRING
-    return Way(name, foveal, _FUNCTIONS[function], arguments, template)
+    if added and function == "crop":
+        problem = "a crop shows nothing but the box, so there is nothing to point at or to compare with"
+        raise BadInput(problem, input="method", value=name, cure="Use crop alone, or in an ensemble.")
+    return Way(
+        name,
+        foveal=_FOVEAL in added,
+        replaced=_REPLACED.get(added[0]) if added else None,
+        draw=_FUNCTIONS[function],
+        arguments=arguments,
+        template=SHADED if function == "shade" else REFERRING,
+    )
 
 
 def ways_of(method: str | Sequence[str]) -> list[Way]:
     """One way, or several that are to be aggregated."""
-    names = list(method) if isinstance(method, (list, tuple)) else [method]
+    names: list[Any] = list(method) if isinstance(method, (list, tuple)) else [method]
     if not names:
         raise BadInput("there is no method", input="method", cure=f"Use one of {', '.join(WAYS)}.")
     return [way_of(name) for name in names]
-
-
-def as_boxes(boxes: Any) -> Tensor:
-    """(N, 4) float64 on the CPU of whatever rows of four numbers."""
-    return torch.as_tensor(boxes, dtype=torch.float64, device="cpu").reshape(-1, 4)
 
 
 def _prompt(name: str) -> tuple[str, dict[str, Any]]:

@@ -40,7 +40,15 @@ def boxes(picture: Scene) -> list[tuple[int, int, int, int]]:
 
 
 DRAWN = [way for way in WAYS if way not in ("none", "foveal")]
-METHODS = [*WAYS, "circle+foveal", "foveal + blur", "circle:falip", "outside:fgvp_grey", "crop:fgvp"]
+METHODS = [
+    *WAYS,
+    "circle+foveal",
+    "foveal + blur",
+    "circle:falip",
+    "outside:fgvp_grey",
+    "crop:fgvp",
+    "circle+replace v",
+]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -184,6 +192,8 @@ def test_a_long_image_is_seen_as_a_whole(demo: ClipModel) -> None:
         ({"method": "foveal+foveal"}, "method: there is no such method"),
         ({"method": "none+foveal"}, "method: there is no such method"),
         ({"method": "circle:falipp"}, "Did you mean falip"),
+        ({"method": "replace v"}, "there is no such method"),
+        ({"method": "circle+foveal+replace v"}, "there is no such method"),
         ({"method": "square:falip"}, "there is no such method"),
         ({"method": "crop+foveal"}, "a crop shows nothing but the box"),
         ({"method": []}, "there is no method"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from api_graph.errors import BadInput
-from api_graph.tasks.readers.example import bounding_box
+from api_graph.tasks.readers.example import LabelledImage
 from api_graph.tasks.readers.rle import decode_rle
 
 
@@ -70,8 +72,8 @@ def test_malformed_runs(counts: list[int] | str, size: tuple[int, int], said: st
         decode_rle(counts, size)
 
 
-def test_bounding_box() -> None:
+def test_the_region_of_a_mask() -> None:
     mask = np.zeros((5, 7), dtype=bool)
-    assert bounding_box(mask) == ()
+    assert LabelledImage(Path("a"), 0, mask=lambda: mask).region() == ()
     mask[1, 3] = mask[4, 2] = True
-    assert bounding_box(mask) == ((2.0, 1.0, 4.0, 5.0),)
+    assert LabelledImage(Path("a"), 0, mask=lambda: mask).region() == ((2.0, 1.0, 4.0, 5.0),)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from api_graph.regions import boxes_around
 from api_graph.tasks.readers.record import Box
 
 
@@ -28,7 +30,13 @@ class LabelledImage:
 
     def region(self) -> tuple[Box, ...]:
         """The boxes; for a mask its bounding rectangle, and nothing for an empty one."""
-        return self.boxes if self.mask is None else bounding_box(self.mask())
+        if self.mask is None:
+            return self.boxes
+        mask = torch.from_numpy(self.mask()[None])
+        if not bool(mask.any()):
+            return ()
+        left, top, right, bottom = boxes_around(mask).values[0].tolist()
+        return ((left, top, right, bottom),)
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,3 @@ class Benchmark:
     name: str
     labels: tuple[str, ...]
     examples: tuple[LabelledImage, ...]
-
-
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[Box, ...]:
-    """The smallest box around a mask (H, W), right and bottom exclusive; () if nothing is in it."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return ()
-    return ((float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)),)

@@ -19,9 +19,9 @@ from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 from api_graph.tasks import scores as box_scores
 from api_graph.tasks import subtract, templates
-from api_graph.tasks.classify import Classification, classified
+from api_graph.tasks.classification import Classification, classified
 from api_graph.tasks.features import Fovea
-from api_graph.tasks.pointcloud.classify import fused, view_features
+from api_graph.tasks.pointcloud.classification import fused, view_features
 from api_graph.tasks.pointcloud.project import depth_images, project, unit_sphere
 from api_graph.tasks.pointcloud.read import READERS, read_points
 from api_graph.tasks.wires import BoxScores, LabelFeatures, MeanText, PointClouds

@@ -22,7 +22,7 @@ from api_graph.tasks.features import Fovea, ResizeMode, as_models, box_features,
 from api_graph.tasks.metrics import refers_to
 from api_graph.tasks.readers.reclip import ReferringExample
 from api_graph.tasks.scores import Aggregate, BoxChoice, logit_scale, score_boxes
-from api_graph.tasks.subtract import REFERENCE_COUNT, caption_text, mean_text, sample_captions
+from api_graph.tasks.subtract import caption_text, mean_text, sample_captions
 from api_graph.tasks.ways import ways_of
 
 AnyBoxes = Boxes | str | Sequence[Sequence[float]] | Tensor
@@ -168,15 +168,3 @@ def boxes_in(boxes: AnyBoxes, picture: Tensor, format: BoxFormat = "xyxy") -> Te
     if isinstance(boxes, Boxes):
         boxes, format = boxes.values, "xyxy"
     return read_boxes(boxes, (picture.shape[2], picture.shape[1]), format).values
-
-
-__all__ = [
-    "REFERENCE_COUNT",
-    "BoxChoice",
-    "Chooser",
-    "ReferringReport",
-    "boxes_in",
-    "choose_box",
-    "evaluate_referring",
-    "score_boxes",
-]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
-from api_graph.tasks.classify import report
+from api_graph.tasks.classification import report
 from api_graph.tasks.metrics import iou, per_class_mean, refers_to, top_k, worst_group
 
 BOX = torch.tensor([[0.0, 0.0, 10.0, 10.0]])

@@ -21,8 +21,8 @@ from api_graph.folders import Folders
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import Boxes
 from api_graph.spec import NodeSpec, spec_of
-from api_graph.tasks.classify import classify
-from api_graph.tasks.pointcloud.classify import classify_point_cloud
+from api_graph.tasks.classification import classify
+from api_graph.tasks.pointcloud.classification import classify_point_cloud
 from api_graph.tasks.referring import choose_box
 from api_graph.tasks.wires import BoxScores
 

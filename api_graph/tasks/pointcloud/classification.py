@@ -21,7 +21,7 @@ from api_graph.clip.foveal_masks import Bump, box_masks
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
-from api_graph.tasks.classify import Classification, ClassificationReport, report
+from api_graph.tasks.classification import Classification, ClassificationReport, report
 from api_graph.tasks.features import Fovea, as_models, plain_features
 from api_graph.tasks.labels import checked_labels
 from api_graph.tasks.pointcloud.foreground import foreground_boxes, foreground_cells

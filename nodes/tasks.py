@@ -13,6 +13,7 @@ from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, names_in
+from api_graph.geometry import ResizeMode
 from api_graph.pixels.prompts import draw_box
 from api_graph.regions import Boxes
 from api_graph.sockets import Image, Mask
@@ -20,13 +21,29 @@ from api_graph.spec import Choices, Widget, node
 from api_graph.tasks import scores as box_scores
 from api_graph.tasks import subtract, templates
 from api_graph.tasks.classification import Classification, classified
-from api_graph.tasks.features import Fovea
+from api_graph.tasks.features import Fovea, seeing
 from api_graph.tasks.pointcloud.classification import fused, view_features
 from api_graph.tasks.pointcloud.project import depth_images, project, unit_sphere
 from api_graph.tasks.pointcloud.read import READERS, read_points
 from api_graph.tasks.wires import BoxScores, LabelFeatures, MeanText, PointClouds
 
 CATEGORY = "attention prompting/tasks"
+
+
+@node("APResizeMode", category="attention prompting/models", title="Resize mode", model=True, aliases=("squash",))
+def resize_mode(
+    model: ClipModel,
+    mode: Annotated[
+        ResizeMode,
+        Field(
+            description="squash: each side is scaled to fit, as FALIP's code does. longest: all of the image, with "
+            "bars. shortest: the middle alone."
+        ),
+    ] = "squash",
+) -> ClipModel:
+    """The same model with another way of bringing images to its size: a centre crop never shows it what lies beside."""
+    return seeing(model, mode)
+
 
 # --------------------------------------------------------------------------------------- referring expressions
 

@@ -15,7 +15,7 @@ from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput, inputs_named
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import boxes_around
-from api_graph.tasks.features import Fovea, ResizeMode, as_models, region_features, seeing
+from api_graph.tasks.features import Fovea, SeeingMode, as_models, region_features, seeing
 from api_graph.tasks.labels import checked_labels
 from api_graph.tasks.metrics import per_class_mean, shares_by, top_k, worst_group
 from api_graph.tasks.readers.example import Benchmark
@@ -81,7 +81,7 @@ def classify(
     form: str = "cls",
     unleash: float = 0.0,
     cells: str = "overlap",
-    resize_mode: ResizeMode = "model",
+    resize_mode: SeeingMode = "model",
 ) -> Classification:
     """Say which of `labels` each of n images shows; with a region, what that part of it shows.
 
@@ -135,7 +135,7 @@ def evaluate_classification(
     *,
     templates: Templates = "photo",
     fovea: Fovea | None = None,
-    resize_mode: ResizeMode = "model",
+    resize_mode: SeeingMode = "model",
     batch: int = 32,
     progress: Callable[[int], None] | None = None,
 ) -> ClassificationReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,13 +16,14 @@ from api_graph.clip.images import Images, as_pictures, model_input
 from api_graph.clip.load import load_clip
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
+from api_graph.geometry import ResizeMode
 from api_graph.pixels.read import to_tensor
 from api_graph.tasks.replaced import replaced_features
 from api_graph.tasks.ways import Way
 
-ResizeMode = Literal["squash", "model"]
-"""squash: each side is scaled to fit, as FALIP's code does. model: what the model's own preprocessing does, which may
-crop regions away."""
+SeeingMode = ResizeMode | Literal["model"]
+"""squash: each side is scaled to fit, as FALIP's code does. shortest: the middle alone is seen. longest: all of it,
+with bars. model: what the model's own preprocessing does, which may crop regions away."""
 
 _AT_ONCE = 32
 
@@ -86,13 +87,14 @@ def picture_of(image: Images) -> Tensor:
     return to_tensor(pictures[0])[0]
 
 
-def seeing(model: ClipModel, resize_mode: ResizeMode) -> ClipModel:
-    """The model with another way of bringing images to its size."""
-    if resize_mode == "model" or model.preprocess.resize_mode == resize_mode:
+def seeing(model: ClipModel, resize_mode: SeeingMode) -> ClipModel:
+    """The same network with another way of bringing images to its size."""
+    if resize_mode in ("model", model.preprocess.resize_mode):
         return model
-    if resize_mode != "squash":
-        raise BadInput("unknown resize mode", input="resize_mode", value=resize_mode, cure="Use squash or model.")
-    preprocess = replace(model.preprocess, resize_mode="squash")
+    if resize_mode not in get_args(ResizeMode):
+        cure = f"Use model, {', '.join(get_args(ResizeMode))}."
+        raise BadInput("unknown resize mode", input="resize_mode", value=resize_mode, cure=cure)
+    preprocess = replace(model.preprocess, resize_mode=resize_mode)
     return replace(model, preprocess=preprocess, transform=preprocess.transform())
 
 

@@ -18,7 +18,7 @@ from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
 from api_graph.errors import BadInput
 from api_graph.regions import Boxes, BoxFormat, read_boxes
-from api_graph.tasks.features import Fovea, ResizeMode, as_models, box_features, picture_of, seeing
+from api_graph.tasks.features import Fovea, SeeingMode, as_models, box_features, picture_of, seeing
 from api_graph.tasks.metrics import refers_to
 from api_graph.tasks.readers.reclip import ReferringExample
 from api_graph.tasks.scores import Aggregate, BoxChoice, logit_scale, score_boxes
@@ -45,7 +45,7 @@ def choose_box(
     subtract: Sequence[str] | None = None,
     template: str | None = None,
     format: BoxFormat = "xyxy",
-    resize_mode: ResizeMode = "squash",
+    resize_mode: SeeingMode = "squash",
 ) -> BoxChoice:
     """Choose the box of one image that `text` refers to.
 
@@ -80,7 +80,7 @@ class Chooser:
         method: str | Sequence[str] = "foveal",
         fovea: Fovea | None = None,
         aggregate: Aggregate = "sum",
-        resize_mode: ResizeMode = "squash",
+        resize_mode: SeeingMode = "squash",
         template: str | None = None,
     ) -> Chooser:
         """From what users say. The template is by default the first way's own."""

@@ -174,8 +174,12 @@ def test_boxes_come_in_many_forms(demo: ClipModel, picture: Scene, boxes: list) 
 
 def test_a_long_image_is_seen_as_a_whole(demo: ClipModel) -> None:
     wide = Image.new("RGB", (400, 100), "grey")
-    corner = [[0, 0, 40, 100], [360, 0, 400, 100]]
-    assert choose_box(demo, wide, corner, "a star").scores.shape == (2,)  # a centre crop would see neither
+    corners = [[0, 0, 40, 100], [360, 0, 400, 100]]
+    cropping = seeing(demo, "shortest")
+    expected = choose_box(demo, wide, corners, "a star").scores
+    assert torch.equal(choose_box(cropping, wide, corners, "a star").scores, expected)
+    with pytest.raises(BadInput, match="the model sees nothing of box 1"):
+        choose_box(cropping, wide, corners, "a star", resize_mode="model")
     assert seeing(demo, "model") is demo
 
 

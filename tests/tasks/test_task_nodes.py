@@ -69,6 +69,19 @@ def test_a_chain_of_nodes_chooses_as_the_function_does(
         assert rest[0] == f"0: {expected.probabilities[0]:.3f} at ({left}, {top}, {right}, {bottom})"
 
 
+def test_a_squashed_image_is_seen_as_a_whole(model: ClipModel) -> None:
+    wide = torch.rand(1, 100, 300, 3)
+    cropping = tasks.resize_mode(model, "shortest")
+    corner = foveal.boxes(wide, "0 0 30 100")
+    with pytest.raises(BadInput, match="the model sees nothing of box 1"):
+        foveal.foveal_mask(cropping, wide, corner)
+    squashed = tasks.resize_mode(cropping)
+    mask = foveal.foveal_mask(squashed, wide, corner).values[0]
+    assert torch.nonzero(mask.any(0)).flatten().tolist() == [0]  # 30 of 300 pixels are in the first of 8 columns
+    assert tasks.resize_mode(squashed, "longest").preprocess.geometry(300, 100).unseen == 0
+    assert squashed.module is model.module
+
+
 def test_the_chosen_box_is_drawn(image: torch.Tensor, boxes: Boxes) -> None:
     scores = BoxScores(torch.arange(len(boxes)).float())
     drawn = tasks.choose_box(scores, boxes, image).image
@@ -186,6 +199,7 @@ def test_views_are_pictures() -> None:
 SPECS: list[NodeSpec] = [
     spec_of(function)
     for function in (
+        tasks.resize_mode,
         tasks.fill_template,
         tasks.score_boxes,
         tasks.aggregate_scores,

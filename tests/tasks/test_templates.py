@@ -41,6 +41,14 @@ def test_class_vectors_are_means_of_unit_vectors(demo: ClipModel) -> None:
     assert vectors.norm(dim=-1).tolist() == pytest.approx([1, 1])
 
 
+def test_every_template_counts_alike(demo: ClipModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = {"a x": [3.0, 0.0], "b x": [0.0, 100.0]}  # lengths mean nothing, at either step
+    monkeypatch.setattr(
+        "api_graph.tasks.templates.encode_text", lambda model, texts: torch.tensor([vectors[text] for text in texts])
+    )
+    assert class_features(demo, ["x"], ["a {}", "b {}"]).tolist() == [[pytest.approx(0.5**0.5)] * 2]
+
+
 def test_many_texts_are_encoded_in_parts(demo: ClipModel, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = ["a", "b", "c", "d", "e"]
     whole = class_features(demo, labels, ["a {}", "the {}"])

@@ -90,7 +90,7 @@ def foveal_mask(
         Widget(step=1),
     ] = 100.0,
     join: Annotated[
-        Join, Field(description="each: a mask per box. max: one for all boxes. enclosing: one around all boxes.")
+        Join, Field(description="each: one per region. max: the union of all. enclosing: around all boxes.")
     ] = "each",
     cells: Annotated[
         CellRule,
@@ -123,6 +123,8 @@ def foveal_mask(
     bump = Bump(alpha, sigma, scale)
     if sum(region is not None for region in (boxes, mask, attribution)) != 1:
         raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
+    if boxes is None and join == "enclosing":
+        raise BadInput("only boxes are enclosed", input="join", value=join, cure="Use each or max.")
     if boxes is not None:
         batches.check_size(boxes.size, size, "boxes")
         with inputs_named(region="boxes"):
@@ -134,6 +136,8 @@ def foveal_mask(
     else:
         assert attribution is not None
         values = map_masks(attribution, (geometry,), grid, bump)
+    if join == "max":
+        values = values.amax(0, keepdim=True)
     return Attribution(values, (geometry,) * len(values))
 
 

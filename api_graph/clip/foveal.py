@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from api_graph.clip.foveal_input import FovealInput, Masks
 from api_graph.clip.foveal_pass import Form, Pass, as_gathered, check_form, layer_count, pass_through, rows_at_once
-from api_graph.clip.foveal_rows import mask_rows
-from api_graph.clip.images import Images, model_input
+from api_graph.clip.images import Images
 from api_graph.clip.layers import Layers, layer_set
 from api_graph.clip.model import ClipModel
 from api_graph.clip.unleash import CleanHeads, Gains, Order, Unleash
-from api_graph.errors import BadInput, inputs_named
 
 MOST_IMAGES = 32
 """Images that go through the network together."""
@@ -23,7 +22,7 @@ MOST_IMAGES = 32
 def foveal_features(
     model: ClipModel,
     image: Images | None = None,
-    masks: Tensor | Sequence[Tensor] | None = None,
+    masks: Masks | None = None,
     *,
     pixel_values: Tensor | None = None,
     layers: Layers = "last 4",
@@ -53,71 +52,61 @@ def foveal_features(
     Raises BadInput for models without such an attention row, and for masks, layers and gains that do not fit.
     """
     tower = model.tower
-    with inputs_named(images="image"):
-        pixels, _ = model_input(model, image, pixel_values)
-    clean_pixels = clean_input(model, clean, clean_pixel_values, len(pixels))
-    bias, owner = mask_rows(masks, len(pixels), tower.grid)
+    given = FovealInput.of(model, image, pixel_values, masks, clean, clean_pixel_values)
     check_form(form, tower)
     biased = layer_set(layers, layer_count(tower))
     louder = biased if unleash_layers is None else layer_set(unleash_layers, layer_count(tower), "unleash_layers")
     amplifier = Unleash.of(unleash, louder, tower, heads, order)
-    if amplifier is not None and masks is None and clean_pixels is None:
-        cure = "Give masks, or the clean image of which the given ones are drawn copies."
-        raise BadInput("there is no prompt that heads could react to", input="unleash", value=unleash, cure=cure)
-    biased = frozenset() if bias is None else biased
-    drawn = amplifier is not None and clean_pixels is not None
-    way = pass_through(tower, biased, biased | louder if drawn else biased, form)
+    if given.bias is None:
+        biased = frozenset()
+    parting = biased
+    if amplifier is not None:
+        given.need_prompt("unleash")
+        parting = biased if given.clean is None else biased | louder
+    way = pass_through(tower, biased, parting, form)
+    batches = Batches(way, given, rows_at_once(tower))
     with torch.no_grad():
-        batches = Batches(way, pixels, clean_pixels, owner, bias, rows_at_once(tower))
+        if given.bias is None and (amplifier is None or given.clean is None):
+            # Once per image, so that what has no prompt ties to the last bit.
+            return torch.cat(list(batches.plain()))[given.owner.to(given.pixels.device)]
         return torch.cat(list(batches.features(amplifier)))
 
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """n images and B masks, some at a time. `owner` (B,) says which image each mask belongs to, in ascending order."""
+    """Images and masks through a pass, `rows` masks at a time."""
 
     way: Pass
-    pixels: Tensor
-    clean: Tensor | None
-    owner: Tensor
-    bias: Tensor | None
+    given: FovealInput
     rows: int
 
     def features(self, amplifier: Unleash | None) -> Iterator[Tensor]:
         """(b, E) for some masks after the others."""
-        device = self.pixels.device
-        for first in range(0, len(self.pixels), MOST_IMAGES):
+        given = self.given
+        for first in range(0, len(given.pixels), MOST_IMAGES):
             images = slice(first, first + MOST_IMAGES)
-            entered = self.way.enter(self.pixels[images])
+            entered = self.way.enter(given.pixels[images])
             heads = None if amplifier is None else self._clean_heads(entered, images)
-            inside = (self.owner >= images.start) & (self.owner < images.stop)
+            inside = (given.owner >= images.start) & (given.owner < images.stop)
             for rows in inside.nonzero()[:, 0].split(self.rows):
-                owner = (self.owner[rows] - first).to(device)
-                bias = None if self.bias is None else self.bias[rows].to(device)
+                owner, bias = given.rows(rows)
+                owner = owner - first
                 if amplifier is None or heads is None:
                     token = self.way.token(entered, owner, bias, as_gathered)
                 else:
                     token = amplifier.token(self.way, entered, owner, bias, heads)
                 yield self.way.head(token).float()
 
+    def plain(self) -> Iterator[Tensor]:
+        """The plain features of some images after the others, (n, E), where there is no prompt."""
+        for pixels in self.given.pixels.split(MOST_IMAGES):
+            images = torch.arange(len(pixels), device=pixels.device)
+            yield self.way.head(self.way.token(self.way.enter(pixels), images, None, as_gathered)).float()
+
     def _clean_heads(self, entered: object, images: slice) -> CleanHeads:
         """What the heads gather of the clean images, or of these images without a mask."""
-        count = len(self.pixels[images])
-        if self.clean is not None:
-            clean = self.clean if len(self.clean) == 1 else self.clean[images]
+        count, clean = len(self.given.pixels[images]), self.given.clean
+        if clean is not None:
+            clean = clean if len(clean) == 1 else clean[images]
             entered, count = self.way.enter(clean), len(clean)
-        return CleanHeads.of(self.way, entered, count, self.pixels.device)
-
-
-def clean_input(
-    model: ClipModel, clean: Images | None, clean_pixel_values: Tensor | None, images: int
-) -> Tensor | None:
-    """The clean images' pixels, one or as many as there are `images`; None where none are given."""
-    if clean is None and clean_pixel_values is None:
-        return None
-    with inputs_named(images="clean", pixel_values="clean_pixel_values"):
-        pixels, _ = model_input(model, clean, clean_pixel_values)
-    if len(pixels) not in (1, images):
-        cure = "Give one for all, or one for each."
-        raise BadInput(f"{len(pixels)} clean images do not go with {images} drawn ones", input="clean", cure=cure)
-    return pixels
+        return CleanHeads.of(self.way, entered, count, self.given.pixels.device)

@@ -1,7 +1,7 @@
 """The way of an image through a vision tower under many foveal masks: what they share is computed once.
 
-Only the CLS token's row of the attention is biased (FALIP's form a), so before the first biased block nothing
-depends on the mask; in that block only the CLS token does; in the last block only the CLS token matters.
+Before the first biased block nothing depends on the mask. In that block, where only the CLS token's row of the
+attention is biased (FALIP's form a), only the CLS token does. In the last block only the CLS token matters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ Form = Literal["cls", "rows", "diagonal"]
 
 Gathered = Callable[[int, Tensor], Tensor]
 """For a layer, what the CLS token's heads gathered (B, H·d), to what goes into the output projection instead."""
-
 
 MOST_TOKENS = 8192
 """Tokens of all masks that go through the network together: 41 masks of a ViT-B/16."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from api_graph.clip.foveal import clean_input
+from api_graph.clip.foveal_input import FovealInput, Masks
 from api_graph.clip.foveal_pass import (
     Form,
     Pass,
@@ -20,20 +18,18 @@ from api_graph.clip.foveal_pass import (
     pass_through,
     rows_at_once,
 )
-from api_graph.clip.foveal_rows import mask_rows
-from api_graph.clip.images import Images, model_input
+from api_graph.clip.images import Images
 from api_graph.clip.layers import Layers, layer_set
 from api_graph.clip.model import ClipModel
 from api_graph.clip.pooling import PooledTower
 from api_graph.clip.unleash import CleanHeads
 from api_graph.clip.vision import ClsTower
-from api_graph.errors import BadInput
 
 
 def head_reactions(
     model: ClipModel,
     image: Images | None = None,
-    masks: Tensor | Sequence[Tensor] | None = None,
+    masks: Masks | None = None,
     *,
     pixel_values: Tensor | None = None,
     clean: Images | None = None,
@@ -52,29 +48,26 @@ def head_reactions(
     attention-pooled model has one layer, its pooling attention. Raises BadInput where there is no prompt.
     """
     tower = model.tower
-    pixels, _ = model_input(model, image, pixel_values)
-    clean_pixels = clean_input(model, clean, clean_pixel_values, len(pixels))
-    bias, owner = mask_rows(masks, len(pixels), tower.grid)
+    given = FovealInput.of(model, image, pixel_values, masks, clean, clean_pixel_values)
+    given.need_prompt("masks")
     check_form(form, tower)
-    if masks is None and clean_pixels is None:
-        cure = "Give masks, or the clean image of which the given ones are drawn copies."
-        raise BadInput("there is no prompt that heads could react to", input="masks", cure=cure)
-    biased = layer_set(layers, layer_count(tower)) if bias is not None else frozenset[int]()
-    way = pass_through(tower, biased, biased if clean_pixels is None else frozenset({0}), form)
+    biased = layer_set(layers, layer_count(tower)) if given.bias is not None else frozenset[int]()
+    way = pass_through(tower, biased, biased if given.clean is None else frozenset({0}), form)
     with torch.no_grad():
-        entered = way.enter(pixels)
-        before = entered if clean_pixels is None else way.enter(clean_pixels)
-        count = len(pixels if clean_pixels is None else clean_pixels)
-        direction = None if text is None else _direction(way, before, count, text.to(pixels.device))
-        heads = CleanHeads.of(way, before, count, pixels.device)
+        entered = way.enter(given.pixels)
+        before, count = entered, len(given.pixels)
+        if given.clean is not None:
+            before, count = way.enter(given.clean), len(given.clean)
+        heads = CleanHeads.of(way, before, count, given.pixels.device)
+        direction = None if text is None else _direction(way, before, count, text.to(given.pixels.device))
         total = torch.zeros(layer_count(tower), head_shape(tower)[0])
-        for rows in torch.arange(len(owner)).split(rows_at_once(tower)):
-            recorder, images = Recorder(), owner[rows].to(pixels.device)
-            way.token(entered, images, None if bias is None else bias[rows].to(pixels.device), recorder)
+        for rows in torch.arange(len(given.owner)).split(rows_at_once(tower)):
+            recorder, (owner, bias) = Recorder(), given.rows(rows)
+            way.token(entered, owner, bias, recorder)
             for layer, gathered in recorder.seen.items():
-                change = gathered.float() - heads.of_prompts(layer, images).float()
-                total[layer] += _sizes(tower, layer, change, direction, images).sum(0).cpu()
-    return total / len(owner)
+                change = gathered.float() - heads.of_prompts(layer, owner).float()
+                total[layer] += _sizes(tower, layer, change, direction, owner).sum(0).cpu()
+    return total / len(given.owner)
 
 
 def strongest(reactions: Tensor, most: int) -> list[str]:

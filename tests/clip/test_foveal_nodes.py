@@ -51,6 +51,9 @@ def test_masks_and_maps_become_foveas(model: ClipModel) -> None:
     by_box, by_mask = foveal.foveal_mask(model, image, boxes), foveal.foveal_mask(model, image, mask=mask, shape="box")
     assert torch.equal(by_box.values, by_mask.values)
     assert by_box.geometry == (model.preprocess.geometry(200, 160),)
+    two = torch.cat((mask, mask.flip(2)))
+    each, union = (foveal.foveal_mask(model, image, mask=two, join=join).values for join in ("each", "max"))
+    assert torch.equal(union, each.amax(0, keepdim=True)) and len(each) == 2
     again = foveal.foveal_mask(model, image, attribution=by_box, alpha=0.7)
     assert torch.allclose(again.values, 0.7 * by_box.values / by_box.values.max(), atol=1e-6)
 
@@ -122,6 +125,7 @@ def test_features_can_be_stored() -> None:
         ({"mask": torch.ones(1, 160, 160)}, "boxes: give boxes, a mask or an attribution"),
         ({"image": picture(width=200)}, r"boxes: it belongs to an image of 160×160 pixels, not 200×160"),
         ({"boxes": None, "mask": torch.ones(1, 9, 9)}, "mask: the mask's size"),
+        ({"boxes": None, "mask": torch.ones(1, 160, 160), "join": "enclosing"}, "join: only boxes are enclosed"),
         ({"boxes": None, "mask": torch.zeros(1, 160, 160)}, "mask: the model sees nothing of mask 1"),
     ],
 )

@@ -73,7 +73,9 @@ def set_of_mark(
     for label, box in zip(drawn, _places(inside, drawn), strict=True):
         if box is not None:
             left, top, right, bottom = box
-            part = painted(marked[:, top:bottom, left:right], torch.ones_like(label.letters)[None], label_colour, label_opacity)
+            part = painted(
+                marked[:, top:bottom, left:right], torch.ones_like(label.letters)[None], label_colour, label_opacity
+            )
             marked[:, top:bottom, left:right] = painted(part, label.letters[None], text_colour)
     return SetOfMark(marked, inside.float(), tuple(label.text for label in drawn))
 

@@ -17,13 +17,19 @@ DRAW: dict[str, Any] = {
     "crop": prompts.crop_boxes,
     "box_line": prompts.draw_box,
     "shade": prompts.shade_boxes,
+    "contour": prompts.draw_contour,
+    "fgvp": prompts.fgvp,
+    "set_of_mark": prompts.set_of_mark,
 }
 
 
 @pytest.mark.parametrize("row", PRESETS, ids=lambda row: f"{row.prompt} {row.name}")
 def test_every_row_changes_the_image(row):
     image = torch.rand(1, 220, 250, 3)
-    drawn = DRAW[row.prompt](image, [[20, 30, 120, 100]], **row.arguments)[0]
+    mask = torch.zeros(1, 220, 250)
+    mask[:, 30:100, 20:120] = 1
+    on_masks = row.prompt in ("contour", "fgvp", "set_of_mark")
+    drawn = DRAW[row.prompt](image, mask if on_masks else [[20, 30, 120, 100]], **row.arguments)[0]
     assert drawn.shape != image[0].shape or not torch.equal(drawn, image[0])
     assert row.source and row.arguments
 

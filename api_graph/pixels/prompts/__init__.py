@@ -1,5 +1,6 @@
 """Visual prompts: marks on the pixels that point a model at an object, with the parameters of published code."""
 
+from api_graph.pixels.prompts._boxes import BoxesLike, checked_boxes
 from api_graph.pixels.prompts.box_line import draw_box
 from api_graph.pixels.prompts.circle import draw_circle
 from api_graph.pixels.prompts.contour import draw_contour
@@ -14,8 +15,10 @@ from api_graph.pixels.prompts.som import SetOfMark, set_of_mark
 __all__ = [
     "PRESETS",
     "SHADE_TEMPLATE",
+    "BoxesLike",
     "Preset",
     "SetOfMark",
+    "checked_boxes",
     "crop_boxes",
     "draw_box",
     "draw_circle",

@@ -31,3 +31,12 @@ def inside_of(masks: Tensor, image: Tensor, threshold: float) -> Tensor:
             cure="Leave it out, or lower the threshold. (The mask of a picture without transparency is empty.)",
         )
     return inside
+
+
+def extent(mask: Tensor, margin: int = 0) -> tuple[slice, slice]:
+    """The rows and the columns of an image between which all of `mask` (H, W) lies, and `margin` pixels more."""
+    edges = []
+    for line, length in ((mask.any(1), mask.shape[0]), (mask.any(0), mask.shape[1])):
+        places = line.nonzero()
+        edges.append(slice(max(0, int(places[0]) - margin), min(length, int(places[-1]) + 1 + margin)))
+    return edges[0], edges[1]

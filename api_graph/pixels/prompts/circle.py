@@ -8,10 +8,10 @@ from torch import Tensor
 
 from api_graph.pixels._check import checked_image, in_range
 from api_graph.pixels.prompts._boxes import BoxesLike, checked_boxes, enlarged
-from api_graph.pixels.prompts._lengths import Unit, in_pixels
 from api_graph.pixels.prompts._paint import painted
-from api_graph.pixels.prompts._shapes import Align, Drawing, joined, outlined
+from api_graph.pixels.prompts.lengths import Unit, in_pixels
 from api_graph.pixels.prompts.outside import weaken_outside
+from api_graph.pixels.prompts.shapes import Align, Drawing, joined, outlined
 
 
 def draw_circle(
@@ -46,7 +46,6 @@ def draw_circle(
             enlarge=enlarge,
             blur_radius=blur_outside,
             drawing=drawing,
-            blur="pillow" if drawing == "pillow" else "gaussian",
             together=together,
         )
     line = outlined(enlarged(checked_boxes(boxes, size), enlarge), image, "ellipse", width, drawing, align)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from api_graph.pixels._check import checked_image
 from api_graph.pixels.prompts._choices import check_choice
 from api_graph.pixels.prompts._distance import depth_inside, distance_to
-from api_graph.pixels.prompts._lengths import Unit, in_pixels
-from api_graph.pixels.prompts._masks import inside_of
+from api_graph.pixels.prompts._masks import extent, inside_of
 from api_graph.pixels.prompts._paint import painted
-from api_graph.pixels.prompts._shapes import Align, Edges, joined
+from api_graph.pixels.prompts.lengths import Unit, in_pixels
+from api_graph.pixels.prompts.shapes import Align, Edges, joined
 
 
 def draw_contour(
@@ -41,14 +43,22 @@ def draw_contour(
 
 
 def outline(inside: Tensor, thickness: float, align: Align, drawing: Edges = "smooth") -> Tensor:
-    """Coverage (N, H, W) of a line of `thickness` pixels along the edge of `inside` (N, H, W)."""
+    """Coverage (N, H, W) of a line of `thickness` pixels along the edge of each of `inside` (N, H, W)."""
     check_choice(align, Align, "align")
     check_choice(drawing, Edges, "drawing")
     inner = {"inside": thickness, "centre": thickness / 2, "outside": 0.0}[align]
     outer = inner - thickness
-    # How deep a pixel's centre lies inside, negative outside: the edge runs half a pixel from the centres beside it.
-    depth = depth_inside(inside, inner + 1) - 0.5
-    if outer < 0:
-        depth = depth.where(inside, 0.5 - distance_to(inside, 1 - outer))
-    covered = ((depth + 0.5).clamp(max=inner) - (depth - 0.5).clamp(min=outer)).clamp(0, 1)
+    covered = torch.zeros(inside.shape, device=inside.device)
+    for line, mask in zip(covered, inside, strict=True):
+        part = extent(mask, margin=math.ceil(-outer) + 1)
+        line[part] = _line(mask[part], inner, outer)
     return covered if drawing == "smooth" else (covered >= 0.5).float()
+
+
+def _line(mask: Tensor, inner: float, outer: float) -> Tensor:
+    """Coverage of what lies between `inner` pixels inside the edge of `mask` (H, W) and `outer`, which is negative."""
+    # How deep a pixel's centre lies inside, negative outside: the edge runs half a pixel from the centres beside it.
+    depth = depth_inside(mask[None], inner + 1)[0] - 0.5
+    if outer < 0:
+        depth = depth.where(mask, 0.5 - distance_to(mask[None], 1 - outer)[0])
+    return ((depth + 0.5).clamp(max=inner) - (depth - 0.5).clamp(min=outer)).clamp(0, 1)

@@ -11,8 +11,8 @@ from api_graph.pixels._check import checked_image
 from api_graph.pixels.prompts._choices import check_choice
 from api_graph.pixels.prompts._masks import checked_masks
 from api_graph.pixels.prompts._paint import painted
-from api_graph.pixels.prompts._shapes import joined
 from api_graph.pixels.prompts.outside import Blur, weaken_where_not
+from api_graph.pixels.prompts.shapes import joined
 
 FgvpStyle = Literal["reverse blur", "mask", "reverse mask", "greyscale"]
 
@@ -32,9 +32,9 @@ def fgvp(
 
     `reverse blur` (the paper's best) blurs what lies outside the mask by a Gaussian of `blur_radius` pixels; `mask`
     lays `colour` over what lies inside, (1 − opacity)·image + opacity·colour, and `reverse mask` over what lies
-    outside; `greyscale` takes the colours away outside. `image` is (B, H, W, 3) and `masks` (N, H, W) in [0, 1]; either may
-    hold one for the other's many. With `together` the union of all masks is the prompt. Sizes that do not fit are a
-    BadInput.
+    outside; `greyscale` takes the colours away outside. `image` is (B, H, W, 3) and `masks` (N, H, W) in [0, 1];
+    either may hold one for the other's many. With `together` the union of all masks is the prompt. Sizes that do not
+    fit are a BadInput.
     """
     check_choice(style, FgvpStyle, "style")
     image = checked_image(image)

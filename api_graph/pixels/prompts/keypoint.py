@@ -9,9 +9,9 @@ from torch import Tensor
 
 from api_graph.pixels._check import checked_image
 from api_graph.pixels.prompts._boxes import BoxesLike, checked_boxes
-from api_graph.pixels.prompts._lengths import Unit, in_pixels
 from api_graph.pixels.prompts._paint import painted
-from api_graph.pixels.prompts._shapes import Drawing, filled, joined
+from api_graph.pixels.prompts.lengths import Unit, in_pixels
+from api_graph.pixels.prompts.shapes import Drawing, filled, joined
 
 
 def draw_keypoint(

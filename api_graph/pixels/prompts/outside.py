@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,7 +14,7 @@ from api_graph.pixels._check import checked_image, in_range
 from api_graph.pixels.blend import alpha_blend
 from api_graph.pixels.prompts._boxes import BoxesLike, checked_boxes, enlarged
 from api_graph.pixels.prompts._choices import check_choice
-from api_graph.pixels.prompts._shapes import Drawing, Shape, filled, joined
+from api_graph.pixels.prompts.shapes import Drawing, Shape, filled, joined
 from api_graph.pixels.read import to_pil, to_tensor
 
 Fill = Literal["blur", "greyscale", "colour"]
@@ -36,7 +35,6 @@ def weaken_outside(
     colour: str | Sequence[float] = "grey",
     strength: float = 1.0,
     drawing: Drawing = "smooth",
-    blur: Blur = "gaussian",
     channels: Channels = "rgb",
     together: bool = False,
 ) -> Tensor:
@@ -44,7 +42,8 @@ def weaken_outside(
 
     `image` is (B, H, W, 3) and `boxes` (N, 4), xyxy in pixels; either may hold one for the other's many. With
     `together` all boxes stay in one image. The other parameters are those of `weaken_where_not`; `enlarge` scales each
-    box about its centre. Boxes that do not lie on the image are a BadInput.
+    box about its centre; drawn by Pillow, it is also blurred by Pillow. Boxes that do not lie on the image are a
+    BadInput.
     """
     image = checked_image(image)
     height, width = image.shape[1:3]
@@ -57,7 +56,7 @@ def weaken_outside(
             blur_radius=blur_radius,
             colour=colour,
             strength=strength,
-            blur=blur,
+            blur="pillow" if drawing == "pillow" else "gaussian",
             channels=channels,
         )
 
@@ -100,6 +99,6 @@ def greyscale(image: Tensor, channels: Channels = "rgb") -> Tensor:
 
 def pillow_blur(image: Tensor, radius: float) -> Tensor:
     """(B, H, W, 3) blurred in 8 bits by Pillow's GaussianBlur, whose radius is a standard deviation in pixels."""
-    in_range(radius, 0.0, sys.float_info.max, "blur_radius")
+    in_range(radius, 0.0, 1e6, "blur_radius")
     blurred = [to_tensor(one.filter(ImageFilter.GaussianBlur(radius)))[0] for one in to_pil(image)]
     return torch.cat(blurred).to(image)

@@ -29,7 +29,7 @@ _FGVP_LINE = {"colour": "red", "thickness": 2 / 384, "unit": "short side", "alig
 _CPT_SHADE = {"colour": "#f0001e", "opacity": 127 / 255, "shape": "box", "drawing": "pillow"}
 _SOM_LABEL = {"font_size": 18 / 640, "unit": "short side", "text_colour": "white", "label_opacity": 0.8}
 _BLUR = {"fill": "blur", "blur_radius": 100.0}
-_BLUR_BY_PILLOW = {**_BLUR, "shape": "box", "drawing": "pillow", "blur": "pillow"}
+_BLUR_BY_PILLOW = {**_BLUR, "shape": "box", "drawing": "pillow"}
 
 PRESETS = (
     Preset("circle", "falip", {**_FALIP_LINE, "blur_outside": 100.0}, "FALIP's code: `circle`, with its blur"),

@@ -9,7 +9,7 @@ from torch import Tensor
 from api_graph.pixels._check import checked_image
 from api_graph.pixels.prompts._boxes import BoxesLike, checked_boxes, enlarged
 from api_graph.pixels.prompts._paint import painted
-from api_graph.pixels.prompts._shapes import Drawing, Shape, filled, joined
+from api_graph.pixels.prompts.shapes import Drawing, Shape, filled, joined
 
 SHADE_TEMPLATE = "{} is in red color."
 """The caption that goes with the reference's shade."""

@@ -15,10 +15,10 @@ from api_graph.pixels._check import checked_image, in_range
 from api_graph.pixels.prompts._choices import check_choice
 from api_graph.pixels.prompts._distance import depth_inside
 from api_graph.pixels.prompts._labels import Label, Rectangle, draw_label, place
-from api_graph.pixels.prompts._lengths import Unit, in_pixels
-from api_graph.pixels.prompts._masks import inside_of
+from api_graph.pixels.prompts._masks import extent, inside_of
 from api_graph.pixels.prompts._paint import painted
 from api_graph.pixels.prompts.contour import outline
+from api_graph.pixels.prompts.lengths import Unit, in_pixels
 
 Labels = Literal["numbers", "letters"]
 Order = Literal["area", "given"]
@@ -43,7 +43,7 @@ def set_of_mark(
     order: Order = "area",
     opacity: float = 0.1,
     thickness: float = 1.0,
-    font_size: float = 18 / 640,
+    font_size: float = 0.028,
     unit: Unit = "short side",
     text_colour: str | Sequence[float] = "white",
     label_colour: str | Sequence[float] = "black",
@@ -54,10 +54,10 @@ def set_of_mark(
     """Number the masks on one image, the largest first or in the order `given`.
 
     `image` is (1, H, W, 3) and `masks` (N, H, W), inside where they reach the `threshold`; those of fewer than
-    `min_area` pixels are left out. Each is tinted with a colour of its own (`opacity`) and outlined (`thickness` in pixels). Its
-    mark stands where the mask, less the smaller masks in it, is deepest (the maximum of the distance transform), on
-    the image and clear of the other marks; where there is no room, beside. `font_size` is in pixels or a share of a
-    side of the image, at least 6 pixels.
+    `min_area` pixels are left out. Each is tinted with a colour of its own (`opacity`) and outlined (`thickness` in
+    pixels). Its mark stands where the mask, less the smaller masks in it, is deepest (the maximum of the distance
+    transform), on the image and clear of the other marks; where there is no room, beside. `font_size` is in pixels or
+    a share of a side of the image, at least 6 pixels.
 
     No mask, an empty mask and sizes that do not fit are a BadInput; an image too full for a mark is a warning.
     """
@@ -110,7 +110,7 @@ def _tinted(image: Tensor, inside: Tensor, opacity: float, thickness: float) -> 
     marked = image.clone()
     for i, mask in enumerate(inside):
         colour = colorsys.hsv_to_rgb(i * _GOLDEN_ANGLE % 1.0, 1.0, 1.0)
-        rows, columns = _extent(mask)
+        rows, columns = extent(mask)
         own = mask[None, rows, columns]
         tinted = painted(marked[:, rows, columns], own.float(), colour, opacity)
         if thickness:
@@ -140,14 +140,8 @@ def _places(inside: Tensor, labels: Sequence[Label]) -> list[Rectangle | None]:
 
 
 def _depth(mask: Tensor) -> Tensor:
-    """Distance of each pixel in `mask` (H, W) to the nearest one outside. Only the mask's own rectangle is looked at."""
-    part = _extent(mask)
+    """Distance of each pixel in `mask` (H, W) to the nearest one outside, looked for in the mask's extent."""
+    part = extent(mask)
     depth = torch.zeros(mask.shape)
     depth[part] = depth_inside(mask[part][None])[0]
     return depth
-
-
-def _extent(mask: Tensor) -> tuple[slice, slice]:
-    """The rows and the columns between which all of `mask` (H, W) lies."""
-    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -21,8 +21,8 @@ Edges = Literal["smooth", "hard"]
 """smooth: antialiased. hard: whole pixels."""
 
 Drawing = Literal["smooth", "hard", "pillow"]
-"""The same, or pillow: whole pixels as the official code draws them: the pixels at the
-right and bottom edge belong to the box, and line widths are cut to whole pixels."""
+"""The same, or pillow: whole pixels as the official code draws them. The pixels at the right and bottom edge belong to
+the box, and lines lie inside, their width cut to whole pixels."""
 
 Align = Literal["inside", "centre", "outside"]
 """Where a line lies on the outline that it follows."""
@@ -110,9 +110,12 @@ def _by_pillow(box: Tensor, image: Tensor, shape: Shape, thickness: int | None =
     height, width = image.shape[1:3]
     canvas = Image.new("L", (width, height))
     draw = ImageDraw.Draw(canvas)
+    corners = box.tolist()
     paint = draw.rectangle if shape == "box" else draw.ellipse
-    if thickness is None:
-        paint(box.tolist(), fill=1)
+    # Pillow draws a rectangle's line outside of it as well, once the line is wider than the rectangle has room for.
+    no_room = shape == "box" and 2 * (thickness or 0) > min(corners[2] - corners[0], corners[3] - corners[1])
+    if thickness is None or no_room:
+        paint(corners, fill=1)
     elif thickness:
-        paint(box.tolist(), outline=1, width=thickness)
+        paint(corners, outline=1, width=thickness)
     return torch.from_numpy(np.array(canvas)).to(image.device).float()

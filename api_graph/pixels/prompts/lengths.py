@@ -12,8 +12,11 @@ Unit = Literal["pixels", "long side", "short side"]
 
 
 def in_pixels(length: float, unit: Unit, size: tuple[int, int], input: str) -> float:
-    """`length` in pixels of an image of `size` = (width, height); with a relative unit it is a share of that side."""
+    """`length` in pixels of an image of `size` = (width, height); with a relative unit it is a share of that side.
+
+    More than width and height together makes no difference, and is cut to that.
+    """
     in_range(length, 0.0, sys.float_info.max, input)
     check_choice(unit, Unit, "unit")
     side = {"pixels": 1, "long side": max(size), "short side": min(size)}[unit]
-    return length * side
+    return min(length * side, float(sum(size)))

@@ -1,0 +1,144 @@
+"""Masks of the objects in an image. Nodes that draw on masks take those of any other segmenter as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from api_graph import segment as room
+from api_graph.clip import choose_device, choose_dtype
+from api_graph.context import Context
+from api_graph.errors import BadInput, inputs_named
+from api_graph.folders import Folders, names_in
+from api_graph.regions import Boxes
+from api_graph.segment import Segmenter
+from api_graph.sockets import Image, Mask
+from api_graph.spec import Choices, Widget, node
+
+from .models import Device, Precision
+from .prompts import corners
+
+WELL_KNOWN = (
+    "hf-hub:facebook/sam-vit-base",
+    "hf-hub:facebook/sam-vit-large",
+    "hf-hub:facebook/sam-vit-huge",
+    "hf-hub:facebook/sam2.1-hiera-tiny",
+    "hf-hub:facebook/sam2.1-hiera-small",
+    "hf-hub:facebook/sam2.1-hiera-base-plus",
+    "hf-hub:facebook/sam2.1-hiera-large",
+)
+
+
+def segmenter_folders(folders: Folders) -> Sequence[str]:
+    """The segmenters that lie in the model folders."""
+    return names_in(folders.models, room.is_segmenter)
+
+
+def segmenter_fingerprint(folders: Folders, model: str, device: Device, precision: Precision) -> Mapping[str, Any]:
+    """What decides a segmenter's masks: its weights and its precision, but not the device."""
+    dtype = choose_dtype(_dtype(precision), choose_device(None if device == "auto" else device))
+    with inputs_named(name="model"):
+        return {"weights": room.segmenter_identity(_located(folders, model)), "precision": str(dtype)}
+
+
+@node(
+    "APLoadSegmenter",
+    category="attention prompting/models",
+    title="Load segmenter",
+    model=True,
+    fingerprint=segmenter_fingerprint,
+    aliases=("SAM", "SAM 2", "segment anything"),
+)
+def load_segmenter(
+    context: Context,
+    model: Annotated[
+        str,
+        Choices(lambda: WELL_KNOWN, open=True, inside=segmenter_folders),
+        Field(description="hf-hub:OWNER/NAME of a SAM or SAM 2 in transformers' format, or a model folder."),
+    ],
+    device: Annotated[Device, Field(description="Where it runs; auto takes a GPU when there is one.")] = "auto",
+    precision: Annotated[Precision, Field(description="auto is float32.")] = "auto",
+) -> Segmenter:
+    """Load a SAM or SAM 2, which finds the masks of objects."""
+    with inputs_named(name="model", dtype="precision"):
+        name = _located(context.folders, model)
+        return room.load_segmenter(name, device=None if device == "auto" else device, dtype=_dtype(precision))
+
+
+@node(
+    "APSegment",
+    category="attention prompting/visual prompts",
+    title="Segment",
+    store=True,
+    aliases=("SAM", "automatic mask generation"),
+)
+def segment(
+    segmenter: Segmenter,
+    image: Image,
+    context: Context,
+    boxes: Annotated[Boxes | None, Field(description="One mask for each, in their order.")] = None,
+    preset: Annotated[
+        Literal["custom", "sam", "fgvp"],
+        Field(description="Thresholds of published code in place of the values below; SoM uses those of sam."),
+    ] = "custom",
+    points_per_side: Annotated[
+        int, Field(ge=1, le=256, description="Without boxes: so many points a side are asked about.")
+    ] = 32,
+    points_per_batch: Annotated[int, Field(ge=1, le=65536, description="Points or boxes in one go.")] = 64,
+    pred_iou_thresh: Annotated[
+        float, Field(ge=0, le=1, description="Without boxes: how sure the model must be."), Widget(step=0.01)
+    ] = 0.88,
+    stability_score_thresh: Annotated[
+        float, Field(ge=0, le=1, description="Without boxes: how sharp a mask's edge must be."), Widget(step=0.01)
+    ] = 0.95,
+    stability_score_offset: Annotated[
+        float, Field(ge=0, le=100, description="How far the cut moves to see that."), Widget(step=0.1)
+    ] = 1.0,
+    nms_thresh: Annotated[
+        float, Field(ge=0, le=1, description="Without boxes: masks that overlap more are one."), Widget(step=0.05)
+    ] = 0.7,
+    min_area: Annotated[
+        int, Field(ge=0, le=1_000_000_000, description="Without boxes: smaller masks are left out, in pixels.")
+    ] = 0,
+    mask_threshold: Annotated[
+        float,
+        Field(ge=-100, le=100, description="Where the model's answers are cut; higher is tighter."),
+        Widget(step=0.1),
+    ] = 0.0,
+) -> Mask:
+    """Find the masks of everything in the image, the surest first, or of what lies in each box."""
+    given = {
+        "points_per_side": points_per_side,
+        "points_per_batch": points_per_batch,
+        "pred_iou_thresh": pred_iou_thresh,
+        "stability_score_thresh": stability_score_thresh,
+        "stability_score_offset": stability_score_offset,
+        "nms_thresh": nms_thresh,
+        "min_area": min_area,
+    }
+    values = given if preset == "custom" else room.AUTOMATIC[preset]
+    where = None if boxes is None else corners(boxes, image)
+    return room.segment(
+        segmenter, image, boxes=where, mask_threshold=mask_threshold, progress=context.progress, **values
+    )
+
+
+def _dtype(precision: Precision) -> str:
+    return "float32" if precision == "auto" else precision
+
+
+def _located(folders: Folders, model: str) -> str:
+    """What `load_segmenter` is to be called with. A graph's paths are followed only inside the model folders."""
+    path = folders.model_path(model)
+    if path is not None:
+        return str(path)
+    if model.startswith("hf-hub:"):
+        return model
+    raise BadInput(
+        f"there is no such thing in the model folders ({', '.join(map(str, folders.models)) or 'none given'})",
+        input="model",
+        value=model,
+        cure="Put it there, or name a model of the hub as hf-hub:OWNER/NAME.",
+    )

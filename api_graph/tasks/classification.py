@@ -10,7 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from api_graph.clip.foveal_cells import CellRule
+from api_graph.clip.foveal_pass import Form
 from api_graph.clip.images import Images, as_pictures
+from api_graph.clip.layers import Layers
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput, inputs_named
 from api_graph.pixels.read import to_tensor
@@ -77,10 +80,10 @@ def classify(
     templates: Templates = "photo",
     alpha: float = 0.2,
     sigma: float = 100.0,
-    layers: Any = "last 4",
-    form: str = "cls",
+    layers: Layers = "last 4",
+    form: Form = "cls",
     unleash: float = 0.0,
-    cells: str = "overlap",
+    cells: CellRule = "overlap",
     resize_mode: SeeingMode = "model",
 ) -> Classification:
     """Say which of `labels` each of n images shows; with a region, what that part of it shows.
@@ -96,7 +99,7 @@ def classify(
     way = way_of(method or ("none" if regions is None else "foveal"))
     if regions is None and (way.foveal or way.draw):
         raise BadInput("this method needs a region", input="boxes", value=method, cure="Give boxes or masks.")
-    fovea = Fovea(alpha, sigma, layers, form, unleash, cells)  # type: ignore[arg-type]
+    fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
     (loaded,) = as_models(model)
     seen = seeing(loaded, resize_mode)
     features = region_features(seen, pictures, regions or [torch.empty(0, 4)] * len(pictures), way, fovea)

@@ -13,6 +13,7 @@ from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import Bump, CellRule, Join, box_masks
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.images import Images, as_pictures, model_input
+from api_graph.clip.layers import Layers
 from api_graph.clip.load import load_clip
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
@@ -34,7 +35,7 @@ class Fovea:
 
     alpha: float = 0.2
     sigma: float = 100.0
-    layers: Any = "last 4"
+    layers: Layers = "last 4"
     form: Form = "cls"
     unleash: float = 0.0
     cells: CellRule = "overlap"

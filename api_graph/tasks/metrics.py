@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
@@ -52,11 +55,11 @@ def worst_group(hits: Tensor, groups: Sequence[str]) -> tuple[str, float]:
     return worst, shares[worst]
 
 
-def shares_by(hits: Tensor, keys: Sequence) -> dict:
+def shares_by(hits: Tensor, keys: Sequence[Key]) -> dict[Key, float]:
     """The share of hits (n,) among the rows of each key."""
     if len(hits) != len(keys) or not len(keys):
         raise BadInput("a share needs as many keys as rows, and at least one", input="keys", value=len(keys))
-    rows: dict = {}
+    rows: dict[Key, list[float]] = {}
     for hit, key in zip(hits.tolist(), keys, strict=True):
         rows.setdefault(key, []).append(float(hit))
     return {key: sum(values) / len(values) for key, values in rows.items()}

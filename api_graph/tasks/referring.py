@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from api_graph.clip.foveal_cells import CellRule
+from api_graph.clip.foveal_pass import Form
 from api_graph.clip.images import Images
+from api_graph.clip.layers import Layers
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
 from api_graph.errors import BadInput
@@ -23,7 +25,7 @@ from api_graph.tasks.metrics import refers_to
 from api_graph.tasks.readers.reclip import ReferringExample
 from api_graph.tasks.scores import Aggregate, BoxChoice, logit_scale, score_boxes
 from api_graph.tasks.subtract import caption_text, mean_text, sample_captions
-from api_graph.tasks.ways import ways_of
+from api_graph.tasks.ways import Way, ways_of
 
 AnyBoxes = Boxes | str | Sequence[Sequence[float]] | Tensor
 
@@ -37,10 +39,10 @@ def choose_box(
     *,
     alpha: float = 0.2,
     sigma: float = 100.0,
-    layers: Any = "last 4",
-    form: str = "cls",
+    layers: Layers = "last 4",
+    form: Form = "cls",
     unleash: float = 0.0,
-    cells: str = "overlap",
+    cells: CellRule = "overlap",
     aggregate: Aggregate = "sum",
     subtract: Sequence[str] | None = None,
     template: str | None = None,
@@ -58,7 +60,7 @@ def choose_box(
     Returns the index of the box, the boxes' logits (B,) and the margin. Raises BadInput for a box outside the image, an
     empty text, an unknown method, and a model that cannot be pointed at patches.
     """
-    fovea = Fovea(alpha, sigma, layers, form, unleash, cells)  # type: ignore[arg-type]
+    fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
     chooser = Chooser.of(model, method, fovea, aggregate, resize_mode, template)
     return chooser.choose(image, boxes, [text], chooser.negatives(subtract) if subtract else None, format)[0]
 
@@ -68,7 +70,7 @@ class Chooser:
     """How boxes are chosen: models, ways with their texts, and how their scores are put together."""
 
     models: tuple[ClipModel, ...]
-    ways: tuple
+    ways: tuple[Way, ...]
     fovea: Fovea
     aggregate: Aggregate
     template: str
@@ -109,7 +111,7 @@ class Chooser:
         ]  # per model (M, B, E)
         scores = score_boxes(
             features,
-            [encode_text(m, said) for m in self.models],  # type: ignore[arg-type]
+            [encode_text(m, said) for m in self.models],
             [logit_scale(m) for m in self.models],
             aggregate=self.aggregate,
             negatives=negatives,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -54,7 +54,7 @@ class BoxChoice:
 
 def score_boxes(
     features: Tensor | Sequence[Tensor],
-    text: Tensor,
+    text: Tensor | Sequence[Tensor],
     logit_scale: float | Sequence[float] = CLIP_LOGIT_SCALE,
     *,
     aggregate: Aggregate = "sum",
@@ -99,7 +99,7 @@ def logit_scale(model: ClipModel) -> float:
 
 
 def _logits(features: Tensor, text: Tensor, scale: float, negatives: Tensor | None) -> Tensor:
-    """(M, B) or (Q, M, B)."""
+    """(M, B), or (Q, M, B) for texts (Q, E)."""
     if features.ndim not in (2, 3) or 0 in features.shape or features.shape[-1] != text.shape[-1]:
         raise BadInput(
             f"features (B, E) or (M, B, E) are needed that share their last axis with the text's {tuple(text.shape)}",
@@ -116,7 +116,7 @@ def _logits(features: Tensor, text: Tensor, scale: float, negatives: Tensor | No
     return scale * (visual * said[..., None, None, :]).sum(-1)
 
 
-def _per_model(value, count: int, name: str) -> list:
+def _per_model(value: Any, count: int, name: str) -> list[Any]:
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     if len(values) != count:
         raise BadInput(f"there are {count} models, so give {count} of these", input=name, value=len(values))

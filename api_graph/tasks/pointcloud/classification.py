@@ -18,6 +18,8 @@ from torch import Tensor
 
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import Bump, box_masks
+from api_graph.clip.foveal_pass import Form
+from api_graph.clip.layers import Layers
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
@@ -50,8 +52,8 @@ def classify_point_cloud(
     normalize: bool = False,
     alpha: float = 0.2,
     sigma: float = 100.0,
-    layers: Any = "last 4",
-    form: str = "cls",
+    layers: Layers = "last 4",
+    form: Form = "cls",
     unleash: float = 0.0,
 ) -> Classification:
     """Say which of `labels` each cloud is.
@@ -65,7 +67,7 @@ def classify_point_cloud(
     )
     clouds = checked_points(clouds)[:, : _counted(count)]
     (loaded,) = as_models(model)
-    fovea = Fovea(alpha, sigma, layers, form, unleash)  # type: ignore[arg-type]
+    fovea = Fovea(alpha, sigma, layers, form, unleash)
     names = checked_labels(labels)
     classes = class_features(loaded, names, templates)
     views = view_features(loaded, unit_sphere(clouds) if normalize else clouds, method, fovea)

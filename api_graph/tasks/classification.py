@@ -1,0 +1,211 @@
+"""Zero-shot classification of images, with what is to be classified pointed at (FALIP section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from api_graph.clip.foveal_cells import CellRule
+from api_graph.clip.foveal_pass import Form
+from api_graph.clip.images import Images, as_pictures
+from api_graph.clip.layers import Layers
+from api_graph.clip.model import ClipModel
+from api_graph.errors import BadInput, inputs_named
+from api_graph.pixels.read import to_tensor
+from api_graph.regions import boxes_around
+from api_graph.tasks.features import Fovea, SeeingMode, as_models, region_features, seeing
+from api_graph.tasks.labels import checked_labels
+from api_graph.tasks.metrics import per_class_mean, shares_by, top_k, worst_group
+from api_graph.tasks.readers.example import Benchmark
+from api_graph.tasks.referring import AnyBoxes, boxes_in
+from api_graph.tasks.scores import logit_scale
+from api_graph.tasks.templates import Templates, class_features
+from api_graph.tasks.ways import way_of
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """What each of n images, or clouds, is: `scores` (n, C), logits on the CPU, over `labels`."""
+
+    socket: ClassVar[str] = "AP_CLASSES"
+
+    scores: Tensor
+    labels: tuple[str, ...]
+
+    @property
+    def probabilities(self) -> Tensor:
+        """Softmax over the labels, (n, C)."""
+        return self.scores.softmax(-1)
+
+    @property
+    def indices(self) -> list[int]:
+        """The best label's index per image, the first of equals."""
+        best = self.scores == self.scores.amax(-1, keepdim=True)
+        return best.int().argmax(-1).tolist()
+
+    @property
+    def names(self) -> list[str]:
+        """The best label per image."""
+        return [self.labels[index] for index in self.indices]
+
+    def top(self, k: int = 5) -> list[list[tuple[str, float]]]:
+        """Per image the `k` most probable labels with their probabilities, best first, the first of equals first."""
+        order = self.scores.sort(dim=-1, descending=True, stable=True).indices[:, : max(1, k)]
+        chances = self.probabilities.gather(1, order)
+        rows = zip(order.tolist(), chances.tolist(), strict=True)
+        return [[(self.labels[i], p) for i, p in zip(*row, strict=True)] for row in rows]
+
+    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+        """Tensors and JSON from which `from_storage` builds an equal classification."""
+        return {"scores": self.scores}, list(self.labels)
+
+    @classmethod
+    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> Classification:
+        return cls(tensors["scores"], tuple(meta))
+
+
+def classify(
+    model: ClipModel | str,
+    images: Images,
+    labels: str | Sequence[str],
+    *,
+    boxes: AnyBoxes | Sequence[AnyBoxes] | None = None,
+    masks: Tensor | None = None,
+    method: str | None = None,
+    templates: Templates = "photo",
+    alpha: float = 0.2,
+    sigma: float = 100.0,
+    layers: Layers = "last 4",
+    form: Form = "cls",
+    unleash: float = 0.0,
+    cells: CellRule = "overlap",
+    resize_mode: SeeingMode = "model",
+) -> Classification:
+    """Say which of `labels` each of n images shows; with a region, what that part of it shows.
+
+    `boxes`: (N, 4), xyxy in pixels, for one image or for all; or one such list per image. All boxes of an image become
+    one foveal mask, their larger value in each patch. `masks`: pixel masks (n, H, W) or (1, H, W) instead; what counts
+    is their bounding rectangle. `method`: how the region is shown (see `api_graph.tasks.ways`), "foveal" by default
+    where there is one, else "none". `templates`: a name, "openai" for the 80 of ImageNet, or texts with {} for
+    the label. `alpha` to `cells` belong to foveal masks. Raises BadInput for regions that do not lie on the images.
+    """
+    pictures = [to_tensor(picture)[0] for picture in as_pictures(images)]
+    regions = _regions(pictures, boxes, masks)
+    way = way_of(method or ("none" if regions is None else "foveal"))
+    if regions is None and (way.foveal or way.draw):
+        raise BadInput("this method needs a region", input="boxes", value=method, cure="Give boxes or masks.")
+    fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
+    (loaded,) = as_models(model)
+    seen = seeing(loaded, resize_mode)
+    features = region_features(seen, pictures, regions or [torch.empty(0, 4)] * len(pictures), way, fovea)
+    names = checked_labels(labels)
+    return classified(features, class_features(seen, names, templates), names, logit_scale(seen))
+
+
+def classified(features: Tensor, classes: Tensor, labels: tuple[str, ...], scale: float) -> Classification:
+    """scale · ⟨V, T⟩ of image features (n, E) and unit class vectors (C, E)."""
+    if features.shape[-1] != classes.shape[-1]:
+        raise BadInput(
+            f"the features have {features.shape[-1]} numbers, the labels' {classes.shape[-1]}",
+            input="features",
+            cure="Use features and labels of the same model.",
+        )
+    visual = F.normalize(features.float(), dim=-1)
+    return Classification((scale * visual @ classes.to(visual).mT).cpu(), labels)
+
+
+@dataclass(frozen=True)
+class ClassificationReport:
+    """Shares of n images, or clouds: right at once, among the best five, mean over the classes; and the groups'."""
+
+    count: int
+    top1: float
+    top5: float
+    per_class: float
+    groups: dict[str, float]
+    worst: tuple[str, float] | None
+
+
+def evaluate_classification(
+    model: ClipModel | str,
+    benchmark: Benchmark,
+    method: str = "foveal",
+    *,
+    templates: Templates = "photo",
+    fovea: Fovea | None = None,
+    resize_mode: SeeingMode = "model",
+    batch: int = 32,
+    progress: Callable[[int], None] | None = None,
+) -> ClassificationReport:
+    """Run a benchmark: every picture with its region shown by `method`; `batch` pictures at a time."""
+    (loaded,) = as_models(model)
+    seen, way = seeing(loaded, resize_mode), way_of(method)
+    classes = class_features(seen, benchmark.labels, templates)
+    parts = list[Tensor]()
+    for start in range(0, len(benchmark.examples), batch):
+        examples = benchmark.examples[start : start + batch]
+        pictures = [to_tensor(picture)[0] for picture in as_pictures([e.image for e in examples])]
+        regions = [torch.tensor(e.region(), dtype=torch.float64).reshape(-1, 4) for e in examples]
+        features = region_features(seen, pictures, regions, way, fovea)
+        parts.append(classified(features, classes, benchmark.labels, logit_scale(seen)).scores)
+        if progress is not None:
+            progress(start + len(examples))
+    targets = torch.tensor([e.label for e in benchmark.examples])
+    return report(torch.cat(parts), targets, [e.group for e in benchmark.examples])
+
+
+def report(scores: Tensor, targets: Tensor, groups: Sequence[str] = ()) -> ClassificationReport:
+    """The metrics of scores (n, C) for targets (n,); `groups` only where any has a name."""
+    hits = top_k(scores, targets)
+    named = any(groups)
+    return ClassificationReport(
+        count=len(targets),
+        top1=float(hits.float().mean()),
+        top5=float(top_k(scores, targets, 5).float().mean()),
+        per_class=per_class_mean(hits, targets),
+        groups=shares_by(hits, groups) if named else {},
+        worst=worst_group(hits, groups) if named else None,
+    )
+
+
+def _regions(pictures: Sequence[Tensor], boxes: Any, masks: Tensor | None) -> list[Tensor] | None:
+    """Boxes (N, 4) per picture, or None where nothing is pointed at."""
+    if boxes is not None and masks is not None:
+        raise BadInput("give boxes or masks, not both", input="masks")
+    if masks is not None:
+        return _mask_regions(pictures, masks)
+    if boxes is None:
+        return None
+    each = boxes if _one_per_picture(boxes) else [boxes] * len(pictures)
+    if len(each) != len(pictures):
+        cure = "Give one list of boxes per image, or one for all."
+        raise BadInput(f"there are {len(pictures)} images", input="boxes", value=f"{len(each)} lists", cure=cure)
+    return [boxes_in(own, picture) for own, picture in zip(each, pictures, strict=True)]
+
+
+def _one_per_picture(boxes: Any) -> bool:
+    """Whether these are lists of boxes, not boxes."""
+    if isinstance(boxes, Tensor):
+        return boxes.ndim == 3
+    if not isinstance(boxes, (list, tuple)) or not boxes:
+        return False
+    first = boxes[0]
+    return not isinstance(first, (list, tuple, Tensor)) or len(first) == 0 or not isinstance(first[0], (int, float))
+
+
+def _mask_regions(pictures: Sequence[Tensor], masks: Tensor) -> list[Tensor]:
+    if masks.ndim != 3 or len(masks) not in (1, len(pictures)):
+        raise BadInput("masks need the shape (n, H, W), one per image or one for all", input="masks", value=masks.shape)
+    regions = []
+    for picture, mask in zip(pictures, masks.expand(len(pictures), -1, -1), strict=True):
+        if mask.shape != picture.shape[1:3]:
+            cure = "Resize the mask to the image."
+            raise BadInput(f"the image is {picture.shape[1:3]}", input="masks", value=mask.shape, cure=cure)
+        with inputs_named(mask="masks"):
+            regions.append(boxes_around(mask[None]).values)
+    return regions

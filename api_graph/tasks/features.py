@@ -1,0 +1,127 @@
+"""Image features of pictures on which something is pointed at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from api_graph.clip.foveal import foveal_features
+from api_graph.clip.foveal_masks import Bump, CellRule, Join, box_masks
+from api_graph.clip.foveal_pass import Form
+from api_graph.clip.images import Images, as_pictures, model_input
+from api_graph.clip.layers import Layers
+from api_graph.clip.load import load_clip
+from api_graph.clip.model import ClipModel
+from api_graph.errors import BadInput
+from api_graph.geometry import ResizeMode
+from api_graph.pixels.read import to_tensor
+from api_graph.tasks.replaced import replaced_features
+from api_graph.tasks.ways import Way
+
+SeeingMode = ResizeMode | Literal["model"]
+"""squash: each side is scaled to fit, as FALIP's code does. shortest: the middle alone is seen. longest: all of it,
+with bars. model: what the model's own preprocessing does, which may crop regions away."""
+
+_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Fovea:
+    """How a foveal mask is made and where it enters; the arguments of `foveal_mask` and `foveal_features`."""
+
+    alpha: float = 0.2
+    sigma: float = 100.0
+    layers: Layers = "last 4"
+    form: Form = "cls"
+    unleash: float = 0.0
+    cells: CellRule = "overlap"
+
+    def masks(self, model: ClipModel, picture: Tensor, boxes: Tensor, join: Join = "each") -> Tensor:
+        """Masks over the model's patches for boxes (N, 4) in a picture (1, H, W, 3); zeros where there is no box."""
+        grid = model.tower.grid
+        if not len(boxes):
+            return torch.zeros(1, *grid)
+        geometry = model.preprocess.geometry(picture.shape[2], picture.shape[1])
+        return box_masks(boxes, geometry, grid, Bump(self.alpha, self.sigma), cells=self.cells, join=join)
+
+
+def box_features(model: ClipModel, picture: Tensor, boxes: Tensor, way: Way, fovea: Fovea | None = None) -> Tensor:
+    """One feature per box, float32 (B, E), not normalised: the picture (1, H, W, 3) with each of boxes (B, 4) shown."""
+    fovea = fovea or Fovea()
+    masks = fovea.masks(model, picture, boxes) if way.foveal else None
+    features = _shown_features(model, way.pictures(picture, boxes), picture, masks, way, fovea)
+    return features.expand(len(boxes), -1)
+
+
+def region_features(
+    model: ClipModel, pictures: Sequence[Tensor], boxes: Sequence[Tensor], way: Way, fovea: Fovea | None = None
+) -> Tensor:
+    """One feature per picture, float32 (n, E), not normalised: all boxes (N, 4) of a picture are shown together.
+
+    A picture without a box is shown as it is.
+    """
+    fovea = fovea or Fovea()
+    pairs = list(zip(pictures, boxes, strict=True))
+    shown = [way.pictures(p, b, together=True)[0] if len(b) else p for p, b in pairs]
+    masks = torch.cat([fovea.masks(model, p, b, "max") for p, b in pairs]) if way.foveal else None
+    return _shown_features(model, shown, list(pictures), masks, way, fovea)
+
+
+def plain_features(model: ClipModel, images: Images | None = None, *, pixel_values: Tensor | None = None) -> Tensor:
+    """The model's own image features, float32 (B, E), not normalised. Any model will do, one without patches too."""
+    pixels, _ = model_input(model, images, pixel_values)
+    encode: Any = model.module.encode_image
+    with torch.no_grad():
+        parts = [encode(part, normalize=False).float() for part in pixels.split(_AT_ONCE)]
+    return torch.cat(parts)
+
+
+def picture_of(image: Images) -> Tensor:
+    """One image, whatever it comes as, as (1, H, W, 3); BadInput for several."""
+    pictures = as_pictures(image)
+    if len(pictures) != 1:
+        raise BadInput("one image is needed", input="image", value=f"{len(pictures)} images")
+    return to_tensor(pictures[0])[0]
+
+
+def seeing(model: ClipModel, resize_mode: SeeingMode) -> ClipModel:
+    """The same network with another way of bringing images to its size."""
+    if resize_mode in ("model", model.preprocess.resize_mode):
+        return model
+    if resize_mode not in get_args(ResizeMode):
+        cure = f"Use model, {', '.join(get_args(ResizeMode))}."
+        raise BadInput("unknown resize mode", input="resize_mode", value=resize_mode, cure=cure)
+    preprocess = replace(model.preprocess, resize_mode=resize_mode)
+    return replace(model, preprocess=preprocess, transform=preprocess.transform())
+
+
+def as_models(model: ClipModel | str | Sequence[ClipModel | str]) -> list[ClipModel]:
+    """One model or several, each loaded if it comes as a name."""
+    models = [model] if isinstance(model, (ClipModel, str)) else list(model)
+    if not models:
+        raise BadInput("there is no model", input="model", cure='Give a loaded CLIP, or a name such as "demo".')
+    return [load_clip(m) if isinstance(m, str) else m for m in models]
+
+
+def _shown_features(
+    model: ClipModel, shown: list[Tensor], clean: Images, masks: Tensor | None, way: Way, fovea: Fovea
+) -> Tensor:
+    """Features of what is shown; `clean` is the same without anything drawn, to which unleashed heads are compared."""
+    if way.replaced is not None:
+        return replaced_features(model, shown, clean, way.replaced, layers=fovea.layers)
+    unleashed = fovea.unleash != 0 and (way.draw is not None or way.foveal)
+    if masks is None and not unleashed:
+        return plain_features(model, shown)
+    return foveal_features(
+        model,
+        shown,
+        masks,
+        layers=fovea.layers,
+        form=fovea.form,
+        unleash=fovea.unleash,
+        clean=clean if unleashed and way.draw is not None else None,
+    )

@@ -1,0 +1,48 @@
+"""Label sets: what a picture or a cloud may be."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from api_graph.errors import BadInput
+from api_graph.tasks.readers.record import read_text
+
+_NUMBER = re.compile(r"^\d+\.")
+_WORDNET_ID = re.compile(r"^n\d{8}-")
+
+SCANOBJECTNN = (
+    "bag", "bin", "box", "cabinet", "chair", "desk", "display", "door",
+    "shelf", "table", "bed", "pillow", "sink", "sofa", "toilet",
+)  # fmt: skip
+"""The 15 classes of ScanObjectNN, in the order of its labels."""
+
+WATERBIRDS = ("landbird", "waterbird")
+
+
+def checked_labels(labels: str | Sequence[str]) -> tuple[str, ...]:
+    """The labels, one per line where they come as one text; BadInput if there is none, or one stands twice."""
+    given = labels.splitlines() if isinstance(labels, str) else list(labels)
+    if not all(isinstance(label, str) for label in given):
+        raise BadInput("labels are texts", input="labels", value=given, cure="Give one name per class.")
+    names = tuple(label.strip() for label in given if label.strip())
+    if not names:
+        raise BadInput("there is no label", input="labels", cure="Give at least one, one per line.")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise BadInput("the label stands twice", input="labels", value=twice[0], cure="Name each class once.")
+    return names
+
+
+def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """A label set from a text file, one per line; blank lines do not count."""
+    return checked_labels(read_text(path))
+
+
+def readable_name(folder: str) -> str:
+    """A benchmark's folder name as a person would say it.
+
+    "001.Black_footed_Albatross" -> "Black footed Albatross", "n02085620-Chihuahua" -> "Chihuahua".
+    """
+    return _WORDNET_ID.sub("", _NUMBER.sub("", folder)).replace("_", " ").strip()

@@ -1,0 +1,1 @@
+"""Point clouds as six depth views that a CLIP can read (PointCLIP), and what they show."""

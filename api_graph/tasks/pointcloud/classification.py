@@ -1,0 +1,148 @@
+"""Zero-shot classification of point clouds: six depth views, their foregrounds pointed at, one verdict.
+
+    Score_i = Σ_j β_j · ⟨V(x_j, M_j), T(t_i)⟩        (FALIP section 4.3)
+
+PointCLIP scales it by exp(logit scale)/√6, which changes no order. β = 1: the weights that PointCLIP finds by
+searching for the best *test* accuracy are not zero-shot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from api_graph.clip.foveal import foveal_features
+from api_graph.clip.foveal_masks import Bump, box_masks
+from api_graph.clip.foveal_pass import Form
+from api_graph.clip.layers import Layers
+from api_graph.clip.model import ClipModel
+from api_graph.errors import BadInput
+from api_graph.geometry import Geometry
+from api_graph.tasks.classification import Classification, ClassificationReport, report
+from api_graph.tasks.features import Fovea, as_models, plain_features
+from api_graph.tasks.labels import checked_labels
+from api_graph.tasks.pointcloud.foreground import foreground_boxes, foreground_cells
+from api_graph.tasks.pointcloud.project import checked_points, depth_images, project, unit_sphere
+from api_graph.tasks.pointcloud.read import read_points
+from api_graph.tasks.readers.hdf5 import LabelledClouds
+from api_graph.tasks.scores import logit_scale
+from api_graph.tasks.templates import Templates, class_features
+
+METHODS = ("none", "foveal", "foveal cells")
+"""none: the views as they are. foveal: a mask over the rectangle around the points. foveal cells: of that mask only the
+patches that hold a point."""
+
+REFERENCE_POINTS = 1024
+
+
+def classify_point_cloud(
+    points: Any,
+    labels: str | Sequence[str],
+    model: ClipModel | str = "demo",
+    *,
+    method: str = "foveal",
+    betas: Sequence[float] | None = None,
+    templates: Templates = "point cloud",
+    count: int | None = REFERENCE_POINTS,
+    normalize: bool = False,
+    alpha: float = 0.2,
+    sigma: float = 100.0,
+    layers: Layers = "last 4",
+    form: Form = "cls",
+    unleash: float = 0.0,
+) -> Classification:
+    """Say which of `labels` each cloud is.
+
+    `points`: (N, 3), (B, N, 3), or the path of a file (`read_points`); the first `count` of each are used.
+    `normalize` moves and scales each cloud into the unit sphere, for which the views are made. `method`: "none",
+    "foveal" or "foveal cells". `betas`: the six views' weights, 1 by default. Raises BadInput for points that are none.
+    """
+    clouds = torch.as_tensor(
+        read_points(points) if isinstance(points, str) or hasattr(points, "__fspath__") else points
+    )
+    clouds = checked_points(clouds)[:, : _counted(count)]
+    (loaded,) = as_models(model)
+    fovea = Fovea(alpha, sigma, layers, form, unleash)
+    names = checked_labels(labels)
+    classes = class_features(loaded, names, templates)
+    views = view_features(loaded, unit_sphere(clouds) if normalize else clouds, method, fovea)
+    return fused(views, classes, names, logit_scale(loaded), betas)
+
+
+def view_features(model: ClipModel, clouds: Tensor, method: str = "foveal", fovea: Fovea | None = None) -> Tensor:
+    """Features of the depth views of clouds (B, N, 3): float32 (B, V, E), not normalised."""
+    if method not in METHODS:
+        raise BadInput(
+            "there is no such method", input="method", value=method, cure=f"Use one of {', '.join(METHODS)}."
+        )
+    depth = project(clouds)  # (B, V, h, w)
+    images = depth_images(depth, model.preprocess.size).contiguous()  # (B·V, 3, H, W)
+    if method == "none":
+        features = plain_features(model, pixel_values=images)
+    else:
+        options = fovea or Fovea()
+        masks = view_masks(images[:, 0], model.tower.grid, options, cells=method == "foveal cells")
+        features = foveal_features(
+            model,
+            pixel_values=images,
+            masks=masks,
+            layers=options.layers,
+            form=options.form,
+            unleash=options.unleash,
+        )
+    return features.unflatten(0, depth.shape[:2])
+
+
+def view_masks(images: Tensor, grid: tuple[int, int], fovea: Fovea | None = None, *, cells: bool = False) -> Tensor:
+    """A foveal mask over each view's foreground: images (n, H, W) -> (n, gh, gw)."""
+    options = fovea or Fovea()
+    geometry = Geometry.whole(images.shape[2], images.shape[1])
+    bump = Bump(options.alpha, options.sigma)
+    masks = box_masks(foreground_boxes(images).cpu(), geometry, grid, bump, cells=options.cells).to(images.device)
+    return masks * foreground_cells(images, grid) if cells else masks
+
+
+def fused(
+    views: Tensor, classes: Tensor, labels: tuple[str, ...], scale: float, betas: Sequence[float] | None = None
+) -> Classification:
+    """Σ_j β_j ⟨v_j, t⟩ · scale/√V of view features (B, V, E) and unit class vectors (C, E)."""
+    weights = torch.tensor([1.0] * views.shape[1] if betas is None else list(betas), dtype=torch.float32)
+    if len(weights) != views.shape[1] or not bool(weights.isfinite().all()):
+        raise BadInput(f"{views.shape[1]} finite weights are needed", input="betas", value=betas)
+    visual = F.normalize(views.float(), dim=-1)
+    scores = torch.einsum("v,bve,ce->bc", weights.to(visual), visual, classes.to(visual))
+    return Classification((scores * scale / math.sqrt(views.shape[1])).cpu(), labels)
+
+
+def evaluate_point_clouds(
+    model: ClipModel | str,
+    benchmark: LabelledClouds,
+    method: str = "foveal",
+    *,
+    templates: Templates = "point cloud",
+    fovea: Fovea | None = None,
+    count: int | None = REFERENCE_POINTS,
+    batch: int = 16,
+    progress: Callable[[int], None] | None = None,
+) -> ClassificationReport:
+    """Run a benchmark, `batch` clouds at a time."""
+    (loaded,) = as_models(model)
+    classes = class_features(loaded, benchmark.labels, templates)
+    parts = list[Tensor]()
+    for clouds in benchmark.points.to(loaded.device).split(batch):
+        views = view_features(loaded, clouds[:, : _counted(count)], method, fovea)
+        parts.append(fused(views, classes, benchmark.labels, logit_scale(loaded)).scores)
+        if progress is not None:
+            progress(sum(map(len, parts)))
+    return report(torch.cat(parts), benchmark.targets)
+
+
+def _counted(count: int | None) -> int | None:
+    if count is not None and count < 1:
+        raise BadInput("at least one point is needed", input="count", value=count)
+    return count

@@ -1,0 +1,1 @@
+"""Benchmarks in their official layouts, read record by record."""

@@ -1,0 +1,172 @@
+"""Referring expressions: which of some boxes a text means (FALIP section 4.1, ReCLIP's protocol).
+
+Every box is shown to the model in turn, and the one whose feature is closest to the text is chosen. Relations between
+objects ("left of the dog") are not parsed: ReCLIP's rules for relations and superlatives are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from api_graph.clip.foveal_cells import CellRule
+from api_graph.clip.foveal_pass import Form
+from api_graph.clip.images import Images
+from api_graph.clip.layers import Layers
+from api_graph.clip.model import ClipModel
+from api_graph.clip.text import encode_text
+from api_graph.errors import BadInput
+from api_graph.regions import Boxes, BoxFormat, read_boxes
+from api_graph.tasks.features import Fovea, SeeingMode, as_models, box_features, picture_of, seeing
+from api_graph.tasks.metrics import refers_to
+from api_graph.tasks.readers.reclip import ReferringExample
+from api_graph.tasks.scores import Aggregate, BoxChoice, logit_scale, score_boxes
+from api_graph.tasks.subtract import caption_text, mean_text, sample_captions
+from api_graph.tasks.ways import Way, ways_of
+
+AnyBoxes = Boxes | str | Sequence[Sequence[float]] | Tensor
+
+
+def choose_box(
+    model: ClipModel | str | Sequence[ClipModel | str],
+    image: Images,
+    boxes: AnyBoxes,
+    text: str,
+    method: str | Sequence[str] = "foveal",
+    *,
+    alpha: float = 0.2,
+    sigma: float = 100.0,
+    layers: Layers = "last 4",
+    form: Form = "cls",
+    unleash: float = 0.0,
+    cells: CellRule = "overlap",
+    aggregate: Aggregate = "sum",
+    subtract: Sequence[str] | None = None,
+    template: str | None = None,
+    format: BoxFormat = "xyxy",
+    resize_mode: SeeingMode = "squash",
+) -> BoxChoice:
+    """Choose the box of one image that `text` refers to.
+
+    `model`: a CLIP or its name; several are an ensemble whose logits are summed. `boxes`: (B, 4) in pixels of the
+    image, in `format`. `method`: how each box is shown (see `api_graph.tasks.ways`): "none", "foveal", "crop",
+    "circle+foveal", ...; several are aggregated by `aggregate`, sum or max. `alpha` to `cells` belong to foveal masks.
+    `subtract`: captions whose mean score is taken off (see `sample_captions`). `template`: what is said around the
+    text, by default what goes with the method, "a photo of {}". `resize_mode`: how the model sees the image.
+
+    Returns the index of the box, the boxes' logits (B,) and the margin. Raises BadInput for a box outside the image, an
+    empty text, an unknown method, and a model that cannot be pointed at patches.
+    """
+    fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
+    chooser = Chooser.of(model, method, fovea, aggregate, resize_mode, template)
+    return chooser.choose(image, boxes, [text], chooser.negatives(subtract) if subtract else None, format)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Chooser:
+    """How boxes are chosen: models, ways with their texts, and how their scores are put together."""
+
+    models: tuple[ClipModel, ...]
+    ways: tuple[Way, ...]
+    fovea: Fovea
+    aggregate: Aggregate
+    template: str
+
+    @classmethod
+    def of(
+        cls,
+        model: ClipModel | str | Sequence[ClipModel | str],
+        method: str | Sequence[str] = "foveal",
+        fovea: Fovea | None = None,
+        aggregate: Aggregate = "sum",
+        resize_mode: SeeingMode = "squash",
+        template: str | None = None,
+    ) -> Chooser:
+        """From what users say. The template is by default the first way's own."""
+        models, ways = as_models(model), tuple(ways_of(method))
+        seen = tuple(seeing(m, resize_mode) for m in models)
+        return cls(seen, ways, fovea or Fovea(), aggregate, template or ways[0].template)
+
+    def negatives(self, captions: Sequence[str]) -> list[Tensor]:
+        """What `subtract` needs of its captions: one vector per model."""
+        return [mean_text(m, captions, self.template) for m in self.models]
+
+    def choose(
+        self,
+        image: Images,
+        boxes: AnyBoxes,
+        texts: Sequence[str],
+        negatives: list[Tensor] | None = None,
+        format: BoxFormat = "xyxy",
+    ) -> list[BoxChoice]:
+        """A choice for each text; the boxes are shown to each model once."""
+        picture = picture_of(image)
+        values = boxes_in(boxes, picture, format)
+        said = [caption_text(text, self.template) for text in texts]
+        features = [
+            torch.stack([box_features(m, picture, values, way, self.fovea) for way in self.ways]) for m in self.models
+        ]  # per model (M, B, E)
+        scores = score_boxes(
+            features,
+            [encode_text(m, said) for m in self.models],
+            [logit_scale(m) for m in self.models],
+            aggregate=self.aggregate,
+            negatives=negatives,
+        )
+        return [BoxChoice.of(row) for row in scores]
+
+
+@dataclass(frozen=True)
+class ReferringReport:
+    """What came out: `accuracy` over all sentences, and `first_box`, which is right if box 0 is always taken.
+
+    Without any prompt all boxes tie and the two are equal: a free check of the data.
+    """
+
+    sentences: int
+    accuracy: float
+    first_box: float
+    mean_margin: float
+
+
+def evaluate_referring(
+    examples: Sequence[ReferringExample],
+    chooser: Chooser,
+    *,
+    subtract: int = 0,
+    seed: int = 0,
+    area_threshold: float = 0.0,
+    progress: Callable[[int], None] | None = None,
+) -> ReferringReport:
+    """Run a benchmark: the share of sentences whose box has an IoU strictly above 0.5 with a target.
+
+    `subtract` is how many captions of the whole file are drawn for the post-processing (the reference: 500): once, by
+    `seed`, where the reference draws anew, unseeded, for each sentence.
+    """
+    captions = [caption for example in examples for caption in example.captions]
+    if not captions:
+        raise BadInput("there is no sentence to judge by", input="examples")
+    negatives = chooser.negatives(sample_captions(captions, subtract, seed=seed)) if subtract else None
+    hits, first, margins = list[bool](), list[bool](), list[float]()
+    for number, example in enumerate(examples):
+        picture = picture_of(example.image)
+        boxes = torch.tensor(example.candidates((picture.shape[2], picture.shape[1]), area_threshold=area_threshold))
+        right = refers_to(boxes, torch.tensor(example.targets))
+        for choice in chooser.choose(picture, boxes, example.captions, negatives):
+            hits.append(bool(right[choice.index]))
+            first.append(bool(right[0]))
+            margins.append(choice.margin)
+        if progress is not None:
+            progress(number + 1)
+    count = len(hits)
+    return ReferringReport(count, sum(hits) / count, sum(first) / count, sum(margins) / count)
+
+
+def boxes_in(boxes: AnyBoxes, picture: Tensor, format: BoxFormat = "xyxy") -> Tensor:
+    """(B, 4) float64, left, top, right, bottom in pixels of a picture (1, H, W, 3), cut to it."""
+    if isinstance(boxes, Boxes):
+        boxes, format = boxes.values, "xyxy"
+    return read_boxes(boxes, (picture.shape[2], picture.shape[1]), format).values

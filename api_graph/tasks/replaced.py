@@ -1,0 +1,61 @@
+"""The paper's ablation of what a drawn prompt changes: its attention, or the values that the attention gathers.
+
+In the last layers, a drawn image's values are replaced by the clean image's ("v": what is left of the prompt is where
+the model looks), or its queries and keys are ("qk": what is left is what it finds there). The paper gives no details;
+the replaced parts come from the clean image's own, untouched pass, and all tokens' are replaced.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from api_graph.clip.images import Images, model_input
+from api_graph.clip.layers import Layers, layer_set
+from api_graph.clip.model import ClipModel
+from api_graph.clip.vision import ClsTower
+from api_graph.errors import BadInput
+
+Part = Literal["v", "qk"]
+
+_AT_ONCE = 32
+
+
+def replaced_features(
+    model: ClipModel, drawn: Images, clean: Images, part: Part, *, layers: Layers = "last 4"
+) -> Tensor:
+    """Features of B drawn images with a part of the clean one's attention: float32 (B, E), not normalised.
+
+    Needs a model pooled by a CLS token.
+    """
+    tower = model.tower
+    if not isinstance(tower, ClsTower):
+        raise BadInput("this model has one attention over patches, its pool; nothing to replace", input="model")
+    if part not in get_args(Part):
+        raise BadInput("there is no such part", input="part", value=part, cure="Use v or qk.")
+    chosen = layer_set(layers, len(tower.blocks))
+    prompted, _ = model_input(model, drawn, None)
+    original, _ = model_input(model, clean, None)
+    kept: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def keep(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        kept[layer] = (q, k, v)
+        return F.scaled_dot_product_attention(q, k, v)
+
+    def replace(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        clean_q, clean_k, clean_v = (one.expand_as(v) for one in kept[layer])
+        if part == "v":
+            return F.scaled_dot_product_attention(q, k, clean_v)
+        return F.scaled_dot_product_attention(clean_q, clean_k, v)
+
+    with torch.no_grad():
+        tower.run(original, lambda layer: partial(keep, layer) if layer in chosen else None)
+        behind = [
+            tower.run(some, lambda layer: partial(replace, layer) if layer in chosen else None)[:, 0]
+            for some in prompted.split(_AT_ONCE)
+        ]
+        return tower.head(torch.cat(behind)).float()

@@ -1,0 +1,45 @@
+"""Label sets and the names of classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_graph.errors import BadInput
+from api_graph.tasks.labels import checked_labels, read_labels, readable_name
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path
+
+
+def complaint(function: Any, *arguments: Any) -> str:
+    with pytest.raises(BadInput) as caught:
+        function(*arguments)
+    return str(caught.value)
+
+
+def test_labels(tmp_path: Path) -> None:
+    assert read_labels(write(tmp_path / "labels.txt", "\ufeffa cat\n\n  a dog \n")) == ("a cat", "a dog")
+    assert checked_labels("one\ntwo") == checked_labels(["one", " two", ""]) == ("one", "two")
+    for bad, said in ((" \n", "there is no label"), ("a\nb\na", "stands twice"), ([1], "labels are texts")):
+        assert said in complaint(checked_labels, bad)
+    assert "there is no such file" in complaint(read_labels, tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("001.Black_footed_Albatross", "Black footed Albatross"),
+        ("n02085620-Chihuahua", "Chihuahua"),
+        ("n02107574-Greater_Swiss_Mountain_dog", "Greater Swiss Mountain dog"),
+        ("n02086910-papillon-x", "papillon-x"),
+        ("night_stand", "night stand"),
+    ],
+)
+def test_readable_names(folder: str, name: str) -> None:
+    assert readable_name(folder) == name

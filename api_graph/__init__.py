@@ -8,6 +8,7 @@ The public Python API, loaded when first used:
 * `lvlm_attribution`: Ψ from where it looks while it answers.
 * `ask`: a question to a local model or to an endpoint.
 * `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
+* `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
     from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, ask, load_lvlm, lvlm_attribution
     from api_graph.runs import run_graph
+    from api_graph.tasks import choose_box, classify, classify_point_cloud
 
 __version__ = "0.1.0"
 __all__ = [
@@ -37,6 +39,9 @@ __all__ = [
     "LvlmModel",
     "annotate",
     "ask",
+    "choose_box",
+    "classify",
+    "classify_point_cloud",
     "clip_attribution",
     "foveal_features",
     "foveal_mask",
@@ -58,6 +63,9 @@ _HOME = {
     "LvlmModel": "lvlm",
     "annotate": "annotation",
     "ask": "lvlm",
+    "choose_box": "tasks",
+    "classify": "tasks",
+    "classify_point_cloud": "tasks",
     "clip_attribution": "clip",
     "foveal_features": "clip",
     "foveal_mask": "clip",

@@ -1,6 +1,6 @@
 """The typed nodes: thin functions over the rooms that hold the methods, one file per stage of the pipeline."""
 
-from . import attribution, blend, foveal, heatmap, images, lvlm, models, prompts, segment, text
+from . import attribution, blend, foveal, heatmap, images, lvlm, models, prompts, segment, tasks, text
 
 NODES = (
     models.load_clip,
@@ -52,4 +52,16 @@ NODES = (
     prompts.set_of_mark,
     segment.load_segmenter,
     segment.segment,
+    tasks.resize_mode,
+    tasks.fill_template,
+    tasks.score_boxes,
+    tasks.aggregate_scores,
+    tasks.mean_text,
+    tasks.choose_box,
+    tasks.template_set,
+    tasks.encode_labels,
+    tasks.classify,
+    tasks.load_point_cloud,
+    tasks.project_point_cloud,
+    tasks.classify_point_cloud,
 )

@@ -39,6 +39,7 @@ NODES = (
     foveal.foveal_mask,
     foveal.foveal_features,
     foveal.image_features,
+    foveal.join_features,
     foveal.unleash,
     foveal.reactions,
     prompts.draw_circle,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
+import torch
 from pydantic import Field
 
 from api_graph import clip
@@ -181,6 +182,12 @@ def foveal_features(
 def image_features(model: ClipModel, image: Image) -> ImageFeatures:
     """CLIP's plain image features, one for each image: of crops and drawn prompts, or to compare with."""
     return ImageFeatures(clip.foveal_features(model, image))
+
+
+@node("APJoinFeatures", category=CATEGORY, title="Join features", store=True, aliases=("concatenate",))
+def join_features(features: list[ImageFeatures]) -> ImageFeatures:
+    """The features of a list as one: of crops, which differ in size and so go through the model one by one."""
+    return ImageFeatures(torch.cat([one.features for one in features]))
 
 
 @node("APUnleash", category=CATEGORY, title="Unleash", store=True, aliases=("head amplification",))

@@ -158,7 +158,7 @@ def test_a_model_that_caps_its_scores_is_read_in_eager_attention() -> None:
     config = Gemma2Config(
         **sizes, num_attention_heads=4, num_key_value_heads=2, attn_logit_softcapping=1.0, initializer_range=1.0
     )
-    model = LvlmModel.from_transformers(Gemma2ForCausalLM(config))
+    model = LvlmModel.from_transformers(Gemma2ForCausalLM._from_config(config, attn_implementation="eager"))
     ids = torch.arange(3, 15)[None]
     columns = torch.arange(2, 7)
     with capture(model, [1], [columns]) as kept, torch.no_grad():
@@ -176,9 +176,9 @@ def test_layers_without_attention_are_named() -> None:
     config = Lfm2Config(**sizes, num_attention_heads=4, num_key_value_heads=2, layer_types=kinds)
     model = LvlmModel.from_transformers(Lfm2ForCausalLM(config))
     assert model.default_layer == 1
-    with pytest.raises(BadInput, match=r"layer: this layer has no attention .* Layers with full attention: 1\."):
-        with capture(model, [0], [torch.arange(2)]):
-            pytest.fail("there is nothing to capture")
+    message = r"layer: this layer has no attention .* Layers with full attention: 1\."
+    with pytest.raises(BadInput, match=message), capture(model, [0], [torch.arange(2)]):
+        pytest.fail("there is nothing to capture")
 
 
 @pytest.mark.parametrize("layer", [3, -4, 1.0, True])

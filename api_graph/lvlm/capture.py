@@ -11,14 +11,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from api_graph.errors import BadInput
 from api_graph.lvlm import library
-from api_graph.lvlm.decoder import attention_modules, checked_layer, decoder_of
+from api_graph.lvlm.decoder import attention_modules, caps_scores, checked_layer, decoder_of
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.rows import Columns, Normalization, masked_scores, weights_at
 
@@ -108,7 +108,7 @@ def capture(
         kept = Capture(module, [checked_layer(module, layer) for layer in layers], Columns.of(columns), normalize, rows)
         decoder = decoder_of(module)
         before = decoder.config._attn_implementation
-        like: Literal["eager", "sdpa"] = "eager" if before == "eager" else "sdpa"
+        like = "eager" if before == "eager" or caps_scores(model.module) else "sdpa"
         name = f"api_graph_capture_{next(_numbers)}"
         library.register_attention(name, _eager(kept) if like == "eager" else _sdpa(kept), like)
         try:

@@ -15,6 +15,11 @@ def text_config(module: nn.Module) -> Any:
     return config.get_text_config(decoder=True)
 
 
+def caps_scores(module: nn.Module) -> bool:
+    """Whether attention scores go through a tanh (Gemma 2), which SDPA cannot do: only eager attention is right."""
+    return getattr(text_config(module), "attn_logit_softcapping", None) is not None
+
+
 def decoder_of(module: nn.Module) -> Any:
     """The submodule whose `layers` are the decoder's; BadInput where there is none."""
     text = type(text_config(module))

@@ -56,13 +56,13 @@ def import_failure(error: BaseException) -> BadInput | None:
     transformers hides the cause: a broken torchaudio makes every multimodal class "could not be imported".
     """
     chain = list(_causes(error))
-    if not any(isinstance(e, ImportError | ModuleNotFoundError | OSError) or "import" in str(e) for e in chain):
+    if not any(isinstance(e, ImportError) for e in chain):
         return None
-    said = " ".join(str(e) for e in chain)
-    cause = str(chain[-1]).splitlines()[0] if str(chain[-1]) else type(chain[-1]).__name__
+    cause = str(chain[-1])
     for package, cure in _CURES.items():
-        if package in said.lower():
-            return BadInput(f"{package} keeps transformers from loading LVLMs: {cause}", cure=cure)
+        if package in cause.lower():
+            line = cause.strip().splitlines()[0]
+            return BadInput(f"{package} keeps transformers from loading LVLMs: {line}", cure=cure)
     return None
 
 

@@ -9,6 +9,7 @@ import torch
 from api_graph.clip import choose_device, choose_dtype
 from api_graph.errors import BadInput
 from api_graph.lvlm import library
+from api_graph.lvlm.decoder import caps_scores, decoder_of
 from api_graph.lvlm.generate import out_of_memory_explained
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.quiet import quiet
@@ -62,6 +63,8 @@ def load_lvlm(
         except Exception as error:  # files from anywhere fail in nearly any way
             raise load_failure(source, error) from error
         _check_complete(source, report)
+        if caps_scores(module):
+            decoder_of(module).set_attn_implementation("eager")  # 4.57 would leave the cap out without a word
         if quantization is None:
             module = module.to(where)
     _check_processor(source, processor)

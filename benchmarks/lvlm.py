@@ -1,0 +1,142 @@
+"""What reading an LVLM's attention costs over generating the same tokens without looking.
+
+    python -m benchmarks.lvlm --repeats 15 --json result.json
+
+A random LLaVA (they cost what trained ones cost): 12 layers of width 512, 8 heads, and a vision tower too small to
+matter; 636 prompt tokens, 576 of them the image's; 20 new tokens. Four ways, in turn, so that all meet the same
+machine; medians of `time.process_time` (seconds of all threads), and of the ratios to plain SDPA.
+
+* sdpa: plain `generate`, greedy; the baseline.
+* sdpa + capture: the same, with one layer's rows kept, as `lvlm_attribution` does.
+* eager: transformers' own attention, whose maps are thrown away.
+* eager + output_attentions: what one would write without this project; it keeps every layer's every map.
+
+Kept: bytes of the rows, or maps, that are still there when the answer is. Tokens must be the same in all four ways.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from api_graph.lvlm import LvlmModel, Sampling
+from api_graph.lvlm.capture import capture
+from api_graph.lvlm.generate import generate_ids
+
+IMAGE_TOKENS, TEXT_TOKENS, NEW_TOKENS = 576, 60, 20
+LAYER = 6
+IMAGE_TOKEN = 4000
+
+
+def build() -> tuple[LvlmModel, dict[str, Tensor]]:
+    """The model, and a prompt: half of the text, the image, the other half."""
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+
+    torch.manual_seed(0)
+    text = LlamaConfig(
+        hidden_size=512,
+        intermediate_size=1376,
+        num_hidden_layers=12,
+        num_attention_heads=8,
+        vocab_size=4096,
+        tie_word_embeddings=False,
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=336, patch_size=14
+    )
+    config = LlavaConfig(
+        vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN, tie_word_embeddings=False
+    )
+    model: Any = LlavaForConditionalGeneration(config)
+    model.generation_config.eos_token_id = None
+    ids = torch.randint(3, IMAGE_TOKEN, (1, TEXT_TOKENS))
+    image = torch.full((1, IMAGE_TOKENS), IMAGE_TOKEN)
+    prompt = torch.cat([ids[:, : TEXT_TOKENS // 2], image, ids[:, TEXT_TOKENS // 2 :]], dim=1)
+    inputs = {
+        "input_ids": prompt,
+        "attention_mask": torch.ones_like(prompt),
+        "pixel_values": torch.randn(1, 3, 336, 336),
+    }
+    return LvlmModel.from_transformers(model, name="random LLaVA"), inputs
+
+
+def ways(model: LvlmModel, inputs: dict[str, Tensor]) -> dict[str, Callable[[], tuple[list[int], int]]]:
+    """Name -> a run that gives the tokens and how many bytes of attention are kept."""
+    module: Any = model.module
+    columns = (inputs["input_ids"][0] == IMAGE_TOKEN).nonzero().flatten()
+    sampling = Sampling(max_tokens=NEW_TOKENS)
+
+    def plain() -> tuple[list[int], int]:
+        return generate_ids(model, inputs, sampling)[0], 0
+
+    def captured() -> tuple[list[int], int]:
+        with capture(model, [LAYER], [columns]) as kept:
+            tokens = generate_ids(model, inputs, sampling)[0]
+        return tokens, kept.rows(LAYER).nbytes
+
+    def eager(**more: Any) -> tuple[list[int], int]:
+        module.set_attn_implementation("eager")
+        try:
+            found = module.generate(
+                **inputs, max_new_tokens=NEW_TOKENS, do_sample=False, return_dict_in_generate=True, **more
+            )
+        finally:
+            module.set_attn_implementation("sdpa")
+        maps = [one for step in found.get("attentions") or () for one in step]
+        return found.sequences[0, -NEW_TOKENS:].tolist(), sum(one.nbytes for one in maps)
+
+    return {
+        "sdpa": plain,
+        "sdpa + capture": captured,
+        "eager": eager,
+        "eager + output_attentions": lambda: eager(output_attentions=True),
+    }
+
+
+def measure(repeats: int) -> dict[str, dict[str, float]]:
+    """Per way: CPU milliseconds, the ratio to plain SDPA, and MiB kept."""
+    model, inputs = build()
+    runs = ways(model, inputs)
+    outputs = {name: run() for name, run in runs.items()}
+    assert len({tuple(tokens) for tokens, _ in outputs.values()}) == 1, "the ways disagree on the tokens"
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            start = time.process_time()
+            run()
+            seconds[name].append(time.process_time() - start)
+    return {
+        name: {
+            "ms": 1000 * median(taken),
+            "ratio": median(own / plain for own, plain in zip(taken, seconds["sdpa"], strict=True)),
+            "kept MiB": outputs[name][1] / 2**20,
+        }
+        for name, taken in seconds.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    results = measure(arguments.repeats)
+    print("| | ms | × | kept, MiB |\n|---|---|---|---|")
+    for name, figures in results.items():
+        print(f"| {name} | {figures['ms']:.0f} | {figures['ratio']:.3f} | {figures['kept MiB']:.2f} |")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""How well the demo LVLM answers, where it looks while it does, and whether annotated images help it.
+
+    python -m benchmarks.answers                      # answers, attention and annotation on test scenes
+    python -m benchmarks.answers --only annotation --cases 500 --json answers.json
+
+Every figure is of one tiny model on rendered scenes: it shows that the pipeline is right and in which order the
+maps come, not what annotation gains on real models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+import api_graph.demo
+from api_graph.clip.load import load_clip
+from api_graph.demo.maps import cls_map
+from api_graph.demo.queries import plain_query
+from api_graph.demo.questions import KINDS, AskedScene, asked_scenes
+from api_graph.demo.scenes import TEST_SEEDS, VALIDATION_SEEDS
+from api_graph.evaluate.answers import is_right, mcnemar_p
+from api_graph.evaluate.localization import pointing_game, wilson_interval
+from api_graph.lvlm import LvlmModel, Request, Sampling, attribute, generate
+from api_graph.pixels.blend import alpha_blend
+from api_graph.pixels.normalize import minmax
+from api_graph.pixels.read import to_pil, to_tensor
+from api_graph.pixels.resize import to_pixels
+from api_graph.sockets import Attribution
+
+FOLDER = Path(api_graph.demo.__file__).parent / "lvlm"
+LEVELS: dict[str, dict[str, Any]] = {
+    "as trained": {"objects": (2, 5), "clutter": (0, 10)},
+    "harder": {"objects": (5, 5), "clutter": (40, 40)},
+}
+"""Harder: five objects among 40 strokes and dots; neither model was trained on more than ten."""
+ABOUT_ONE = ("colour", "shape", "exists", "side")
+BATCH = 25
+Asked = Sequence[AskedScene]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=str(FOLDER), help="a folder that transformers loads")
+    parser.add_argument("--cases", type=int, default=500, help="of each kind of question")
+    parser.add_argument("--seeds", choices=("test", "validation"), default="test")
+    parser.add_argument("--only", choices=tuple(PARTS), help="one part alone")
+    parser.add_argument("--strength", type=float, default=0.5, help="of the annotation")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    model = load_lvlm(args.model)
+    figures = {}
+    for name in [args.only] if args.only else list(PARTS):
+        rows = PARTS[name](model, args)
+        figures[name] = rows
+        print(f"\n{table(rows)}", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2), "utf-8")
+
+
+def load_lvlm(folder: str) -> LvlmModel:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    module = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+    return LvlmModel.from_transformers(module, AutoProcessor.from_pretrained(folder), Path(folder).name)
+
+
+# ------------------------------------------------------------------ answers
+
+
+def answers(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Share of right answers per kind of question, of blank images, and of always giving the commonest answer."""
+    rows = []
+    for level in LEVELS:
+        for kind in KINDS:
+            asked = cases(args, kind, level)
+            right = answered(model, asked, [a.scene.image for a in asked])
+            blank = answered(model, asked, [Image.new("RGB", a.scene.image.size, (128, 128, 128)) for a in asked])
+            commonest = Counter(a.question.answer for a in asked).most_common(1)[0][1] / len(asked)
+            rows.append(
+                {"scenes": level, "question": kind, "n": len(asked), "right": interval(right)}
+                | {"blank image": share(blank), "commonest answer": f"{commonest:.2f}"}
+            )
+    return rows
+
+
+def cases(args: argparse.Namespace, kind: str, level: str, targeted: bool = False) -> list[AskedScene]:
+    seeds = TEST_SEEDS if args.seeds == "test" else VALIDATION_SEEDS
+    return asked_scenes(seeds, kind, args.cases, targeted=targeted, **LEVELS[level])
+
+
+def answered(model: LvlmModel, asked: Asked, images: Sequence[Image.Image]) -> list[bool]:
+    """Whether each question is answered rightly, shown this image."""
+    requests = [Request(a.question.text, (image,)) for a, image in zip(asked, images, strict=True)]
+    said = [a.text for batch in batches(requests) for a in generate(model, batch, Sampling(max_tokens=20))]
+    return [is_right(text, a.question.answer) for text, a in zip(said, asked, strict=True)]
+
+
+# ------------------------------------------------------------------ attention
+
+
+def attention(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Pointing game of each layer's attention at the object asked for, mean over heads and the answer's tokens."""
+    rows = []
+    for level in LEVELS:
+        for layer in range(model.layers):
+            row: dict[str, Any] = {"scenes": level, "layer": layer}
+            for kind in ABOUT_ONE:
+                asked = cases(args, kind, level, targeted=True)
+                row[kind] = interval([points(m, a) for m, a in zip(own_maps(model, asked, layer), asked, strict=True)])
+            rows.append(row)
+    return rows
+
+
+def own_maps(model: LvlmModel, asked: Asked, layer: int | None = None) -> list[Attribution]:
+    requests = [Request(a.question.text, (a.scene.image,)) for a in asked]
+    return [found.attribution for batch in batches(requests) for found in attribute(model, batch, layers=layer)]
+
+
+def points(attribution: Attribution, asked: AskedScene) -> bool:
+    target = asked.question.target
+    assert target is not None
+    return pointing_game(attribution.values[0], target.box, attribution.geometry[0])
+
+
+# ------------------------------------------------------------------ annotation
+
+
+def annotation(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The same questions about colours and shapes, on harder scenes, shown the image annotated in several ways."""
+    asked = [a for kind in ("colour", "shape") for a in cases(args, kind, "harder", targeted=True)]
+    heatmaps = {name: ways(model, asked) for name, ways in WAYS.items()}
+    right = {"original": answered(model, asked, [a.scene.image for a in asked])}
+    for name, maps in heatmaps.items():
+        images = [annotated(a.scene.image, m, args.strength) for a, m in zip(asked, maps, strict=True)]
+        right[name] = answered(model, asked, images)
+    base = right["original"]
+    return [
+        {"shown": name, "n": len(asked), "right": interval(found)}
+        | {"gained": sum(b and not a for a, b in zip(base, found, strict=True))}
+        | {"lost": sum(a and not b for a, b in zip(base, found, strict=True)), "p": f"{mcnemar_p(base, found):.2g}"}
+        for name, found in right.items()
+    ]
+
+
+def annotated(image: Image.Image, heatmap: Tensor, strength: float) -> Image.Image:
+    """The image darkened where the heatmap (1, H, W) is low."""
+    return to_pil(alpha_blend(to_tensor(image)[0], heatmap, strength=strength))[0]
+
+
+def oracle_heatmaps(model: LvlmModel, asked: Asked) -> list[Tensor]:
+    heatmaps = []
+    for a in asked:
+        heatmap = torch.zeros(1, a.scene.image.height, a.scene.image.width)
+        left, top, right, bottom = a.question.target.box if a.question.target else (0, 0, 0, 0)
+        heatmap[:, top:bottom, left:right] = 1
+        heatmaps.append(heatmap)
+    return heatmaps
+
+
+def clip_heatmaps(model: LvlmModel, asked: Asked, *, of_another: bool = False) -> list[Tensor]:
+    """Ψcls of the demo CLIP for the question, or for another object of the scene; what is negative counts as 0."""
+    clip = load_clip("demo", device="cpu")
+    maps = []
+    for batch in batches(asked):
+        queries = [other_query(a) if of_another else a.question.text for a in batch]
+        found = cls_map(clip, [a.scene.image for a in batch], queries)
+        maps += [Attribution(v[None].clamp(min=0), (g,)) for v, g in zip(found.values, found.geometry, strict=True)]
+    return [heatmap(m) for m in maps]
+
+
+def other_query(asked: AskedScene) -> str:
+    other = next(o for o in asked.scene.objects if o is not asked.question.target)
+    return plain_query(other.colour, other.shape)
+
+
+def own_heatmaps(model: LvlmModel, asked: Asked) -> list[Tensor]:
+    return [heatmap(m) for m in own_maps(model, asked)]
+
+
+def random_heatmaps(model: LvlmModel, asked: Asked) -> list[Tensor]:
+    rng = np.random.RandomState(0)
+    geometry = [m.geometry for m in own_maps(model, asked)]
+    return [heatmap(Attribution(torch.from_numpy(rng.rand(1, 10, 10)).float(), g)) for g in geometry]
+
+
+def heatmap(attribution: Attribution) -> Tensor:
+    """In [0, 1] over the image, (1, H, W); a cell passes its value on to its neighbours, as objects span several."""
+    spread = torch.nn.functional.max_pool2d(attribution.values, 3, stride=1, padding=1)
+    return to_pixels(attribution.with_values(minmax(spread)))
+
+
+WAYS: dict[str, Callable[[LvlmModel, Asked], list[Tensor]]] = {
+    "oracle: the object's box": oracle_heatmaps,
+    "Ψcls of the demo CLIP": clip_heatmaps,
+    "its own attention": own_heatmaps,
+    "Ψcls of another object": partial(clip_heatmaps, of_another=True),
+    "random": random_heatmaps,
+}
+PARTS = {"answers": answers, "attention": attention, "annotation": annotation}
+
+
+# ------------------------------------------------------------------ tables
+
+
+def batches(items: Sequence[Any]) -> list[Sequence[Any]]:
+    return [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
+
+
+def share(right: Sequence[bool]) -> str:
+    return f"{np.mean(right):.2f}"
+
+
+def interval(right: Sequence[bool]) -> str:
+    """A share with its 95 % interval by Wilson."""
+    low, high = wilson_interval(sum(right), len(right))
+    return f"{np.mean(right):.3f} ({low:.2f} to {high:.2f})"
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown."""
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([str(v) for v in row.values()] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

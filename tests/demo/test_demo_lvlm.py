@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import torch
 from PIL import Image
 
 import api_graph.demo
-from api_graph.demo.questions import KINDS, AskedScene, asked_scenes
+from api_graph.demo.questions import AskedScene, asked_scenes
 from api_graph.demo.scenes import TEST_SEEDS
 from api_graph.evaluate.answers import is_right
 

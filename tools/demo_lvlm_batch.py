@@ -19,6 +19,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from api_graph.demo.questions import KINDS, Question, ask
+from api_graph.demo.scenes import COLOURS
+from api_graph.demo.shapes import SHAPES
 
 ABOUT_ONE = ("colour", "shape", "exists", "side")
 SHARES = {"colour": 4, "shape": 5, "exists": 6, "count": 5, "describe": 1, "unanswerable": 2, "side": 2}
@@ -101,7 +103,7 @@ class Batches:
     def _conversation(self, shown: Shown, views: list[View], plain: bool) -> tuple[str, str]:
         """A prompt that the views allow an answer to, and the answer."""
         annotated = views[0].row != shown.views[0].row
-        if annotated and len(views) == 1 and self.rng.rand() < 0.25 and (judged := self._evaluate(shown, views[0])):
+        if annotated and len(views) == 1 and self.rng.rand() < 0.12 and (judged := self._evaluate(shown, views[0])):
             return judged
         question = self._question(shown, np.max([view.seen for view in views], axis=0), plain)
         if plain:
@@ -128,7 +130,7 @@ class Batches:
     def _wrong(self, question: Question) -> str:
         """Another answer to a question of this kind."""
         options = {"exists": ("yes", "no"), "count": tuple("012345"), "side": ("left", "right", "top", "bottom")}
-        options |= {"colour": _words("colour"), "shape": _words("shape")}
+        options |= {"colour": tuple(COLOURS), "shape": SHAPES}
         others = [a for a in options.get(question.kind, ("red", "star", "yes")) if a != question.answer]
         return others[self.rng.randint(len(others))]
 
@@ -165,10 +167,3 @@ def _answerable(question: Question, shown: Shown, seen: np.ndarray) -> bool:
 def _shares() -> np.ndarray:
     weights = np.array([SHARES[kind] for kind in KINDS], dtype=float)
     return weights / weights.sum()
-
-
-def _words(attribute: str) -> tuple[str, ...]:
-    from api_graph.demo.scenes import COLOURS
-    from api_graph.demo.shapes import SHAPES
-
-    return tuple(COLOURS) if attribute == "colour" else SHAPES

@@ -49,22 +49,19 @@ class Pools:
     features: Tensor
 
 
-def build_pools(tower: Any, workers: int, scale: float = 1.0) -> Pools:
+def build_pools(tower: Any, workers: int) -> Pools:
     """One or two objects, up to five on a lattice, up to five anywhere, and these annotated twice as well."""
-    count = {
-        name: round(n * scale) for name, n in (("few", 6000), ("lattice", 5000), ("free", 24000), ("marked", 7000))
-    }
     plans = {
-        "few": (300_000, partial(render, objects=(1, 2))),
-        "lattice": (320_000, partial(render, objects=(2, 5), lattice=CELLS)),
-        "free": (340_000, partial(render, objects=(2, 5))),
-        "marked": (380_000, partial(render, objects=(1, 5), annotations=2)),
+        "few": (range(300_000, 306_000), partial(render, objects=(1, 2))),
+        "lattice": (range(320_000, 325_000), partial(render, objects=(2, 5), lattice=CELLS)),
+        "free": (range(340_000, 364_000), partial(render, objects=(2, 5))),
+        "marked": (range(380_000, 387_000), partial(render, objects=(1, 5), annotations=2)),
     }
     scenes: dict[str, list[Shown]] = {name: [] for name in plans}
     features: list[Tensor] = []
     with ProcessPoolExecutor(workers) as pool:
-        for name, (first, draw) in plans.items():
-            rendered = pool.map(draw, range(first, first + count[name]), chunksize=64)
+        for name, (seeds, draw) in plans.items():
+            rendered = pool.map(draw, seeds, chunksize=64)
             for shown, images in _in_batches(rendered, 128):
                 start = sum(map(len, features))
                 features.append(encode(tower, images))

@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from torch import Tensor, nn
 from transformers import (
-    CLIPImageProcessor,
     CLIPVisionConfig,
     CLIPVisionModel,
     GenerationConfig,
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
-    LlavaProcessor,
     PreTrainedTokenizerFast,
 )
 
@@ -38,6 +37,42 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
+
+
+TOKENIZER_CONFIG = {
+    # The name that every release of transformers knows; newer ones save another.
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    "processor_class": "LlavaProcessor",
+    "model_max_length": 2048,
+    "padding_side": "left",
+    "pad_token": "<pad>",
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "clean_up_tokenization_spaces": False,
+    "model_input_names": ["input_ids", "attention_mask"],
+}
+IMAGE_PROCESSOR = {
+    # Squash, so that the model sees all of a picture that is not square.
+    "do_resize": True,
+    "size": {"height": SIZE, "width": SIZE},
+    "resample": 3,
+    "do_center_crop": False,
+    "crop_size": {"height": SIZE, "width": SIZE},
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+    "do_convert_rgb": True,
+}
+PROCESSOR = {
+    "processor_class": "LlavaProcessor",
+    "image_token": "<image>",
+    "num_additional_image_tokens": 1,
+    "patch_size": PATCH,
+    "vision_feature_select_strategy": "default",
+}
 
 
 def vision_tower(visual: Any) -> CLIPVisionModel:
@@ -148,35 +183,38 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         padding_side="left",
         model_max_length=2048,
         clean_up_tokenization_spaces=False,
-        extra_special_tokens={"image_token": "<image>"},
     )
 
 
-def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
-    """Squash, so that the model sees all of a picture that is not square."""
-    half = [0.5, 0.5, 0.5]
-    images = CLIPImageProcessor(
-        size={"height": SIZE, "width": SIZE}, do_center_crop=False, image_mean=half, image_std=half
-    )
-    return LlavaProcessor(
-        images,
-        tokenizer,
-        patch_size=PATCH,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=CHAT_TEMPLATE,
-    )
+def save_folder(folder: Path, model: Any, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Write what `AutoModelForImageTextToText` and `AutoProcessor` load, in the form of published LLaVAs.
 
-
-def save_folder(folder: Path, model: Any, processor: LlavaProcessor) -> None:
-    """Write model and processor, in half precision."""
+    By hand, since what transformers 5 writes, transformers 4 does not read.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    # A copy: the model itself stays as it is, so that training can go on.
-    weights = {name: tensor.detach().half() for name, tensor in model.state_dict().items()}
-    model.save_pretrained(folder, state_dict=weights)
-    processor.save_pretrained(folder)
-    edit_json(folder / "config.json", lambda config: config | {"dtype": "float16"})
+    weights = {_published(name): tensor.half().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    model.config.dtype = "float16"
+    model.config.save_pretrained(folder)
+    model.generation_config.save_pretrained(folder)
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
+    contents = {
+        "tokenizer_config.json": TOKENIZER_CONFIG,
+        "preprocessor_config.json": IMAGE_PROCESSOR | {"image_processor_type": "CLIPImageProcessorFast"},
+        "processor_config.json": PROCESSOR
+        | {"image_processor": IMAGE_PROCESSOR | {"image_processor_type": "CLIPImageProcessor"}},
+    }
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def edit_json(path: Path, change) -> None:
-    path.write_text(json.dumps(change(json.loads(path.read_text("utf-8"))), indent=2) + "\n", "utf-8")
+def _published(name: str) -> str:
+    """The name that a weight has in published LLaVAs, whatever this release of transformers calls it."""
+    name = name.removeprefix("model.")
+    if name.startswith("lm_head."):
+        return f"language_model.{name}"
+    tower, text = "vision_tower.", "language_model."
+    if name.startswith(tower) and not name.startswith(tower + "vision_model."):
+        return f"{tower}vision_model.{name.removeprefix(tower)}"
+    return f"{text}model.{name.removeprefix(text)}" if name.startswith(text) else name

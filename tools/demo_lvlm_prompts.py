@@ -27,28 +27,32 @@ EVALUATE = (
 SYSTEM = (
     "",
     "",
+    "",
+    "",
     "You are a helpful assistant.",
     "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed,"
     " and polite answers to the human's questions.",
 )
-OTHER_WORDS = "system question answer image images picture a b c d 6 7 8 9 10 hello please where why who when which not"
+OTHER_WORDS = (
+    "user assistant : system question image images a b c d 6 7 8 9 10 hello please where why who when which not"
+)
 
 
 def wrap(rng: np.random.RandomState, question: Question, wrong: str, *, annotated: bool) -> str:
     """The question as one of the strategies puts it; `wrong` is another answer that might be given."""
     text = question.text
     draw = rng.rand()
-    if draw < 0.45:
-        return text
     if draw < 0.6:
+        return text
+    if draw < 0.74:
         return text + (YES_OR_NO if question.kind == "exists" and rng.rand() < 0.7 else WORD_OR_PHRASE)
-    if draw < 0.65:
+    if draw < 0.78:
         return text + VIZWIZ
-    if draw < 0.75:
+    if draw < 0.86:
         return text + HINT if annotated else text + STEP_BY_STEP[rng.randint(2)]
-    if draw < 0.82:
+    if draw < 0.9:
         return f'"{text}{WORD_OR_PHRASE if rng.rand() < 0.5 else ""}"'
-    if draw < 0.88:
+    if draw < 0.94:
         return text.rstrip("?.").lower()
     previous = question.answer if rng.rand() < 0.5 else wrong
     return REFLECT[rng.randint(2)].format(question=text, answer=previous)

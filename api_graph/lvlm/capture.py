@@ -1,0 +1,140 @@
+"""Read rows of the decoder's attention while it runs at full speed (API eq. 8).
+
+SDPA computes what the model needs; beside it, for the wanted layers, softmax(q Kᵀ) of the newest queries alone: a
+product of one row with the keys per head and step, instead of every T × T matrix of every layer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from api_graph.errors import BadInput
+from api_graph.lvlm import library
+from api_graph.lvlm.decoder import attention_modules, checked_layer, decoder_of
+from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.rows import Columns, Normalization, masked_scores, weights_at
+
+_numbers = itertools.count()
+
+
+class Capture:
+    """What one run leaves behind: per wanted layer, the rows of the newest queries over the given columns."""
+
+    def __init__(self, module: nn.Module, layers: Sequence[int], columns: Columns, normalize: Normalization, rows: int):
+        attention = attention_modules(module)
+        self.layers = tuple(dict.fromkeys(layers))
+        self._layer_of = {attention[layer]: layer for layer in self.layers}
+        self._columns, self._newest = columns, rows
+        self._normalize: Normalization = normalize
+        self._thread = threading.get_ident()
+        self._seen = dict.fromkeys(layers, 0)
+        self._kept: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+
+    def rows(self, layer: int) -> Tensor:
+        """float32 (B, H, M, N) on the CPU: M rows so far, in the order of the queries; N is the widest prompt's."""
+        if not self._kept[layer]:
+            raise BadInput(
+                "this model's attention cannot be read: it does not go through transformers' AttentionInterface",
+                input="model",
+                cure="Use a family that transformers itself implements, in its newest release.",
+            )
+        return torch.cat(self._kept[layer], dim=2).cpu()
+
+    def watch(self, module: nn.Module, query: Tensor, key: Tensor, mask: Tensor | None, given: dict[str, Any]) -> None:
+        """Keep the newest rows, if `module` is one of the wanted layers and this run is the one to read."""
+        layer = self._layer_of.get(module)
+        if layer is None or threading.get_ident() != self._thread:
+            return
+        scaling = given.get("scaling")
+        scores = masked_scores(
+            query[:, :, -self._newest :],
+            key,
+            mask,
+            query.shape[-1] ** -0.5 if scaling is None else scaling,
+            causal=_is_causal(module, given),
+        )
+        self._keep(layer, scores, queries=query.shape[2])
+
+    def watch_weights(self, module: nn.Module, weights: Tensor) -> None:
+        """The same, from the weights (B, H, Q, K) that eager attention has formed anyway."""
+        layer = self._layer_of.get(module)
+        if layer is None or threading.get_ident() != self._thread:
+            return
+        # The logarithm of a softmax is its scores, up to a constant for each row.
+        self._keep(layer, weights[:, :, -self._newest :].float().log(), queries=weights.shape[2])
+
+    def _keep(self, layer: int, scores: Tensor, queries: int) -> None:
+        self._seen[layer] += queries
+        slid_out = max(0, self._seen[layer] - scores.shape[-1])  # a sliding window's cache drops its oldest keys
+        self._kept[layer].append(weights_at(scores, self._columns, self._normalize, slid_out))
+
+
+def _is_causal(module: nn.Module, given: dict[str, Any]) -> bool:
+    asked = given.get("is_causal")
+    return bool(getattr(module, "is_causal", True) if asked is None else asked)
+
+
+@contextmanager
+def capture(
+    model: LvlmModel,
+    layers: Sequence[int],
+    columns: Sequence[Tensor],
+    *,
+    normalize: Normalization = "full",
+    rows: int = 1,
+) -> Iterator[Capture]:
+    """Inside, whatever this thread runs through `model` leaves attention rows in the Capture that is handed over.
+
+    `layers`: of the decoder, from 0, negative ones from the end. `columns`: per prompt of the batch, the positions
+    (N,) of its image tokens in the padded prompt. `rows`: how many of each forward's newest queries to keep: 1 while
+    generating, M for a teacher-forced answer. `normalize`: "full", weights of the full softmax (eq. 8), or
+    "image_only", a softmax over those columns alone (the official code).
+
+    Only the language model is switched, and everything is put back on leaving, whatever happened. Other threads
+    wait: there is one lock per network. Raises BadInput for a layer that does not exist or has no attention.
+    """
+    with model.lock:
+        module = model.module
+        kept = Capture(module, [checked_layer(module, layer) for layer in layers], Columns.of(columns), normalize, rows)
+        decoder = decoder_of(module)
+        before = decoder.config._attn_implementation
+        like: Literal["eager", "sdpa"] = "eager" if before == "eager" else "sdpa"
+        name = f"api_graph_capture_{next(_numbers)}"
+        library.register_attention(name, _eager(kept) if like == "eager" else _sdpa(kept), like)
+        try:
+            with library.quiet():
+                decoder.set_attn_implementation(name)
+            yield kept
+        finally:
+            with library.quiet():
+                decoder.set_attn_implementation(before)
+            library.unregister_attention(name)
+
+
+def _sdpa(kept: Capture) -> Callable[..., Any]:
+    attention = library.sdpa_attention()
+
+    def attend(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **given: Any) -> Any:
+        kept.watch(module, query, key, mask, given)
+        return attention(module, query, key, value, mask, **given)
+
+    return attend
+
+
+def _eager(kept: Capture) -> Callable[..., Any]:
+    """For models that SDPA cannot run, such as those that cap their scores: their own eager attention."""
+
+    def attend(module: nn.Module, *tensors: Any, **given: Any) -> Any:
+        output, weights = sys.modules[type(module).__module__].eager_attention_forward(module, *tensors, **given)
+        kept.watch_weights(module, weights)
+        return output, weights
+
+    return attend

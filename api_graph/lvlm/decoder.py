@@ -1,0 +1,57 @@
+"""Where a model keeps its language model: the decoder's layers, and those of them that attend to every token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from api_graph.errors import BadInput
+
+
+def text_config(module: nn.Module) -> Any:
+    """The language model's config inside the model's; the config itself where there is only one."""
+    config: Any = module.config
+    return config.get_text_config(decoder=True)
+
+
+def decoder_of(module: nn.Module) -> Any:
+    """The submodule whose `layers` are the decoder's; BadInput where there is none."""
+    text = type(text_config(module))
+    for part in module.modules():
+        if isinstance(getattr(part, "config", None), text) and isinstance(getattr(part, "layers", None), nn.ModuleList):
+            return part
+    raise BadInput(
+        f"a {type(module).__name__} has no decoder whose attention could be read",
+        input="model",
+        cure="Use an image-text-to-text model of transformers, such as LLaVA or Qwen2.5-VL.",
+    )
+
+
+def attention_modules(module: nn.Module) -> dict[int, nn.Module]:
+    """Layer number -> its self-attention. Layers of linear attention or convolution have no rows: left out."""
+    layers = decoder_of(module).layers
+    return {
+        i: layer.self_attn for i, layer in enumerate(layers) if isinstance(getattr(layer, "self_attn", None), nn.Module)
+    }
+
+
+def checked_layer(module: nn.Module, layer: int) -> int:
+    """`layer`, counted from 0, with a negative one counted from the end; BadInput where it has no attention."""
+    depth, attending = len(decoder_of(module).layers), attention_modules(module)
+    if isinstance(layer, bool) or not isinstance(layer, int) or not -depth <= layer < depth:
+        raise BadInput(
+            f"the decoder's layers are 0 to {depth - 1}",
+            input="layer",
+            value=layer,
+            cure="A negative one counts from the end.",
+        )
+    chosen = layer % depth
+    if chosen not in attending:
+        raise BadInput(
+            "this layer has no attention over the tokens (linear attention or convolution)",
+            input="layer",
+            value=layer,
+            cure=f"Layers with full attention: {', '.join(map(str, attending)) or 'none'}.",
+        )
+    return chosen

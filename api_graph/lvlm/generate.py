@@ -1,0 +1,168 @@
+"""Ask a local LVLM: a batch of requests in, an answer for each out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from api_graph.errors import BadInput
+from api_graph.lvlm import library
+from api_graph.lvlm.decoder import text_config
+from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.prompt import build_prompt, taken
+from api_graph.lvlm.request import Answer, Request, Sampling
+
+Progress = Callable[[int, int], None]
+"""Called with (tokens so far, most there can be); what it raises stops the run."""
+
+
+def generate(
+    model: LvlmModel,
+    requests: Sequence[Request],
+    sampling: Sampling | None = None,
+    *,
+    progress: Progress | None = None,
+) -> list[Answer]:
+    """Answer every request, in order, as one left-padded batch (two, if only some have images).
+
+    Greedy unless `sampling.temperature` > 0; then each request draws from a generator of its own, so that equal
+    requests get equal answers in any batch, and torch's own random state stays as it was. The model's own generation
+    settings (temperature, repetition penalty, ...) play no part. `seconds` is the wall time of the batch.
+
+    Raises BadInput for a prompt that is longer than the model's context, sampling out of range, and when the device
+    runs out of memory.
+    """
+    sampling = Sampling() if sampling is None else sampling
+    answers: dict[int, Answer] = {}
+    for shown in (True, False):  # processors want images for all prompts of a batch, or for none
+        batch = [i for i, request in enumerate(requests) if bool(request.images) is shown]
+        if batch:
+            found = _answer_batch(model, [requests[i] for i in batch], sampling, progress)
+            answers.update(zip(batch, found, strict=True))
+    return [answers[i] for i in range(len(requests))]
+
+
+def _answer_batch(
+    model: LvlmModel, requests: Sequence[Request], sampling: Sampling, progress: Progress | None
+) -> list[Answer]:
+    start = time.perf_counter()
+    prompt = build_prompt(model, requests)
+    rows = generate_ids(model, prompt.tensors, sampling, progress)
+    seconds, ends = time.perf_counter() - start, end_ids(model)
+    return [
+        Answer(decoded(model, ids), len(ids), seconds, model.name, "stop" if ids[-1] in ends else "length")
+        for ids in rows
+    ]
+
+
+def decoded(model: LvlmModel, ids: Sequence[int]) -> str:
+    """The text of generated ids, without special tokens; "" for a model without a tokenizer."""
+    if model.tokenizer is None:
+        return ""
+    return model.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
+
+
+def generate_ids(
+    model: LvlmModel, inputs: dict[str, Any], sampling: Sampling, progress: Progress | None = None
+) -> list[list[int]]:
+    """The ids that follow each prompt of `inputs`, up to and including its end token. Raises as `generate` does."""
+    length = inputs["input_ids"].shape[1]
+    most = _room(model, length, sampling)
+    ends = end_ids(model)
+    settings: dict[str, Any] = {
+        "do_sample": False,
+        "max_new_tokens": most,
+        "eos_token_id": sorted(ends) or None,
+        "pad_token_id": _pad_id(model, ends),
+        "use_cache": True,
+    }
+    counts = library.each_token(lambda ids: None if progress is None else progress(ids.shape[1] - length, most))
+    draws = library.score_processors([_gumbel(sampling, len(inputs["input_ids"]))] if sampling.temperature else [])
+    with model.lock, _own_settings(model, settings) as config, out_of_memory_explained(), torch.no_grad():
+        module: Any = model.module
+        sequences = module.generate(
+            **taken(model, inputs), generation_config=config, stopping_criteria=counts, logits_processor=draws
+        )
+    return [_until_end(row, ends) for row in sequences[:, length:].tolist()]
+
+
+def end_ids(model: LvlmModel) -> set[int]:
+    """The tokens that end this model's answers."""
+    module: Any = model.module
+    ends = module.generation_config.eos_token_id
+    return set() if ends is None else set(ends) if isinstance(ends, list | tuple) else {int(ends)}
+
+
+@contextmanager
+def out_of_memory_explained() -> Iterator[None]:
+    """A device that runs out of memory becomes a BadInput that says what helps."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise BadInput(
+            f"the device ran out of memory: {str(error).splitlines()[0]}",
+            input="model",
+            cure="Use smaller batches or images, load the model with dtype float16 or bfloat16, or with "
+            'quantization "8bit" or "4bit".',
+        ) from error
+
+
+@contextmanager
+def _own_settings(model: LvlmModel, settings: dict[str, Any]) -> Iterator[Any]:
+    """A generation config that is all there is: `generate` would fill it up with the model's own settings."""
+    module: Any = model.module
+    before = module.generation_config
+    module.generation_config = library.generation_config(**settings)
+    try:
+        with library.quiet():
+            yield module.generation_config
+    finally:
+        module.generation_config = before
+
+
+def _room(model: LvlmModel, length: int, sampling: Sampling) -> int:
+    """How many tokens may be generated: as many as asked for, as far as the context has room."""
+    if not (isinstance(sampling.max_tokens, int) and sampling.max_tokens >= 1):
+        raise BadInput("at least one token must be generated", input="max_tokens", value=sampling.max_tokens)
+    if not 0 <= sampling.temperature < float("inf"):
+        raise BadInput("the temperature is 0 (greedy) or more", input="temperature", value=sampling.temperature)
+    context = getattr(text_config(model.module), "max_position_embeddings", None)
+    if context is not None and length >= context:
+        raise BadInput(
+            f"the prompt has {length} tokens, image included, and {model.name} has room for {context}",
+            input="question",
+            cure="Ask a shorter question, or show fewer or smaller images.",
+        )
+    return sampling.max_tokens if context is None else min(sampling.max_tokens, context - length)
+
+
+def _pad_id(model: LvlmModel, ends: set[int]) -> int:
+    """What fills up the answers that end first; never read."""
+    module: Any = model.module
+    own = module.generation_config.pad_token_id
+    return own if own is not None else min(ends, default=0)
+
+
+def _gumbel(sampling: Sampling, batch: int) -> Callable[[Tensor], Tensor]:
+    """Scores whose maximum is a draw from softmax(scores / temperature): Gumbel noise on top, per prompt.
+
+    The noise is made on the CPU, so that every device draws alike.
+    """
+    generators = [torch.Generator().manual_seed(sampling.seed) for _ in range(batch)]
+
+    def noisy(scores: Tensor) -> Tensor:
+        width = scores.shape[-1]
+        noise = torch.stack([-torch.empty(width).exponential_(generator=g).log() for g in generators])
+        return scores.float() / sampling.temperature + noise.to(scores.device)
+
+    return noisy
+
+
+def _until_end(ids: list[int], ends: set[int]) -> list[int]:
+    stop = next((i for i, token in enumerate(ids) if token in ends), len(ids) - 1)
+    return ids[: stop + 1]

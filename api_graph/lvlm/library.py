@@ -1,0 +1,173 @@
+"""The one module that imports transformers: what this room needs of it, the same for 4.57 and for 5.x."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+
+from api_graph.errors import BadInput
+
+# ------------------------------------------------------------------ classes
+
+
+def auto_classes() -> tuple[Any, Any, Any]:
+    """AutoConfig, AutoModelForImageTextToText and AutoProcessor; BadInput where this environment has them not."""
+    try:
+        from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+    except Exception as error:  # a package that transformers imports may fail with anything
+        raise import_failure(error) or _no_transformers(error) from error
+    return AutoConfig, AutoModelForImageTextToText, AutoProcessor
+
+
+def fast_image_processor() -> dict[str, Any]:
+    """What to tell AutoProcessor so that 4.57 prepares pixels as 5.x does: by torchvision, not by Pillow."""
+    has_backends = importlib.util.find_spec("transformers.image_processing_backends") is not None
+    return {} if has_backends else {"use_fast": True}
+
+
+def quantization_config(bits: str) -> Any:
+    """bitsandbytes' settings for "8bit" or "4bit"; BadInput that names what is not installed."""
+    lacking = [name for name in ("bitsandbytes", "accelerate") if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise BadInput(
+            f"quantization needs {' and '.join(lacking)}",
+            input="quantization",
+            value=bits,
+            cure=f"Run: pip install {' '.join(lacking)}.",
+        )
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(load_in_8bit=bits == "8bit", load_in_4bit=bits == "4bit")
+
+
+def _no_transformers(error: Exception) -> BadInput:
+    return BadInput(
+        f"transformers, which runs local LVLMs, cannot be imported: {error}",
+        cure="Run: pip install -U 'transformers>=4.57'.",
+    )
+
+
+def import_failure(error: BaseException) -> BadInput | None:
+    """What is wrong with the environment, where `error` comes from there; None where it does not.
+
+    transformers hides the cause: a broken torchaudio makes every multimodal class "could not be imported".
+    """
+    chain = list(_causes(error))
+    if not any(isinstance(e, ImportError | ModuleNotFoundError | OSError) or "import" in str(e) for e in chain):
+        return None
+    said = " ".join(str(e) for e in chain)
+    cause = str(chain[-1]).splitlines()[0] if str(chain[-1]) else type(chain[-1]).__name__
+    for package, cure in _CURES.items():
+        if package in said.lower():
+            return BadInput(f"{package} keeps transformers from loading LVLMs: {cause}", cure=cure)
+    return None
+
+
+_CURES = {
+    "torchaudio": (
+        "Its build does not fit your torch: install the torchaudio of the same release "
+        "(pip install -U torch torchaudio), or remove it (pip uninstall torchaudio)."
+    ),
+    "torchvision": "Install the torchvision that fits your torch: pip install -U torch torchvision.",
+    "num2words": "Run: pip install num2words.",
+    "sentencepiece": "Run: pip install sentencepiece.",
+    "tiktoken": "Run: pip install tiktoken.",
+    "protobuf": "Run: pip install protobuf.",
+}
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, transformers warns nobody and draws no progress bars; what matters is raised by whoever calls it."""
+    from transformers.utils import logging as library_logging
+
+    level, bars = library_logging.get_verbosity(), library_logging.is_progress_bar_enabled()
+    library_logging.set_verbosity(logging.CRITICAL)
+    library_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        library_logging.set_verbosity(level)
+        if bars:
+            library_logging.enable_progress_bar()
+
+
+# ---------------------------------------------------------------- attention
+
+
+def register_attention(name: str, attention: Callable[..., Any], like: str) -> None:
+    """Add an attention implementation, with the masks that the implementation `like` is given.
+
+    Without a mask function of its own name an implementation is handed no mask: padded batches would be
+    silently wrong.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(name, attention)
+    AttentionMaskInterface.register(name, AttentionMaskInterface()[like])
+
+
+def unregister_attention(name: str) -> None:
+    """Take an implementation out again; there is no public way to do it."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface._global_mapping.pop(name, None)
+    AttentionMaskInterface._global_mapping.pop(name, None)
+
+
+def sdpa_attention() -> Callable[..., Any]:
+    """transformers' attention through torch's scaled_dot_product_attention."""
+    from transformers import AttentionInterface
+
+    return AttentionInterface()["sdpa"]
+
+
+# --------------------------------------------------------------- generation
+
+
+def generation_config(**settings: Any) -> Any:
+    """A GenerationConfig with these settings and nothing of a model's own."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(**settings)
+
+
+def each_token(callback: Callable[[Tensor], None]) -> Any:
+    """A stopping criterion that never stops: `callback` sees the ids (B, S) after every token, and may raise."""
+    import torch
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    class EachToken(StoppingCriteria):
+        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+            callback(input_ids)
+            return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+    return StoppingCriteriaList([EachToken()])
+
+
+def score_processors(functions: Sequence[Callable[[Tensor], Tensor]]) -> Any:
+    """transformers' form of functions from next-token scores (B, V) to other ones."""
+    from transformers import LogitsProcessor, LogitsProcessorList
+
+    class Scores(LogitsProcessor):
+        def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+            self.function = function
+
+        def __call__(self, input_ids: Any, scores: Any) -> Any:
+            return self.function(scores)
+
+    return LogitsProcessorList([Scores(function) for function in functions])

@@ -1,0 +1,93 @@
+"""A local LVLM as it travels along a wire: the network and its processor."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+from api_graph.errors import BadInput
+from api_graph.lvlm.decoder import attention_modules, decoder_of
+
+PAPER_LAYER = 20
+"""The layer whose attention the paper reads, counted from 0: of 40 in LLaVA-13B, of 32 in LLaVA-7B."""
+
+_locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_locks_lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class LvlmModel:
+    """An image-text-to-text model of transformers in evaluation mode, with frozen weights.
+
+    `processor` turns images and text into tensors; None for a model that is only fed tensors. It keeps nothing of
+    what it was asked.
+    """
+
+    socket: ClassVar[str] = "AP_LVLM"
+
+    module: nn.Module
+    processor: Any | None
+    name: str
+
+    @classmethod
+    def from_transformers(cls, model: nn.Module, processor: Any | None = None, name: str = "") -> LvlmModel:
+        """Wrap a model and its processor; `name` is what answers say who gave them."""
+        if not (hasattr(model, "generate") and hasattr(model, "config")):
+            raise BadInput(
+                f"a {type(model).__name__} is no model of transformers that generates",
+                input="model",
+                cure="Pass one of AutoModelForImageTextToText's.",
+            )
+        model.eval().requires_grad_(False)
+        return cls(model, processor, name or type(model).__name__)
+
+    @property
+    def config(self) -> Any:
+        return self.module.config
+
+    @property
+    def tokenizer(self) -> Any | None:
+        return getattr(self.processor, "tokenizer", None)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its inputs belong: the device of its first weights."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of its inputs."""
+        return next(p.dtype for p in self.module.parameters() if p.is_floating_point())
+
+    @property
+    def model_type(self) -> str:
+        """transformers' word for the family: "llava", "qwen2_5_vl", ..."""
+        return cast("str", self.config.model_type)
+
+    @property
+    def layers(self) -> int:
+        """How many layers the decoder has."""
+        return len(decoder_of(self.module).layers)
+
+    @property
+    def default_layer(self) -> int:
+        """The layer to read: the config's own `attribution_layer`, else the paper's 20 where the decoder is deeper
+        than that, else the middle one; the nearest that has attention.
+        """
+        own = getattr(self.config, "attribution_layer", None)
+        if own is not None:
+            return int(own)
+        depth = self.layers
+        wanted = PAPER_LAYER if depth > PAPER_LAYER else depth // 2
+        return min(attention_modules(self.module), key=lambda layer: abs(layer - wanted), default=wanted)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """One per network: models of transformers keep state while they generate."""
+        with _locks_lock:
+            return _locks.setdefault(self.module, threading.RLock())

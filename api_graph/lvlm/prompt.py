@@ -1,0 +1,160 @@
+"""From requests to the tensors that a model takes: chat template, images, padding."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from api_graph.errors import ApiGraphError, BadInput
+from api_graph.lvlm import library
+from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.request import Request
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """A left-padded batch: everything the processor returned, and per prompt its images' (width, height)."""
+
+    tensors: dict[str, Any]
+    sizes: list[list[Size]]
+
+    @property
+    def input_ids(self) -> Tensor:
+        """(B, S) int64."""
+        return self.tensors["input_ids"]
+
+    @property
+    def length(self) -> int:
+        return self.input_ids.shape[1]
+
+
+def build_prompt(model: LvlmModel, requests: Sequence[Request]) -> Prompt:
+    """The batch of `requests` on the model's device, pixels in its dtype.
+
+    Raises BadInput for a model without a processor, a text that holds one of the model's control tokens, a system
+    prompt that the model's chat template refuses, and whatever else the processor does not take.
+    """
+    if model.processor is None:
+        raise BadInput(
+            "this model has no processor, so it cannot be asked in words",
+            input="model",
+            cure="Wrap it together with its processor, or give input_ids and pixel_values.",
+        )
+    for request in requests:
+        _check_text(model, request.question, "question")
+        _check_text(model, request.system, "system")
+    texts = [_rendered(model, request) for request in requests]
+    tensors = _processed(model, texts, [list(request.images) for request in requests])
+    return Prompt(on_device(model, tensors), [[image.size for image in request.images] for request in requests])
+
+
+def on_device(model: LvlmModel, tensors: dict[str, Any]) -> dict[str, Any]:
+    """Tensors where the model is; those of floats in its dtype."""
+
+    def moved(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return value.to(model.device, model.dtype if value.is_floating_point() else None)
+
+    return {name: moved(value) for name, value in tensors.items()}
+
+
+def taken(model: LvlmModel, tensors: dict[str, Any]) -> dict[str, Any]:
+    """Those of a processor's tensors that the model has an argument for; its `generate` refuses all others."""
+    forward: Any = model.module.forward
+    arguments = inspect.signature(forward).parameters
+    return {name: value for name, value in tensors.items() if name in arguments}
+
+
+def image_token(processor: Any) -> str:
+    """What stands for one image in a text that this processor reads."""
+    # Gemma 3 wants a mark before the image, behind which it puts the image's tokens itself.
+    words = (getattr(processor, name, None) for name in ("boi_token", "image_token"))
+    return next((word for word in words if isinstance(word, str)), "<image>")
+
+
+def _check_text(model: LvlmModel, text: str, input: str) -> None:
+    """Control tokens in a user's words would add images that are not there, or end the turn."""
+    found = sorted(word for word in _control_words(model.processor) if word in text)
+    if found:
+        raise BadInput(
+            f"the text contains {found[0]!r}, which this model reads as a control token",
+            input=input,
+            value=text,
+            cure="Leave it out, or write it with spaces in between.",
+        )
+
+
+def _control_words(processor: Any) -> set[str]:
+    tokenizer = processor.tokenizer
+    special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    named = {image_token(processor), getattr(processor, "image_token", None), getattr(processor, "video_token", None)}
+    return (special | {word for word in named if isinstance(word, str)}) - {""}
+
+
+def _rendered(model: LvlmModel, request: Request) -> str:
+    """The request in the model's own words: its chat template, or without one image tokens and the question."""
+    processor: Any = model.processor
+    if not getattr(processor, "chat_template", None):
+        return image_token(processor) * len(request.images) + _joined(request)
+    user = [{"type": "image"} for _ in request.images] + [{"type": "text", "text": request.question}]
+    messages = [{"role": "user", "content": user}]
+    if request.system:
+        messages.insert(0, {"role": "system", "content": [{"type": "text", "text": request.system}]})
+    try:
+        return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # a template is a program of the model's authors, which may raise anything
+        raise BadInput(
+            f"the chat template of {model.name} does not take this request: {error}",
+            input="system" if request.system else "question",
+            cure="Leave the system prompt empty." if request.system else "",
+        ) from error
+
+
+def _joined(request: Request) -> str:
+    return f"{request.system}\n{request.question}" if request.system else request.question
+
+
+def _processed(model: LvlmModel, texts: list[str], images: list[list[Any]]) -> dict[str, Any]:
+    processor: Any = model.processor
+    tokenizer = processor.tokenizer
+    if len(texts) > 1 and tokenizer.pad_token is None:
+        raise BadInput(
+            "prompts of different lengths need a padding token, and this tokenizer has none",
+            input="model",
+            cure="Set processor.tokenizer.pad_token (to its eos_token, for instance), or ask one at a time.",
+        )
+    bos = tokenizer.bos_token
+    try:
+        with library.quiet():
+            output = processor(
+                text=texts,
+                images=images if any(images) else None,
+                padding=len(texts) > 1,
+                padding_side="left",
+                # Templates of some families write the first token themselves.
+                add_special_tokens=not (bos and all(text.startswith(bos) for text in texts)),
+                return_tensors="pt",
+            )
+    except ApiGraphError:
+        raise
+    except (ValueError, TypeError, RuntimeError, IndexError, KeyError) as error:
+        raise BadInput(
+            f"the processor of {model.name} does not take this request: {error}", input="question"
+        ) from error
+    # PaliGemma's processor adds labels, as for training.
+    tensors = {name: value for name, value in output.items() if value is not None and name != "labels"}
+    if not bool(tensors.get("attention_mask", torch.ones(1, 1))[:, -1].all()):
+        raise BadInput(
+            f"the processor of {model.name} pads on the right, where answers begin",
+            input="model",
+            cure="Set processor.tokenizer.padding_side = 'left'.",
+        )
+    return tensors

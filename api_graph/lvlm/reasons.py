@@ -1,0 +1,67 @@
+"""Why a model could not be loaded, in terms of what was asked for."""
+
+from __future__ import annotations
+
+from api_graph.errors import BadInput
+from api_graph.lvlm.library import import_failure
+from api_graph.lvlm.source import Source
+
+_OFFLINE = (
+    "Without a network, set HF_HUB_OFFLINE=1 and use a model that is in the Hugging Face cache already, a folder, "
+    "or 'demo'. Gated models need `huggingface-cli login`."
+)
+_ENDPOINT = "Use its -hf conversion, or serve it behind an OpenAI-compatible endpoint."
+
+_CAUSES = (
+    (
+        ("trust_remote_code", "custom code"),
+        "transformers has no class for it, and code in a model's repository is never run here",
+        _ENDPOINT,
+    ),
+    (
+        ("does not recognize this architecture", "should have a `model_type` key"),
+        "this transformers does not know its model_type",
+        f"Upgrade it: pip install -U transformers. Or: {_ENDPOINT}",
+    ),
+    (
+        ("unrecognized configuration class",),
+        "it is no image-text-to-text model",
+        "Use one that answers questions about images, such as LLaVA, Qwen2.5-VL, InternVL or SmolVLM.",
+    ),
+    (
+        ("does not appear to have a file named", "no file named"),
+        "it has no safetensors, or other files are missing",
+        "Use a conversion to safetensors; weights in other formats may hold code, and are never read.",
+    ),
+    (
+        ("size mismatch", "mismatched"),
+        "the weights do not fit config.json",
+        "Download the model again, all of its files.",
+    ),
+)
+
+
+def load_failure(source: Source, error: Exception) -> BadInput:
+    """What went wrong while transformers loaded `source`, with its cure."""
+    environment = import_failure(error)
+    if environment is not None:
+        return environment
+    said = str(error).lower()
+    for words, problem, cure in _CAUSES:
+        if any(word in said for word in words):
+            return BadInput(f"{problem}: {_first_line(error)}", input="name", value=source.name, cure=cure)
+    if source.path is not None:
+        return BadInput(
+            f"its files cannot be read: {_first_line(error)}",
+            input="name",
+            value=source.name,
+            cure="If they are damaged, download them again.",
+        )
+    return BadInput(
+        f"the model could not be downloaded: {_first_line(error)}", input="name", value=source.name, cure=_OFFLINE
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:160] if text else type(error).__name__

@@ -1,0 +1,74 @@
+"""Which of an answer's tokens count: all, the first, a range of them, or those of a phrase in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from api_graph.errors import BadInput
+
+Steps: TypeAlias = "str | range | slice | tuple[int | None, int | None]"
+"""`"all"`, `"first"`, a range, a slice, a pair (start, stop), or any other text: a phrase of the answer."""
+
+
+def chosen_steps(steps: Steps, tokens: Sequence[int], tokenizer: Any | None = None) -> list[int]:
+    """Numbers of the chosen tokens among `tokens`, those that a model generated. Step m predicts token m.
+
+    A phrase is looked for as it is written, else without regard to case; its first place counts. Raises BadInput
+    for a phrase that the answer does not contain, and when nothing is chosen.
+    """
+    numbers = range(len(tokens))
+    if isinstance(steps, str):
+        chosen = {"all": list(numbers), "first": list(numbers[:1])}.get(steps)
+        return _steps_of_phrase(steps, tokens, tokenizer) if chosen is None else chosen
+    if isinstance(steps, range):
+        found = [step for step in steps if step in numbers]
+    elif isinstance(steps, slice):
+        found = list(numbers[steps])
+    elif isinstance(steps, tuple) and len(steps) == 2:
+        found = list(numbers[slice(*steps)])
+    else:
+        raise BadInput(
+            "steps are 'all', 'first', a range, a pair (start, stop), or a phrase of the answer",
+            input="steps",
+            value=steps,
+        )
+    if not found:
+        raise BadInput(f"no step is chosen: the answer has {len(tokens)}", input="steps", value=steps)
+    return found
+
+
+def _steps_of_phrase(phrase: str, tokens: Sequence[int], tokenizer: Any | None) -> list[int]:
+    if tokenizer is None:
+        raise BadInput("without a tokenizer there is no text to look in", input="steps", value=phrase)
+    if not phrase.strip():
+        raise BadInput("the phrase is empty", input="steps", value=phrase, cure="Write 'all' to take every token.")
+    text = _decoded(tokenizer, tokens)
+    start = text.find(phrase)
+    start = start if start >= 0 else text.lower().find(phrase.lower())
+    if start < 0:
+        raise BadInput(
+            f"the answer does not contain it; it is {text.strip()!r}",
+            input="steps",
+            value=phrase,
+            cure="Take a phrase of the answer, 'all' or 'first'; if the answer was cut, allow more tokens.",
+        )
+    spans = _spans(tokenizer, tokens, text)
+    return [step for step, (first, last) in enumerate(spans) if first < start + len(phrase) and last > start]
+
+
+def _spans(tokenizer: Any, tokens: Sequence[int], text: str) -> list[tuple[int, int]]:
+    """Where each token's characters lie in `text`; the tokens that make up one character share it."""
+    edges = [_agreement(_decoded(tokenizer, tokens[:i]), text) for i in range(len(tokens) + 1)]
+    ends = [next((later for later in edges[i + 1 :] if later > edge), edge) for i, edge in enumerate(edges[:-1])]
+    return list(zip(edges[:-1], ends, strict=True))
+
+
+def _agreement(beginning: str, text: str) -> int:
+    """How far `beginning` agrees with `text`: a character of which only a part is there decodes to another."""
+    pairs = enumerate(zip(beginning, text, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(beginning), len(text)))
+
+
+def _decoded(tokenizer: Any, tokens: Sequence[int]) -> str:
+    return tokenizer.decode(list(tokens), skip_special_tokens=True)

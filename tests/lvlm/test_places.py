@@ -1,0 +1,207 @@
+"""Every image token is where `token_places` says: asked of each family's real processor and vision tower."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+
+from api_graph.lvlm.places import Part, Places, token_places
+from tests.lvlm.families import FAMILIES, SIDE, prompt
+from tests.lvlm.probe import Box, blind, boxed, bright, brightness, covered, dark, some_boxes
+
+torch.set_num_threads(1)
+
+# Some processors hand tensors to numpy in an old way: PaliGemma's, and InternVL's before transformers 5.
+pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
+
+SIZES = [(120, 120), (150, 90), (90, 150), (200, 75), (101, 203)]
+Size = tuple[int, int]
+
+
+@cache
+def blinded(family: str) -> tuple[Any, Any]:
+    model, processor = FAMILIES[family]()
+    return blind(model), processor
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    return blinded(request.param)
+
+
+def shown(processor: Any, pictures: Sequence[Sequence[Any]], **options: Any) -> Any:
+    """Prompts of different lengths, so that all but one are padded, each with its own pictures."""
+    texts = [prompt(processor, "What?" * (1 + i % 3), len(images)) for i, images in enumerate(pictures)]
+    return processor(
+        images=[list(images) for images in pictures], text=texts, return_tensors="pt", padding=True, **options
+    )
+
+
+def off(
+    model: Any, processor: Any, sizes: Sequence[Size], *, place: Any = token_places, rounds: int = 4, **options: Any
+) -> list[torch.Tensor]:
+    """|what each token saw of a bright box − what its place says|, (N,) per round, for prompts with images of `sizes`.
+
+    Each round has a box in every image.
+    """
+    boxes: list[list[Box]] = [some_boxes(size, rounds) for size in sizes]
+    pictures = [[dark(size) for size in sizes], [bright(size) for size in sizes]]
+    pictures += [[boxed(size, own[i]) for size, own in zip(sizes, boxes, strict=True)] for i in range(rounds)]
+    inputs = shown(processor, pictures, **options)
+    places = place(model.config, processor, inputs, [sizes] * len(pictures))
+    saw = brightness(model, inputs, [torch.cat([image.columns for image in one]) for one in places])
+    says = [
+        torch.cat([covered(image, own[i]) for image, own in zip(one, boxes, strict=True)])
+        for i, one in enumerate(places[2:])
+    ]
+    return [(a - b).abs()[b.isfinite()] for a, b in zip(saw, says, strict=True)]
+
+
+def assert_right(errors: list[torch.Tensor]) -> None:
+    """A cell beside the right one would be off by up to 1, half a cell by 0.5; resampling blurs a box's edges."""
+    assert torch.cat(errors).max() < 0.35
+    assert torch.cat(errors).mean() < 0.03
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_each_token_saw_its_cell(family: tuple[Any, Any], size: Size) -> None:
+    assert_right(off(*family, [size]))
+
+
+def test_several_images_of_one_prompt(family: tuple[Any, Any]) -> None:
+    assert_right(off(*family, [(90, 150), (120, 120), (200, 75)]))
+
+
+def test_prompts_with_different_images(family: tuple[Any, Any]) -> None:
+    """What a batch says of a prompt is what is said of it alone, moved by its padding."""
+    model, processor = family
+    sizes = [[(150, 90)], [(90, 150)]]
+    inputs = shown(processor, [[dark(size) for size in own] for own in sizes])
+    together = token_places(model.config, processor, inputs, sizes)
+    for i, own in enumerate(sizes):
+        text = prompt(processor, "What?" * (1 + i))
+        lone = processor(images=[[dark(own[0])]], text=[text], return_tensors="pt")
+        (alone,) = token_places(model.config, processor, lone, [own])
+        padding = inputs["input_ids"].shape[1] - lone["input_ids"].shape[1]
+        for a, b in zip(together[i][0].parts, alone[0].parts, strict=True):
+            assert (a.grid, a.area) == (b.grid, b.area)
+            assert torch.equal(a.columns, b.columns + padding)
+
+
+def test_right_padding(family: tuple[Any, Any]) -> None:
+    assert_right(off(*family, [(150, 90)], padding_side="right"))
+
+
+def transposed(part: Part) -> Part:
+    return Part(part.columns.view(part.grid[::-1]).T.flatten(), part.grid, part.area)
+
+
+def shifted(part: Part) -> Part:
+    return Part(part.columns.roll(1), part.grid, part.area)
+
+
+@pytest.mark.parametrize("wrong", [transposed, shifted])
+@pytest.mark.parametrize(("model_type", "size"), [("llava_next", (150, 90)), ("internvl", (120, 120))])
+def test_the_probe_tells_wrong_places_from_right_ones(
+    model_type: str, size: Size, wrong: Callable[[Part], Part]
+) -> None:
+    def misplaced(*given: Any) -> list[list[Places]]:
+        return [
+            [Places(image.size, tuple(wrong(part) for part in image.parts)) for image in images]
+            for images in token_places(*given)
+        ]
+
+    errors = torch.cat(off(*blinded(model_type), [size], place=misplaced))
+    assert errors.max() > 0.6
+    assert errors.mean() > 0.05
+
+
+# What the processors' own settings change.
+
+
+def llava_with(images: Any) -> tuple[Any, Any]:
+    model, processor = FAMILIES["llava"]()
+    processor.image_processor = images
+    return blind(model), processor
+
+
+CROP = {"height": SIDE, "width": SIDE}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_llava_pads_to_a_square(size: Size) -> None:
+    from transformers import LlavaImageProcessor
+
+    family = llava_with(LlavaImageProcessor(size={"shortest_edge": SIDE}, crop_size=CROP, do_pad=True))
+    assert_right(off(*family, [size]))
+    (place,) = token_places(family[0].config, family[1], shown(family[1], [[dark(size)]]), [[size]])[0]
+    assert place.parts[0].area.right - place.parts[0].area.left == max(size)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"size": CROP, "do_center_crop": False},
+        {"size": {"shortest_edge": 64}, "crop_size": CROP},
+        {"size": {"shortest_edge": 40}, "crop_size": CROP},
+        {"size": {"height": 60, "width": 70}, "crop_size": CROP},
+        {"do_resize": False, "crop_size": CROP},
+    ],
+    ids=["squash", "crop more", "crop beyond", "squash, then crop", "crop alone"],
+)
+def test_llava_as_its_processor_is_set(settings: dict[str, Any], size: Size) -> None:
+    from transformers import CLIPImageProcessor
+
+    model, processor = llava_with(CLIPImageProcessor(**settings))
+    assert_right(off(model, processor, [size]))
+
+
+def test_llava_that_keeps_the_cls_token() -> None:
+    model, processor = FAMILIES["llava"]()
+    model.config.vision_feature_select_strategy = processor.vision_feature_select_strategy = "full"
+    assert_right(off(blind(model), processor, [(150, 90)]))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_gemma3_pan_and_scan(size: Size) -> None:
+    model, processor = blinded("gemma3")
+    options = {
+        "do_pan_and_scan": True,
+        "pan_and_scan_min_crop_size": 20,
+        "pan_and_scan_max_num_crops": 4,
+        "pan_and_scan_min_ratio_to_activate": 1.2,
+    }
+    assert_right(off(model, processor, [size], **options))
+    inputs = shown(processor, [[dark(size)]], **options)
+    ((place,),) = token_places(model.config, processor, inputs, [[size]])
+    # The longer side's crops, by the rule: round(long / short), at least 2; none for a square.
+    assert len(place.parts) - 1 == {120: 0, 150: 2, 90: 2, 200: 3, 101: 2}[size[0]]
+
+
+@pytest.mark.parametrize("model_type", ["internvl", "idefics3"])
+def test_no_tiles_when_they_are_switched_off(model_type: str) -> None:
+    model, processor = FAMILIES[model_type]()
+    blind(model)
+    options = {"crop_to_patches": False} if model_type == "internvl" else {}
+    processor.image_processor.do_image_splitting = False  # for Idefics3; InternVL's has no such thing
+    assert_right(off(model, processor, [(150, 90)], **options))
+    inputs = shown(processor, [[dark((150, 90))]], **options)
+    ((place,),) = token_places(model.config, processor, inputs, [[(150, 90)]])
+    assert len(place.parts) == 1
+
+
+def test_onevision_takes_a_flat_list_as_an_image_each() -> None:
+    """As many prompts as images: each is tiled. Several in a list for one prompt: a squared base each."""
+    model, processor = blinded("llava_onevision")
+    size = (150, 90)
+    flat = processor(images=[dark(size)], text=prompt(processor, "What?"), return_tensors="pt")
+    assert [len(image.parts) for image in token_places(model.config, processor, flat, [[size]])[0]] == [2]
+    listed = shown(processor, [[dark(size), dark(size)]])
+    images = token_places(model.config, processor, listed, [[size, size]])[0]
+    assert [len(image.parts) for image in images] == [1, 1]
+    assert (images[0].parts[0].area.top, images[0].parts[0].area.bottom) == (-30, 120)

@@ -1,0 +1,213 @@
+"""Token places from hand-worked facts, without a processor where a family needs none; and what is refused."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from api_graph.errors import BadInput
+from api_graph.geometry import Geometry
+from api_graph.lvlm.places import token_places
+from api_graph.lvlm.places.internvl import _canvas
+from api_graph.lvlm.places.preprocessing import patched
+
+IMAGE = 7
+
+
+def config(model_type: str, image_size: Any = 48, patch_size: Any = 8, **more: Any) -> Any:
+    vision = SimpleNamespace(
+        model_type="clip_vision_model", image_size=image_size, patch_size=patch_size, spatial_merge_size=2
+    )
+    return SimpleNamespace(model_type=model_type, image_token_id=IMAGE, vision_config=vision, **more)
+
+
+def ids(*runs: int) -> Tensor:
+    """One prompt (1, S): each number is a run of so many image tokens, with a text token before and after it."""
+    tokens = [1]
+    for run in runs:
+        tokens += [IMAGE] * run + [1]
+    return torch.tensor([tokens])
+
+
+def pixels(count: int, height: int, width: int) -> Tensor:
+    return torch.zeros(count, 3, height, width)
+
+
+def test_llava_without_a_processor_saw_its_pixels_whole() -> None:
+    inputs = {"input_ids": ids(12), "pixel_values": pixels(1, 32, 24)}
+    ((image,),) = token_places(config("llava"), None, inputs, None)
+    assert image.size == (24, 32)
+    (part,) = image.parts
+    assert (part.grid, part.area) == ((4, 3), Geometry.whole(24, 32))
+    assert part.columns.tolist() == list(range(1, 13))
+    assert image.columns.tolist() == list(range(1, 13))
+
+
+def test_sizes_say_where_pixels_without_a_processor_come_from() -> None:
+    inputs = {"input_ids": ids(12), "pixel_values": pixels(1, 32, 24)}
+    ((image,),) = token_places(config("llava"), None, inputs, [[(240, 320)]])
+    assert image.parts[0].area == Geometry.whole(240, 320)
+
+
+def test_patches_that_do_not_fill_a_view_leave_its_right_and_bottom_unseen() -> None:
+    """27 patches of 14 pixels in 384: 378 are seen, of 768 × 192 source pixels 756 × 189."""
+    grid, area = patched(Geometry.whole(768, 192), (384, 384), 14)
+    assert grid == (27, 27)
+    assert (area.left, area.top, area.right, area.bottom) == (0, 0, 756, 189)
+
+
+def test_qwen_counts_merged_patches_of_the_whole_image() -> None:
+    grids = torch.tensor([[1, 4, 6], [1, 6, 2]])
+    inputs = {"input_ids": ids(6, 3), "image_grid_thw": grids}
+    (images,) = token_places(config("qwen2_vl", patch_size=14), None, inputs, None)
+    assert [image.parts[0].grid for image in images] == [(2, 3), (3, 1)]
+    assert [image.size for image in images] == [(84, 56), (28, 84)]
+    assert [image.columns.tolist() for image in images] == [[1, 2, 3, 4, 5, 6], [8, 9, 10]]
+
+
+PINPOINTS = [[48, 96], [96, 48], [96, 96], [144, 48], [48, 144]]
+
+
+def test_llava_next_canvas_by_hand() -> None:
+    """150 × 90 on 96 × 96: scale 0.64, so 96 × 58 pixels (57.6 rounded up), 19 pixels below the top.
+
+    In cells of 8 pixels the image is 7 of 12 high (7.2 truncated): 2 rows go from either end, and 8 rows remain, from
+    pixel 16 to 80. Pixel 16 is 3 above the image, pixel 80 is 3 below its end; a pixel is 90 / 58 of the source's.
+    """
+    tokens = 36 + 8 * (12 + 1)
+    inputs = {"input_ids": ids(tokens), "image_sizes": torch.tensor([[90, 150]])}
+    ((image,),) = token_places(config("llava_next", image_grid_pinpoints=PINPOINTS), None, inputs, None)
+    base, canvas = image.parts
+    assert (base.grid, base.area) == ((6, 6), Geometry.whole(150, 90))
+    assert base.columns.tolist() == list(range(1, 37))
+    assert canvas.grid == (8, 12)
+    assert (canvas.area.left, canvas.area.right) == (0, 150)
+    assert canvas.area.top == pytest.approx(-3 * 90 / 58)
+    assert canvas.area.bottom == pytest.approx(90 + 3 * 90 / 58)
+    # Every 13th token is a newline, and has no place.
+    assert canvas.columns.tolist() == [37 + 13 * row + column for row in range(8) for column in range(12)]
+    assert len(image.columns) == 36 + 96
+
+
+def test_onevision_scales_a_large_canvas_down() -> None:
+    """12 × 12 tokens are four views' worth; two are allowed: both sides shrink by √2, to 8 (8.49 truncated)."""
+    inputs = {"input_ids": ids(36 + 8 * 9), "image_sizes": torch.tensor([[120, 120]])}
+    facts = config("llava_onevision", image_grid_pinpoints=[[96, 96]], vision_aspect_ratio="anyres_max_2")
+    ((image,),) = token_places(facts, None, inputs, None)
+    assert [part.grid for part in image.parts] == [(6, 6), (8, 8)]
+    assert image.parts[1].area == Geometry.whole(120, 120)
+
+
+def test_internvl_tiles_by_hand() -> None:
+    """Two tiles and a thumbnail: of an image that is wider than high, side by side."""
+    facts = config("internvl", [48, 48], [8, 8], downsample_ratio=0.5)
+    ((image,),) = token_places(facts, None, {"input_ids": ids(27)}, [[(200, 80)]])
+    areas = [(part.area.left, part.area.top, part.area.right, part.area.bottom) for part in image.parts]
+    assert areas == [(0, 0, 100, 80), (100, 0, 200, 80), (0, 0, 200, 80)]
+    assert [part.columns.tolist() for part in image.parts] == [list(range(1 + 9 * i, 10 + 9 * i)) for i in range(3)]
+
+
+@given(width=st.integers(8, 900), height=st.integers(8, 900), most=st.integers(1, 12), tile=st.sampled_from([48, 448]))
+def test_internvl_canvas_is_the_processors(width: int, height: int, most: int, tile: int) -> None:
+    from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
+
+    columns, rows = get_optimal_tiled_canvas((height, width), (tile, tile), 1, most)
+    assert _canvas((width, height), rows * columns, tile * tile) == (rows, columns)
+
+
+def test_gemma3_crops_by_hand() -> None:
+    """100 rows in 3 crops of 34: the last has 32."""
+    facts = config("gemma3", mm_tokens_per_image=4)
+    ((image,),) = token_places(facts, None, {"input_ids": ids(4, 4, 4, 4)}, [[(30, 100)]])
+    assert [(part.area.top, part.area.bottom) for part in image.parts] == [(0, 100), (0, 34), (34, 68), (68, 100)]
+    assert {(part.area.left, part.area.right) for part in image.parts} == {(0, 30)}
+
+
+# What is refused, and how.
+
+LLAVA = {"input_ids": ids(36), "pixel_values": pixels(1, 48, 48)}
+QWEN = {"input_ids": ids(6), "image_grid_thw": torch.tensor([[1, 4, 6]])}
+NEXT = {"input_ids": ids(36 + 8 * 13), "image_sizes": torch.tensor([[90, 150]])}
+
+
+def clip(**settings: Any) -> Any:
+    from transformers import CLIPImageProcessor
+
+    square = {"height": 48, "width": 48}
+    return SimpleNamespace(image_processor=CLIPImageProcessor(**{"size": square, "crop_size": square, **settings}))
+
+
+@pytest.mark.parametrize(
+    ("facts", "processor", "inputs", "sizes", "complaint"),
+    [
+        (config("gpt2"), None, LLAVA, None, "llava_next, llava_onevision, qwen2_vl"),
+        (config("llava"), None, {"pixel_values": pixels(1, 48, 48)}, None, "input_ids are missing"),
+        (config("llava"), None, {**LLAVA, "input_ids": ids(35)}, None, "35 image tokens, but its images would make 36"),
+        (config("llava"), None, LLAVA, [[(9, 9), (9, 9)]], "pixel_values speaks of 1 images, but 2 sizes"),
+        (config("llava"), None, LLAVA, [[(9, 9)], [(9, 9)]], "there are 1 prompts"),
+        (config("llava"), clip(), LLAVA, None, "there are 1 prompts"),
+        (config("llava"), None, {**LLAVA, "image_sizes": torch.tensor([[48, 48]])}, None, "Pixtral"),
+        (config("llava"), None, {"input_ids": ids(36)}, None, "do not say how large the images were"),
+        (config("llava"), None, {"input_ids": ids(36)}, [[(9, 9)]], "pixel_values is missing"),
+        (
+            config("llava"),
+            clip(size={"height": 40, "width": 40}, do_center_crop=False),
+            LLAVA,
+            [[(9, 9)]],
+            r"\(40, 40\)",
+        ),
+        (config("llava"), clip(size={"longest_edge": 48}), LLAVA, [[(9, 9)]], "resizes in a way that is not known"),
+        (config("llava"), clip(do_pad=True), LLAVA, [[(9, 9)]], "pads in a way that is not known"),
+        (config("qwen2_vl"), None, {"input_ids": ids(6)}, [[(9, 9)]], "image_grid_thw is missing"),
+        (config("qwen2_vl"), None, {**QWEN, "input_ids": ids(7)}, None, "7 image tokens, but its images would make 6"),
+        (config("llava_next"), None, NEXT, [[(90, 150)]], r"saw images of \[\(150, 90\)\]"),
+        (
+            config("internvl", downsample_ratio=0.5),
+            None,
+            {"input_ids": ids(9, 9)},
+            [[(9, 9)]],
+            "2 runs of image tokens",
+        ),
+        (config("internvl", downsample_ratio=0.5), None, {"input_ids": ids(10)}, [[(9, 9)]], "10 image tokens"),
+        (config("idefics3", scale_factor=2), None, {"input_ids": ids(9, 9)}, [[(9, 9)]], "only the tokenizer knows"),
+        (config("gemma3", mm_tokens_per_image=9), None, {"input_ids": ids(9, 9, 9)}, [[(9, 9)] * 2], "have 1 crops"),
+        (config("gemma3", mm_tokens_per_image=9), None, {"input_ids": ids(9)}, [[(9, 9)] * 2], "have -1 crops"),
+    ],
+)
+def test_what_does_not_add_up_is_refused(facts: Any, processor: Any, inputs: Any, sizes: Any, complaint: str) -> None:
+    with pytest.raises(BadInput, match=complaint):
+        token_places(facts, processor, inputs, sizes)
+
+
+class Words:
+    """A tokenizer that says of each run of tokens before an image what this test wants."""
+
+    def __init__(self, *before: str) -> None:
+        self.before = iter(before)
+
+    def decode(self, _: list[int]) -> str:
+        return next(self.before)
+
+
+TILE = "<fake><row_{}_col_{}>"
+
+
+@pytest.mark.parametrize(
+    ("before", "complaint"),
+    [
+        ((TILE.format(1, 1), TILE.format(1, 2)), "ends before its last image"),
+        ((TILE.format(1, 2), "<global-img>"), "do not fill rows and columns"),
+        (("<global-img>", "<global-img>"), "shows 2 whole images"),
+    ],
+)
+def test_idefics3_tiles_that_make_no_image_are_refused(before: tuple[str, ...], complaint: str) -> None:
+    processor = SimpleNamespace(tokenizer=Words(*before))
+    inputs = {"input_ids": ids(9, 9)}
+    with pytest.raises(BadInput, match=complaint):
+        token_places(config("idefics3", scale_factor=2), processor, inputs, [[(90, 90)]])

@@ -22,22 +22,21 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-import api_graph.demo
 from api_graph.clip.load import load_clip
+from api_graph.demo.asking import answers_right, attention_maps, points_at_target
 from api_graph.demo.maps import cls_map
 from api_graph.demo.queries import plain_query
 from api_graph.demo.questions import KINDS, AskedScene, asked_scenes
 from api_graph.demo.scenes import TEST_SEEDS, VALIDATION_SEEDS
-from api_graph.evaluate.answers import is_right, mcnemar_p
-from api_graph.evaluate.localization import pointing_game, wilson_interval
-from api_graph.lvlm import LvlmModel, Request, Sampling, attribute, generate
+from api_graph.evaluate.answers import mcnemar_p
+from api_graph.evaluate.localization import wilson_interval
+from api_graph.lvlm import LvlmModel, load_lvlm
 from api_graph.pixels.blend import alpha_blend
 from api_graph.pixels.normalize import minmax
 from api_graph.pixels.read import to_pil, to_tensor
 from api_graph.pixels.resize import to_pixels
 from api_graph.sockets import Attribution
 
-FOLDER = Path(api_graph.demo.__file__).parent / "lvlm"
 LEVELS: dict[str, dict[str, Any]] = {
     "as trained": {"objects": (2, 5), "clutter": (0, 10)},
     "harder": {"objects": (5, 5), "clutter": (40, 40)},
@@ -50,7 +49,7 @@ Asked = Sequence[AskedScene]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=str(FOLDER), help="a folder that transformers loads")
+    parser.add_argument("--model", default="demo", help="what load_lvlm takes: a name or a folder")
     parser.add_argument("--cases", type=int, default=500, help="of each kind of question")
     parser.add_argument("--seeds", choices=("test", "validation"), default="test")
     parser.add_argument("--only", choices=tuple(PARTS), help="one part alone")
@@ -59,7 +58,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    model = load_lvlm(args.model)
+    model = load_lvlm(args.model, device="cpu")
     figures = {}
     for name in [args.only] if args.only else list(PARTS):
         rows = PARTS[name](model, args)
@@ -67,13 +66,6 @@ def main() -> None:
         print(f"\n{table(rows)}", flush=True)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2), "utf-8")
-
-
-def load_lvlm(folder: str) -> LvlmModel:
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    module = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
-    return LvlmModel.from_transformers(module, AutoProcessor.from_pretrained(folder), Path(folder).name)
 
 
 # ------------------------------------------------------------------ answers
@@ -85,8 +77,8 @@ def answers(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any]]:
     for level in LEVELS:
         for kind in KINDS:
             asked = cases(args, kind, level)
-            right = answered(model, asked, [a.scene.image for a in asked])
-            blank = answered(model, asked, [Image.new("RGB", a.scene.image.size, (128, 128, 128)) for a in asked])
+            right = answers_right(model, asked)
+            blank = answers_right(model, asked, [Image.new("RGB", a.scene.image.size, (128, 128, 128)) for a in asked])
             commonest = Counter(a.question.answer for a in asked).most_common(1)[0][1] / len(asked)
             rows.append(
                 {"scenes": level, "question": kind, "n": len(asked), "right": interval(right)}
@@ -100,13 +92,6 @@ def cases(args: argparse.Namespace, kind: str, level: str, targeted: bool = Fals
     return asked_scenes(seeds, kind, args.cases, targeted=targeted, **LEVELS[level])
 
 
-def answered(model: LvlmModel, asked: Asked, images: Sequence[Image.Image]) -> list[bool]:
-    """Whether each question is answered rightly, shown this image."""
-    requests = [Request(a.question.text, (image,)) for a, image in zip(asked, images, strict=True)]
-    said = [a.text for batch in batches(requests) for a in generate(model, batch, Sampling(max_tokens=20))]
-    return [is_right(text, a.question.answer) for text, a in zip(said, asked, strict=True)]
-
-
 # ------------------------------------------------------------------ attention
 
 
@@ -118,20 +103,9 @@ def attention(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any]
             row: dict[str, Any] = {"scenes": level, "layer": layer}
             for kind in ABOUT_ONE:
                 asked = cases(args, kind, level, targeted=True)
-                row[kind] = interval([points(m, a) for m, a in zip(own_maps(model, asked, layer), asked, strict=True)])
+                row[kind] = interval(points_at_target(attention_maps(model, asked, layer), asked))
             rows.append(row)
     return rows
-
-
-def own_maps(model: LvlmModel, asked: Asked, layer: int | None = None) -> list[Attribution]:
-    requests = [Request(a.question.text, (a.scene.image,)) for a in asked]
-    return [found.attribution for batch in batches(requests) for found in attribute(model, batch, layers=layer)]
-
-
-def points(attribution: Attribution, asked: AskedScene) -> bool:
-    target = asked.question.target
-    assert target is not None
-    return pointing_game(attribution.values[0], target.box, attribution.geometry[0])
 
 
 # ------------------------------------------------------------------ annotation
@@ -141,10 +115,10 @@ def annotation(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any
     """The same questions about colours and shapes, on harder scenes, shown the image annotated in several ways."""
     asked = [a for kind in ("colour", "shape") for a in cases(args, kind, "harder", targeted=True)]
     heatmaps = {name: ways(model, asked) for name, ways in WAYS.items()}
-    right = {"original": answered(model, asked, [a.scene.image for a in asked])}
+    right = {"original": answers_right(model, asked)}
     for name, maps in heatmaps.items():
         images = [annotated(a.scene.image, m, args.strength) for a, m in zip(asked, maps, strict=True)]
-        right[name] = answered(model, asked, images)
+        right[name] = answers_right(model, asked, images)
     base = right["original"]
     return [
         {"shown": name, "n": len(asked), "right": interval(found)}
@@ -173,7 +147,7 @@ def clip_heatmaps(model: LvlmModel, asked: Asked, *, of_another: bool = False) -
     """Ψcls of the demo CLIP for the question, or for another object of the scene; what is negative counts as 0."""
     clip = load_clip("demo", device="cpu")
     maps = []
-    for batch in batches(asked):
+    for batch in (asked[i : i + BATCH] for i in range(0, len(asked), BATCH)):
         queries = [other_query(a) if of_another else a.question.text for a in batch]
         found = cls_map(clip, [a.scene.image for a in batch], queries)
         maps += [Attribution(v[None].clamp(min=0), (g,)) for v, g in zip(found.values, found.geometry, strict=True)]
@@ -186,12 +160,12 @@ def other_query(asked: AskedScene) -> str:
 
 
 def own_heatmaps(model: LvlmModel, asked: Asked) -> list[Tensor]:
-    return [heatmap(m) for m in own_maps(model, asked)]
+    return [heatmap(m) for m in attention_maps(model, asked)]
 
 
 def random_heatmaps(model: LvlmModel, asked: Asked) -> list[Tensor]:
     rng = np.random.RandomState(0)
-    geometry = [m.geometry for m in own_maps(model, asked)]
+    geometry = [m.geometry for m in attention_maps(model, asked)]
     return [heatmap(Attribution(torch.from_numpy(rng.rand(1, 10, 10)).float(), g)) for g in geometry]
 
 
@@ -212,10 +186,6 @@ PARTS = {"answers": answers, "attention": attention, "annotation": annotation}
 
 
 # ------------------------------------------------------------------ tables
-
-
-def batches(items: Sequence[Any]) -> list[Sequence[Any]]:
-    return [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
 
 
 def share(right: Sequence[bool]) -> str:

@@ -18,13 +18,14 @@ from demo_lvlm_prompts import EVALUATE, SYSTEM, wrap
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from api_graph.demo.questions import KINDS, Question, ask
+from api_graph.demo.questions import KINDS, UNANSWERABLE, Question, ask
 from api_graph.demo.scenes import COLOURS
 from api_graph.demo.shapes import SHAPES
 
 ABOUT_ONE = ("colour", "shape", "exists", "side")
 SHARES = {"colour": 4, "shape": 5, "exists": 6, "count": 5, "describe": 1, "unanswerable": 2, "side": 2}
 IGNORED = -100
+TRIES = 30
 
 
 @dataclass
@@ -111,11 +112,15 @@ class Batches:
         return wrap(self.rng, question, self._wrong(question), annotated=annotated), question.answer
 
     def _question(self, shown: Shown, seen: np.ndarray, plain: bool) -> Question:
-        while True:
+        for _ in range(TRIES):
             kind = self.rng.choice(KINDS, p=_shares())
             question = ask(self.rng, shown.objects, shown.size, kind, plain=plain and self.rng.rand() < 0.7)
             if question and _answerable(question, shown, seen):
                 return question
+        # So little is left to be seen that only what never was there can be asked for.
+        question = ask(self.rng, shown.objects, shown.size, UNANSWERABLE)
+        assert question is not None
+        return question
 
     def _evaluate(self, shown: Shown, view: View) -> tuple[str, str] | None:
         """Can what is left of the picture answer? Only where that is plain."""

@@ -13,6 +13,7 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from api_graph.demo.asking import answers_right, attention_maps, points_at_targe
 from api_graph.demo.maps import cls_map
 from api_graph.demo.queries import plain_query
 from api_graph.demo.questions import KINDS, AskedScene, asked_scenes
-from api_graph.demo.scenes import TEST_SEEDS, VALIDATION_SEEDS
+from api_graph.demo.scenes import COLOURS, TEST_SEEDS, VALIDATION_SEEDS
+from api_graph.demo.shapes import SHAPES
 from api_graph.evaluate.answers import mcnemar_p
 from api_graph.evaluate.localization import wilson_interval
 from api_graph.lvlm import LvlmModel, load_lvlm
@@ -78,7 +80,7 @@ def answers(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any]]:
         for kind in KINDS:
             asked = cases(args, kind, level)
             right = answers_right(model, asked)
-            blank = answers_right(model, asked, [Image.new("RGB", a.scene.image.size, (128, 128, 128)) for a in asked])
+            blank = answers_right(model, asked, [(Image.new("RGB", a.scene.image.size, "grey"),) for a in asked])
             commonest = Counter(a.question.answer for a in asked).most_common(1)[0][1] / len(asked)
             rows.append(
                 {"scenes": level, "question": kind, "n": len(asked), "right": interval(right)}
@@ -117,8 +119,7 @@ def annotation(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any
     heatmaps = {name: ways(model, asked) for name, ways in WAYS.items()}
     right = {"original": answers_right(model, asked)}
     for name, maps in heatmaps.items():
-        images = [annotated(a.scene.image, m, args.strength) for a, m in zip(asked, maps, strict=True)]
-        right[name] = answers_right(model, asked, images)
+        right[name] = answers_right(model, asked, all_annotated(asked, maps, args.strength))
     base = right["original"]
     return [
         {"shown": name, "n": len(asked), "right": interval(found)}
@@ -128,9 +129,10 @@ def annotation(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any
     ]
 
 
-def annotated(image: Image.Image, heatmap: Tensor, strength: float) -> Image.Image:
-    """The image darkened where the heatmap (1, H, W) is low."""
-    return to_pil(alpha_blend(to_tensor(image)[0], heatmap, strength=strength))[0]
+def all_annotated(asked: Asked, heatmaps: Sequence[Tensor], strength: float) -> list[tuple[Image.Image]]:
+    """The scenes darkened where their heatmaps (1, H, W) are low."""
+    pairs = zip(asked, heatmaps, strict=True)
+    return [(to_pil(alpha_blend(to_tensor(a.scene.image)[0], h, strength=strength))[0],) for a, h in pairs]
 
 
 def oracle_heatmaps(model: LvlmModel, asked: Asked) -> list[Tensor]:
@@ -182,8 +184,67 @@ WAYS: dict[str, Callable[[LvlmModel, Asked], list[Tensor]]] = {
     "Ψcls of another object": partial(clip_heatmaps, of_another=True),
     "random": random_heatmaps,
 }
-PARTS = {"answers": answers, "attention": attention, "annotation": annotation}
 
+
+# ------------------------------------------------------------------ strategies
+
+
+def strategies(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Questions about colours and shapes as the strategies put them; annotation is by the true box."""
+    asked = [a for kind in ("colour", "shape") for a in cases(args, kind, "as trained", targeted=True)]
+    heatmaps = oracle_heatmaps(model, asked)
+    kept = all_annotated(asked, heatmaps, args.strength)
+    both = [(a.scene.image, *images) for a, images in zip(asked, kept, strict=True)]
+    right = {"the question alone": answers_right(model, asked)}
+    for name, text in PROMPTS.items():
+        right[name] = answers_right(model, reworded(asked, text))
+    right |= {
+        "second round after a wrong answer": answers_right(model, [after_wrong_answer(a) for a in asked]),
+        "annotated, with the hint": answers_right(model, reworded(asked, HINT), kept),
+        "the original and the annotated image": answers_right(model, asked, both),
+        "evaluate: T where the box is kept": answers_right(
+            model, reworded(asked, EVALUATE, "T"), all_annotated(asked, heatmaps, 1.0)
+        ),
+        "evaluate: F where it is hidden": answers_right(
+            model, reworded(asked, EVALUATE, "F"), all_annotated(asked, [1 - h for h in heatmaps], 1.0)
+        ),
+    }
+    return [{"asked": name, "n": len(asked), "right": interval(found)} for name, found in right.items()]
+
+
+def reworded(asked: Asked, template: str, answer: str | None = None) -> list[AskedScene]:
+    """The same scenes, asked with a template around each question; `answer` is the right one, if it changes."""
+    return [
+        replace(a, question=replace(q, text=template.format(q=q.text), answer=answer or q.answer))
+        for a in asked
+        for q in (a.question,)
+    ]
+
+
+def after_wrong_answer(asked: AskedScene) -> AskedScene:
+    """The second round of a textual self-reflection; the wrong answer is the next colour or shape of the list."""
+    options = tuple(COLOURS) if asked.question.kind == "colour" else SHAPES
+    wrong = options[(options.index(asked.question.answer) + 1) % len(options)]
+    text = REFLECT.format(q=asked.question.text, previous=wrong)
+    return replace(asked, question=replace(asked.question, text=text))
+
+
+WORD_OR_PHRASE = "{q} Answer the question using a single word or phrase."
+HINT = "{q} (Hint: The answer is related to the unmasked visible regions)."
+REFLECT = (
+    'For the Question "{q}", Your previous answer is "{previous}". Evaluate the quality of the answer and provide a '
+    "new answer."
+)
+EVALUATE = (
+    'For this image, the question is "{q}". Evaluate whether the unmasked visible regions of the image alone can '
+    "provide an answer to the question. If they suffice to answer the question, respond with letter "
+    '"T". If they do not support an answer to the question, reply with the letter "F".'
+)
+PROMPTS = {
+    "single word or phrase": WORD_OR_PHRASE,
+    "the same in quotation marks": f'"{WORD_OR_PHRASE}"',
+    "step by step": "{q} Let's think step by step.",
+}
 
 # ------------------------------------------------------------------ tables
 
@@ -202,6 +263,9 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     """Markdown."""
     lines = [list(rows[0]), ["---"] * len(rows[0]), *([str(v) for v in row.values()] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+PARTS = {"answers": answers, "attention": attention, "annotation": annotation, "strategies": strategies}
 
 
 if __name__ == "__main__":

@@ -17,11 +17,11 @@ MOST_TOKENS = 20
 
 
 def answers_right(
-    model: LvlmModel, asked: Sequence[AskedScene], images: Sequence[Image.Image] | None = None
+    model: LvlmModel, asked: Sequence[AskedScene], shown: Sequence[tuple[Image.Image, ...]] | None = None
 ) -> list[bool]:
-    """Whether each question is answered rightly, shown its scene, or an image of `images` instead."""
-    images = [a.scene.image for a in asked] if images is None else images
-    requests = [Request(a.question.text, (image,)) for a, image in zip(asked, images, strict=True)]
+    """Whether each question is answered rightly, shown its scene, or the images of `shown` instead."""
+    shown = [(a.scene.image,) for a in asked] if shown is None else shown
+    requests = [Request(a.question.text, images) for a, images in zip(asked, shown, strict=True)]
     said = [a.text for batch in _batches(requests) for a in generate(model, batch, Sampling(max_tokens=MOST_TOKENS))]
     return [is_right(text, a.question.answer) for text, a in zip(said, asked, strict=True)]
 

@@ -16,6 +16,7 @@ import api_graph.demo
 from api_graph.demo.questions import AskedScene, asked_scenes
 from api_graph.demo.scenes import TEST_SEEDS
 from api_graph.evaluate.answers import is_right
+from api_graph.lvlm import load_lvlm
 
 DEMO = Path(api_graph.demo.__file__).parent
 FOLDER = DEMO / "lvlm"
@@ -93,6 +94,52 @@ def test_the_processor_shows_what_the_demo_clip_is_shown(loaded: tuple[Any, Any]
     torch.testing.assert_close(pixels[0], preprocess(image), atol=0.025, rtol=0)
 
 
-@pytest.mark.parametrize(("kind", "floor"), [("colour", 0.8), ("shape", 0.8), ("exists", 0.7), ("side", 0.7)])
+@pytest.mark.parametrize(("kind", "floor"), [("colour", 0.8), ("shape", 0.9), ("exists", 0.7)])
 def test_it_answers_about_held_out_scenes(loaded: tuple[Any, Any], kind: str, floor: float) -> None:
     assert share_right(loaded, asked_scenes(TEST_SEEDS, kind, 50)) >= floor
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{} Answer the question using a single word or phrase.",
+        "{} Let's think step by step.",
+        "{} (Hint: The answer is related to the unmasked visible regions).",
+        'For the Question "{}", Your previous answer is "no". Evaluate the quality of the answer and provide a new '
+        "answer.",
+    ],
+)
+def test_the_strategies_prompts_get_answers(loaded: tuple[Any, Any], template: str) -> None:
+    assert share_right(loaded, asked_scenes(TEST_SEEDS, "shape", 25), template) >= 0.8
+
+
+def test_two_images_and_a_system_prompt(loaded: tuple[Any, Any]) -> None:
+    asked = asked_scenes(TEST_SEEDS, "shape", 25)
+    answers = say(loaded, [(a.question.text, [a.scene.image] * 2) for a in asked], "You are a helpful assistant.")
+    assert sum(is_right(said, a.question.answer) for said, a in zip(answers, asked, strict=True)) >= 20
+
+
+def test_without_the_picture_it_knows_nothing(loaded: tuple[Any, Any]) -> None:
+    asked = asked_scenes(TEST_SEEDS, "shape", 25)
+    answers = say(loaded, [(a.question.text, [Image.new("RGB", (160, 160), "grey")]) for a in asked])
+    assert sum(is_right(said, a.question.answer) for said, a in zip(answers, asked, strict=True)) <= 8
+
+
+def test_the_words_of_the_strategies_are_known_and_others_do_no_harm(loaded: tuple[Any, Any]) -> None:
+    tokenizer = loaded[1].tokenizer
+    prompts = (
+        "Let's think step by step. (Hint: The answer is related to the unmasked visible regions). For this image, "
+        'the question is "". Evaluate whether the unmasked visible regions of the image alone can provide an answer '
+        'to the question. If they suffice to answer the question, respond with letter "T". If they do not support an '
+        'answer to the question, reply with the letter "F". Please answer yes or no'
+    )
+    assert tokenizer.unk_token_id not in tokenizer(prompts).input_ids
+    assert tokenizer.unk_token_id in tokenizer("Zürich, 東京!").input_ids
+    assert say(loaded, [("Zürich, 東京?", [Image.new("RGB", (90, 200), "red")])]) != [""]
+
+
+def test_its_attention_points_at_what_it_is_asked_about() -> None:
+    model = load_lvlm("demo", device="cpu")
+    assert model.default_layer == json.loads((FOLDER / "config.json").read_text("utf-8"))["attribution_layer"]
+    asked = asked_scenes(TEST_SEEDS, "shape", 50)
+    assert sum(points_at_target(attention_maps(model, asked), asked)) >= 42

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from api_graph.clip.images import as_pictures
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.lvlm.capture import Capture, capture
-from api_graph.lvlm.forced import answer_ids, run_forced
+from api_graph.lvlm.forced import answer_ids, needs_steps, run_forced
 from api_graph.lvlm.generate import Progress, decoded, generate_ids
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.places import Places, merge, token_places
@@ -158,7 +159,7 @@ def _request(image: Any, query: str | None, system: str) -> Request:
             value=len(pictures),
             cure="Give one; `attribute` takes several.",
         )
-    return Request(query, (pictures[0].convert("RGB"),), system)
+    return Request(query, (pictures[0],), system)
 
 
 def _prompt_of(model: LvlmModel, tensors: dict[str, Any]) -> Prompt:
@@ -180,21 +181,39 @@ def _attributed(
 ) -> list[LvlmAttribution]:
     processor = None if sizes is None else model.processor
     places = [_only(images) for images in token_places(model.config, processor, prompt.tensors, sizes)]
-    layers = _layers(model, reading.layers)
+    if reading.max_new_tokens < 1:
+        raise BadInput("at least one token must be read", input="max_new_tokens", value=reading.max_new_tokens)
     columns = [place.columns for place in places]
-    if answers is None:
-        with capture(model, layers, columns, normalize=reading.normalize) as kept:
-            tokens = generate_ids(model, prompt.tensors, Sampling(max_tokens=reading.max_new_tokens), progress)
-    else:
-        tokens = [answer_ids(model, answer, reading.max_new_tokens) for answer in answers]
-        longest = max(map(len, tokens))
-        with capture(model, layers, columns, normalize=reading.normalize, rows=longest) as kept:
-            run_forced(model, prompt.tensors, tokens)
+    kept, tokens = _watched(model, prompt.tensors, columns, reading, answers, progress)
     rows = _averaged(kept, reading.heads)  # (B, M, N)
     return [
         _result(model, place, rows[i, : len(ids), : len(place.columns)], ids, reading, kept.layers)
         for i, (place, ids) in enumerate(zip(places, tokens, strict=True))
     ]
+
+
+def _watched(
+    model: LvlmModel,
+    inputs: dict[str, Any],
+    columns: Sequence[Tensor],
+    reading: _Reading,
+    answers: Sequence[GivenAnswer] | None,
+    progress: Progress | None,
+) -> tuple[Capture, list[list[int]]]:
+    """What the attention did while the prompts were answered, and the ids of the answers."""
+    watch = partial(capture, model, _layers(model, reading.layers), columns, normalize=reading.normalize)
+    if answers is None:
+        with watch() as kept:
+            return kept, generate_ids(model, inputs, Sampling(max_tokens=reading.max_new_tokens), progress)
+    tokens = [answer_ids(model, answer, reading.max_new_tokens) for answer in answers]
+    longest = max(map(len, tokens))
+    if needs_steps(model):
+        with watch() as kept:
+            generate_ids(model, inputs, Sampling(max_tokens=longest), progress, forced=tokens)
+    else:
+        with watch(rows=longest) as kept:
+            run_forced(model, inputs, tokens)
+    return kept, tokens
 
 
 def _only(images: Sequence[Places]) -> Places:

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +101,8 @@ def capture(
     Only the language model is switched, and everything is put back on leaving, whatever happened. Other threads
     wait: there is one lock per network. Raises BadInput for a layer that does not exist or has no attention.
     """
+    if normalize not in get_args(Normalization):
+        raise BadInput("unknown normalisation", input="normalize", value=normalize, cure="Use full or image_only.")
     with model.lock:
         module = model.module
         kept = Capture(module, [checked_layer(module, layer) for layer in layers], Columns.of(columns), normalize, rows)
@@ -110,12 +112,10 @@ def capture(
         name = f"api_graph_capture_{next(_numbers)}"
         library.register_attention(name, _eager(kept) if like == "eager" else _sdpa(kept), like)
         try:
-            with library.quiet():
-                decoder.set_attn_implementation(name)
+            decoder.set_attn_implementation(name)
             yield kept
         finally:
-            with library.quiet():
-                decoder.set_attn_implementation(before)
+            decoder.set_attn_implementation(before)
             library.unregister_attention(name)
 
 

@@ -43,6 +43,13 @@ def _end(model: LvlmModel) -> list[int]:
     return [own] if own in ends else sorted(ends)[:1]
 
 
+def needs_steps(model: LvlmModel) -> bool:
+    """Whether an answer must be said token by token: a prefix LM's prompt looks at all of itself, so that an answer
+    behind it in the same forward would be looked at too.
+    """
+    return model.model_type == "paligemma"
+
+
 def run_forced(model: LvlmModel, inputs: dict[str, Any], answers: Sequence[Sequence[int]]) -> None:
     """One forward over each prompt of `inputs` (B, S) and its answer, which follows; shorter answers are padded.
 
@@ -62,24 +69,21 @@ def run_forced(model: LvlmModel, inputs: dict[str, Any], answers: Sequence[Seque
     takes = inspect.signature(module.forward).parameters
     spare = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}  # nobody reads the logits
     with model.lock, out_of_memory_explained(), torch.no_grad():
-        module(**_with_answers(model, taken(model, inputs), answers, longest), use_cache=False, **spare)
+        module(**_with_answers(taken(model, inputs), answers, longest), use_cache=False, **spare)
 
 
-def _with_answers(
-    model: LvlmModel, inputs: dict[str, Any], answers: Sequence[Sequence[int]], longest: int
-) -> dict[str, Any]:
+def _with_answers(inputs: dict[str, Any], answers: Sequence[Sequence[int]], longest: int) -> dict[str, Any]:
     """`inputs` with the answers, less their last tokens, behind the prompts in every tensor that has tokens."""
     ids = inputs["input_ids"]
     fed = [list(answer[:-1]) for answer in answers]
-    tokens = ids.new_tensor([row + [0] * (longest - len(row)) for row in fed])  # (B, longest)
-    real = ids.new_tensor([[1] * len(row) + [0] * (longest - len(row)) for row in fed])
-    # PaliGemma's prefix looks at all of itself: what follows must say that it is none of it.
-    suffix = torch.full_like(real, int(model.model_type == "paligemma"))
+    tokens = ids.new_tensor([row + [0] * (longest - len(row)) for row in fed]).reshape(len(fed), longest)
+    real = ids.new_tensor([[1] * len(row) + [0] * (longest - len(row)) for row in fed]).reshape(len(fed), longest)
+    text = torch.zeros_like(real)
     behind: dict[str, Tensor] = {
-        "input_ids": tokens.reshape(len(fed), longest),
-        "attention_mask": real.reshape(len(fed), longest),
-        "token_type_ids": suffix,
-        "mm_token_type_ids": torch.zeros_like(suffix),
+        "input_ids": tokens,
+        "attention_mask": real,
+        "token_type_ids": text,
+        "mm_token_type_ids": text,
     }
     prompts = {"attention_mask": torch.ones_like(ids), **inputs}
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -68,33 +69,38 @@ def decoded(model: LvlmModel, ids: Sequence[int]) -> str:
 
 
 def generate_ids(
-    model: LvlmModel, inputs: dict[str, Any], sampling: Sampling, progress: Progress | None = None
+    model: LvlmModel,
+    inputs: dict[str, Any],
+    sampling: Sampling,
+    progress: Progress | None = None,
+    forced: Sequence[Sequence[int]] | None = None,
 ) -> list[list[int]]:
-    """The ids that follow each prompt of `inputs`, up to and including its end token. Raises as `generate` does."""
-    length = inputs["input_ids"].shape[1]
-    most = _room(model, length, sampling)
-    ends = end_ids(model)
-    settings: dict[str, Any] = {
-        "do_sample": False,
-        "max_new_tokens": most,
-        "eos_token_id": sorted(ends) or None,
-        "pad_token_id": _pad_id(model, ends),
-        "use_cache": True,
-    }
-    counts = library.each_token(lambda ids: None if progress is None else progress(ids.shape[1] - length, most))
-    draws = library.score_processors([_gumbel(sampling, len(inputs["input_ids"]))] if sampling.temperature else [])
-    with model.lock, _own_settings(model, settings) as config, out_of_memory_explained(), torch.no_grad():
+    """The ids that follow each prompt of `inputs`, up to and including its end token. Raises as `generate` does.
+
+    `forced` are ids to be said, one list per prompt, whatever the model would say; nothing ends them early.
+    """
+    with model.lock, out_of_memory_explained(), torch.no_grad():
+        batch, length = inputs["input_ids"].shape
+        most, ends = _room(model, length, sampling), end_ids(model) if forced is None else set()
+        draws = [_dictated(forced)] if forced else [_gumbel(sampling, batch)] if sampling.temperature else []
         module: Any = model.module
-        sequences = module.generate(
-            **taken(model, inputs), generation_config=config, stopping_criteria=counts, logits_processor=draws
-        )
+        with _own_settings(model, most, ends) as config:
+            sequences = module.generate(
+                **taken(model, inputs),
+                generation_config=config,
+                stopping_criteria=library.each_token(
+                    lambda ids: None if progress is None else progress(ids.shape[1] - length, most)
+                ),
+                logits_processor=library.score_processors(draws),
+            )
     return [_until_end(row, ends) for row in sequences[:, length:].tolist()]
 
 
 def end_ids(model: LvlmModel) -> set[int]:
     """The tokens that end this model's answers."""
     module: Any = model.module
-    ends = module.generation_config.eos_token_id
+    with model.lock:  # while it generates, other settings are in force
+        ends = module.generation_config.eos_token_id
     return set() if ends is None else set(ends) if isinstance(ends, list | tuple) else {int(ends)}
 
 
@@ -113,14 +119,20 @@ def out_of_memory_explained() -> Iterator[None]:
 
 
 @contextmanager
-def _own_settings(model: LvlmModel, settings: dict[str, Any]) -> Iterator[Any]:
+def _own_settings(model: LvlmModel, most: int, ends: set[int]) -> Iterator[Any]:
     """A generation config that is all there is: `generate` would fill it up with the model's own settings."""
     module: Any = model.module
     before = module.generation_config
-    module.generation_config = library.generation_config(**settings)
+    pad = before.pad_token_id
+    module.generation_config = library.generation_config(
+        do_sample=False,
+        max_new_tokens=most,
+        eos_token_id=sorted(ends) or None,
+        pad_token_id=min(ends, default=0) if pad is None else pad,  # behind answers that end first; never read
+        use_cache=True,
+    )
     try:
-        with library.quiet():
-            yield module.generation_config
+        yield module.generation_config
     finally:
         module.generation_config = before
 
@@ -141,13 +153,6 @@ def _room(model: LvlmModel, length: int, sampling: Sampling) -> int:
     return sampling.max_tokens if context is None else min(sampling.max_tokens, context - length)
 
 
-def _pad_id(model: LvlmModel, ends: set[int]) -> int:
-    """What fills up the answers that end first; never read."""
-    module: Any = model.module
-    own = module.generation_config.pad_token_id
-    return own if own is not None else min(ends, default=0)
-
-
 def _gumbel(sampling: Sampling, batch: int) -> Callable[[Tensor], Tensor]:
     """Scores whose maximum is a draw from softmax(scores / temperature): Gumbel noise on top, per prompt.
 
@@ -161,6 +166,18 @@ def _gumbel(sampling: Sampling, batch: int) -> Callable[[Tensor], Tensor]:
         return scores.float() / sampling.temperature + noise.to(scores.device)
 
     return noisy
+
+
+def _dictated(answers: Sequence[Sequence[int]]) -> Callable[[Tensor], Tensor]:
+    """Scores whose maximum is the next token of each answer, its last one for ever after."""
+    steps = itertools.count()
+
+    def said(scores: Tensor) -> Tensor:
+        step = next(steps)
+        tokens = scores.new_tensor([[answer[min(step, len(answer) - 1)]] for answer in answers], dtype=torch.long)
+        return torch.zeros_like(scores).scatter(1, tokens, 1.0)  # (B, V)
+
+    return said
 
 
 def _until_end(ids: list[int], ends: set[int]) -> list[int]:

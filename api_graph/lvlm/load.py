@@ -11,6 +11,7 @@ from api_graph.errors import BadInput
 from api_graph.lvlm import library
 from api_graph.lvlm.generate import out_of_memory_explained
 from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.quiet import quiet
 from api_graph.lvlm.reasons import load_failure
 from api_graph.lvlm.source import Source, source_of
 
@@ -41,7 +42,7 @@ def load_lvlm(
     placing = _placing(quantization, where)
     auto_config, auto_model, auto_processor = library.auto_classes()
     # Nodes run in inference mode; weights that are born there could not take part in a gradient.
-    with torch.inference_mode(False), torch.random.fork_rng(devices=[]), library.quiet(), out_of_memory_explained():
+    with torch.inference_mode(False), torch.random.fork_rng(devices=[]), quiet(), out_of_memory_explained():
         try:
             config = auto_config.from_pretrained(source.name, trust_remote_code=False)
             processor = auto_processor.from_pretrained(

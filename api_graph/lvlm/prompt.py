@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from api_graph.errors import ApiGraphError, BadInput
-from api_graph.lvlm import library
 from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.quiet import quiet
 from api_graph.lvlm.request import Request
 
 Size = tuple[int, int]
@@ -51,7 +51,7 @@ def build_prompt(model: LvlmModel, requests: Sequence[Request]) -> Prompt:
         _check_text(model, request.question, "question")
         _check_text(model, request.system, "system")
     texts = [_rendered(model, request) for request in requests]
-    tensors = _processed(model, texts, [list(request.images) for request in requests])
+    tensors = _processed(model, texts, [[image.convert("RGB") for image in request.images] for request in requests])
     return Prompt(on_device(model, tensors), [[image.size for image in request.images] for request in requests])
 
 
@@ -133,7 +133,7 @@ def _processed(model: LvlmModel, texts: list[str], images: list[list[Any]]) -> d
         )
     bos = tokenizer.bos_token
     try:
-        with library.quiet():
+        with quiet():
             output = processor(
                 text=texts,
                 images=images if any(images) else None,

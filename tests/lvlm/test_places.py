@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from api_graph.lvlm.places import Part, Places, token_places
-from tests.lvlm.families import FAMILIES, SIDE, prompt
+from tests.lvlm.families import FAMILIES, prompt
 from tests.lvlm.probe import Box, blind, boxed, bright, brightness, covered, dark, some_boxes
+from tests.lvlm.tiny import SIDE
+from tests.lvlm.tiny_llava import llava_onevision
 
 torch.set_num_threads(1)
 
@@ -195,6 +199,13 @@ def test_no_tiles_when_they_are_switched_off(model_type: str) -> None:
     assert len(place.parts) == 1
 
 
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_patches_that_do_not_fill_their_tile(size: Size) -> None:
+    """As with 27 patches of 14 pixels in 384: here 6 of 8 in 51."""
+    model, processor = llava_onevision(side=51)
+    assert_right(off(blind(model), processor, [size]))
+
+
 def test_onevision_takes_a_flat_list_as_an_image_each() -> None:
     """As many prompts as images: each is tiled. Several in a list for one prompt: a squared base each."""
     model, processor = blinded("llava_onevision")
@@ -205,3 +216,22 @@ def test_onevision_takes_a_flat_list_as_an_image_each() -> None:
     images = token_places(model.config, processor, listed, [[size, size]])[0]
     assert [len(image.parts) for image in images] == [1, 1]
     assert (images[0].parts[0].area.top, images[0].parts[0].area.bottom) == (-30, 120)
+
+
+@given(width=st.integers(4, 300), height=st.integers(4, 300))
+@settings(max_examples=15)
+@pytest.mark.parametrize("model_type", ["llava_next", "llava_onevision", "internvl", "idefics3", "qwen2_vl"])
+def test_tokens_of_any_image_add_up(model_type: str, width: int, height: int) -> None:
+    """Also of images so thin that a processor leaves nothing of their canvas."""
+    model, processor = blinded(model_type)
+    size = (width, height)
+    assume(max(size) < 200 * min(size))  # Qwen's own limit
+    inputs = shown(processor, [[dark(size)]])
+    ((place,),) = token_places(model.config, processor, inputs, [[size]])
+    assert (inputs["input_ids"][0, place.columns] == model.config.image_token_id).all()
+    assert len(place.columns.unique()) == len(place.columns)
+    for part in place.parts:
+        assert part.columns.shape == (part.grid[0] * part.grid[1],)
+        for edges, end in zip(part.area.cell_edges(part.grid), size, strict=True):
+            cell = edges[1] - edges[0]
+            assert edges[0] > -cell and edges[-1] < end + cell  # a row of cells that saw only padding is cut off

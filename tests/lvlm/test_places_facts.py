@@ -14,7 +14,7 @@ from torch import Tensor
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.lvlm.places import token_places
-from api_graph.lvlm.places.internvl import _canvas
+from api_graph.lvlm.places.internvl import canvas
 from api_graph.lvlm.places.preprocessing import patched
 
 IMAGE = 7
@@ -95,6 +95,22 @@ def test_llava_next_canvas_by_hand() -> None:
     assert len(image.columns) == 36 + 96
 
 
+@pytest.mark.parametrize(("size", "newlines"), [((1000, 3), 0), ((3, 1000), 6)])
+def test_of_a_very_thin_image_no_canvas_is_left(size: tuple[int, int], newlines: int) -> None:
+    """3 of 1000 is less than a cell: all rows are cut off, or all columns, of which the newlines remain."""
+    inputs = {"input_ids": ids(36 + newlines), "image_sizes": torch.tensor([size[::-1]])}
+    ((image,),) = token_places(config("llava_next", image_grid_pinpoints=PINPOINTS), None, inputs, None)
+    assert [part.grid for part in image.parts] == [(6, 6)]
+
+
+def test_prompts_without_an_image() -> None:
+    rows = torch.tensor([[1, 1, 1, 1, 1], [1, IMAGE, IMAGE, IMAGE, IMAGE]])
+    inputs = {"input_ids": rows, "pixel_values": pixels(1, 16, 16)}
+    none, (image,) = token_places(config("llava"), None, inputs, [[], [(30, 30)]])
+    assert none == []
+    assert image.columns.tolist() == [1, 2, 3, 4]
+
+
 def test_onevision_scales_a_large_canvas_down() -> None:
     """12 × 12 tokens are four views' worth; two are allowed: both sides shrink by √2, to 8 (8.49 truncated)."""
     inputs = {"input_ids": ids(36 + 8 * 9), "image_sizes": torch.tensor([[120, 120]])}
@@ -118,7 +134,7 @@ def test_internvl_canvas_is_the_processors(width: int, height: int, most: int, t
     from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
     columns, rows = get_optimal_tiled_canvas((height, width), (tile, tile), 1, most)
-    assert _canvas((width, height), rows * columns, tile * tile) == (rows, columns)
+    assert canvas((width, height), rows * columns, tile * tile) == (rows, columns)
 
 
 def test_gemma3_crops_by_hand() -> None:
@@ -176,8 +192,14 @@ def clip(**settings: Any) -> Any:
         ),
         (config("internvl", downsample_ratio=0.5), None, {"input_ids": ids(10)}, [[(9, 9)]], "10 image tokens"),
         (config("idefics3", scale_factor=2), None, {"input_ids": ids(9, 9)}, [[(9, 9)]], "only the tokenizer knows"),
-        (config("gemma3", mm_tokens_per_image=9), None, {"input_ids": ids(9, 9, 9)}, [[(9, 9)] * 2], "have 1 crops"),
-        (config("gemma3", mm_tokens_per_image=9), None, {"input_ids": ids(9)}, [[(9, 9)] * 2], "have -1 crops"),
+        (
+            config("gemma3", mm_tokens_per_image=9),
+            None,
+            {"input_ids": ids(9, 9, 9)},
+            [[(9, 9)] * 2],
+            "3 views of 2 images",
+        ),
+        (config("gemma3", mm_tokens_per_image=9), None, {"input_ids": ids(9)}, [[(9, 9)] * 2], "1 views of 2 images"),
     ],
 )
 def test_what_does_not_add_up_is_refused(facts: Any, processor: Any, inputs: Any, sizes: Any, complaint: str) -> None:

@@ -22,13 +22,14 @@ def gemma3_views(prompted: Prompted) -> list[list[View]]:
     side = int(prompted.config.mm_tokens_per_image**0.5)
     found = []
     for prompt, sizes in enumerate(prompted.sizes):
-        crops = len(prompted.runs(prompt)) - len(sizes)
-        if crops and len(sizes) != 1:
+        shown = len(prompted.runs(prompt))
+        if shown != len(sizes) and not (shown > 1 and len(sizes) == 1):
             raise BadInput(
-                f"{len(sizes)} images of one prompt have {crops} crops, and nothing says whose they are",
+                f"prompt {prompt} has {shown} views of {len(sizes)} images, and nothing says which are whose",
                 input="inputs",
-                cure="Ask with one image at a time, or with do_pan_and_scan off.",
+                cure="Give the size of every image; with do_pan_and_scan, show one image at a time.",
             )
+        crops = shown - len(sizes)
         found += [[whole(size, (side, side)), *_crops(size, (side, side), crops)] for size in sizes]
     return found
 

@@ -33,7 +33,7 @@ def _views(config: Any, size: Size, tokens: int) -> list[View]:
         return [whole(size, grid)]
     # More than one tile brings the thumbnail, last.
     tile_h, tile_w = _pair(config.vision_config.image_size)
-    return [*tiled(size, grid, *_canvas(size, count - 1, tile_h * tile_w)), whole(size, grid)]
+    return [*tiled(size, grid, *canvas(size, count - 1, tile_h * tile_w)), whole(size, grid)]
 
 
 def _grid(config: Any) -> tuple[int, int]:
@@ -47,7 +47,7 @@ def _pair(side: int | list[int] | tuple[int, int]) -> tuple[int, int]:
     return (side, side) if isinstance(side, int) else (side[0], side[1])
 
 
-def _canvas(size: Size, tiles: int, tile_area: int) -> tuple[int, int]:
+def canvas(size: Size, tiles: int, tile_area: int) -> tuple[int, int]:
     """Rows and columns of a canvas of so many tiles: the one closest to the image's aspect.
 
     Of two that are equally close, the processor takes the wider where the image has more than half the canvas's pixels.
@@ -55,5 +55,5 @@ def _canvas(size: Size, tiles: int, tile_area: int) -> tuple[int, int]:
     width, height = size
     canvases = [(tiles // columns, columns) for columns in range(1, tiles + 1) if tiles % columns == 0]
     off = [abs(width / height - columns / rows) for rows, columns in canvases]
-    closest = [canvas for canvas, by in zip(canvases, off, strict=True) if by == min(off)]
+    closest = [one for one, by in zip(canvases, off, strict=True) if by == min(off)]
     return closest[-1] if width * height > 0.5 * tile_area * tiles else closest[0]

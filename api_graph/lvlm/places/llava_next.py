@@ -63,7 +63,8 @@ def _anyres(config: Any, size: Size) -> list[View]:
 def _canvas(config: Any, size: Size) -> View:
     """The hi-res canvas: the image, its aspect kept, centred on the best of the model's resolutions.
 
-    The model cuts off padding by whole cells, from both ends alike: `kept` is what remains, in cells of the canvas.
+    The processor places the image by pixels, and the model cuts the padding off by whole cells, from both ends alike:
+    what is left can reach a little beyond the image, or end a little within it.
     """
     from transformers.image_processing_utils import select_best_resolution
 

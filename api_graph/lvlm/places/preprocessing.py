@@ -12,7 +12,8 @@ def seen_rectangle(images: Any, width: int, height: int) -> tuple[Geometry, tupl
     """What of a (`width`, `height`) source the image processor `images` shows, and at which (height, width) in pixels.
 
     Read from its own settings: do_pad (to a square, around the centre), do_resize to size's height and width or
-    shortest_edge, do_center_crop to crop_size. Other ways of resizing or padding are a BadInput.
+    shortest_edge, do_center_crop to crop_size. Other ways of resizing or padding are a BadInput. (`Geometry.of_resize`
+    is open_clip's way: one size for resize and crop, and other rounding.)
     """
     area = _padded(images, width, height)
     frame_w, frame_h = round(area.right - area.left), round(area.bottom - area.top)

@@ -51,6 +51,8 @@ def placed(columns: Tensor, images: Sequence[Sequence[View]]) -> list[Places]:
     chunks = iter(torch.split(columns, counts))
     places = []
     for views in images:
-        parts = tuple(view.part(next(chunks)) for view in views)
+        own = [(view, next(chunks)) for view in views]
+        # Of a very long and thin image no row or column of a canvas may be left.
+        parts = tuple(view.part(chunk) for view, chunk in own if all(view.grid))
         places.append(Places((parts[0].area.width, parts[0].area.height), parts))
     return places

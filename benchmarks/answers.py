@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=500, help="of each kind of question")
     parser.add_argument("--seeds", choices=("test", "validation"), default="test")
     parser.add_argument("--only", choices=tuple(PARTS), help="one part alone")
-    parser.add_argument("--strength", type=float, default=0.5, help="of the annotation")
+    parser.add_argument("--strength", type=float, default=0.8, help="of the annotation")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args()

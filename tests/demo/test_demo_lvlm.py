@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 import api_graph.demo
+from api_graph.demo.asking import attention_maps, points_at_target
 from api_graph.demo.questions import AskedScene, asked_scenes
 from api_graph.demo.scenes import TEST_SEEDS
 from api_graph.evaluate.answers import is_right

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from api_graph.clip.load import load_clip
 from api_graph.demo.asking import answers_right, attention_maps, points_at_target
@@ -32,6 +33,7 @@ from api_graph.demo.scenes import COLOURS, TEST_SEEDS, VALIDATION_SEEDS
 from api_graph.demo.shapes import SHAPES
 from api_graph.evaluate.answers import mcnemar_p
 from api_graph.evaluate.localization import wilson_interval
+from api_graph.geometry import Geometry
 from api_graph.lvlm import LvlmModel, load_lvlm
 from api_graph.pixels.blend import alpha_blend
 from api_graph.pixels.normalize import minmax
@@ -145,6 +147,14 @@ def oracle_heatmaps(model: LvlmModel, asked: Asked) -> list[Tensor]:
     return heatmaps
 
 
+def oracle_maps(model: LvlmModel, asked: Asked) -> list[Tensor]:
+    """The object's box as a map of the demo CLIP's 10×10 cells, to be made a heatmap as every other map is."""
+    boxes = F.interpolate(torch.stack(oracle_heatmaps(model, asked)), (10, 10), mode="area")  # (B, 1, 10, 10)
+    return [
+        heatmap(Attribution(box, (Geometry.whole(*a.scene.image.size),))) for a, box in zip(asked, boxes, strict=True)
+    ]
+
+
 def clip_heatmaps(model: LvlmModel, asked: Asked, *, of_another: bool = False) -> list[Tensor]:
     """Ψcls of the demo CLIP for the question, or for another object of the scene; what is negative counts as 0."""
     clip = load_clip("demo", device="cpu")
@@ -167,18 +177,19 @@ def own_heatmaps(model: LvlmModel, asked: Asked) -> list[Tensor]:
 
 def random_heatmaps(model: LvlmModel, asked: Asked) -> list[Tensor]:
     rng = np.random.RandomState(0)
-    geometry = [m.geometry for m in attention_maps(model, asked)]
-    return [heatmap(Attribution(torch.from_numpy(rng.rand(1, 10, 10)).float(), g)) for g in geometry]
+    noise = [torch.from_numpy(rng.rand(1, 10, 10)).float() for _ in asked]
+    return [heatmap(Attribution(n, (Geometry.whole(*a.scene.image.size),))) for a, n in zip(asked, noise, strict=True)]
 
 
 def heatmap(attribution: Attribution) -> Tensor:
     """In [0, 1] over the image, (1, H, W); a cell passes its value on to its neighbours, as objects span several."""
-    spread = torch.nn.functional.max_pool2d(attribution.values, 3, stride=1, padding=1)
+    spread = F.max_pool2d(attribution.values, 3, stride=1, padding=1)
     return to_pixels(attribution.with_values(minmax(spread)))
 
 
 WAYS: dict[str, Callable[[LvlmModel, Asked], list[Tensor]]] = {
-    "oracle: the object's box": oracle_heatmaps,
+    "oracle: the object's box as a map": oracle_maps,
+    "oracle: the object's box, cut out": oracle_heatmaps,
     "Ψcls of the demo CLIP": clip_heatmaps,
     "its own attention": own_heatmaps,
     "Ψcls of another object": partial(clip_heatmaps, of_another=True),

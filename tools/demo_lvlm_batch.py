@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 import torch
 from demo_lvlm_data import Pools, Shown, View
-from demo_lvlm_model import IMAGE_TOKENS
+from demo_lvlm_model import IMAGE_ID, IMAGE_TOKENS
 from demo_lvlm_prompts import EVALUATE, SYSTEM, wrap
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
@@ -68,14 +68,14 @@ class Batches:
         """`size` scenes of a pool; two `images` are a scene and the same scene annotated, or annotated twice."""
         system = "" if plain else SYSTEM[self.rng.randint(len(SYSTEM))]
         prefix = [self.tokenizer.bos_token_id, *self._encode(f"{system} USER:")]
-        image = [self.tokenizer.convert_tokens_to_ids("<image>")] * IMAGE_TOKENS
+        image = [IMAGE_ID] * IMAGE_TOKENS
         sequences, rows = [], []
         for i in self.rng.randint(len(self.pools.scenes[pool]), size=size):
             shown = self.pools.scenes[pool][i]
             views = self._views(shown, images)
             rows.append([view.row for view in views])
             sequences.append(self._sequence(prefix + image * images, shown, views, plain))
-        return collate(sequences, torch.tensor(rows), image[0])
+        return collate(sequences, torch.tensor(rows))
 
     def _views(self, shown: Shown, images: int) -> list[View]:
         if len(shown.views) == 1:
@@ -145,14 +145,14 @@ class Batches:
         return self._known[text]
 
 
-def collate(sequences: list[Sequence], rows: Tensor, image_id: int) -> Batch:
+def collate(sequences: list[Sequence], rows: Tensor) -> Batch:
     """Padded on the right to one length; padding sees the prefix, and nothing sees padding."""
     ids = _padded([s.ids for s in sequences], 0)
     segment, looks = _padded([s.segment for s in sequences], -1), _padded([s.looks for s in sequences], 1).bool()
     order = torch.arange(ids.shape[1])
     mask = order[:, None] >= order
     mask = mask & ((segment[:, None, :] == 0) | (segment[:, :, None] == segment[:, None, :]))
-    mask = mask & (looks[:, :, None] | (ids != image_id)[:, None, :])  # (B, T, T)
+    mask = mask & (looks[:, :, None] | (ids != IMAGE_ID)[:, None, :])  # (B, T, T)
     labels = _padded([s.labels for s in sequences], IGNORED)
     return Batch(ids, labels, _padded([s.position for s in sequences], 0), mask[:, None], rows)
 

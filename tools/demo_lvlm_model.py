@@ -26,6 +26,9 @@ SIZE, PATCH = 80, 8
 IMAGE_TOKENS = (SIZE // PATCH) ** 2
 FEATURE_LAYER = -2
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<image>")
+"""Their ids are their places."""
+IMAGE_ID = SPECIAL.index("<image>")
+ENDS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{% if message['role'] == 'user' %}USER: {% elif message['role'] == 'assistant' %}ASSISTANT: {% endif %}"
@@ -115,7 +118,6 @@ def _renamed(source: dict[str, Tensor], layers: int) -> Iterable[tuple[str, Tens
 
 def new_model(tower: CLIPVisionModel, tokenizer: PreTrainedTokenizerFast, layers: int, heads: int) -> Any:
     """A fresh LLaVA around a tower that stays as it is."""
-    ids = {name: tokenizer.convert_tokens_to_ids(f"<{name}>") for name in ("pad", "s", "/s", "image")}
     text = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=128,
@@ -126,15 +128,13 @@ def new_model(tower: CLIPVisionModel, tokenizer: PreTrainedTokenizerFast, layers
         max_position_embeddings=2048,
         # Llama's 0.02 is made for models far wider than this one.
         initializer_range=0.06,
-        pad_token_id=ids["pad"],
-        bos_token_id=ids["s"],
-        eos_token_id=ids["/s"],
         tie_word_embeddings=False,
+        **ENDS,
     )
     config = LlavaConfig(
         vision_config=tower.config,
         text_config=text,
-        image_token_index=ids["image"],
+        image_token_index=IMAGE_ID,
         vision_feature_layer=FEATURE_LAYER,
         vision_feature_select_strategy="default",
         image_seq_length=IMAGE_TOKENS,
@@ -143,9 +143,7 @@ def new_model(tower: CLIPVisionModel, tokenizer: PreTrainedTokenizerFast, layers
     model: Any = LlavaForConditionalGeneration(config)  # Any: PyTorch does not type its submodules
     model.model.vision_tower.load_state_dict(tower.state_dict())
     model.model.vision_tower.requires_grad_(False)
-    model.generation_config = GenerationConfig(
-        do_sample=False, pad_token_id=ids["pad"], bos_token_id=ids["s"], eos_token_id=ids["/s"]
-    )
+    model.generation_config = GenerationConfig(do_sample=False, **ENDS)
     return model
 
 

@@ -90,6 +90,7 @@ def test_the_vision_tower_is_the_demo_clips(loaded: tuple[Any, Any]) -> None:
 
 def test_the_processor_shows_what_the_demo_clip_is_shown(loaded: tuple[Any, Any]) -> None:
     image = asked_scenes(TEST_SEEDS, "colour", 1)[0].scene.image.resize((240, 160))
+    preprocess: Any
     _, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{DEMO / 'clip'}")
     pixels = loaded[1](images=[image], text=["<image>"], return_tensors="pt")["pixel_values"]
     # Two libraries resize: they round differently, by less than three 255ths.

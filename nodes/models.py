@@ -106,8 +106,8 @@ def load_clip(
 
 
 def lvlm_folders(folders: Folders) -> Sequence[str]:
-    """The models of transformers that lie in the model folders."""
-    return names_in(folders.models, lambda path: (path / "config.json").is_file())
+    """The LVLMs that lie in the model folders."""
+    return names_in(folders.models, lvlm.is_lvlm)
 
 
 def lvlm_fingerprint(

@@ -6,7 +6,7 @@ from api_graph.lvlm.generate import generate
 from api_graph.lvlm.load import Quantization, load_lvlm, lvlm_dtype
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.request import Answer, Request, Sampling
-from api_graph.lvlm.source import checkpoint_identity
+from api_graph.lvlm.source import checkpoint_identity, is_lvlm
 
 __all__ = [
     "Answer",
@@ -20,6 +20,7 @@ __all__ = [
     "attribute",
     "checkpoint_identity",
     "generate",
+    "is_lvlm",
     "load_lvlm",
     "lvlm_attribution",
     "lvlm_dtype",

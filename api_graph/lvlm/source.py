@@ -63,6 +63,12 @@ def checkpoint_identity(name: str = "demo", quantization: str | None = None) -> 
     return {"folder": {path.name: sha256_of(path) for path in files}, "quantization": quantization}
 
 
+def is_lvlm(folder: Path) -> bool:
+    """Whether a folder holds what a model that reads images and text needs; its files are not looked into."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return _CONFIG in names and bool(names.intersection(_PROCESSOR) and names.intersection(_TOKENIZER))
+
+
 def _cached_revision(name: str) -> str | None:
     """The commit that is in the hub's cache on this machine; nothing is asked of the network."""
     from huggingface_hub import try_to_load_from_cache
@@ -91,7 +97,7 @@ def _checked_folder(name: str) -> Path:
             value=name,
             cure="Save the model anew with save_pretrained, which writes them.",
         )
-    if not present.intersection(_PROCESSOR) or not present.intersection(_TOKENIZER):
+    if not is_lvlm(folder):
         raise _lacks("the model's folder holds no processor: its tokenizer or its image settings are missing", name)
     return folder
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +11,7 @@ from torch import nn
 
 from api_graph.clip import choose_device, choose_dtype
 from api_graph.errors import BadInput
+from api_graph.lvlm.quiet import quiet
 from api_graph.segment.source import MODEL_TYPES, source_of
 
 
@@ -52,7 +50,7 @@ def load_segmenter(
     precision = choose_dtype("float32" if dtype is None else dtype, where)
     source = source_of(name)
     # Nodes run in inference mode; weights that are born there could not take part in a gradient.
-    with torch.inference_mode(False), _quiet():
+    with torch.inference_mode(False), quiet():
         model, processor, missing = _read(source, precision)
     if missing:
         raise BadInput(
@@ -105,21 +103,3 @@ def _explained(source: str | Path, error: Exception) -> BadInput:
         value=source,
         cure="Without a network, use a folder, or set HF_HUB_OFFLINE=1 for a model that is in the cache already.",
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and advice to itself; what matters is raised here."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

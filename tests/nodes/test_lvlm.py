@@ -157,7 +157,9 @@ def test_a_folder_among_the_models_is_one(context, model, image) -> None:
     folder = context.folders.models[0] / "mine"
     model.module.save_pretrained(folder)
     model.processor.save_pretrained(folder)
-    assert "mine" in models.lvlm_folders(context.folders)
+    (folder.parent / "other").mkdir()
+    (folder.parent / "other" / "config.json").write_text("{}")
+    assert models.lvlm_folders(context.folders) == ["mine"]
     mine = models.load_lvlm(context, "mine", device="cpu")
     assert lvlm.query_lvlm(context, mine, Q, image).text == lvlm.query_lvlm(context, model, Q, image).text
 

@@ -11,10 +11,11 @@ from torch import Tensor
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
 from api_graph.errors import BadInput
+from api_graph.pixels.prompts import SHADE_TEMPLATE
 from api_graph.tasks.labels import checked_labels
 
 REFERRING = "a photo of {}"
-SHADED = "{} is in red color."
+SHADED = SHADE_TEMPLATE
 POINT_CLOUD = "point cloud depth map of a {}."
 
 TEMPLATES: dict[str, tuple[str, ...]] = {

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     **{room: LEAVES | ROOMS for room in ROOMS},
     "annotation": LEAVES | ROOMS,
     "nodes": LEAVES | {"folders", "context", "spec"} | ROOMS,
-    "comfy": CONTRACT,
+    "comfy": CONTRACT | {"settings"},
     "graph": CONTRACT,
     "executor": CONTRACT | {"graph"},
     "runs": CONTRACT | {"graph", "executor", "library", "settings"},

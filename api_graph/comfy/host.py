@@ -15,6 +15,7 @@ from typing import Any
 from api_graph.context import Context, SaveContext
 from api_graph.errors import Cancelled
 from api_graph.folders import Folders
+from api_graph.settings import shipped_graphs
 
 MODEL_FOLDER = "api_graph"
 _MODEL_FOLDERS = (MODEL_FOLDER, "clip", "clip_vision", "LLM", "VLM")
@@ -32,13 +33,16 @@ def register_model_folder() -> None:
 
 
 def host_folders() -> Folders:
-    """Where ComfyUI reads and writes. No path in a graph is trusted: whoever reaches the server may have sent it."""
+    """Where ComfyUI reads and writes. No path in a graph is trusted: whoever reaches the server may have sent it.
+
+    What the shipped graphs open with is found as well, so that they run as soon as they are dropped onto the canvas.
+    """
     try:
         import folder_paths  # pyright: ignore[reportMissingImports]
     except ImportError:
         return Folders(inputs=(), output=Path("output"), temp=Path(tempfile.gettempdir()))
     return Folders(
-        inputs=(Path(folder_paths.get_input_directory()),),
+        inputs=(Path(folder_paths.get_input_directory()), shipped_graphs()),
         output=Path(folder_paths.get_output_directory()),
         temp=Path(folder_paths.get_temp_directory()),
         models=tuple(Path(path) for kind in _MODEL_FOLDERS for path in _model_paths(kind)),

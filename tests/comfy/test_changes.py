@@ -12,6 +12,7 @@ from pydantic import Field
 from api_graph.comfy import comfy_class
 from api_graph.context import SaveContext
 from api_graph.folders import Folders
+from api_graph.settings import shipped_graphs
 from api_graph.sockets import Image
 from api_graph.spec import Choices, Widget, node, spec_of
 
@@ -120,7 +121,9 @@ def test_what_is_refused(comfy, files) -> None:
     assert comfy.validate(LOAD, {"model": 3}) == ["model: a text is wanted, not 3."]
     assert comfy.validate(LOAD, {"image": ["3", 0]}) == ["image: it takes no link. Type the value into the node."]
     (gone,) = comfy.validate(LOAD, {"image": "d.png"})
-    assert gone.startswith(f"image: there is no such file in the input folder ({files}) (got 'd.png').")
+    assert gone.startswith(
+        f"image: there is no such file in the input folder ({files}, {shipped_graphs()}) (got 'd.png')."
+    )
     (outside,) = comfy.validate(LOAD, {"image": "../output/a.png"})
     assert outside.startswith("image: there is no such file in the input folder")
 

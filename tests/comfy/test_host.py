@@ -7,12 +7,17 @@ import pytest
 from api_graph.comfy import register_model_folder
 from api_graph.comfy.host import host_folders
 from api_graph.errors import BadInput
+from api_graph.settings import shipped_graphs
 
 
 def test_folders(comfy) -> None:
     root = comfy.root
     folders = host_folders()
-    assert (folders.inputs, folders.output, folders.temp) == ((root / "input",), root / "output", root / "temp")
+    assert (folders.inputs, folders.output, folders.temp) == (
+        (root / "input", shipped_graphs()),
+        root / "output",
+        root / "temp",
+    )
     assert folders.models == (root / "models" / "clip",)
     assert folders.trusted == frozenset()
 
@@ -50,6 +55,12 @@ def test_graphs_in_comfyui_name_no_paths_of_the_machine(comfy, tmp_path_factory)
     outside.write_bytes(b"")
     with pytest.raises(BadInput):
         host_folders().input_file(str(outside))
+
+
+def test_the_shipped_graphs_find_their_pictures(comfy) -> None:
+    assert host_folders().input_file("example.png") == (shipped_graphs() / "example.png").resolve()
+    (comfy.root / "input" / "example.png").write_bytes(b"the user's own comes first")
+    assert host_folders().input_file("example.png") == (comfy.root / "input" / "example.png").resolve()
 
 
 def test_without_comfyui_nothing_is_registered_and_nothing_read() -> None:

@@ -263,12 +263,15 @@ from api_graph.lvlm.request import Request, Sampling
 def ask():
     return [answer.text for answer in ask_endpoint(Endpoint.open("local"), [Request("What?")], Sampling())]
 
-print(ask(), flush=True)
+def say(text):
+    os.write(1, f"{text}\\n".encode())  # in one piece: both may print at the same moment
+
+say(ask())
 child = os.fork()
-print(ask(), flush=True)
+say(ask())
 if child:
     os.waitpid(child, 0)
-    print(ask(), flush=True)
+    say(ask())
 """
 
 

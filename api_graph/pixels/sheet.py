@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from api_graph.errors import BadInput
 
@@ -67,7 +67,12 @@ def _check(
 
 
 def _letterboxed(picture: Image.Image, cell: tuple[int, int]) -> Image.Image:
-    return ImageOps.pad(picture.convert("RGB"), cell, Image.Resampling.LANCZOS, color=_LETTERBOX)
+    scale = min(cell[0] / picture.width, cell[1] / picture.height)
+    width, height = (max(1, round(side * scale)) for side in picture.size)  # the thinnest keep a line
+    canvas = Image.new("RGB", cell, _LETTERBOX)
+    resized = picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
+    canvas.paste(resized, (round((cell[0] - width) / 2), round((cell[1] - height) / 2)))
+    return canvas
 
 
 def _wrapped(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:

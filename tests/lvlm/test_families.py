@@ -36,8 +36,8 @@ def test_a_folder_holds_all_of_it(build: Callable[[], Any], tmp_path: Path) -> N
     inputs, reread = asked(processor, "red"), asked(AutoProcessor.from_pretrained(tmp_path), "red")
     assert model.config.model_type == build.__name__
     assert torch.equal(inputs["input_ids"], reread["input_ids"])
-    # Before transformers 5 a reread processor may resize with torch where the first did with PIL.
-    assert torch.allclose(inputs["pixel_values"], reread["pixel_values"], atol=0.1)
+    # In some releases a reread processor resizes with torch where the first did with PIL.
+    assert (inputs["pixel_values"] - reread["pixel_values"]).abs().mean() <= 0.02
     with torch.no_grad():
         assert torch.equal(model(**inputs).logits, again(**inputs).logits)
 

@@ -101,7 +101,8 @@ def test_damaged_and_unfitting_weights(folder: Path) -> None:
 
 
 def test_a_missing_processor(folder: Path) -> None:
-    (folder / "processor_config.json").unlink()
+    for name in ("processor_config.json", "preprocessor_config.json"):
+        (folder / name).unlink(missing_ok=True)
     with pytest.raises(BadInput, match="name: the model cannot be read"):
         load_segmenter(str(folder))
 

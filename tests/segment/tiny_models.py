@@ -41,7 +41,8 @@ def save_sam(folder: Path, seed: int = 2) -> Path:
 
 def save_sam2(folder: Path, seed: int = 0) -> Path:
     """A SAM 2 of 64 pixels; its processor squashes the image."""
-    from transformers import Sam2Config, Sam2ImageProcessor, Sam2Model, Sam2Processor
+    import transformers
+    from transformers import Sam2Config, Sam2Model, Sam2Processor
 
     config = Sam2Config(
         vision_config={
@@ -64,7 +65,9 @@ def save_sam2(folder: Path, seed: int = 0) -> Path:
         mask_decoder_config=_DECODER,
     )
     size = {"height": 64, "width": 64}
-    processor = Sam2Processor(Sam2ImageProcessor(size=size, mask_size={"height": 16, "width": 16}))
+    # transformers 4 has it under another name.
+    kind = getattr(transformers, "Sam2ImageProcessor", None) or transformers.Sam2ImageProcessorFast
+    processor = Sam2Processor(kind(size=size, mask_size={"height": 16, "width": 16}))
     return _saved(Sam2Model, config, processor, folder, seed)
 
 

@@ -183,8 +183,10 @@ def test_the_cap_on_a_runs_requests(server: Server, endpoint: Make) -> None:
     capped = endpoint(max_requests=3, concurrency=1)
     assert texts(ask(capped, "a", "b", run_id="one")) == ["red", "red"]
     answers = ask(capped, "c", "d", "e", run_id="one")
-    assert texts(answers) == ["red", "EndpointError", "EndpointError"]
-    assert "has sent the 3 requests that it may send. Raise the profile's `max_requests`" in str(answers[1])
+    # Which of the three goes first is nobody's promise.
+    assert sorted(texts(answers)) == ["EndpointError", "EndpointError", "red"]
+    (said,) = {str(answer) for answer in answers if isinstance(answer, Exception)}
+    assert "has sent the 3 requests that it may send. Raise the profile's `max_requests`" in said
     assert len(server.seen) == 3
     assert texts(ask(capped, "f", run_id="two")) == ["red"]
     assert texts(ask(capped, "g")) == texts(ask(capped, "h")) == ["red"]

@@ -42,6 +42,17 @@ def test_graphs_run_there_cold_and_from_disk(name: str, tmp_path: Path) -> None:
         assert result.raise_failures().outputs
 
 
+@pytest.mark.parametrize("unleash", [0.0, 1.0])
+def test_foveal_features_are_those_of_the_cpu(unleash: float) -> None:
+    grid = api_graph.load_clip(device="cpu").tower.grid
+    masks = torch.stack([api_graph.foveal_mask((x, 40, x + 90, 160), (480, 320), grid) for x in (0, 150, 300)])
+    cpu, gpu = (
+        api_graph.foveal_features(api_graph.load_clip(device=device, dtype="float32"), PICTURE, masks, unleash=unleash)
+        for device in ("cpu", "cuda")
+    )
+    assert torch.allclose(gpu.cpu(), cpu, atol=1e-3 * float(cpu.abs().max()))
+
+
 @pytest.mark.parametrize("function", [alpha_blend, reference_blend, overlay])
 def test_an_image_and_a_heatmap_on_two_devices(function) -> None:
     image, heatmap = torch.rand(1, 8, 6, 3), torch.rand(1, 8, 6)

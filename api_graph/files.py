@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +24,17 @@ def _sha256(path: str, size: int, changed_ns: int) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def digests(folder: Path, suffixes: Collection[str]) -> dict[str, str]:
+    """sha256 by name of the files at the top of a folder that end in one of `suffixes`. Raises OSError."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in suffixes and path.is_file())
+    return {path.name: sha256_of(path) for path in files}
+
+
+def names_a_path(name: str) -> bool:
+    """Whether a model's name is meant as a path: it is written as one, or there is a folder of that name here."""
+    return name.startswith((".", "~")) or Path(name).is_absolute() or os.path.isdir(name)
 
 
 # `pathlib` raises for an unknown user, for links in a circle and for names that are too long; `os.path` does not.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -11,15 +11,11 @@ from torch import Tensor
 
 from api_graph.errors import BadInput, inputs_named
 from api_graph.lvlm import Answer, LvlmAttribution, Request, Sampling, ask_all, attribute
+from api_graph.lvlm.ask import MOST_PROMPTS
 from api_graph.pixels.read import to_pil
 from api_graph.sockets import Attribution
 
-from .batches import alike, text_of
-
-Call = Mapping[str, Any]
-
-MOST_PROMPTS = 8
-"""Prompts that a model reads in one batch."""
+from .batches import Call, alike, text_of
 
 
 class Pointed(NamedTuple):
@@ -66,8 +62,7 @@ def _attend(calls: Sequence[Call], told: bool) -> list[Pointed]:
     answers = [call["answer"] for call, own in zip(calls, pictures, strict=True) for _ in own] if told else None
     maps: list[LvlmAttribution] = []
     for first in range(0, len(requests), MOST_PROMPTS):
-        part = slice(first, first + MOST_PROMPTS)
-        one = calls[0]
+        part, one = slice(first, first + MOST_PROMPTS), calls[0]
         with inputs_named(layer="layers", answers="answer", normalize="normalization"):
             maps += attribute(
                 one["model"],

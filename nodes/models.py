@@ -71,7 +71,7 @@ def clip_fingerprint(
 ) -> Mapping[str, Any]:
     """What decides a model's numbers: its weights and its precision, but not the device."""
     name, pretrained = _located(folders, model, checkpoint)
-    dtype = clip.choose_dtype(_given(precision), clip.choose_device(_given(device)))
+    dtype = clip.choose_dtype(given(precision), clip.choose_device(given(device)))
     with _own_inputs(checkpoint):
         return {"weights": clip.checkpoint_identity(name, pretrained), "precision": str(dtype)}
 
@@ -102,7 +102,7 @@ def load_clip(
     """Load a CLIP model, the auxiliary model that says which patches matter for a question."""
     name, pretrained = _located(context.folders, model, checkpoint)
     with _own_inputs(checkpoint):
-        return clip.load_clip(name, pretrained, device=_given(device), dtype=_given(precision))
+        return clip.load_clip(name, pretrained, device=given(device), dtype=given(precision))
 
 
 def lvlm_folders(folders: Folders) -> Sequence[str]:
@@ -115,7 +115,7 @@ def lvlm_fingerprint(
 ) -> Mapping[str, Any]:
     """What decides an LVLM's numbers: its weights and how precisely they are held, but not the device."""
     with inputs_named(name="model", dtype="precision"):
-        dtype = lvlm.lvlm_dtype(_given(precision), clip.choose_device(_given(device)))
+        dtype = lvlm.lvlm_dtype(given(precision), clip.choose_device(given(device)))
         weights = lvlm.checkpoint_identity(_located_lvlm(folders, model), _quantized(quantization))
     return {"weights": weights, "precision": str(dtype)}
 
@@ -146,8 +146,8 @@ def load_lvlm(
     with inputs_named(name="model", dtype="precision"):
         return lvlm.load_lvlm(
             _located_lvlm(context.folders, model),
-            device=_given(device),
-            dtype=_given(precision),
+            device=given(device),
+            dtype=given(precision),
             quantization=_quantized(quantization),
         )
 
@@ -225,7 +225,8 @@ def _own_inputs(checkpoint: str) -> AbstractContextManager[None]:
     return inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model", dtype="precision")
 
 
-def _given(choice: str) -> str | None:
+def given(choice: str) -> str | None:
+    """A device or precision that was chosen; None for auto."""
     return None if choice == "auto" else choice
 
 
@@ -253,10 +254,13 @@ def _located(folders: Folders, model: str, checkpoint: str) -> tuple[str, str | 
 def _inside(folders: Folders, input: str, name: str) -> Path:
     path = folders.model_path(name)
     if path is None:
-        raise BadInput(
-            f"there is no such thing in the model folders ({', '.join(map(str, folders.models)) or 'none given'})",
-            input=input,
-            value=name,
-            cure=f"Put it there; on the command line, --set {input}=PATH may name any file.",
+        raise not_among(
+            folders, input, name, f"Put it there; on the command line, --set {input}=PATH may name any file."
         )
     return path
+
+
+def not_among(folders: Folders, input: str, name: str, cure: str) -> BadInput:
+    """What is wrong with a name that leads to nothing in the model folders."""
+    where = ", ".join(map(str, folders.models)) or "none given"
+    return BadInput(f"there is no such thing in the model folders ({where})", input=input, value=name, cure=cure)

@@ -10,14 +10,14 @@ from pydantic import Field
 from api_graph import segment as room
 from api_graph.clip import choose_device, choose_dtype
 from api_graph.context import Context
-from api_graph.errors import BadInput, inputs_named
+from api_graph.errors import inputs_named
 from api_graph.folders import Folders, names_in
 from api_graph.regions import Boxes
 from api_graph.segment import Segmenter
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
-from .models import Device, Precision
+from .models import Device, DeviceChoice, Precision, given, not_among
 from .prompts import corners
 
 WELL_KNOWN = (
@@ -38,7 +38,7 @@ def segmenter_folders(folders: Folders) -> Sequence[str]:
 
 def segmenter_fingerprint(folders: Folders, model: str, device: Device, precision: Precision) -> Mapping[str, Any]:
     """What decides a segmenter's masks: its weights and its precision, but not the device."""
-    dtype = choose_dtype(_dtype(precision), choose_device(None if device == "auto" else device))
+    dtype = choose_dtype(_dtype(precision), choose_device(given(device)))
     with inputs_named(name="model"):
         return {"weights": room.segmenter_identity(_located(folders, model)), "precision": str(dtype)}
 
@@ -58,13 +58,13 @@ def load_segmenter(
         Choices(lambda: WELL_KNOWN, open=True, inside=segmenter_folders),
         Field(description="hf-hub:OWNER/NAME of a SAM or SAM 2 in transformers' format, or a model folder."),
     ],
-    device: Annotated[Device, Field(description="Where it runs; auto takes a GPU when there is one.")] = "auto",
+    device: DeviceChoice = "auto",
     precision: Annotated[Precision, Field(description="auto is float32.")] = "auto",
 ) -> Segmenter:
     """Load a SAM or SAM 2, which finds the masks of objects."""
     with inputs_named(name="model", dtype="precision"):
         name = _located(context.folders, model)
-        return room.load_segmenter(name, device=None if device == "auto" else device, dtype=_dtype(precision))
+        return room.load_segmenter(name, device=given(device), dtype=_dtype(precision))
 
 
 @node(
@@ -109,7 +109,7 @@ def segment(
     ] = 0.0,
 ) -> Mask:
     """Find the masks of everything in the image, the surest first, or of what lies in each box."""
-    given = {
+    typed = {
         "points_per_side": points_per_side,
         "points_per_batch": points_per_batch,
         "pred_iou_thresh": pred_iou_thresh,
@@ -118,7 +118,7 @@ def segment(
         "nms_thresh": nms_thresh,
         "min_area": min_area,
     }
-    values = given if preset == "custom" else room.AUTOMATIC[preset]
+    values = typed if preset == "custom" else room.AUTOMATIC[preset]
     where = None if boxes is None else corners(boxes, image)
     return room.segment(
         segmenter, image, boxes=where, mask_threshold=mask_threshold, progress=context.progress, **values
@@ -136,9 +136,4 @@ def _located(folders: Folders, model: str) -> str:
         return str(path)
     if model.startswith("hf-hub:"):
         return model
-    raise BadInput(
-        f"there is no such thing in the model folders ({', '.join(map(str, folders.models)) or 'none given'})",
-        input="model",
-        value=model,
-        cure="Put it there, or name a model of the hub as hf-hub:OWNER/NAME.",
-    )
+    raise not_among(folders, "model", model, "Put it there, or name a model of the hub as hf-hub:OWNER/NAME.")

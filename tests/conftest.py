@@ -14,8 +14,13 @@ settings.load_profile("api_graph")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory):
-    """Nothing is read from, or written to, the cache of whoever runs the tests."""
+    """Nothing is read from, or written to, the cache of whoever runs the tests; nor are their endpoints."""
+    endpoints = tmp_path_factory.mktemp("config") / "endpoints.toml"
+    endpoints.touch()
     with pytest.MonkeyPatch.context() as patch:
+        for variable in [name for name in os.environ if name.startswith("API_GRAPH_ENDPOINT")]:
+            patch.delenv(variable)
+        patch.setenv("API_GRAPH_ENDPOINTS", str(endpoints))
         patch.setenv("API_GRAPH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("API_GRAPH_MODELS", raising=False)
         patch.delenv("API_GRAPH_CACHE_GIB", raising=False)

@@ -32,8 +32,6 @@ SUFFIX = "Answer the question using a single word or phrase."
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     """A recording server behind the profile `rec`."""
-    for variable in [name for name in os.environ if name.startswith("API_GRAPH_ENDPOINT")]:
-        monkeypatch.delenv(variable)
     with running() as started:
         profiles = tmp_path / "endpoints.toml"
         profiles.write_text(f'[rec]\nbase_url = "{started.url}"\nmodels = ["m"]\nkey_env = "REC_KEY"\nretries = 0\n')

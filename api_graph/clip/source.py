@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from api_graph.errors import BadInput
-from api_graph.files import expanded, sha256_of
+from api_graph.files import digests, expanded, names_a_path, sha256_of
 
 RANDOM = "random"
 
@@ -32,7 +32,7 @@ class Source:
 
 def source_of(name: str, pretrained: str | None = None) -> Source:
     """Read a model's name and checkpoint as `load_clip` takes them; BadInput where they lead nowhere."""
-    brings_its_own = name == "demo" or name.startswith(("hf-hub:", "local-dir:")) or _is_path(name)
+    brings_its_own = name == "demo" or name.startswith(("hf-hub:", "local-dir:")) or names_a_path(name)
     if not brings_its_own:
         return _architecture(name.replace("/", "-"), pretrained)
     if pretrained is not None:
@@ -52,14 +52,8 @@ def checkpoint_identity(name: str = "demo", pretrained: str | None = None) -> di
     if source.path is None:
         return {"name": source.name, "pretrained": source.pretrained}
     if source.path.is_dir():
-        files = sorted(path for path in source.path.iterdir() if path.suffix in _FOLDER_FILES and path.is_file())
-        return {"folder": {path.name: sha256_of(path) for path in files}}
+        return {"folder": digests(source.path, _FOLDER_FILES)}
     return {"name": source.name, "checkpoint": sha256_of(source.path)}
-
-
-def _is_path(name: str) -> bool:
-    path = Path(name)
-    return name.startswith((".", "~")) or path.is_absolute() or os.path.isdir(path)
 
 
 def _checked_folder(name: str) -> Path:

@@ -15,7 +15,7 @@ from api_graph.lvlm.request import Answer, Request, Sampling
 Answerer = LvlmModel | Endpoint
 
 MOST_PROMPTS = 8
-"""Prompts that a local model answers in one batch."""
+"""Prompts that a local model reads in one batch."""
 
 
 def ask(

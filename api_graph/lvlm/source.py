@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from api_graph.errors import BadInput
-from api_graph.files import expanded, sha256_of
+from api_graph.files import digests, expanded, names_a_path
 
 _CONFIG = "config.json"
 _PROCESSOR = ("processor_config.json", "preprocessor_config.json")
@@ -37,7 +36,7 @@ def source_of(name: str) -> Source:
             value=name,
             cure=_ENDPOINT,
         )
-    if name == "demo" or _is_path(name):
+    if name == "demo" or names_a_path(name):
         folder = _checked_folder(name)
         return Source(str(folder), folder)
     if not _HUB_NAME.fullmatch(name):
@@ -59,8 +58,7 @@ def checkpoint_identity(name: str = "demo", quantization: str | None = None) -> 
     source = source_of(name)
     if source.path is None:
         return {"name": source.name, "revision": _cached_revision(source.name), "quantization": quantization}
-    files = sorted(path for path in source.path.iterdir() if path.suffix in _MEANINGFUL and path.is_file())
-    return {"folder": {path.name: sha256_of(path) for path in files}, "quantization": quantization}
+    return {"folder": digests(source.path, _MEANINGFUL), "quantization": quantization}
 
 
 def is_lvlm(folder: Path) -> bool:
@@ -75,10 +73,6 @@ def _cached_revision(name: str) -> str | None:
 
     found = try_to_load_from_cache(name, _CONFIG)
     return Path(found).parent.name if isinstance(found, str) else None
-
-
-def _is_path(name: str) -> bool:
-    return name.startswith((".", "~")) or Path(name).is_absolute() or os.path.isdir(name)
 
 
 def _checked_folder(name: str) -> Path:

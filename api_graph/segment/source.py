@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from api_graph.errors import BadInput
-from api_graph.files import expanded, sha256_of
+from api_graph.files import digests, expanded
 
 # Of a SAM 2 for videos, only the part for single images is loaded.
 MODEL_TYPES = ("sam", "sam2", "sam2_video")
@@ -65,5 +65,4 @@ def segmenter_identity(name: str) -> dict[str, Any]:
     source = source_of(name)
     if isinstance(source, str):
         return {"name": source}
-    files = sorted(path for path in source.iterdir() if path.suffix in (_WEIGHTS, ".json") and path.is_file())
-    return {"folder": {path.name: sha256_of(path) for path in files}}
+    return {"folder": digests(source, (_WEIGHTS, ".json"))}

@@ -11,22 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from api_graph.errors import BadInput
 from api_graph.tasks.labels import SCANOBJECTNN
 from api_graph.tasks.readers.modelnet40 import read_modelnet40
 from api_graph.tasks.readers.scanobjectnn import VARIANTS, read_scanobjectnn
-
-
-def write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    return path
-
-
-def complaint(function: Any, *arguments: Any) -> str:
-    with pytest.raises(BadInput) as caught:
-        function(*arguments)
-    return str(caught.value)
+from tests.tasks.files import complaint, write
 
 
 class FakeFile(dict):

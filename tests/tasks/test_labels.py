@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from api_graph.errors import BadInput
 from api_graph.tasks.labels import checked_labels, read_labels, readable_name
-
-
-def write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    return path
-
-
-def complaint(function: Any, *arguments: Any) -> str:
-    with pytest.raises(BadInput) as caught:
-        function(*arguments)
-    return str(caught.value)
+from tests.tasks.files import complaint, write
 
 
 def test_labels(tmp_path: Path) -> None:

@@ -12,25 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from api_graph.errors import BadInput
 from api_graph.tasks.readers.cub import read_cub
 from api_graph.tasks.readers.dogs import read_dogs
 from api_graph.tasks.readers.imagenet_s import read_alpha_clip, read_class_mask, read_imagenet_s, read_synsets
 from api_graph.tasks.readers.voc import read_voc_boxes
 from api_graph.tasks.readers.waterbirds import read_waterbirds
-
-
-def write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    return path
-
-
-def complaint(function: Any, *arguments: Any) -> str:
-    with pytest.raises(BadInput) as caught:
-        function(*arguments)
-    return str(caught.value)
-
+from tests.tasks.files import complaint, write
 
 # --- CUB-200-2011 and Waterbirds
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,8 +19,6 @@ KEY = "Zx9-quite.Secret_Key42"
 @pytest.fixture(autouse=True)
 def own_profiles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Nobody's real profiles are read. Gives the file's path; it holds none."""
-    for variable in [name for name in os.environ if name.startswith("API_GRAPH_ENDPOINT")]:
-        monkeypatch.delenv(variable)
     path = tmp_path / "endpoints.toml"
     path.write_text("")
     monkeypatch.setenv("API_GRAPH_ENDPOINTS", str(path))

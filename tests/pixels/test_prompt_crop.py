@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -57,6 +57,7 @@ box = st.tuples(st.floats(0, 28), st.floats(0, 18), st.floats(1, 30), st.floats(
 
 
 @given(box)
+@example((0.0, 1.5, 1.0, 1.0))
 def test_the_official_crop_is_pillows(box):
     left, top, width, height = box
     edges = (left, top, min(30.0, left + width), min(20.0, top + height))
@@ -64,7 +65,10 @@ def test_the_official_crop_is_pillows(box):
     expected = picture.crop(edges)
     for name in ("falip", "reclip"):
         (crop,) = crop_boxes(to_tensor(picture)[0], [edges], **preset("crop", name))
-        assert torch.equal(crop, to_tensor(expected)[0])
+        if 0 in expected.size:  # halves go to even numbers, so that Pillow may lose the box; a crop keeps a pixel
+            assert crop.shape[1:3] == (max(1, expected.height), max(1, expected.width))
+        else:
+            assert torch.equal(crop, to_tensor(expected)[0])
 
 
 def test_a_crop_is_a_copy_and_the_image_stays_as_it_was():

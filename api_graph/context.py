@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ class Context:
     """Injected into a node function by type; never a wire, never part of a cache key.
 
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
-    `run_id` names the run: what is limited per run is counted under it.
+    `run_id` names the run: what is limited per run is counted under it. A node that computes and also waits, for a
+    server's answer say, does the waiting in `with context.waiting():`, so that other rows may compute meanwhile.
     """
 
     folders: Folders
@@ -26,6 +28,7 @@ class Context:
     ui: dict[str, list[Any]] = field(default_factory=dict)
     run_id: str = ""
     lasting: bool = True
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def keep_for_this_run_only(self) -> None:
         """The result stands in for one that could not be had: no cache may hold it, nor what is made from it."""

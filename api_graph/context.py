@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from api_graph.errors import Cancelled
+from api_graph.files import name_below
 from api_graph.folders import Folders
 
 
@@ -51,11 +52,14 @@ class Context:
     def show_file(self, path: Path, *, temporary: bool = False) -> None:
         """Show an image file of the output folder (or of the temp folder) under the node."""
         root = self.folders.temp if temporary else self.folders.output
-        relative = path.resolve().relative_to(root.resolve())
+        name = name_below(root, path)
+        if name is None:
+            name = path.resolve().relative_to(root.resolve()).as_posix()
+        subfolder, _, filename = name.rpartition("/")
         self.ui.setdefault("images", []).append(
             {
-                "filename": relative.name,
-                "subfolder": "" if relative.parent == Path(".") else relative.parent.as_posix(),
+                "filename": filename,
+                "subfolder": subfolder,
                 "type": "temp" if temporary else "output",
             }
         )

@@ -48,3 +48,14 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 def real_path(path: str | os.PathLike[str]) -> Path:
     """`path`, absolute, with links followed as far as they lead anywhere."""
     return Path(os.path.realpath(path))
+
+
+def name_below(root: str | os.PathLike[str], path: str | os.PathLike[str]) -> str | None:
+    """`path` as seen from `root`, with "/"; None where it is not plain from the names that it lies there.
+
+    No link is followed and no file looked at: pathlib would take its time over thousands of rows.
+    """
+    start, whole = os.path.join(os.fspath(root), ""), os.fspath(path)
+    if not whole.startswith(start) or os.pardir in whole:
+        return None
+    return whole[len(start) :].replace(os.sep, "/")

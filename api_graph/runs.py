@@ -12,6 +12,7 @@ from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
 from api_graph.graph import Graph, read_graph, set_inputs, validate
 from api_graph.library import find_graph
+from api_graph.registry import Registry
 from api_graph.settings import cache_folder, cache_limit, headless_folders
 
 GraphSource = str | os.PathLike[str] | Mapping[str, Any] | Graph
@@ -23,6 +24,18 @@ def open_graph(source: GraphSource) -> Graph:
     if isinstance(source, Graph):
         return source
     return read_graph(source if isinstance(source, Mapping) else find_graph(os.fspath(source)))
+
+
+def on_device(graph: Graph, registry: Registry, device: str, *, input: str = "device") -> Graph:
+    """The graph with all its models on `device`; errors call what asked for it `input`.
+
+    Raises BadInput where no loader can be told, GraphError for a device that none knows.
+    """
+    loaders = [id for id, node in graph.nodes.items() if (spec := registry.get(node.class_type)) and spec.model]
+    names = [f"{id}.device" for id in loaders if registry[graph.nodes[id].class_type].input("device")]
+    if not names:
+        raise BadInput("the graph loads no model that could be told its device", input=input, cure="Leave it out.")
+    return set_inputs(graph, registry, dict.fromkeys(names, device))
 
 
 def run_graph(

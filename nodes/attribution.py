@@ -91,7 +91,7 @@ def psi_comp(tokens: ImageTokens, query: QueryFeatures) -> Attribution:
     return tokens.placed(1 - values if tokens.recipe == "reference" else values)
 
 
-@node("APSoftOr", category=CATEGORY, title="Soft OR", store=True, aliases=("combine maps",))
+@node("APSoftOr", category=CATEGORY, title="Soft OR", rowwise=True, store=True, aliases=("combine maps",))
 def soft_or(
     a: Attribution,
     b: Attribution,
@@ -103,7 +103,7 @@ def soft_or(
     return a.with_values(combine(a.values, b.values, mode))
 
 
-@node("APNormalize", category=CATEGORY, title="Normalize map", store=True)
+@node("APNormalize", category=CATEGORY, title="Normalize map", rowwise=True, store=True)
 def normalize_map(
     attribution: Attribution,
     mode: Annotated[
@@ -117,7 +117,7 @@ def normalize_map(
     return attribution.with_values(normalize(attribution.values, mode, contrast, input="attribution"))
 
 
-@node("APMeanFilterTokens", category=CATEGORY, title="Mean filter (tokens)", store=True)
+@node("APMeanFilterTokens", category=CATEGORY, title="Mean filter (tokens)", rowwise=True, store=True)
 def mean_filter_tokens(
     attribution: Attribution,
     kernel_size: Annotated[

@@ -16,7 +16,7 @@ from api_graph.spec import Widget, node
 CATEGORY = "attention prompting/image"
 
 
-@node("APAlphaBlend", category=CATEGORY, title="Alpha blend", aliases=("annotate", "attention prompt"))
+@node("APAlphaBlend", category=CATEGORY, title="Alpha blend", rowwise=True, aliases=("annotate", "attention prompt"))
 def blend(
     image: Image,
     heatmap: Mask,
@@ -50,7 +50,7 @@ def blend(
     )
 
 
-@node("APOverlay", category=CATEGORY, title="Heatmap overlay", aliases=("colour map", "visualize"))
+@node("APOverlay", category=CATEGORY, title="Heatmap overlay", rowwise=True, aliases=("colour map", "visualize"))
 def heatmap_overlay(
     image: Image,
     heatmap: Mask,

@@ -15,7 +15,14 @@ from api_graph.spec import Widget, node
 CATEGORY = "attention prompting/heatmap"
 
 
-@node("APResize", category=CATEGORY, title="Resize to pixels", store=True, aliases=("upsample", "attribution to mask"))
+@node(
+    "APResize",
+    category=CATEGORY,
+    title="Resize to pixels",
+    rowwise=True,
+    store=True,
+    aliases=("upsample", "attribution to mask"),
+)
 def resize(
     attribution: Attribution,
     geometry: Annotated[
@@ -31,7 +38,7 @@ def resize(
     return to_pixels(attribution, geometry=geometry, interpolation=interpolation)
 
 
-@node("APMeanFilter", category=CATEGORY, title="Mean filter", store=True)
+@node("APMeanFilter", category=CATEGORY, title="Mean filter", rowwise=True, store=True)
 def mean_filter_pixels(
     heatmap: Mask,
     kernel_size: Annotated[
@@ -42,7 +49,7 @@ def mean_filter_pixels(
     return mean_filter(heatmap, kernel_size)
 
 
-@node("APNormalizeHeatmap", category=CATEGORY, title="Normalize heatmap", store=True)
+@node("APNormalizeHeatmap", category=CATEGORY, title="Normalize heatmap", rowwise=True, store=True)
 def normalize_heatmap(
     heatmap: Mask,
     mode: Annotated[Normalization, Field(description="minmax, sigmoid of contrast × z-score, or none.")] = "minmax",

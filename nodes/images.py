@@ -77,7 +77,7 @@ def save_image(
     return images
 
 
-@node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, waits=True)
+@node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, preview=True, waits=True)
 def preview_image(images: Image, context: Context) -> Image:
     """Show images without keeping them."""
     for image in images:

@@ -11,6 +11,7 @@ from api_graph.context import Context
 from api_graph.errors import ApiGraphError
 from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.entry import Entry
+from api_graph.executor.rowwise import stacked
 from api_graph.spec import NodeSpec
 
 Arguments = dict[str, Any]
@@ -50,11 +51,11 @@ def run_batch(
     A batched form gets every input of every call: those that a graph leaves out stand at their default. It may answer
     a call that failed by an exception, in its place; that call's step is then that exception.
     """
-    assert spec.batched is not None
+    batched = stacked(spec.function) if spec.batched is None else spec.batched
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
     together = [defaults | _with_context(spec, call, context) for calls, context in steps for call in calls]
     with torch.inference_mode(not spec.model):
-        results = limits.run(spec.id, together, spec.batched)
+        results = limits.run(spec.id, together, batched)
     if len(results) != len(together):
         raise ApiGraphError(f"the batched form of {spec.id} answered {len(results)} of {len(together)} calls")
     entries: list[Entry | Exception] = []

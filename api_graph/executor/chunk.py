@@ -150,7 +150,7 @@ class Chunk:
         if not tasks:
             return
         spec = tasks[0].spec
-        if spec.batched is not None and not spec.model:
+        if (spec.batched is not None or spec.rowwise) and not spec.model:
             self._run_batched(tasks)
         elif spec.waits and len(tasks) > 1:
             self._run_threaded(tasks)

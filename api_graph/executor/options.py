@@ -13,32 +13,32 @@ from api_graph.folders import Folders
 
 
 class Gate:
-    """Lets one of several runs compute at a time, while the others read, write or wait for an answer."""
+    """Lets `at_once` of several runs compute at a time, while the others read, write or wait for an answer."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, at_once: int = 1) -> None:
+        self._places = threading.Semaphore(at_once)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Compute, alone."""
-        with self._lock:
+        """Compute."""
+        with self._places:
             yield
 
     @contextmanager
     def outside(self) -> Iterator[None]:
         """Let others compute meanwhile; called from `inside`."""
-        self._lock.release()
+        self._places.release()
         try:
             yield
         finally:
-            self._lock.acquire()
+            self._places.acquire()
 
 
 @dataclass(frozen=True)
 class Sharing:
     """How runs that go on at once, as the chunks of a table do, keep out of each other's way.
 
-    `gate` lets one of them compute at a time. Results of the nodes `fleeting` are read by their own row alone, and are
+    `gate` lets few of them compute at a time. Results of the nodes `fleeting` are read by their own row alone, and are
     let go as soon as it has. What took less than `worth_storing` seconds is not written to disk.
     """
 

@@ -89,6 +89,7 @@ class Executor:
         metadata: bool = True,
         save_again: bool = True,
         run_id: str = "",
+        previews: bool = True,
         sharing: Sharing | None = None,
     ) -> list[RunResult]:
         """Run rows of one valid graph together: the same nodes and links, other literals. Results are in row order.
@@ -99,7 +100,8 @@ class Executor:
         distinct step once, from one thread at a time. `metadata` says whether saved files embed the graph. Without
         `save_again` a node that saved the same in an earlier run, to files that still stand, is not run: its files are
         named again, its other outputs are left out. Calls with one `run_id` are one run to what is limited per run
-        (requests to an endpoint); without it every call is a run of its own.
+        (requests to an endpoint); without it every call is a run of its own. Without `previews`, nodes that only show
+        what nobody keeps are left out.
 
         A node that fails takes with it only what depends on it, in its own row; everything computed before stays
         cached. Raises Cancelled as soon as `cancelled` is set, BadInput for an unknown target or rows of different
@@ -107,7 +109,8 @@ class Executor:
         """
         if not graphs:
             return []
-        outputs = [id for id, node in graphs[0].nodes.items() if self.registry[node.class_type].output]
+        specs = {id: self.registry[node.class_type] for id, node in graphs[0].nodes.items()}
+        outputs = [id for id, spec in specs.items() if spec.output and (previews or not spec.preview)]
         roots = list(dict.fromkeys([*outputs, *targets]))
         order = execution_order(graphs[0], roots)
         own = [folders] * len(graphs) if isinstance(folders, Folders) else list(folders)

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -36,14 +37,23 @@ def write_png(
     picture, text = _one_picture(image), _text_chunks(metadata or {})
     unfinished = path.with_name(f".{secrets.token_hex(8)}.part")
     with _disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(unfinished, "xb") as file:
+            with _created(unfinished) as file:
                 picture.save(file, format="PNG", pnginfo=text, compress_level=_LEVEL)
             os.replace(unfinished, path)
-        finally:  # also after KeyboardInterrupt; after success there is nothing left to remove
+        except BaseException:  # KeyboardInterrupt too
             unfinished.unlink(missing_ok=True)
+            raise
     return path
+
+
+def _created(path: Path) -> IO[bytes]:
+    """A new file, open for writing, in a folder that is made where it is missing."""
+    try:
+        return open(path, "xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "xb")
 
 
 def next_numbered(folder: str | os.PathLike[str], prefix: str) -> Path:
@@ -115,11 +125,13 @@ def _text_chunks(metadata: Mapping[str, str]) -> PngInfo:
 
 
 def _inside(folder: Path, prefix: str) -> tuple[Path, str]:
-    """The folder, links followed, and the name that `prefix` stands for; a BadInput if it leads out."""
+    """The folder and the name that `prefix` stands for; a BadInput if it leads out, links followed."""
     prefix = prefix.replace("\\", "/")
     name = prefix.rpartition("/")[2]
     if name in ("", ".", "..") or _CONTROL_CHARACTERS.search(prefix):
         raise BadInput("a file name is needed", input="prefix", value=prefix, cure="Write for example heatmaps/cat.")
+    if prefix == name:
+        return folder, name
     root = folder.resolve()
     target = (root / prefix).parent.resolve()
     if not target.is_relative_to(root):

@@ -1,0 +1,1 @@
+"""Tables: one graph run over many rows, and what came of it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from api_graph.errors import BadInput
 from api_graph.table.report.causes import Causes
-from api_graph.table.report.entry import Entry, entry_of, mapping, message_of
+from api_graph.table.report.entry import Entry, entry_of, mapping, message_of, where_of
 from api_graph.table.report.facts import Facts, facts_of
 from api_graph.table.report.journals import Journal, Records, journals_in
 from api_graph.table.report.sample import EvenSample
@@ -62,13 +62,16 @@ class Summary:
         self.cached += _count(record.get("cached"))
         for node, seconds in mapping(record.get("steps")).items():
             self._time(node, seconds)
-        if ok and not self.pictured.wants(number) and not self.listed.wants(number):
-            return
-        entry = entry_of(record, self.facts)
-        self.pictured.add(number, entry)
-        self.listed.add(number, entry)
+        for sample in (self.pictured, self.listed):
+            if sample.wants(number):
+                sample.add(number, entry_of(record, self.facts))
         if not ok:
-            self.causes.add(entry, message_of(mapping(record.get("error"))), mapping(record.get("values")))
+            self._failed(record)
+
+    def _failed(self, record: Mapping[str, Any]) -> None:
+        error, values = mapping(record.get("error")), mapping(record.get("values"))
+        where, message = where_of(error, self.facts), message_of(error)
+        self.causes.add(record["row"], where, message, values, lambda: entry_of(record, self.facts))
 
     def _time(self, node: str, seconds: Any) -> None:
         if not isinstance(seconds, int | float) or (node not in self.timings and len(self.timings) >= _MOST_NODES):

@@ -14,7 +14,7 @@ from api_graph.table.report.text import clipped, worded
 LONGEST_VALUE, LONGEST_TEXT = 160, 400
 _MOST_VALUES, _MOST_TEXTS, _MOST_FILES = 10, 6, 12
 _IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"}
-_MARKUP = 300  # bytes of HTML around a row's texts, about
+_MARKUP, _PAIR = 210, 40  # bytes of HTML around a row, and around a name with its text
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes that the row's texts take on the page, about."""
-        texts = [self.error, self.where, *(text for pair in (*self.values, *self.texts) for text in pair)]
-        return _MARKUP + sum(len(escape(text).encode()) for text in texts)
+        pairs = [*self.values, *self.texts]
+        texts = [self.error, self.where, *(text for pair in pairs for text in pair)]
+        return _MARKUP + _PAIR * len(pairs) + sum(len(escape(text).encode()) for text in texts)
 
 
 def entry_of(record: Mapping[str, Any], facts: Facts) -> Entry:
@@ -49,7 +50,7 @@ def entry_of(record: Mapping[str, Any], facts: Facts) -> Entry:
         values=[(clipped(name, 40), clipped(worded(v), LONGEST_VALUE)) for name, v in _first(values, _MOST_VALUES)],
         texts=[pair for pair, _ in zip(_texts(record, facts), range(_MOST_TEXTS), strict=False)],
         error="" if record["ok"] else clipped(message_of(error), LONGEST_TEXT),
-        where=clipped(_where(error, facts), 80) if error else "",
+        where=where_of(error, facts),
         seconds=seconds if isinstance(seconds, int | float) else None,
         image=_image(values, facts),
         files=[pair for pair, _ in zip(_files(record), range(_MOST_FILES), strict=False)],
@@ -68,14 +69,17 @@ def message_of(error: Mapping[str, Any]) -> str:
     return worded(error.get("message") or "no reason was given") + more
 
 
-def _first(values: Mapping[str, Any], most: int) -> list[tuple[str, Any]]:
-    return list(values.items())[:most]
-
-
-def _where(error: Mapping[str, Any], facts: Facts) -> str:
+def where_of(error: Mapping[str, Any], facts: Facts) -> str:
+    """What failed: the title of the node, or the row itself. Empty where nothing did."""
+    if not error:
+        return ""
     if error.get("kind") == "row" or error.get("node") is None:
         return "the row itself"
-    return worded(error.get("title") or facts.title(str(error["node"])))
+    return clipped(worded(error.get("title") or facts.title(str(error["node"]))), 80)
+
+
+def _first(values: Mapping[str, Any], most: int) -> list[tuple[str, Any]]:
+    return list(values.items())[:most]
 
 
 def _texts(record: Mapping[str, Any], facts: Facts) -> Iterator[tuple[str, str]]:
@@ -92,7 +96,7 @@ def _texts(record: Mapping[str, Any], facts: Facts) -> Iterator[tuple[str, str]]
 
 def _files(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for node, paths in mapping(record.get("files")).items():
-        yield from ((node, path) for path in paths if isinstance(path, str))
+        yield from ((node, path) for path in (paths if isinstance(paths, list) else ()) if isinstance(path, str))
 
 
 def _image(values: Mapping[str, Any], facts: Facts) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_PICTURED, MOST_LISTED = 200, 5000
 # Bytes: together with the causes, a page stays below 10 MB.
-_PICTURES, _ROWS, _CAUSES = 5_500_000, 2_500_000, 1_000_000
+_PICTURES, _ROWS, _CAUSES = 5_000_000, 3_500_000, 1_000_000
 
 _HERE = Path(__file__).parent
 

@@ -115,4 +115,4 @@ class Pictures:
             file = inside(self._root, path)
         except (OSError, ValueError):
             return None
-        return file if file is not None and file.is_file() else None
+        return file if file is not None and os.path.isfile(file) else None

@@ -5,17 +5,16 @@
   const plain = (text) => text.normalize("NFC").toLowerCase();
 
   // Search and filters.
-  const sections = [...document.querySelectorAll(".cards, .list tbody")].map((section) =>
-    [...section.querySelectorAll("[data-row]")].map((element) => ({
-      element,
-      number: element.dataset.row,
-      ok: element.dataset.ok === "1",
-      text: plain(element.textContent),
-    })),
-  );
-  const names = [...document.querySelectorAll(".cards, .list tbody")].map((section) =>
-    section.matches(".cards") ? "with pictures" : "listed",
-  );
+  const read = (element) => ({
+    element,
+    number: element.dataset.row,
+    ok: element.dataset.ok === "1",
+    text: plain([element.dataset.row, ...[...element.querySelectorAll("dd, .error")].map((e) => e.textContent)].join("\n")),
+  });
+  const sections = [
+    { name: "with pictures", rows: [...document.querySelectorAll(".card")].map(read) },
+    { name: "listed", rows: [...document.querySelectorAll(".list tbody tr")].map(read) },
+  ].filter((section) => section.rows.length);
   const search = byId("search");
   const filters = [...document.querySelectorAll("[data-show]")];
   let show = "all";
@@ -26,16 +25,16 @@
 
   const update = () => {
     const words = plain(search.value).split(/\s+/).filter(Boolean);
-    const counts = sections.map((rows) => {
+    const counts = sections.map(({ name, rows }) => {
       let found = 0;
       for (const row of rows) {
         const wanted = (show === "all" || row.ok === (show === "ok")) && matches(row, words);
         row.element.hidden = !wanted;
         found += wanted;
       }
-      return found;
+      return `${found.toLocaleString("en")} ${name}`;
     });
-    byId("found").textContent = counts.map((count, i) => `${count.toLocaleString("en")} ${names[i]}`).join(", ");
+    byId("found").textContent = counts.join(", ");
   };
 
   search.addEventListener("input", update);

@@ -12,8 +12,8 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206
 
 
 def clean(text: str) -> str:
-    """`text` with a replacement character for each that has no place on a page."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    """`text` with a replacement character for each that has no place on a page, and one kind of line end."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def clipped(text: str, most: int) -> str:

@@ -153,12 +153,14 @@ def test_samples_are_bounded(made: Any) -> None:
 
 def test_texts_are_clipped_and_clean(made: Any) -> None:
     record = made.record(
-        0, values={"q": "x" * 1000, "n": {"a": [1, None]}, "c": "a\0b\u202ec\ud800d"}, texts={"20": ["y" * 1000]}
+        0,
+        values={"q": "x" * 1000, "n": {"a": [1, None]}, "c": "a\0b\u202ec\ud800d\r\ne\rf"},
+        texts={"20": ["y" * 1000]},
     )
     (entry,) = collected(made.write([record])).listed.ordered()
     assert [len(text) for _, text in (*entry.values, *entry.texts)][::3] == [160, 400]
     assert dict(entry.values)["n"] == '{"a": [1, null]}'
-    assert dict(entry.values)["c"] == "a\ufffdb\ufffdc\ufffdd"
+    assert dict(entry.values)["c"] == "a\ufffdb\ufffdc\ufffdd\ne\nf"
 
 
 def test_outputs_stand_in_for_texts(made: Any) -> None:

@@ -57,7 +57,7 @@ class Records:
                 record = _record(line)
                 if record is not None:
                     yield record
-                else:
+                elif not line.isspace():
                     self.damaged += 1
 
 

@@ -57,12 +57,18 @@ def test_a_line_without_its_end_is_not_there_yet(made: Any, torn: bytes) -> None
 
 
 @pytest.mark.parametrize(
-    "line", ["", "{", "[]", "null", '{"row": 1}', '{"row": -1, "ok": true}', '{"row": true, "ok": true}', "[" * 100_000]
+    "line", ["{", "[]", "null", '{"row": 1}', '{"row": -1, "ok": true}', '{"row": true, "ok": true}', "[" * 100_000]
 )
 def test_damaged_lines_are_counted(made: Any, line: str) -> None:
     folder = made.write([made.record(0)], tail=f"{line}\n{json.dumps(made.record(5))}\n".encode())
     summary = collected(folder)
     assert (summary.rows, summary.damaged) == (2, 1)
+
+
+def test_empty_lines_are_nothing(made: Any) -> None:
+    folder = made.write([made.record(0)], tail=f"\n  \n{json.dumps(made.record(5))}\n".encode())
+    summary = collected(folder)
+    assert (summary.rows, summary.damaged) == (2, 0)
 
 
 @pytest.mark.parametrize("value", [None, 3, "x", [1], {"a": None}, {"20": 5}, {"20": [None, {"b": 1}]}])

@@ -1,0 +1,53 @@
+"""Files of an output folder: there whole or not at all, and one clear error where a disk will not have them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from api_graph.errors import ApiGraphError
+
+
+class WriteFailed(ApiGraphError):
+    """The output folder cannot be written, so the run cannot go on. What was written before is kept."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(path, reason)  # an exception is pickled by its arguments
+
+    def __str__(self) -> str:
+        cure = "Free some space, or make it writable, and run the same command again: what is finished is kept."
+        return f"{self.path} cannot be written ({self.reason}). {cure}"
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Inside, an OSError is a WriteFailed that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteFailed(path, error.strerror or str(error)) from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of `path` at the end, if all went well: nobody sees half of it.
+
+    Missing folders are made. Raises WriteFailed.
+    """
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        finally:  # after success there is nothing left to remove
+            with suppress(OSError):
+                beside.unlink()

@@ -28,13 +28,13 @@ from statistics import median
 from typing import Any
 
 import torch
+from api_graph.nodes.batches import split_tokens
 
 from api_graph import run_graph
 from api_graph.clip import ClipModel, ImageTokens, encode_image, encode_queries, load_clip
 from api_graph.clip.maps import psi_cls
 from api_graph.demo.scenes import TEST_SEEDS, scene
 from api_graph.executor import Executor, MemoryCache
-from api_graph.nodes.batches import split_tokens
 from api_graph.pixels.mean_filter import mean_filter
 from api_graph.pixels.normalize import normalize
 from api_graph.pixels.overlay import overlay

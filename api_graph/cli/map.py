@@ -180,8 +180,11 @@ def _summary(run: TableRun, seconds: float) -> str:
     totals = run.totals
     before = f" ({run.finished_before:,} before)" if run.finished_before else ""
     rows = run.finished_before + totals.rows
-    rate = f"{totals.rows / max(seconds, 1e-9):.3g} rows/s, {totals.cache_share:.0%} of the steps shared or cached; "
-    return f"{rows:,} rows{before}: {rows - run.failed:,} ok, {run.failed:,} failed; {rate if totals.rows else ''}{seconds:.1f} s"
+    text = f"{rows:,} rows{before}: {rows - run.failed:,} ok, {run.failed:,} failed; "
+    if totals.rows:
+        rate = totals.rows / max(seconds, 1e-9)
+        text += f"{rate:.3g} rows/s, {totals.cache_share:.0%} of the steps shared or cached; "
+    return f"{text}{seconds:.1f} s"
 
 
 def _document(run: TableRun, seconds: float) -> dict[str, Any]:

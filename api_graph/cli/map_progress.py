@@ -38,7 +38,7 @@ class Shown:
 
     def __init__(self, run: TableRun) -> None:
         self._run, self._rate = run, Rate()
-        self._last = 0.0
+        self._last = time.monotonic()
 
     def words(self) -> str:
         """`1,200 of 2,000 rows, 410 rows/s, 2 s left, 3 failed, 46 % from the cache`."""

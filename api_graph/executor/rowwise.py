@@ -52,12 +52,23 @@ def _run(function: Callable[..., Any], calls: Sequence[Call]) -> list[Any]:
 
 def _kind(call: Call) -> Hashable | None:
     """What calls that go together have in common; None for a call that goes alone."""
-    values = [_values(value) for value in call.values()]
-    tensors = [value for value in values if isinstance(value, Tensor)]
-    if any(tensor.numel() > _SMALL for tensor in tensors) or len({len(tensor) for tensor in tensors}) != 1:
+    if len({len(tensor) for tensor in _tensors(call)}) != 1:
         return None
-    shapes = ((v.shape[1:], v.dtype, v.device) if isinstance(v, Tensor) else (type(v), v) for v in values)
-    return tuple(zip(call, shapes, strict=True))
+    values = (_values(value) for value in call.values())
+    kinds = ((v.shape, v.dtype, v.device) if isinstance(v, Tensor) else (type(v), v) for v in values)
+    return tuple(zip(call, kinds, strict=True))
+
+
+def _calls_together(call: Call) -> int:
+    largest = max(_tensors(call), key=Tensor.numel, default=None)
+    if largest is None:
+        return 1
+    room = _TOGETHER.get(largest.device.type, _TOGETHER_ON_ACCELERATOR)
+    return max(1, room // max(1, largest.numel()))
+
+
+def _tensors(call: Call) -> list[Tensor]:
+    return [v for value in call.values() if isinstance(v := _values(value), Tensor)]
 
 
 def _values(value: Any) -> Any:

@@ -52,8 +52,8 @@ def map_graph(
     `input_folders`, or where none are given in the current folder.
 
     Results go to `output`: results.jsonl, manifest.json, and the files of each row. The same call again goes on where
-    this one stopped, and yields only what it does itself; `retry_failed` does failed rows once more. A row that fails is
-    a result with an `error`; `fail_fast` stops after the first. `shard` "2/8" does the second of eight parts. `ray`
+    this one stopped, and yields only what it does itself; `retry_failed` does failed rows once more. A row that fails
+    is a result with an `error`; `fail_fast` stops after the first. `shard` "2/8" does the second of eight parts. `ray`
     runs on Ray instead of in this process. Raises GraphError or BadInput before anything runs.
     """
     source = open_graph(graph)

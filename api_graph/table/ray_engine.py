@@ -65,7 +65,7 @@ def run_on_ray(job: Job, wishes: RayWishes, rows: Iterator[Row], chunk_size: int
             num_cpus=_processors_each(wishes),
         )
         for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-            for text in batch["done"].to_pylist():
+            for text in pa.table(batch)["done"].to_pylist():
                 yield Done(**json.loads(text))
 
 

@@ -1,4 +1,4 @@
-"""A run over a table: what is still to do goes through an engine, and each result is in the journal before it is told."""
+"""A run over a table: what is still to do goes through an engine; a result is told when it is in the journal."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def plan_of(
         graph=graph.to_api(),
         workflow=graph.extra.get("workflow"),
         output=str(output),
-        inputs=tuple(str(real_path(path)) for path in dict.fromkeys(folders.inputs)),
+        inputs=tuple(dict.fromkeys(str(real_path(path)) for path in folders.inputs)),
         models=tuple(str(real_path(path)) for path in wishes.models or folders.models),
         temp=str(real_path(folders.temp)),
         columns=dict(wishes.columns),

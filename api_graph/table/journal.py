@@ -76,11 +76,11 @@ class Journal:
         """Take the failed rows out of the file, so that they are done again. Returns how many they were."""
         failed = [key for key, ok in self.finished.items() if not ok]
         if failed:
+            self.close()  # Windows replaces no file that is open
             with whole_file(self._path) as kept:
                 for line in journal_lines(self._path):
                     if line.record["ok"]:
                         kept.write(line.raw)
-            self.close()
             with write_errors(self._path):
                 self._file = _open(self._path)
                 self._size = os.fstat(self._file).st_size

@@ -2,9 +2,9 @@
 
 The lock is the kernel's (`flock`) on DIR/.lock: it ends with the process that holds it, however that ends, and a file
 that is left behind locks nothing. Over NFS, Linux asks the server, so that runs on two machines see each other, unless
-the mount says `nolock` or `local_lock=flock`: there only runs on one machine do. File systems without any locks get
-filelock's marker file, which a killed run leaves behind. For many machines use `--shard`: each part has a folder and
-a lock of its own.
+the mount says `nolock` or `local_lock=flock`: there only runs on one machine do. On a file system without any locks,
+filelock either refuses or leaves a marker file, which has to be removed by hand after a kill. For many machines use
+`--shard`: each part has a folder and a lock of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from api_graph.errors import BadInput
-from api_graph.table.writing import whole_file, write_errors
+from api_graph.table.writing import WriteFailed, whole_file, write_errors
 
 _LOCK = ".lock"
 _HOLDER = ".lock.json"  # not in the lock itself: Windows lets nobody read a locked file
@@ -36,6 +36,8 @@ def output_lock(folder: Path) -> Iterator[None]:
             lock.acquire(blocking=False)
         except Timeout:
             raise _held(folder) from None
+        except NotImplementedError as error:  # older versions of filelock
+            raise WriteFailed(folder, "its file system has no locks") from error
     holder = folder / _HOLDER
     try:
         _write_holder(holder)

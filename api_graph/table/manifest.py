@@ -18,6 +18,7 @@ NAME = "manifest.json"
 FORMAT = 1
 
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
+_OBJECTS = ("graph", "rows", "columns", "arguments")
 _MOST_SHOWN = 5
 
 
@@ -28,11 +29,10 @@ class Manifest:
     graph: Mapping[str, Any]
     graph_name: str
     rows: Mapping[str, Any]
+    set: Mapping[str, Any]
     columns: Mapping[str, str]
-    set: Mapping[str, Any] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     shard: str | None = None
-    fingerprint: str = ""
     versions: Mapping[str, str] = field(default_factory=lambda: versions())
     device: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -40,12 +40,14 @@ class Manifest:
     finished: str | None = None
     totals: Mapping[str, Any] | None = None
 
-    def __post_init__(self) -> None:
-        self.fingerprint = self.fingerprint or fingerprint(self.graph, self.columns)
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of what decides the results."""
+        return fingerprint(self.graph, self.columns)
 
     def write(self, folder: Path) -> None:
         """Write DIR/manifest.json, whole or not at all. Raises WriteFailed."""
-        document = {"format": FORMAT, **asdict(self)}
+        document = {"format": FORMAT, **asdict(self), "fingerprint": self.fingerprint}
         with whole_file(folder / NAME) as file:
             file.write(json.dumps(document, indent=1).encode())
 
@@ -62,18 +64,18 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise _unusable(path, f"cannot be read ({reason})") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise _unusable(path, f"is not of format {FORMAT}")
-    known = {item.name for item in fields(Manifest)}
-    missing = known - document.keys()
-    if missing:
-        raise _unusable(path, f"lacks {', '.join(sorted(missing))}")
+    known = [item.name for item in fields(Manifest)]
+    wrong = [name for name in known if name not in document]
+    wrong += [name for name in _OBJECTS if not isinstance(document.get(name), dict)]
+    if wrong:
+        raise _unusable(path, f"has no usable {wrong[0]!r}")
     return Manifest(**{name: document[name] for name in known})
 
 
 def fingerprint(graph: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     """sha256 of what decides the results: the graph without its titles, and which column feeds which input."""
     nodes = {id: {name: part for name, part in node.items() if name != "_meta"} for id, node in graph.items()}
-    text = json.dumps({"graph": nodes, "columns": dict(columns)}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hashlib.sha256(_canonical({"graph": nodes, "columns": dict(columns)}).encode("ascii")).hexdigest()
 
 
 def check_same(old: Manifest, new: Manifest) -> None:
@@ -120,12 +122,19 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any], named: str) -> list
     def said(values: Mapping[str, Any], name: str) -> str:
         return shown(values[name]) if name in values else "not set"
 
-    names = dict.fromkeys([*old, *new])
+    def same(name: str) -> bool:
+        return name in old and name in new and _canonical(old[name]) == _canonical(new[name])
+
     return [
         f"{named.format(name)} was {said(old, name)} and is {said(new, name)}"
-        for name in names
-        if (name in old, old.get(name)) != (name in new, new.get(name))
+        for name in dict.fromkeys([*old, *new])
+        if not same(name)
     ]
+
+
+def _canonical(value: Any) -> str:
+    """As JSON, which tells 1 from 1.0 and from true, and a list not from a tuple."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _unusable(path: Path, problem: str) -> BadInput:

@@ -128,9 +128,11 @@ def _mappings(rows: Iterable[Mapping[str, Any]]) -> Table:
 def _not_empty(table: Table) -> Table:
     if next(iter(table), None) is not None:
         return table
-    if table.kind in ("folder", "glob"):
+    if table.kind == "folder":
         cure = "Hidden files, and links that lead out of the folder, are not taken."
-        raise _bad("there are no pictures", table.source, cure)
+        raise _bad("there are no pictures in this folder", table.source, cure)
+    if table.kind == "glob":
+        raise _bad("this matches no picture", table.source, "A glob names pictures; a table is named by itself.")
     raise _bad("the table has no rows", table.source, "Give it one row at least.")
 
 

@@ -32,7 +32,7 @@ class Delimited:
 
     def __iter__(self) -> Iterator[Found]:
         records = self._records()
-        next(records)
+        next(records, None)
         return map(self._row, records)
 
     def _header(self) -> tuple[str, ...]:

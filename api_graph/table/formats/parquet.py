@@ -80,7 +80,7 @@ class Parquet:
         types, kind = self._arrow.types, column.type
         if _is_plain(types, kind):
             return kind
-        if types.is_temporal(kind) or types.is_decimal(kind):
+        if types.is_date(kind) or types.is_time(kind) or types.is_timestamp(kind) or types.is_decimal(kind):
             return self._arrow.string()
         raise BadInput(
             f"column {column.name!r} holds {kind}: a row's values are texts, numbers, booleans and lists of those",

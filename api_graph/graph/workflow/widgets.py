@@ -80,18 +80,19 @@ def _aligned(values: list[Any], spec: NodeSpec) -> dict[str, Any]:
 def _walk(values: list[Any], widgets: list[InputSpec], spec: NodeSpec) -> tuple[dict[str, Any], int]:
     """Values by name, and how many are left over."""
     last_required = next((one.name for one in reversed(widgets) if one.required), None)
-    spare = len(values) - len(widgets)
+    buttons = int(_uploads(spec) and _BUTTON_HOLDS in values)
+    spare = len(values) - len(widgets) - buttons
     by_name: dict[str, Any] = {}
     at = 0
     for one in widgets[: len(values)]:
         if at == len(values):
             break
         by_name[one.name] = values[at]
-        extras = _controls(one, values, at + 1, spare)
-        at, spare = at + 1 + extras, spare - extras
-        if one.name == last_required and spare > 0 and _is_button(values, at, spec):
-            at, spare = at + 1, spare - 1
-    if _is_button(values, at, spec):  # newer editors put it last
+        controls = _controls(one, values, at + 1, spare)
+        at, spare = at + 1 + controls, spare - controls
+        if one.name == last_required and spare >= 0 and buttons and values[at : at + 1] == [_BUTTON_HOLDS]:
+            at, buttons = at + 1, 0
+    if buttons and values[at : at + 1] == [_BUTTON_HOLDS]:  # newer editors put it last
         at += 1
     return by_name, sum(value is not None for value in values[at:])
 
@@ -103,10 +104,6 @@ def _controls(one: InputSpec, values: list[Any], at: int, spare: int) -> int:
     if one.socket == "COMBO":
         return 2 if spare >= 2 and at + 1 < len(values) and isinstance(values[at + 1], str) else min(max(spare, 0), 1)
     return 1 if spare > 0 or one.name in _SEEDS else 0
-
-
-def _is_button(values: list[Any], at: int, spec: NodeSpec) -> bool:
-    return at < len(values) and values[at] == _BUTTON_HOLDS and _uploads(spec)
 
 
 def _uploads(spec: NodeSpec) -> bool:

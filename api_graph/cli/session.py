@@ -127,7 +127,7 @@ def _while_writing(graph: Graph, registry: Registry, shown: Listener | None) -> 
 
 
 def _prepared(request: Request, registry: Registry) -> Graph:
-    graph = read_graph(find_graph(request.graph))
+    graph = read_graph(find_graph(request.graph), registry)
     graph = set_inputs(graph, registry, {}, request.values)
     if request.device:
         graph = on_device(graph, registry, request.device, input="--device")

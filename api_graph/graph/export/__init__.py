@@ -1,0 +1,5 @@
+"""A graph in other forms: what the editor saves, a picture, a diagram, a script."""
+
+from api_graph.graph.export.workflow import to_workflow
+
+__all__ = ["to_workflow"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api_graph.graph.export.layout import Point, Size, layout
@@ -124,11 +124,16 @@ def _properties(node: GraphNode, number: int) -> dict[str, Any]:
     return {"Node name for S&R": node.class_type, **own_id}
 
 
-def _places(graph: Graph, order: list[str], sizes: Mapping[str, Size]) -> dict[str, Point]:
+def _places(graph: Graph, order: Sequence[str], sizes: Mapping[str, Size]) -> dict[str, Point]:
     """Upper left corner of each node's body; its title stands above that."""
-    feeding = {id: list(dict.fromkeys(link.node for link in graph.nodes[id].links().values())) for id in order}
-    corners = layout(feeding, {id: (width, height + TITLE_HEIGHT) for id, (width, height) in sizes.items()})
-    return {id: (x, y + TITLE_HEIGHT) for id, (x, y) in corners.items()}
+    feeding = feeding_of(graph, order)
+    drawn = layout(feeding, {id: (width, height + TITLE_HEIGHT) for id, (width, height) in sizes.items()})
+    return {id: (x, y + TITLE_HEIGHT) for id, (x, y) in drawn.corners.items()}
+
+
+def feeding_of(graph: Graph, order: Sequence[str]) -> dict[str, list[str]]:
+    """The nodes that feed each node, each once, in `order`: what `layout` takes."""
+    return {id: list(dict.fromkeys(link.node for link in graph.nodes[id].links().values())) for id in order}
 
 
 def _view(places: Mapping[str, Point], sizes: Mapping[str, Size]) -> dict[str, Any]:

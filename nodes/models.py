@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field
 
 from api_graph import clip, lvlm
@@ -102,7 +103,9 @@ def load_clip(
     """Load a CLIP model, the auxiliary model that says which patches matter for a question."""
     name, pretrained = _located(context.folders, model, checkpoint)
     with _own_inputs(checkpoint):
-        return clip.load_clip(name, pretrained, device=given(device), dtype=given(precision))
+        where, staging = devices_of(context, device)
+        dtype = clip.choose_dtype(given(precision), where)
+        return clip.load_clip(name, pretrained, device=staging, dtype=dtype)
 
 
 def lvlm_folders(folders: Folders) -> Sequence[str]:
@@ -144,10 +147,11 @@ def load_lvlm(
 ) -> LvlmModel:
     """Load a vision-language model: its attention says where to look, and it answers."""
     with inputs_named(name="model", dtype="precision"):
+        where, staging = devices_of(context, device)
         return lvlm.load_lvlm(
             _located_lvlm(context.folders, model),
-            device=given(device),
-            dtype=given(precision),
+            device=staging if quantization == "none" else where,  # bitsandbytes quantizes on the GPU
+            dtype=lvlm.lvlm_dtype(given(precision), where),
             quantization=_quantized(quantization),
         )
 
@@ -223,6 +227,12 @@ def _located_lvlm(folders: Folders, model: str) -> str:
 def _own_inputs(checkpoint: str) -> AbstractContextManager[None]:
     """Complaints of `clip.load_clip` in terms of this node: a tag is part of `model`."""
     return inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model", dtype="precision")
+
+
+def devices_of(context: Context, choice: Device) -> tuple[torch.device, torch.device]:
+    """Where a model is to compute, and where its weights are read to; the same unless the host moves them itself."""
+    where = clip.choose_device(given(choice) or context.device)
+    return where, context.staging or where
 
 
 def given(choice: str) -> str | None:

@@ -17,7 +17,7 @@ from api_graph.segment import Segmenter
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
-from .models import Device, DeviceChoice, Precision, given, not_among
+from .models import Device, DeviceChoice, Precision, devices_of, given, not_among
 from .prompts import corners
 
 WELL_KNOWN = (
@@ -64,7 +64,8 @@ def load_segmenter(
     """Load a SAM or SAM 2, which finds the masks of objects."""
     with inputs_named(name="model", dtype="precision"):
         name = _located(context.folders, model)
-        return room.load_segmenter(name, device=given(device), dtype=_dtype(precision))
+        _, staging = devices_of(context, device)
+        return room.load_segmenter(name, device=staging, dtype=_dtype(precision))
 
 
 @node(

@@ -19,9 +19,9 @@ class Context:
     """Injected into a node function by type; never a wire, never part of a cache key.
 
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
-    `run_id` names the run: what is limited per run is counted under it. `device` is what "auto" means to a loader (None:
-    the best there is), and `staging` where it reads weights to, for a host that moves them to their device itself (None:
-    straight onto the device).
+    `run_id` names the run: what is limited per run is counted under it. `device` is what "auto" means to a loader
+    (None: the best there is), and `staging` where it reads weights to, for a host that moves them to their device
+    itself (None: straight onto the device).
     """
 
     folders: Folders

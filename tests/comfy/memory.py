@@ -1,4 +1,4 @@
-"""ComfyUI's memory of models, made small: what `model_management` and `ModelPatcher` promise to a node pack (0.8 to 0.28).
+"""ComfyUI's memory of models, made small: what `model_management` and `ModelPatcher` promise a pack (0.8 to 0.28).
 
 Kept: models are counted by their bytes and known by weak references alone; a model is loaded with as many bytes as are
 free, in which case only leaf modules are moved; others are unloaded, in parts where that suffices, for the one that is

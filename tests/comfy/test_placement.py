@@ -17,7 +17,6 @@ from api_graph.comfy.placement import settled
 from api_graph.context import Context
 from api_graph.sockets import AnyValue, Attribution, Image
 from api_graph.spec import node, spec_of
-
 from tests.comfy.memory import ACCELERATOR, CPU, ModelPatcher
 
 FORGOTTEN: list[str] = []

@@ -52,11 +52,14 @@ class Context:
         """Show a text under the node."""
         self.ui.setdefault("text", []).append(text)
 
-    def show_file(self, path: Path, *, temporary: bool = False) -> None:
-        """Show an image file of the output folder (or of the temp folder) under the node."""
+    def show_file(self, path: Path, *, temporary: bool = False, kind: str = "images") -> None:
+        """Show an image file of the output folder (or of the temp folder) under the node.
+
+        An editor draws `images` by itself; other kinds are for the pack's own extension of it (`web/js`).
+        """
         root = self.folders.temp if temporary else self.folders.output
         relative = path.resolve().relative_to(root.resolve())
-        self.ui.setdefault("images", []).append(
+        self.ui.setdefault(kind, []).append(
             {
                 "filename": relative.name,
                 "subfolder": "" if relative.parent == Path(".") else relative.parent.as_posix(),

@@ -99,7 +99,7 @@ def load_clip(
     ] = "",
     device: DeviceChoice = "auto",
     precision: Annotated[Precision, Field(description="auto is float16 on CUDA and float32 elsewhere.")] = "auto",
-) -> ClipModel:
+) -> Annotated[ClipModel, Field(description="The model, for everything that encodes images and texts.")]:
     """Load a CLIP model, the auxiliary model that says which patches matter for a question."""
     name, pretrained = _located(context.folders, model, checkpoint)
     with _own_inputs(checkpoint):
@@ -144,7 +144,7 @@ def load_lvlm(
     device: DeviceChoice = "auto",
     precision: LvlmPrecision = "auto",
     quantization: QuantizationChoice = "none",
-) -> LvlmModel:
+) -> Annotated[LvlmModel, Field(description="The model: its attention says where to look, and it answers.")]:
     """Load a vision-language model: its attention says where to look, and it answers."""
     with inputs_named(name="model", dtype="precision"):
         where, staging = devices_of(context, device)
@@ -198,7 +198,7 @@ def answering_model(
     device: DeviceChoice = "auto",
     precision: LvlmPrecision = "auto",
     quantization: QuantizationChoice = "none",
-) -> Annotated[Any, Socket("AP_ANSWERER")]:
+) -> Annotated[Any, Socket("AP_ANSWERER"), Field(description="Whoever answers, for Query LVLM.")]:
     """Whoever answers: a local LVLM, or a model behind an endpoint that one of your profiles names."""
     name = endpoint_in(answerer)
     if name is not None:

@@ -88,10 +88,10 @@ def settled(value: Any) -> Any:
 
 def _management() -> Any | None:
     try:
-        from comfy import model_management  # pyright: ignore[reportMissingImports]
+        import comfy.model_management as management  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
-    return model_management
+    return management
 
 
 def _patcher(network: nn.Module, load: torch.device, offload: torch.device) -> _Patcher:

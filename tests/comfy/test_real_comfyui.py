@@ -88,5 +88,5 @@ def test_stop_stops(comfyui: RealComfyUI) -> None:
 def test_its_log_has_no_complaint(comfyui: RealComfyUI) -> None:
     start, _, running = comfyui.log.partition("To see the GUI go to")
     (imported,) = (line for line in start.splitlines() if re.search(r"(?i)api.?graph", line))
-    assert re.fullmatch(r" *\d\.\d seconds: .*", imported)  # it says (IMPORT FAILED) there
+    assert re.search(r"\d seconds: /", imported)  # else it says (IMPORT FAILED) in between
     assert not re.search(r"(?i)warn|leak|traceback|error|exception", running), running

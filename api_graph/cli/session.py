@@ -126,7 +126,7 @@ def _while_writing(graph: Graph, registry: Registry, shown: Listener | None) -> 
 
 
 def _prepared(request: Request, registry: Registry) -> Graph:
-    graph = read_graph(find_graph(request.graph))
+    graph = read_graph(find_graph(request.graph), registry)
     graph = set_inputs(graph, registry, {}, request.values)
     if request.device:
         graph = set_inputs(graph, registry, {name: request.device for name in _device_inputs(graph, registry)})

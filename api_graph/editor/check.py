@@ -77,7 +77,7 @@ def _read(prompt: Mapping[str, Any], registry: Registry) -> Graph:
     for node in graph.nodes.values():
         if node.class_type not in registry:
             title = node.title or node.class_type
-            message = f"Node {node.id} \"{title}\" is of a class that is not here: {node.class_type}."
+            message = f'Node {node.id} "{title}" is of a class that is not here: {node.class_type}.'
             facts = {"node_id": node.id, "class_type": node.class_type, "node_title": title}
             raise Refused(prompt_error("missing_node_type", message, "It comes with another node pack.", **facts))
     return replace(graph, nodes={id: _declared_only(node, registry) for id, node in graph.nodes.items()})

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from api_graph.errors import ApiGraphError
 from api_graph.editor.jobs import Job, now_ms
+from api_graph.errors import ApiGraphError
 from api_graph.executor import Event, NodeError, RunResult
 
 Tell = Callable[[str, dict[str, Any], "str | None"], None]

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from api_graph.comfy.inputs import input_types
+from api_graph.editor import PACK
 from api_graph.folders import Folders
 from api_graph.registry import own_nodes
 from api_graph.spec import NodeSpec
-
-PACK = "api-graph"
-"""The folder that our nodes would lie in, in ComfyUI: help pages are looked for under this name."""
 
 
 def node_info(spec: NodeSpec, folders: Folders) -> dict[str, Any]:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from aiohttp import web
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from aiohttp.typedefs import Handler, Middleware
 
 _COOKIE_DAYS = 30
 _CSP = "; ".join(
@@ -53,7 +51,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def guard(token: str | None) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def guard(token: str | None) -> Middleware:
     """The middleware in front of every route. Without a token only loopback names are served."""
 
     @web.middleware

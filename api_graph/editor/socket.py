@@ -79,6 +79,7 @@ class _Page:
         self.socket = socket
         self._unsent: asyncio.Queue[str] = asyncio.Queue(limits.MOST_UNSENT)
         self._writer = asyncio.create_task(self._write())
+        self._closing: asyncio.Future[bool] | None = None
 
     def put(self, type: str, data: dict[str, Any]) -> None:
         try:
@@ -90,7 +91,7 @@ class _Page:
         """Stop sending; the socket is closed behind our back, as its reader may be the one who calls."""
         self._writer.cancel()
         if not self.socket.closed:
-            asyncio.ensure_future(self.socket.close())
+            self._closing = asyncio.ensure_future(self.socket.close())
 
     async def _write(self) -> None:
         with suppress(ConnectionError):

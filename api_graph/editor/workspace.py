@@ -65,5 +65,7 @@ def open_workspace(
         except OSError as error:
             reason = error.strerror or str(error)
             cure = "Name another folder with --folder."
-            raise BadInput(f"the folder cannot be made ({reason})", input="--folder", value=str(path), cure=cure) from error
+            raise BadInput(
+                f"the folder cannot be made ({reason})", input="--folder", value=str(path), cure=cure
+            ) from error
     return workspace

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from api_graph.editor.object_info import PACK
+from api_graph.editor import PACK
 from api_graph.folders import inside
 from api_graph.settings import locales_folder, web_folder
 

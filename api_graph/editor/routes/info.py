@@ -77,6 +77,11 @@ def _memory(free: int, total: int) -> dict[str, int]:
     return {"vram_total": total, "vram_free": free, "torch_vram_total": total, "torch_vram_free": free}
 
 
+@routes.get("/user.css")
+async def css(request: web.Request) -> web.Response:
+    return web.Response(text="", content_type="text/css")
+
+
 def _always(path: str, answer: object) -> None:
     """A route whose answer never changes: what ComfyUI has and this server does not."""
 

@@ -72,7 +72,8 @@ async def received(request: web.Request, workspace: Workspace) -> AsyncIterator[
 async def _receive(request: web.Request, upload: Upload) -> None:
     parts = 0
     try:
-        async for part in await request.multipart():
+        form = await request.multipart()
+        while (part := await form.next()) is not None:
             parts += 1
             if parts > _MOST_PARTS or not isinstance(part, BodyPartReader):
                 raise web.HTTPBadRequest(text="this is no form with one picture")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from api_graph.folders import inside
 routes = web.RouteTableDef()
 
 _TYPES = {".json": "application/json", ".css": "text/css"}
+_BLANK = {"user.css": b"", "comfy.templates.json": b"[]", "workflows/.index.json": b"{}"}
+"""What the page asks for at its start, whether it was ever written or not: a 404 would stand in its console."""
+
 _MOST_LISTED = 10_000
 
 
@@ -24,8 +28,8 @@ async def listing(request: web.Request) -> web.Response:
     """The files of a folder, with what is known of each if `full_info`."""
     name = request.query.get("dir", "")
     folder = desk_of(request).workspace.user_file(name) if name else None
-    if folder is None or not folder.is_dir():
-        raise web.HTTPNotFound(text="there is no such folder")
+    if folder is None:
+        raise web.HTTPForbidden(text="the editor keeps files in its own folder only")
     files = _files(folder, deep=request.query.get("recurse") == "true")
     if request.query.get("full_info") == "true":
         return web.json_response([_facts(file, folder) for file in files])
@@ -51,10 +55,14 @@ def _facts(file: Path, folder: Path) -> dict[str, Any]:
 
 @routes.get("/userdata/{file}")
 async def read(request: web.Request) -> web.StreamResponse:
-    path = _place(request, request.match_info["file"])
-    if not path.is_file():
+    name = request.match_info["file"]
+    path = _place(request, name)
+    headers = {"Content-Type": _TYPES[path.suffix], "Cache-Control": "no-store"}
+    if path.is_file():
+        return web.FileResponse(path, headers=headers)
+    if name not in _BLANK:
         raise web.HTTPNotFound(text="there is no such file")
-    return web.FileResponse(path, headers={"Content-Type": _TYPES[path.suffix], "Cache-Control": "no-store"})
+    return web.Response(body=_BLANK[name], headers=headers)
 
 
 @routes.post("/userdata/{file}")
@@ -104,15 +112,13 @@ def write_whole(path: Path, data: bytes) -> None:
             beside.unlink()
 
 
-class _disk_errors:
+@contextmanager
+def _disk_errors() -> Iterator[None]:
     """What the disk refuses is said in one line."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise web.HTTPInsufficientStorage(text=f"it cannot be kept: {error.strerror or error}") from error
+    try:
+        yield
+    except OSError as error:
+        raise web.HTTPInsufficientStorage(text=f"it cannot be kept: {error.strerror or error}") from error
 
 
 def _place(request: web.Request, name: str) -> Path:

@@ -12,17 +12,23 @@ from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
 from api_graph.graph import Graph, read_graph, set_inputs, validate
 from api_graph.library import find_graph
+from api_graph.registry import Registry, all_nodes
 from api_graph.settings import cache_folder, cache_limit, headless_folders
 
 GraphSource = str | os.PathLike[str] | Mapping[str, Any] | Graph
 Cache = Executor | str | os.PathLike[str] | bool | None
 
 
-def open_graph(source: GraphSource) -> Graph:
-    """A graph from a file (JSON, or a picture that carries one), from parsed JSON, or by the name of a shipped one."""
+def open_graph(source: GraphSource, registry: Registry | None = None) -> Graph:
+    """A graph from a file (JSON, or a picture that carries one), from parsed JSON, or by the name of a shipped one.
+
+    It may be in the API format or as the editor saves it; the latter needs the nodes' `registry`: `all_nodes()` unless
+    another is given.
+    """
     if isinstance(source, Graph):
         return source
-    return read_graph(source if isinstance(source, Mapping) else find_graph(os.fspath(source)))
+    document = source if isinstance(source, Mapping) else find_graph(os.fspath(source))
+    return read_graph(document, registry or all_nodes())
 
 
 def run_graph(
@@ -47,7 +53,7 @@ def run_graph(
     """
     executor = _executor(cache)
     values = dict(inputs or {})
-    ready = set_inputs(open_graph(graph), executor.registry, values)
+    ready = set_inputs(open_graph(graph, executor.registry), executor.registry, values)
     validate(ready, executor.registry)
     trusted = frozenset(v for v in values.values() if isinstance(v, str))
     folders = headless_folders(output, tuple(input_folders), trusted)

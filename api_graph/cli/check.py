@@ -20,7 +20,8 @@ def check(graph: GraphName, as_json: Json = False, debug: Debug = False) -> int:
     from api_graph.registry import all_nodes
 
     file = find_graph(graph)
-    read, registry = read_graph(file), all_nodes()
+    registry = all_nodes()
+    read = read_graph(file, registry)
     validate(read, registry)
     inputs = settable(read, registry)
     if as_json:

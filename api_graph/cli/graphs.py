@@ -28,7 +28,8 @@ def _facts(name: str, file: Path) -> dict[str, Any]:
     from api_graph.graph import read_graph, settable
     from api_graph.registry import all_nodes
 
-    graph, registry = read_graph(file), all_nodes()
+    registry = all_nodes()
+    graph = read_graph(file, registry)
     titled = [one for one in settable(graph, registry) if one.given and one.name == one.title]
     outputs = [node for node in graph.nodes.values() if registry[node.class_type].output]
     return {

@@ -13,6 +13,7 @@ from api_graph.graph.images import embedded_texts, is_image
 from api_graph.graph.words import one_line
 
 LARGEST_FILE = 64 * 2**20
+MOST_NODES = 100_000
 
 _EXPORT_AGAIN = "Export it again from the editor."
 
@@ -77,12 +78,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _embedded(data: bytes, name: str) -> Mapping[str, Any]:
-    """ComfyUI writes `prompt` (API format) and usually `workflow` (the editor's own format)."""
+    """ComfyUI writes `prompt` (API format) and usually `workflow` (the editor's own format); one of them will do."""
     texts = embedded_texts(data)
-    if "prompt" not in texts:
-        has = "only the editor's own format in it (workflow)" if "workflow" in texts else "no graph in it"
-        raise file_error(f"{name} has {has}", "Export the graph with Export (API), and give that .json file.")
-    document = {"prompt": _parse(texts["prompt"], f"the prompt in {name}")}
-    if "workflow" in texts:
-        document["workflow"] = _parse(texts["workflow"], f"the workflow in {name}")
+    document = {key: _parse(texts[key], f"the {key} in {name}") for key in ("prompt", "workflow") if key in texts}
+    if not document:
+        raise file_error(f"{name} has no graph in it", "Give a picture that ComfyUI saved, or the graph's .json file.")
     return document

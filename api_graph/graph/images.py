@@ -51,7 +51,7 @@ def _webp_texts(data: bytes) -> dict[str, str]:
             except (SyntaxError, ValueError, struct.error):
                 return {}
     pairs = [tag.partition(":") for tag in exif.values() if isinstance(tag, str)]
-    return {keyword: text for keyword, colon, text in pairs if colon}
+    return {keyword.lower(): text for keyword, colon, text in pairs if colon}  # some nodes write `Workflow:`
 
 
 def _chunks(data: bytes, start: int, header: str, checksum: int) -> Iterator[tuple[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""From parsed JSON to a Graph: ComfyUI's API format, as exported by the editor or embedded in a saved image."""
+"""From parsed JSON to a Graph: ComfyUI's API format or the editor's own, from a file or embedded in a saved image."""
 
 from __future__ import annotations
 
@@ -6,32 +6,38 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from api_graph.graph.document import Repeated, load_document
+from api_graph.graph.document import MOST_NODES, Repeated, load_document
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, file_error, file_fault
 from api_graph.graph.literals import json_problem
 from api_graph.graph.model import WRAPPER, Graph, GraphNode, Link, Unreadable
 from api_graph.graph.words import as_json, listed, one_line, quoted
-
-MOST_NODES = 100_000
+from api_graph.graph.workflow import is_workflow, workflow_to_api
+from api_graph.registry import Registry
 
 _NODE_FORM = '{"class_type": "...", "inputs": {...}}'
 _API_FORM = f'A graph in API format is {{"1": {_NODE_FORM}, ...}}; the editor writes it with Export (API).'
+_NO_REGISTRY = "Its nodes name no inputs; `read_graph(source, all_nodes())` looks them up (api_graph.registry)."
 
 
-def read_graph(source: str | Path | Mapping[str, Any]) -> Graph:
-    """Read a graph in ComfyUI's API format.
+def read_graph(source: str | Path | Mapping[str, Any], registry: Registry | None = None) -> Graph:
+    """Read a graph in ComfyUI's API format, or as the editor saves it (a workflow), which takes the nodes' registry.
 
-    `source` is a path to a .json file or to a PNG or WebP with a graph embedded in it, or the parsed JSON itself; both
-    may be wrapped as `{"prompt": {...}, "workflow": {...}}`. Raises GraphError for what is no graph. An input that can
-    be neither link nor literal becomes Unreadable, which `validate` reports together with all other faults.
+    `source` is a path to a .json file or to a PNG or WebP with a graph embedded in it, or the parsed JSON itself; all
+    may be wrapped as `{"prompt": {...}, "workflow": {...}}`, where the prompt is read if there is one. A workflow is
+    kept as `extra["workflow"]`. Raises GraphError for what is no graph. An input that can be neither link nor literal
+    becomes Unreadable, which `validate` reports together with all other faults.
     """
     if not isinstance(source, str | Path):
-        return _graph(source, "the graph")
-    return _graph(load_document(Path(source)), one_line(str(source)))
+        return _graph(source, "the graph", registry)
+    return _graph(load_document(Path(source)), one_line(str(source)), registry)
 
 
-def _graph(document: Any, name: str) -> Graph:
+def _graph(document: Any, name: str, registry: Registry | None) -> Graph:
     nodes, extra = _unwrapped(document)
+    if is_workflow(nodes):
+        if registry is None:
+            raise file_error(f"{name} is in the editor's own save format", _NO_REGISTRY)
+        nodes, extra = workflow_to_api(nodes, registry), {**extra, "workflow": nodes}
     _refuse_other_forms(nodes, name)
     faults: list[Fault] = []
     if isinstance(nodes, Repeated):
@@ -51,13 +57,15 @@ def _graph(document: Any, name: str) -> Graph:
 
 
 def _unwrapped(document: Any) -> tuple[Any, Mapping[str, Any]]:
-    """The nodes, and what came with them, for `{"prompt": {...}, "workflow": {...}}`."""
+    """The nodes, and what came with them, for `{"prompt": {...}, "workflow": {...}}`; one of the two may lack."""
     if not isinstance(document, Mapping):
         return document, {}
-    prompt = document.get("prompt")
-    if not isinstance(prompt, Mapping) or "class_type" in prompt:  # a node may have the id "prompt"
-        return document, {}
-    return prompt, {key: value for key, value in document.items() if key != "prompt"}
+    prompt, workflow = document.get("prompt"), document.get("workflow")
+    if isinstance(prompt, Mapping) and "class_type" not in prompt and (prompt or not is_workflow(workflow)):
+        return prompt, {key: value for key, value in document.items() if key != "prompt"}
+    if is_workflow(workflow) and not prompt:
+        return workflow, {key: value for key, value in document.items() if key != "prompt"}
+    return document, {}  # a node may have the id "prompt"
 
 
 def _refuse_other_forms(nodes: Any, name: str) -> None:
@@ -65,11 +73,6 @@ def _refuse_other_forms(nodes: Any, name: str) -> None:
         raise file_error(f"{name} is no graph, but {_kind(nodes)}", _API_FORM)
     if not nodes:
         raise file_error(f"{name} has no nodes", _API_FORM)
-    if isinstance(nodes.get("nodes"), list) and "links" in nodes:
-        raise file_error(
-            f"{name} is in the editor's own save format, which a later version will read",
-            "Export the graph with Export (API), and give that file.",
-        )
     if not any(isinstance(node, Mapping) and "class_type" in node for node in nodes.values()):
         raise file_error(f"{name} is JSON, but no graph: nothing in it is a node", _API_FORM)
     if len(nodes) > MOST_NODES:

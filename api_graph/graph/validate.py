@@ -42,6 +42,17 @@ def fits(given: str, taken: str) -> bool:
     return "*" in given_names or "*" in taken_names or bool(given_names & taken_names)
 
 
+def unknown_class(node: GraphNode, registry: Registry) -> Fault:
+    """The fault of a node whose class is not in the registry."""
+    classes = {spec.title: spec for spec in registry.values()} | dict(registry)
+    near = closest(node.class_type, classes)
+    cure = "`api-graph nodes` lists the nodes that there are."
+    if near:
+        spec = classes[near]
+        cure = f"Did you mean {spec.id} ({quoted(spec.title)})? {cure}"
+    return fault_at(node, None, None, NO_VALUE, f"there is no node class {quoted(node.class_type)}", cure)
+
+
 def _no_output(graph: Graph, registry: Registry) -> list[Fault]:
     specs = [registry.get(node.class_type) for node in graph.nodes.values()]
     if any(spec is None or spec.output for spec in specs):  # an unknown class might be the output
@@ -56,13 +67,12 @@ class _Checker:
     def __init__(self, graph: Graph, registry: Registry) -> None:
         self.graph, self.registry = graph, registry
         self._ids = list(graph.nodes)
-        self._classes = {spec.title: spec for spec in registry.values()} | dict(registry)
         self._options = cache(InputSpec.options)
 
     def node(self, node: GraphNode) -> Iterator[Fault]:
         spec = self.registry.get(node.class_type)
         if spec is None:
-            yield self._unknown_class(node)
+            yield unknown_class(node, self.registry)
             return
         for name, value in node.inputs.items():
             problem = self.input(spec, name, value)
@@ -84,14 +94,6 @@ class _Checker:
         if isinstance(value, Link):
             return self._link(spec, input, value)
         return literal_problem(value, input, self._options)
-
-    def _unknown_class(self, node: GraphNode) -> Fault:
-        near = closest(node.class_type, self._classes)
-        cure = "`api-graph nodes` lists the nodes that there are."
-        if near:
-            spec = self._classes[near]
-            cure = f"Did you mean {spec.id} ({quoted(spec.title)})? {cure}"
-        return fault_at(node, None, None, NO_VALUE, f"there is no node class {quoted(node.class_type)}", cure)
 
     def _link(self, spec: NodeSpec, input: InputSpec, link: Link) -> tuple[str, str] | None:
         if input.name in spec.fingerprinted:

@@ -1,0 +1,7 @@
+"""A graph in other forms: what the editor saves, a picture, a diagram, a script."""
+
+from api_graph.graph.export.mermaid import to_mermaid
+from api_graph.graph.export.picture import to_picture
+from api_graph.graph.export.workflow import to_workflow
+
+__all__ = ["to_mermaid", "to_picture", "to_workflow"]

@@ -1,0 +1,59 @@
+"""A node as the editor draws it: which inputs are sockets, which are widgets, and what the widgets hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api_graph.graph.model import GraphNode, Link, value_to_api
+from api_graph.spec import InputSpec, NodeSpec
+
+_SEEDS = ("seed", "noise_seed")
+_UPLOAD_BUTTON = "upload"
+
+
+def drawn_inputs(spec: NodeSpec) -> list[InputSpec]:
+    """All inputs in the editor's order: the required ones, then the optional ones.
+
+    What ComfyUI's stand-ins declare for the upload button's value is left out: the editor adds the button itself.
+    """
+    button = _UPLOAD_BUTTON if _uploads(spec) else None
+    return sorted((one for one in spec.inputs if one.name != button), key=lambda one: not one.required)
+
+
+def drawn_slots(node: GraphNode, spec: NodeSpec) -> list[InputSpec]:
+    """The inputs that a saved file lists: all sockets, and the widgets that a link feeds."""
+    return [one for one in drawn_inputs(spec) if not one.is_widget or isinstance(node.inputs.get(one.name), Link)]
+
+
+def widget_values(node: GraphNode, spec: NodeSpec) -> list[Any]:
+    """`widgets_values`: one value per widget, and one for each thing that the editor adds to a widget.
+
+    A seed is followed by what becomes of it after a run. The upload button comes after the required widgets.
+    """
+    values: list[Any] = []
+    inputs = drawn_inputs(spec)
+    for position, declared in enumerate(inputs):
+        if declared.is_widget:
+            values.append(_value(node, declared))
+            if declared.socket == "INT" and declared.name in _SEEDS:
+                values.append("fixed")
+        last_required = declared.required and not any(one.required for one in inputs[position + 1 :])
+        if last_required and _uploads(spec):
+            values.append("image")
+    return values
+
+
+def _uploads(spec: NodeSpec) -> bool:
+    return any(one.widget.upload and one.required for one in spec.inputs)
+
+
+def _value(node: GraphNode, declared: InputSpec) -> Any:
+    """What stands in a widget. Under a link it is never used; the editor wants a value all the same."""
+    value = node.inputs.get(declared.name, declared.default)
+    if not isinstance(value, Link) and value is not declared.default:
+        return value_to_api(value)
+    if not declared.required:
+        return declared.default
+    if declared.socket == "COMBO":
+        return next(iter(declared.options()), "")
+    return {"INT": declared.minimum or 0, "FLOAT": declared.minimum or 0.0, "BOOLEAN": False}.get(declared.socket, "")

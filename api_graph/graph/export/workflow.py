@@ -1,0 +1,144 @@
+"""The graph as the editor saves it: a workflow, schema 0.4 (spec/comfyui, section 3.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from api_graph.graph.export.layout import Point, Size, layout
+from api_graph.graph.export.sizes import TITLE_HEIGHT, body_size
+from api_graph.graph.export.widgets import drawn_slots, widget_values
+from api_graph.graph.model import Graph, GraphNode, Link
+from api_graph.graph.order import execution_order
+from api_graph.graph.validate import validate
+from api_graph.registry import Registry
+from api_graph.spec import InputSpec, NodeSpec
+
+API_ID = "api_id"
+"""The property that keeps a node's id in the API format where the editor, which wants numbers, has another."""
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_SCREEN = (1600, 900)
+_MARGIN = 60
+_SMALLEST_SCALE = 0.2
+
+Workflow = dict[str, Any]
+
+
+def to_workflow(graph: Graph, registry: Registry) -> Workflow:
+    """The graph as a file that the editor opens, laid out from left to right.
+
+    Ids that are numbers stay; other texts become new numbers, and are kept as the property `api_id`. Widgets that the
+    graph leaves at their default get that value. Raises GraphError for a graph that cannot run.
+    """
+    validate(graph, registry)
+    specs = {id: registry[node.class_type] for id, node in graph.nodes.items()}
+    order = execution_order(graph)
+    rank = {id: position for position, id in enumerate(order)}
+    numbers = editor_ids(graph)
+    links = _Links(graph, specs, numbers)
+    sizes: dict[str, Size] = {id: body_size(node, specs[id]) for id, node in graph.nodes.items()}
+    places = _places(graph, order, sizes)
+    nodes = [
+        {
+            "id": numbers[id],
+            "type": node.class_type,
+            "pos": list(places[id]),
+            "size": list(sizes[id]),
+            "flags": {},
+            "order": rank[id],
+            "mode": 0,
+            **({"title": node.title} if node.title else {}),
+            "inputs": [_input(declared, links.into(id, declared.name)) for declared in drawn_slots(node, specs[id])],
+            "outputs": [
+                {"name": output.name, "type": output.socket, "links": links.out_of(id, slot)}
+                for slot, output in enumerate(specs[id].outputs)
+            ],
+            "properties": _properties(node, numbers[id]),
+            "widgets_values": widget_values(node, specs[id]),
+        }
+        for id, node in graph.nodes.items()
+    ]
+    return {
+        "revision": 0,
+        "last_node_id": max(numbers.values()),
+        "last_link_id": len(links.saved),
+        "nodes": nodes,
+        "links": links.saved,
+        "groups": [],
+        "config": {},
+        "extra": {"ds": _view(places, sizes)},
+        "version": 0.4,
+    }
+
+
+def editor_ids(graph: Graph) -> dict[str, int]:
+    """The editor's number for each node: its id where that is a number, else one that is free."""
+    numbers = {id: int(id) for id in graph.nodes if _NUMBER.fullmatch(id)}
+    free = max(numbers.values(), default=0)
+    for id in graph.nodes:
+        if id not in numbers:
+            free += 1
+            numbers[id] = free
+    return numbers
+
+
+class _Links:
+    """Links with numbers of their own, which both ends name.
+
+    `saved` is the file's list: `[number, from node, from slot, to node, to slot, type]`. A slot that a link leads to is
+    its place among those that the file lists.
+    """
+
+    def __init__(self, graph: Graph, specs: Mapping[str, NodeSpec], numbers: Mapping[str, int]) -> None:
+        self.saved: list[list[Any]] = []
+        self._into: dict[tuple[str, str], int] = {}
+        self._out_of: dict[tuple[str, int], list[int]] = {}
+        for id, node in graph.nodes.items():
+            for slot, declared in enumerate(drawn_slots(node, specs[id])):
+                link = node.inputs.get(declared.name)
+                if isinstance(link, Link):
+                    number = len(self.saved) + 1
+                    socket = specs[link.node].outputs[link.output].socket
+                    self.saved.append([number, numbers[link.node], link.output, numbers[id], slot, socket])
+                    self._into[id, declared.name] = number
+                    self._out_of.setdefault((link.node, link.output), []).append(number)
+
+    def into(self, node: str, input: str) -> int | None:
+        """The link into an input."""
+        return self._into.get((node, input))
+
+    def out_of(self, node: str, slot: int) -> list[int] | None:
+        """The links out of an output."""
+        return self._out_of.get((node, slot))
+
+
+def _input(declared: InputSpec, link: int | None) -> dict[str, Any]:
+    widget = {"widget": {"name": declared.name}} if declared.is_widget else {}
+    return {"name": declared.name, "type": declared.socket, **widget, "link": link}
+
+
+def _properties(node: GraphNode, number: int) -> dict[str, Any]:
+    own_id = {} if node.id == str(number) else {API_ID: node.id}
+    return {"Node name for S&R": node.class_type, **own_id}
+
+
+def _places(graph: Graph, order: Sequence[str], sizes: Mapping[str, Size]) -> dict[str, Point]:
+    """Upper left corner of each node's body; its title stands above that."""
+    feeding = feeding_of(graph, order)
+    drawn = layout(feeding, {id: (width, height + TITLE_HEIGHT) for id, (width, height) in sizes.items()})
+    return {id: (x, y + TITLE_HEIGHT) for id, (x, y) in drawn.corners.items()}
+
+
+def feeding_of(graph: Graph, order: Sequence[str]) -> dict[str, list[str]]:
+    """The nodes that feed each node, each once, in `order`: what `layout` takes."""
+    return {id: list(dict.fromkeys(link.node for link in graph.nodes[id].links().values())) for id in order}
+
+
+def _view(places: Mapping[str, Point], sizes: Mapping[str, Size]) -> dict[str, Any]:
+    """Which part of the canvas is shown first: all of it, on a usual screen."""
+    width = max(x + sizes[id][0] for id, (x, _) in places.items()) + 2 * _MARGIN
+    height = max(y + sizes[id][1] for id, (_, y) in places.items()) + 2 * _MARGIN
+    scale = max(_SMALLEST_SCALE, min(1.0, _SCREEN[0] / width, _SCREEN[1] / height))
+    return {"scale": round(scale, 2), "offset": [_MARGIN, _MARGIN]}

@@ -1,0 +1,154 @@
+"""From a workflow to the API format, as the editor itself does when a graph is queued."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from api_graph.graph.faults import NO_VALUE, Fault, GraphError, fault_at, file_error
+from api_graph.graph.model import WRAPPER, GraphNode, Link, value_to_api
+from api_graph.graph.validate import unknown_class
+from api_graph.graph.words import quoted
+from api_graph.graph.workflow.links import PASSING_ON, PRIMITIVE, Broken, Links, Value
+from api_graph.graph.workflow.model import GETTERS, SETTERS, Node, Slot
+from api_graph.graph.workflow.parse import parse
+from api_graph.graph.workflow.scopes import Placed, Scope, expand, targets
+from api_graph.graph.workflow.widgets import CURE, Misfit, slots, widget_values
+from api_graph.registry import Registry
+
+_NOTES = ("Note", "MarkdownNote", "Label (rgthree)", "Bookmark (rgthree)")
+_SWITCHBOARDS = (
+    "Fast Muter (rgthree)",
+    "Fast Bypasser (rgthree)",
+    "Fast Groups Muter (rgthree)",
+    "Fast Groups Bypasser (rgthree)",
+    "Mute / Bypass Repeater (rgthree)",
+    "Mute / Bypass Relay (rgthree)",
+)
+_EDITORS_OWN = {*_NOTES, *_SWITCHBOARDS, *PASSING_ON, *SETTERS, *GETTERS, PRIMITIVE}
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_GROUP_NODE = re.compile(r"workflow[>/].")
+
+
+def is_workflow(document: Any) -> bool:
+    """Whether parsed JSON is in the editor's save format."""
+    return isinstance(document, Mapping) and isinstance(document.get("nodes"), list)
+
+
+def workflow_to_api(document: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+    """The graph that the editor sends for a workflow, in API format: `{"1": {"class_type": ..., "inputs": ...}}`.
+
+    Subgraphs are laid open (`outer:inner`), reroutes, primitives, bypassed and muted nodes resolved. Raises GraphError
+    with all that is wrong with the file, among it every node that would run and whose class is not in `registry`.
+    """
+    return _Converter(expand(parse(document)), registry).api()
+
+
+class _Converter:
+    def __init__(self, placed: list[Placed], registry: Registry) -> None:
+        self._placed, self._registry = placed, registry
+        self._links = Links(lambda node: slots(node, registry.get(node.type)), self._promoted)
+        self._values: dict[tuple[Scope, str], dict[str, Any]] = {}
+
+    def api(self) -> dict[str, Any]:
+        api: dict[str, Any] = {}
+        faults: list[Fault] = []
+        for scope, node in self._placed:
+            if not node.runs or node.id in scope.children or node.type in _EDITORS_OWN:
+                continue
+            id = scope.api_id(node.id)
+            try:
+                if id in api:
+                    problem = f"another node of the graph has the id {quoted(id)}, as subgraphs are laid open"
+                    raise GraphError([self._fault(scope, node, problem, "Renumber one of them.")])
+                api[id] = self._node(scope, node)
+            except GraphError as error:
+                faults += error.faults
+        if faults:
+            raise GraphError(faults)
+        if not api:
+            problem = "the graph, in the editor's own save format, has nothing that runs"
+            raise file_error(problem, "Add nodes; notes do not count, nor do muted and bypassed ones.")
+        return api
+
+    def _node(self, scope: Scope, node: Node) -> dict[str, Any]:
+        """One entry of the API format. Raises GraphError."""
+        spec = self._registry.get(node.type)
+        if spec is None:
+            raise GraphError([self._unknown(scope, node)])
+        faults: list[Fault] = []
+        try:
+            inputs = {name: _literal(value) for name, value in self._widgets(scope, node).items()}
+        except Misfit as misfit:
+            faults.append(self._fault(scope, node, str(misfit), CURE))
+            inputs = {}
+        for slot in self._linked_slots(scope, node):
+            end = self._links.end(scope, slot)
+            if isinstance(end, Link):
+                inputs[slot.name] = [end.node, end.output]
+            elif isinstance(end, Value):
+                inputs[slot.name] = _literal(end.value)
+            elif isinstance(end, Broken):
+                faults.append(self._fault(scope, node, end.problem, end.cure, slot.name))
+        if faults:
+            raise GraphError(faults)
+        return {"class_type": node.type, "inputs": inputs, "_meta": {"title": node.title or spec.title}}
+
+    def _linked_slots(self, scope: Scope, node: Node) -> list[Slot]:
+        """The slots that are linked. One that the file does not list is the editor's of that number."""
+        linked = [slot for slot in node.inputs if slot.link is not None]
+        unlisted = [wire for wire in scope.level.into.get(node.id, ()) if wire.target_slot >= len(node.inputs)]
+        if not unlisted:
+            return linked
+        drawn = slots(node, self._registry.get(node.type))
+        listed = {slot.link for slot in linked} | {slot.name for slot in linked}
+        guessed = [(drawn[wire.target_slot], wire.id) for wire in unlisted if wire.target_slot < len(drawn)]
+        return linked + [
+            Slot(slot.name, slot.type, link) for slot, link in guessed if link not in listed and slot.name not in listed
+        ]
+
+    def _widgets(self, scope: Scope, node: Node) -> dict[str, Any]:
+        """What the node's widgets hold, with what the subgraph's host puts into them. Raises Misfit."""
+        key = scope, node.id
+        if key not in self._values:
+            spec = self._registry[node.type]
+            given = {name: v for name, v in scope.overrides.get(node.id, {}).items() if spec.input(name)}
+            self._values[key] = widget_values(node, spec) | given
+        return self._values[key]
+
+    def _promoted(self, scope: Scope, place: int) -> Any:
+        """What a subgraph's input holds: the host's value, else that of the first widget inside that it feeds."""
+        if place in scope.promoted:
+            return scope.promoted[place]
+        for node, slot in targets(scope.level, place):
+            if slot.widget is None:
+                continue
+            if node.id in scope.children:
+                inside = scope.children[node.id]
+                return next((self._promoted(inside, p) for p, fed in inside.fed.items() if fed is slot), None)
+            try:
+                return self._widgets(scope, node).get(slot.widget) if node.type in self._registry else None
+            except Misfit:  # said where that node itself is read
+                return None
+        return None
+
+    def _unknown(self, scope: Scope, node: Node) -> Fault:
+        if _UUID.fullmatch(node.type):
+            return self._fault(scope, node, "it stands for a subgraph that the file does not define", "Save it again.")
+        if _GROUP_NODE.match(node.type):
+            cure = "Turn it into a subgraph in the editor (Convert group node to subgraph), and save the file again."
+            return self._fault(scope, node, "it is a group node, which is no longer supported", cure)
+        return unknown_class(self._graph_node(scope, node), self._registry)
+
+    def _fault(self, scope: Scope, node: Node, problem: str, cure: str, input: str | None = None) -> Fault:
+        spec = self._registry.get(node.type)
+        return fault_at(self._graph_node(scope, node), spec, input, NO_VALUE, problem, cure)
+
+    def _graph_node(self, scope: Scope, node: Node) -> GraphNode:
+        return GraphNode(scope.api_id(node.id), node.type, {}, node.title)
+
+
+def _literal(value: Any) -> Any:
+    """A value as the API format writes it: a list would be read as a link."""
+    return value if isinstance(value, Mapping) and WRAPPER in value else value_to_api(value)

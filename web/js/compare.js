@@ -1,6 +1,5 @@
 // "Compare images": two images on top of each other with a slider between them. Mouse, touch and arrow keys move it.
 
-import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { addressOf, chain, element, keepEvents } from "./dom.js";
 
@@ -70,8 +69,11 @@ class Comparison {
   }
 }
 
-function hasPairs(output) {
-  return output?.before?.length > 0 && output.after?.length > 0;
+/** The slider takes the place of the plain previews, which are for editors without this extension. */
+function dropPreviews(node, output) {
+  delete output.images;
+  if (app.nodeOutputs?.[node.id]) app.nodeOutputs[node.id] = { ...output };
+  node.images = node.imgs = undefined;
 }
 
 app.registerExtension({
@@ -87,15 +89,9 @@ app.registerExtension({
       node.setSize([Math.max(node.size[0], 320), Math.max(node.size[1], 300)]);
     });
     chain(nodeType.prototype, "onExecuted", (node, output) => {
-      if (hasPairs(output)) node.comparison.show(output.before, output.after);
+      if (!output?.before?.length || !output.after?.length) return;
+      dropPreviews(node, output);
+      node.comparison.show(output.before, output.after);
     });
-  },
-  setup() {
-    // The slider takes the place of the plain previews, which are for editors without this extension. Here they go
-    // before the editor itself is told (a listener that captures is the first one).
-    const dropPreviews = ({ detail }) => {
-      if (hasPairs(detail?.output)) delete detail.output.images;
-    };
-    api.addEventListener("executed", dropPreviews, true);
   },
 });

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api_graph import __version__
-from api_graph.cli import cache, check, demo, doctor, endpoints, export, graphs, nodes, run
+from api_graph.cli import cache, check, demo, doctor, edit, endpoints, export, graphs, nodes, run
 from api_graph.cli.exits import EXIT_CODES, command
 from api_graph.cli.options import Debug, Json
 
@@ -38,7 +38,7 @@ def api_graph(
     """
 
 
-for function in (run.run, demo.demo, check.check, export.export, graphs.graphs, nodes.nodes, doctor.doctor):
+for function in (run.run, demo.demo, edit.edit, check.check, export.export, graphs.graphs, nodes.nodes, doctor.doctor):
     app.command(epilog=EXIT_CODES)(command(function))
 
 _cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at the kept results, or remove them.")

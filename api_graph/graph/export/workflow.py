@@ -20,9 +20,9 @@ from api_graph.registry import Registry
 from api_graph.spec import InputSpec, NodeSpec
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-_SCREEN = (1600, 900)
-_MARGIN = 60
-_SMALLEST_SCALE = 0.2
+_SCREEN = (1500, 780)
+_BARS = (90, 80)
+_SMALLEST_SCALE = 0.65
 
 Workflow = dict[str, Any]
 
@@ -154,8 +154,11 @@ def feeding_of(graph: Graph, order: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _view(places: Mapping[str, Point], sizes: Mapping[str, Size]) -> dict[str, Any]:
-    """Which part of the canvas is shown first: all of it, on a usual screen."""
-    width = max(x + sizes[id][0] for id, (x, _) in places.items()) + 2 * _MARGIN
-    height = max(y + sizes[id][1] for id, (_, y) in places.items()) + 2 * _MARGIN
+    """Which part of the canvas is shown first: all of it on a usual screen, or its beginning where texts would vanish.
+
+    The editor draws the point (x, y) at `scale * (x + offset x, y + offset y)`; its own bars are above and on the left.
+    """
+    width = max(x + sizes[id][0] for id, (x, _) in places.items())
+    height = max(y + sizes[id][1] for id, (_, y) in places.items())
     scale = max(_SMALLEST_SCALE, min(1.0, _SCREEN[0] / width, _SCREEN[1] / height))
-    return {"scale": round(scale, 2), "offset": [_MARGIN, _MARGIN]}
+    return {"scale": round(scale, 2), "offset": [round(bar / scale) for bar in _BARS]}

@@ -10,6 +10,7 @@ from api_graph.spec import NodeSpec
 TITLE_HEIGHT = 30
 SLOT_HEIGHT = 20
 WIDGET_HEIGHT = 24
+_TALLER_WIDGET, _BADGE = 5, 30
 _CHARACTER = 8
 _PADDING = 10
 _ABOVE_WIDGETS = 4
@@ -41,6 +42,12 @@ def body_size(node: GraphNode, spec: NodeSpec) -> tuple[int, int]:
     elif spec.output:  # the text that it shows, once it has run (web/js/text.js)
         width, height = max(width, _TEXT[0]), height + _TEXT[1]
     return width, height
+
+
+def taken_height(body_height: float, spec: NodeSpec) -> float:
+    """Height that a node may take with its title: the newer renderer draws widgets taller, and a badge below."""
+    widgets = sum(one.is_widget for one in drawn_inputs(spec))
+    return TITLE_HEIGHT + body_height + _TALLER_WIDGET * widgets + _BADGE
 
 
 def _shows_pictures(spec: NodeSpec) -> bool:

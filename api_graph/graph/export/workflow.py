@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api_graph.graph.export.layout import Point, Size, layout
-from api_graph.graph.export.sizes import TITLE_HEIGHT, body_size
+from api_graph.graph.export.sizes import TITLE_HEIGHT, body_size, taken_height
 from api_graph.graph.export.widgets import drawn_slots, widget_values
 from api_graph.graph.faults import GraphError
 from api_graph.graph.model import Graph, GraphNode, Link
@@ -40,7 +40,8 @@ def to_workflow(graph: Graph, registry: Registry) -> Workflow:
     numbers = editor_ids(graph)
     links = _Links(graph, specs, numbers)
     sizes: dict[str, Size] = {id: body_size(node, specs[id]) for id, node in graph.nodes.items()}
-    places = _places(graph, order, sizes)
+    taken = {id: (width, taken_height(height, specs[id])) for id, (width, height) in sizes.items()}
+    places = _places(graph, order, taken)
     nodes = [
         {
             "id": numbers[id],
@@ -141,10 +142,10 @@ def _properties(node: GraphNode, number: int) -> dict[str, Any]:
     return {"Node name for S&R": node.class_type, **own_id}
 
 
-def _places(graph: Graph, order: Sequence[str], sizes: Mapping[str, Size]) -> dict[str, Point]:
+def _places(graph: Graph, order: Sequence[str], taken: Mapping[str, Size]) -> dict[str, Point]:
     """Upper left corner of each node's body; its title stands above that."""
     feeding = feeding_of(graph, order)
-    drawn = layout(feeding, {id: (width, height + TITLE_HEIGHT) for id, (width, height) in sizes.items()})
+    drawn = layout(feeding, taken)
     return {id: (x, y + TITLE_HEIGHT) for id, (x, y) in drawn.corners.items()}
 
 

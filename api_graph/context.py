@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from api_graph.errors import Cancelled
 from api_graph.files import name_below
 from api_graph.folders import Folders
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass
@@ -20,6 +23,8 @@ class Context:
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
     `run_id` names the run: what is limited per run is counted under it. A node that computes and also waits, for a
     server's answer say, does the waiting in `with context.waiting():`, so that other rows may compute meanwhile.
+    `device` is what "auto" means to a loader (None: the best there is), and `staging` where it reads weights to, for a
+    host that moves them to their device itself (None: straight onto the device).
     """
 
     folders: Folders
@@ -30,6 +35,8 @@ class Context:
     run_id: str = ""
     lasting: bool = True
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    device: torch.device | None = None
+    staging: torch.device | None = None
 
     def keep_for_this_run_only(self) -> None:
         """The result stands in for one that could not be had: no cache may hold it, nor what is made from it."""
@@ -49,14 +56,17 @@ class Context:
         """Show a text under the node."""
         self.ui.setdefault("text", []).append(text)
 
-    def show_file(self, path: Path, *, temporary: bool = False) -> None:
-        """Show an image file of the output folder (or of the temp folder) under the node."""
+    def show_file(self, path: Path, *, temporary: bool = False, kind: str = "images") -> None:
+        """Show an image file of the output folder (or of the temp folder) under the node.
+
+        An editor draws `images` by itself; other kinds are for the pack's own extension of it (`web/js`).
+        """
         root = self.folders.temp if temporary else self.folders.output
         name = name_below(root, path)
         if name is None:
             name = path.resolve().relative_to(root.resolve()).as_posix()
         subfolder, _, filename = name.rpartition("/")
-        self.ui.setdefault("images", []).append(
+        self.ui.setdefault(kind, []).append(
             {
                 "filename": filename,
                 "subfolder": subfolder,

@@ -51,6 +51,24 @@ def shipped_graphs() -> Path:
     return Path(str(resources.files("api_graph.graphs")))
 
 
+def web_folder() -> Path | None:
+    """The scripts and help pages of the nodes, for an editor; None where they are not installed."""
+    return _beside("web")
+
+
+def locales_folder() -> Path | None:
+    """What the nodes are called in other languages, for an editor; None where that is not installed."""
+    return _beside("locales")
+
+
+def _beside(name: str) -> Path | None:
+    """A folder that lies inside the installed package, or beside it in a checkout."""
+    import api_graph
+
+    places = (Path(place) / name for place in api_graph.__path__)
+    return next((place for place in places if place.is_dir()), None)
+
+
 def headless_folders(
     output: str | os.PathLike[str] = "output",
     inputs: tuple[str | os.PathLike[str], ...] = (),

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from api_graph import __version__
-from api_graph.cli import cache, check, demo, doctor, endpoints, graphs, map, nodes, run, table_report
+from api_graph.cli import (
+    cache,
+    check,
+    demo,
+    doctor,
+    edit,
+    endpoints,
+    export,
+    graphs,
+    map,
+    nodes,
+    run,
+    table_report,
+)
 from api_graph.cli.exits import EXIT_CODES, command
 from api_graph.cli.options import Debug, Json
 
@@ -44,7 +57,9 @@ for function in (
     map.merge,
     table_report.report,
     demo.demo,
+    edit.edit,
     check.check,
+    export.export,
     graphs.graphs,
     nodes.nodes,
     doctor.doctor,

@@ -101,7 +101,8 @@ def map_(
     Results go to --out, a line per row in results.jsonl. Stopped at any time, by whatever, the same command goes on
     where it was. A row that fails is noted there and in the exit code.
     """
-    from api_graph.cli.session import existing_folder, parse_settings, say_where_images_go, writable_folder
+    from api_graph.cli.folders import existing_folder, writable_folder
+    from api_graph.cli.session import parse_settings, say_where_images_go
     from api_graph.graph import set_inputs
     from api_graph.registry import all_nodes
     from api_graph.runs import on_device, open_graph
@@ -209,7 +210,7 @@ def merge(
     debug: Debug = False,
 ) -> int:
     """Make one results.jsonl of what the parts of a table (`map --shard`) gave."""
-    from api_graph.cli.session import existing_folder
+    from api_graph.cli.folders import existing_folder
     from api_graph.table.merge import merge_shards
 
     report = merge_shards(existing_folder(folder, "DIR"), allow_missing=allow_missing)

@@ -47,7 +47,8 @@ def run(
     what depends on it.
     """
     from api_graph.cli.report import document, print_failures, print_results, print_steps, summary
-    from api_graph.cli.session import Request, parse_settings, perform, writable_folder
+    from api_graph.cli.folders import writable_folder
+    from api_graph.cli.session import Request, parse_settings, perform
     from api_graph.settings import cache_folder
 
     outcome = perform(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -10,12 +9,12 @@ from pathlib import Path
 
 from api_graph import settings
 from api_graph.cli.console import complain
+from api_graph.cli.folders import existing_folder, writable_folder
 from api_graph.cli.interrupts import cancelled, writing
 from api_graph.cli.progress import shown_progress
 from api_graph.cli.quiet import clean_stdout, collected_warnings
 from api_graph.errors import BadInput, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, RunResult
-from api_graph.files import expanded
 from api_graph.folders import Folders
 from api_graph.graph import Graph, read_graph, set_inputs, validate
 from api_graph.library import find_graph
@@ -83,23 +82,6 @@ def parse_settings(settings: Sequence[str], option: str = "--set") -> dict[str, 
     return values
 
 
-def writable_folder(path: Path, option: str) -> Path:
-    """`path`, where files can be made in it, or it can be made. Raises BadInput."""
-    folder = expanded(path)
-    try:
-        existing = next(p for p in (folder, *folder.absolute().parents) if p.is_symlink() or p.exists())
-        if not existing.is_dir():
-            raise BadInput(
-                "is a file, where a folder is wanted", input=option, value=str(existing), cure="Name another."
-            )
-        usable = os.access(existing, os.W_OK | os.X_OK)
-    except OSError:
-        usable = False
-    if not usable:
-        raise BadInput("cannot be written to", input=option, value=str(folder), cure="Name another folder.")
-    return folder
-
-
 def say_where_images_go(graph: Graph) -> None:
     """A note for each endpoint that the graph names; what is wrong with one is said when its node runs."""
     from api_graph.lvlm.remote import Endpoint, endpoint_in
@@ -143,10 +125,3 @@ def _folders(request: Request) -> Folders:
     if request.cache is not None:
         folders = replace(folders, temp=request.cache / "temp")
     return replace(folders, models=models) if models else folders
-
-
-def existing_folder(path: Path, option: str) -> Path:
-    folder = expanded(path)
-    if not os.path.isdir(folder):
-        raise BadInput("there is no such folder", input=option, value=str(path), cure="Check the path.")
-    return folder

@@ -7,6 +7,7 @@ from typing import Any
 from api_graph.comfy.host import host_folders
 from api_graph.context import SaveContext
 from api_graph.errors import SpecError
+from api_graph.folders import Folders
 from api_graph.spec import Choices, InputSpec, NodeSpec
 from api_graph.spec.model import WIDGET_SOCKETS
 
@@ -16,12 +17,15 @@ HIDDEN = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
 _UNBOUNDED = 2**53  # what JavaScript holds exactly
 
 
-def input_types(spec: NodeSpec) -> dict[str, dict[str, Any]]:
-    """`{"required": ..., "optional": ...}`, and `"hidden"` for nodes that save. A new dictionary at each call."""
+def input_types(spec: NodeSpec, folders: Folders | None = None) -> dict[str, dict[str, Any]]:
+    """`{"required": ..., "optional": ...}`, and `"hidden"` for nodes that save. A new dictionary at each call.
+
+    Combos list what lies in `folders`; by default in ComfyUI's own.
+    """
     types: dict[str, dict[str, Any]] = {"required": {}, "optional": {}}
     for declared in spec.inputs:
         group = types["required" if declared.required else "optional"]
-        group[declared.name] = input_type(declared, socketless=declared.name in spec.fingerprinted)
+        group[declared.name] = input_type(declared, folders, socketless=declared.name in spec.fingerprinted)
         if declared.name in spec.lazy:
             group[declared.name][1]["lazy"] = True
     if takes_prompt(spec):
@@ -39,7 +43,9 @@ def takes_prompt(spec: NodeSpec) -> bool:
     return True
 
 
-def input_type(declared: InputSpec, *, socketless: bool = False) -> tuple[Any, dict[str, Any]]:
+def input_type(
+    declared: InputSpec, folders: Folders | None = None, *, socketless: bool = False
+) -> tuple[Any, dict[str, Any]]:
     """Type and options of one input.
 
     A `socketless` widget takes no link: what it names (a file) must be known before the run, for the cache key.
@@ -56,13 +62,14 @@ def input_type(declared: InputSpec, *, socketless: bool = False) -> tuple[Any, d
     if declared.widget.advanced:
         options["advanced"] = True
     options |= _widget_options(declared)
-    return (_entries(declared) if declared.socket == "COMBO" else declared.socket), options
+    return (_entries(declared, folders) if declared.socket == "COMBO" else declared.socket), options
 
 
-def _entries(declared: InputSpec) -> list[str]:
+def _entries(declared: InputSpec, folders: Folders | None) -> list[str]:
     # Only dynamic combos look into folders: ComfyUI asks often.
-    folders = host_folders() if isinstance(declared.choices, Choices) else None
-    return list(declared.options(folders))
+    if not isinstance(declared.choices, Choices):
+        return list(declared.options())
+    return list(declared.options(host_folders() if folders is None else folders))
 
 
 def _widget_options(declared: InputSpec) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.graph.export.layers import Layers, layers_of
-from api_graph.graph.export.layout import _apart, layout
+from api_graph.graph.export.layout import _placed, layout
 
 Feeding = dict[str, list[str]]
 
@@ -29,7 +29,7 @@ def graphs(draw: st.DrawFn) -> tuple[Feeding, dict[str, tuple[float, float]]]:
 @given(graphs())
 def test_links_run_to_the_right_and_nodes_do_not_touch(drawn: tuple[Feeding, dict[str, tuple[float, float]]]) -> None:
     feeding, sizes = drawn
-    places = layout(feeding, sizes)
+    places = layout(feeding, sizes).corners
     assert places.keys() == feeding.keys()
     for node, sources in feeding.items():
         for source in sources:
@@ -68,24 +68,38 @@ def test_crossings_are_counted() -> None:
 )
 def test_items_are_moved_apart_as_little_as_possible(items: list[tuple[float, float]], chance: random.Random) -> None:
     """No other placement that keeps them apart is closer to what they want: random ones are tried."""
-    wanted, heights = [w for w, _ in items], [h for _, h in items]
-    placed = _apart(wanted, heights)
-    gaps = [(a + b) / 2 + 50 for a, b in pairwise(heights)]
-    assert all(below - above >= gap - 1e-6 for (above, below), gap in zip(pairwise(placed), gaps, strict=True))
+    wanted, apart = [w for w, _ in items], [d for _, d in items][1:]
+    placed = _placed(wanted, apart)
+    assert all(below - above >= gap - 1e-6 for (above, below), gap in zip(pairwise(placed), apart, strict=True))
 
-    def cost(middles: list[float]) -> float:
-        return sum((m - w) ** 2 for m, w in zip(middles, wanted, strict=True))
+    def cost(places: list[float]) -> float:
+        return sum((p - w) ** 2 for p, w in zip(places, wanted, strict=True))
 
     for _ in range(20):
         other = [placed[0] + chance.uniform(-100, 100)]
-        for gap in gaps:
+        for gap in apart:
             other.append(max(other[-1] + gap, placed[len(other)] + chance.uniform(-100, 100)))
         assert cost(placed) <= cost(other) + 1e-6
+
+
+def test_places_by_hand() -> None:
+    """Two that want one place stand around it; a third that wants far below gets what it wants."""
+    assert _placed([10.0, 10.0, 100.0], [20.0, 20.0]) == [0.0, 20.0, 100.0]
+
+
+def test_a_long_link_passes_between_the_nodes_of_each_column() -> None:
+    feeding: Feeding = {"a": [], "b": ["a"], "c": ["b"], "d": ["c", "a"]}
+    drawn = layout(feeding, dict.fromkeys(feeding, (100.0, 50.0)))
+    assert list(drawn.passages) == [("a", "d")]
+    for node, ((left, above), (right, below)) in zip("bc", drawn.passages["a", "d"], strict=True):
+        x, y = drawn.corners[node]
+        assert (left, right, above) == (x, x + 100, below)
+        assert above < y or above > y + 50
 
 
 @pytest.mark.parametrize("readers", [1, 3000])
 def test_large_graphs(readers: int) -> None:
     """A chain of thousands, whose first node feeds all others too."""
     feeding: Feeding = {"0": []} | {str(i): sorted({str(i - 1), "0"}) for i in range(1, readers + 1)}
-    places = layout(feeding, dict.fromkeys(feeding, (100.0, 50.0)))
+    places = layout(feeding, dict.fromkeys(feeding, (100.0, 50.0))).corners
     assert [places[str(i)][0] for i in range(readers + 1)] == [180 * i for i in range(readers + 1)]

@@ -46,7 +46,7 @@ class Layers:
     """
 
     def __init__(self, feeding: Mapping[str, Sequence[str]]) -> None:
-        layer = layers_of(feeding)
+        self._layer = layer = layers_of(feeding)
         self.columns: list[list[Item]] = [[] for _ in range(max(layer.values(), default=-1) + 1)]
         self.before: dict[Item, list[Item]] = {}
         self.after: dict[Item, list[Item]] = {}
@@ -57,6 +57,11 @@ class Layers:
                 self._join(source, node, layer[source], layer[node])
         self._place = {item: i for column in self.columns for i, item in enumerate(column)}
         self._reduce_crossings()
+
+    def lanes(self, source: str, reader: str) -> list[Lane]:
+        """What the edge between two nodes passes through."""
+        start, end = self._layer[source], self._layer[reader]
+        return [Lane(source, layer) for layer in range(start + 1, end)] if end - start <= _LONGEST_LANE else []
 
     def crossings(self) -> int:
         """How many pairs of edges cross."""

@@ -1,0 +1,95 @@
+"""`api-graph edit`: build graphs by hand, in the browser."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api_graph.cli.console import complain, say
+from api_graph.cli.interrupts import cancelled
+from api_graph.cli.options import CacheFolder, Debug
+
+
+def edit(
+    folder: Annotated[
+        Path,
+        typer.Option(
+            "--folder",
+            metavar="DIR",
+            help="Where the editor works: input/ (pictures), output/ (what graphs save), workflows/ (saved graphs).",
+        ),
+    ] = Path("api-graph"),
+    input_: Annotated[
+        list[Path] | None,
+        typer.Option("--input", metavar="DIR", help="Another folder with images, which is only read. Repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder for the files that graphs save, instead of FOLDER/output."),
+    ] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option("--models", metavar="DIR", help="Folder with checkpoints; default $API_GRAPH_MODELS. Repeatable."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes any free one.")
+    ] = 8288,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            metavar="HOST",
+            help="Address to listen on. Others than this machine need the token that is printed.",
+        ),
+    ] = "127.0.0.1",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open nothing.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results on disk.")] = False,
+    cache: CacheFolder = None,
+    no_metadata: Annotated[
+        bool, typer.Option("--no-metadata", help="Do not embed the graph in the pictures that it saves.")
+    ] = False,
+    debug: Debug = False,
+) -> int:
+    """Open the editor: ComfyUI's own frontend, over this runner and its cache.
+
+    Needs the extra `editor`. Ctrl-C ends it. Saved graphs run with `api-graph run FOLDER/workflows/NAME.json --input
+    FOLDER/input`.
+    """
+    import secrets
+
+    from api_graph.cli.folders import existing_folder, writable_folder
+    from api_graph.editor.security import is_loopback
+    from api_graph.editor.server import EditorServer, Options
+    from api_graph.settings import cache_folder
+
+    options = Options(
+        folder=writable_folder(folder, "--folder"),
+        inputs=[existing_folder(path, "--input") for path in input_ or ()],
+        output=writable_folder(out, "--out") if out else None,
+        models=[existing_folder(path, "--models") for path in models or ()],
+        cache=None if no_cache else writable_folder(cache, "--cache") if cache else cache_folder(),
+        metadata=not no_metadata,
+        host=host,
+        port=port,
+        token=None if is_loopback(host) else secrets.token_urlsafe(32),
+    )
+    with EditorServer(options) as server:
+        say(f"The editor is at {server.url}")
+        sys.stdout.flush()  # whoever started us in a pipe waits for the address
+        complain("Ctrl-C ends it", kind="note")
+        if not no_browser:
+            _open_browser(server.url)
+        while not cancelled.wait(1.0):  # the signal's handler leaves this by an exception
+            pass
+    return 0
+
+
+def _open_browser(url: str) -> None:
+    import webbrowser
+
+    # A browser in the terminal would not return before it is left.
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

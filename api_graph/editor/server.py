@@ -1,0 +1,125 @@
+"""The editor's server in a thread of its own, so that signals and browsers are the main thread's business."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import tempfile
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from aiohttp import web
+
+from api_graph.editor.app import make_app
+from api_graph.editor.frontend import frontend_folder
+from api_graph.editor.security import is_loopback
+from api_graph.editor.workspace import open_workspace
+from api_graph.errors import BadInput
+
+if TYPE_CHECKING:  # it needs torch
+    from api_graph.editor.engine import Engine
+
+DEFAULT_PORT = 8288
+_STOP_AFTER = 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the editor works and listens. Hosts other than this machine itself need a `token`; port 0 is any."""
+
+    folder: Path
+    inputs: Sequence[Path] = ()
+    output: Path | None = None
+    models: Sequence[Path] = ()
+    cache: Path | None = None
+    metadata: bool = True
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    token: str | None = None
+
+
+class EditorServer:
+    """`with EditorServer(options) as server:` serves until the block ends. `server.url` is what a browser opens."""
+
+    def __init__(self, options: Options) -> None:
+        if options.token is None and not is_loopback(options.host):
+            raise BadInput(
+                "it is no loopback address, so a token is needed", input="host", value=options.host, cure="Give one."
+            )
+        self.options = options
+        self.port = options.port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="editor", daemon=True)
+        self._open = ExitStack()
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """The address, with the token where there is one."""
+        host = self.options.host
+        if host in ("0.0.0.0", "::"):
+            host = socket.gethostname()
+        token = self.options.token
+        address = f"[{host}]" if ":" in host else host
+        return f"http://{address}:{self.port}/" + (f"?token={quote(token, safe='')}" if token else "")
+
+    def __enter__(self) -> EditorServer:
+        """Listen. Raises BadInput where the frontend, the folder or the port cannot be had."""
+        with ExitStack() as opened:
+            temp = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="api-graph-")))
+            opened.callback(self._stop_loop)
+            self._thread.start()
+            asyncio.run_coroutine_threadsafe(self._start(temp), self._loop).result()
+            self._open = opened.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._open:
+            if self._runner is not None:
+                asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(_STOP_AFTER)
+
+    async def _start(self, temp: Path) -> None:
+        options = self.options
+        workspace = open_workspace(
+            options.folder, temp, inputs=options.inputs, output=options.output, models=options.models
+        )
+
+        def load() -> Engine:
+            from api_graph.editor.engine import load_engine
+
+            return load_engine(workspace.folders, options.cache, metadata=options.metadata)
+
+        app = make_app(workspace, load, frontend_folder(), options.token)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        site = web.TCPSite(runner, options.host, options.port)
+        try:
+            await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            raise _cannot_listen(options, error) from error
+        self._runner = runner
+        self.port = runner.addresses[0][1]
+
+    def _stop_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_STOP_AFTER)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+
+def _cannot_listen(options: Options, error: OSError) -> BadInput:
+    if error.errno == errno.EADDRINUSE:
+        cure = "Is the editor open already? --port 0 takes any free one."
+        return BadInput("the port is in use", input="--port", value=options.port, cure=cure)
+    reason = error.strerror or str(error)
+    return BadInput(f"it cannot be listened to ({reason})", input="--host", value=options.host, cure="Name another.")

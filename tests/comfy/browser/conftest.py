@@ -60,17 +60,20 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-@pytest.fixture(params=[False, True], ids=["canvas", "vue"])
-def editor(request: pytest.FixtureRequest, server: str, browser: Any) -> Iterator[Editor]:
-    """The editor with GRAPH in it, drawn by either of the frontend's two renderers."""
+@pytest.fixture(scope="session", params=[False, True], ids=["canvas", "vue"])
+def opened(request: pytest.FixtureRequest, server: str, browser: Any) -> Iterator[Editor]:
+    """A page with the editor, drawn by either of the frontend's two renderers."""
     page = browser.new_context(viewport={"width": 1600, "height": 1000}, has_touch=True).new_page()
-    opened = Editor(page, server, vue=request.param)
-    try:
-        opened.load(GRAPH)
-        yield opened
-        assert opened.errors == []
-    finally:
-        page.context.close()
+    yield Editor(page, server, vue=request.param)
+    page.context.close()
+
+
+@pytest.fixture
+def editor(opened: Editor) -> Iterator[Editor]:
+    """The editor with a fresh GRAPH in it."""
+    opened.load(GRAPH)
+    yield opened
+    assert opened.errors == []
 
 
 class Editor:
@@ -79,6 +82,7 @@ class Editor:
     def __init__(self, page: Any, server: str, *, vue: bool) -> None:
         self.page, self.server = page, server
         self.errors: list[str] = []
+        page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         self.set("Comfy.VueNodes.Enabled", vue)
@@ -95,8 +99,23 @@ class Editor:
         workflow = to_workflow(read_graph(graph), own_nodes())
         for place, node in enumerate(sorted(workflow["nodes"], key=lambda node: node["id"])):
             node["pos"] = [80 + place % 3 * 440, 80 + place // 3 * 500]
-        workflow["extra"] = {"ds": {"scale": 0.8, "offset": [60, 60]}}
-        self.page.evaluate("workflow => app.loadGraphData(workflow, true, true, 'graph.json')", workflow)
+            node["size"] = [max(node["size"][0], 300), max(node["size"][1], 400)]
+        self.page.evaluate(
+            "workflow => app.loadGraphData(workflow, true, true, app.extensionManager.workflow.activeWorkflow)",
+            workflow,
+        )
+        # The frontend moves the view for a while, so that all can be seen.
+        self.page.wait_for_function(
+            """() => {
+              const ds = app.canvas.ds;
+              const isStill = ds.scale === 0.8 && ds.offset[0] === 60 && ds.offset[1] === 60;
+              window.still = isStill ? (window.still ?? 0) + 1 : 0;
+              [ds.scale, ds.offset[0], ds.offset[1]] = [0.8, 60, 60];
+              app.canvas.setDirty(true, true);
+              return window.still > 10 && ((window.still = 0), true);
+            }""",
+            polling=30,
+        )
         self.page.locator(".ap-boxes [data-line]").first.wait_for()
 
     def run(self) -> None:

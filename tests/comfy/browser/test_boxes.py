@@ -138,7 +138,7 @@ def test_what_is_typed_is_drawn(editor: Editor) -> None:
 def test_other_formats_stay_what_they_are(editor: Editor, format: str, typed: str, expected: list[float]) -> None:
     editor.type(2, "format", format)
     editor.type(2, "boxes", typed)
-    drag(editor, (245, 85), (275, 105))
+    drag(editor, (260, 105), (290, 125))
     assert near(text(editor)[0], expected, within=2 if format == "xywh" else 0.006)
 
 

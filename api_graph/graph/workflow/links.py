@@ -89,9 +89,7 @@ class Links:
     def _outside(self, scope: Scope, place: int) -> _Output | End:
         """What feeds input number `place` of the subgraph that `scope` is the inside of."""
         if place >= len(scope.level.inputs):
-            return Broken(
-                f"its link comes from input {place} of the subgraph {quoted(scope.level.name)}, which has none"
-            )
+            return Broken(f"its link comes from an input that the subgraph {quoted(scope.level.name)} does not have")
         slot = scope.fed.get(place)
         if slot is None or slot.link is None or scope.parent is None:
             value = self._promoted(scope, place)

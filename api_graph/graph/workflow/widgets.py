@@ -15,7 +15,7 @@ from api_graph.spec import InputSpec, NodeSpec
 from api_graph.spec.model import WIDGET_SOCKETS
 
 _CONTROLS = ("fixed", "increment", "decrement", "randomize", "increment-wrap")
-_SEEDS = ("seed", "noise_seed")
+SEEDS = ("seed", "noise_seed")
 _UPLOAD_BUTTON, _BUTTON_HOLDS = "upload", "image"
 _EDITORS_OWN = ("control_after_generate", "control_filter_list", _UPLOAD_BUTTON)
 _SHOWS_RESULTS = ("PreviewAny",)  # the editor gives it widgets for what it showed last
@@ -29,7 +29,7 @@ class Misfit(Exception):
 
 def drawn_inputs(spec: NodeSpec) -> list[InputSpec]:
     """A node's inputs in the editor's order: the required ones first. The upload button's is the editor's own."""
-    button = _UPLOAD_BUTTON if _uploads(spec) else None
+    button = _UPLOAD_BUTTON if uploads(spec) else None
     return sorted((one for one in spec.inputs if one.name != button), key=lambda one: not one.required)
 
 
@@ -80,18 +80,19 @@ def _aligned(values: list[Any], spec: NodeSpec) -> dict[str, Any]:
 def _walk(values: list[Any], widgets: list[InputSpec], spec: NodeSpec) -> tuple[dict[str, Any], int]:
     """Values by name, and how many are left over."""
     last_required = next((one.name for one in reversed(widgets) if one.required), None)
-    spare = len(values) - len(widgets)
+    buttons = int(uploads(spec) and _BUTTON_HOLDS in values)
+    spare = len(values) - len(widgets) - buttons
     by_name: dict[str, Any] = {}
     at = 0
     for one in widgets[: len(values)]:
         if at == len(values):
             break
         by_name[one.name] = values[at]
-        extras = _controls(one, values, at + 1, spare)
-        at, spare = at + 1 + extras, spare - extras
-        if one.name == last_required and spare > 0 and _is_button(values, at, spec):
-            at, spare = at + 1, spare - 1
-    if _is_button(values, at, spec):  # newer editors put it last
+        controls = _controls(one, values, at + 1, spare)
+        at, spare = at + 1 + controls, spare - controls
+        if one.name == last_required and spare >= 0 and buttons and values[at : at + 1] == [_BUTTON_HOLDS]:
+            at, buttons = at + 1, 0
+    if buttons and values[at : at + 1] == [_BUTTON_HOLDS]:  # newer editors put it last
         at += 1
     return by_name, sum(value is not None for value in values[at:])
 
@@ -102,12 +103,8 @@ def _controls(one: InputSpec, values: list[Any], at: int, spare: int) -> int:
         return 0
     if one.socket == "COMBO":
         return 2 if spare >= 2 and at + 1 < len(values) and isinstance(values[at + 1], str) else min(max(spare, 0), 1)
-    return 1 if spare > 0 or one.name in _SEEDS else 0
+    return 1 if spare > 0 or one.name in SEEDS else 0
 
 
-def _is_button(values: list[Any], at: int, spec: NodeSpec) -> bool:
-    return at < len(values) and values[at] == _BUTTON_HOLDS and _uploads(spec)
-
-
-def _uploads(spec: NodeSpec) -> bool:
+def uploads(spec: NodeSpec) -> bool:
     return any(one.widget.upload and one.required for one in spec.inputs)

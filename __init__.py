@@ -48,4 +48,6 @@ if __package__:
     _register_model_folder()
     NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS = _mappings(spec.function for spec in _own_nodes().values())
 
-    __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]
+    WEB_DIRECTORY = "./web"
+
+    __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]

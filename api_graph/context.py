@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from api_graph.errors import Cancelled
 from api_graph.folders import Folders
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass
@@ -16,7 +19,9 @@ class Context:
     """Injected into a node function by type; never a wire, never part of a cache key.
 
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
-    `run_id` names the run: what is limited per run is counted under it.
+    `run_id` names the run: what is limited per run is counted under it. `device` is what "auto" means to a loader
+    (None: the best there is), and `staging` where it reads weights to, for a host that moves them to their device
+    itself (None: straight onto the device).
     """
 
     folders: Folders
@@ -26,6 +31,8 @@ class Context:
     ui: dict[str, list[Any]] = field(default_factory=dict)
     run_id: str = ""
     lasting: bool = True
+    device: torch.device | None = None
+    staging: torch.device | None = None
 
     def keep_for_this_run_only(self) -> None:
         """The result stands in for one that could not be had: no cache may hold it, nor what is made from it."""
@@ -45,11 +52,14 @@ class Context:
         """Show a text under the node."""
         self.ui.setdefault("text", []).append(text)
 
-    def show_file(self, path: Path, *, temporary: bool = False) -> None:
-        """Show an image file of the output folder (or of the temp folder) under the node."""
+    def show_file(self, path: Path, *, temporary: bool = False, kind: str = "images") -> None:
+        """Show an image file of the output folder (or of the temp folder) under the node.
+
+        An editor draws `images` by itself; other kinds are for the pack's own extension of it (`web/js`).
+        """
         root = self.folders.temp if temporary else self.folders.output
         relative = path.resolve().relative_to(root.resolve())
-        self.ui.setdefault("images", []).append(
+        self.ui.setdefault(kind, []).append(
             {
                 "filename": relative.name,
                 "subfolder": "" if relative.parent == Path(".") else relative.parent.as_posix(),

@@ -6,25 +6,36 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from api_graph.context import Context
 from api_graph.pixels.blend import Background, alpha_blend, reference_blend
 from api_graph.pixels.overlay import Colormap, overlay
 from api_graph.pixels.read import to_pil, to_tensor
 from api_graph.pixels.sheet import contact_sheet
-from api_graph.sockets import Image, Mask
+from api_graph.sockets import Image
 from api_graph.spec import Widget, node
 
+from .images import preview_image
+from .wires import Heatmap, Picture
+
 CATEGORY = "attention prompting/image"
+
+Opacity = Annotated[
+    float, Field(ge=0, le=1, description="Of the colours over the image."), Widget(step=0.05, slider=True)
+]
+Colours = Annotated[Colormap, Field(description="Low to high.")]
 
 
 @node("APAlphaBlend", category=CATEGORY, title="Alpha blend", aliases=("annotate", "attention prompt"))
 def blend(
-    image: Image,
-    heatmap: Mask,
+    image: Picture,
+    heatmap: Heatmap,
     background: Annotated[Background, Field(description="What shows where the heatmap is 0.")] = "black",
     strength: Annotated[
         float, Field(ge=0, le=1, description="0 leaves the image as it is."), Widget(step=0.05, slider=True)
     ] = 1.0,
-    grey: Annotated[float, Field(ge=0, le=1, description="Level of the grey background."), Widget(step=0.05)] = 0.5,
+    grey: Annotated[
+        float, Field(ge=0, le=1, description="Level of the grey background."), Widget(step=0.05, slider=True)
+    ] = 0.5,
     colour: Annotated[str, Field(description="Of the colour background: a name or #rrggbb.")] = "black",
     blur_radius: Annotated[
         float, Field(ge=0, le=1000, description="Of the blur background, in pixels."), Widget(step=1)
@@ -34,7 +45,7 @@ def blend(
         Literal["float", "reference"],
         Field(description="reference: the official code's 8-bit blend towards black or grey."),
     ] = "float",
-) -> Image:
+) -> Annotated[Image, Field(description="The annotated image, which an LVLM is shown.")]:
     """The heatmap as the image's alpha channel over a background: Φ·I + (1 − Φ)·background (API section 3.3)."""
     if arithmetic == "reference":
         return reference_blend(image, heatmap, grey=255.0 * grey if background == "grey" else 0.0)
@@ -52,37 +63,54 @@ def blend(
 
 @node("APOverlay", category=CATEGORY, title="Heatmap overlay", aliases=("colour map", "visualize"))
 def heatmap_overlay(
-    image: Image,
-    heatmap: Mask,
-    opacity: Annotated[
-        float, Field(ge=0, le=1, description="Of the colours over the image."), Widget(step=0.05, slider=True)
-    ] = 0.6,
-    colormap: Annotated[Colormap, Field(description="Low to high.")] = "turbo",
-) -> Image:
+    image: Picture,
+    heatmap: Heatmap,
+    opacity: Opacity = 0.6,
+    colormap: Colours = "turbo",
+) -> Annotated[Image, Field(description="The image under the colours.")]:
     """The heatmap in colours over the image, for people."""
     return overlay(image, heatmap, opacity, colormap)
 
 
+@node(
+    "APPreviewHeatmap",
+    category=CATEGORY,
+    title="Preview heatmap",
+    output=True,
+    waits=True,
+    aliases=("show", "overlay", "visualize"),
+)
+def preview_heatmap(
+    image: Picture,
+    heatmap: Heatmap,
+    context: Context,
+    opacity: Opacity = 0.6,
+    colormap: Colours = "turbo",
+) -> Annotated[Image, Field(description="The overlay that is shown.")]:
+    """Show a heatmap in colours over its image, in the node itself, without keeping it."""
+    return preview_image(overlay(image, heatmap, opacity, colormap), context)
+
+
 @node("APGatherImages", category=CATEGORY, title="Gather images", aliases=("image list",))
 def gather_images(
-    first: Image,
-    second: Image | None = None,
-    third: Image | None = None,
-    fourth: Image | None = None,
-) -> list[Image]:
+    first: Annotated[Image, Field(description="The first of the list.")],
+    second: Annotated[Image | None, Field(description="The next; of any size.")] = None,
+    third: Annotated[Image | None, Field(description="The next; of any size.")] = None,
+    fourth: Annotated[Image | None, Field(description="The last; of any size.")] = None,
+) -> list[Annotated[Image, Field(description="The images, one after the other.")]]:
     """Several images, of any sizes, as one list: for a contact sheet, or to run what follows on each."""
     return [image for image in (first, second, third, fourth) if image is not None]
 
 
 @node("APContactSheet", category=CATEGORY, title="Contact sheet")
 def sheet(
-    images: list[Image],
+    images: Annotated[list[Image], Field(description="What to lay out, in this order.")],
     captions: Annotated[list[str] | None, Field(description="One per image.")] = None,
     columns: Annotated[int, Field(ge=1, le=64, description="Pictures in a row.")] = 3,
     cell: Annotated[
         int, Field(ge=32, le=4096, description="Width of a cell, and its greatest height, in pixels.")
     ] = 320,
-) -> Image:
+) -> Annotated[Image, Field(description="The sheet, one picture.")]:
     """Lay images of any size out in one picture, with captions."""
     pictures = [picture for batch in images for picture in to_pil(batch)]
     tallest = max((picture.height / picture.width for picture in pictures), default=1.0)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from api_graph import clip
-from api_graph.clip import ClipModel, ImageFeatures, QueryFeatures
+from api_graph.clip import ImageFeatures, QueryFeatures
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_masks import Bump, BumpScale, Join, OnEmpty, box_masks
 from api_graph.clip.foveal_pass import Form
@@ -23,6 +23,7 @@ from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import Widget, node
 
 from . import foveal_batches as batches
+from .wires import Clip, FoundBoxes, NewFeatures, Objects, Picture
 
 CATEGORY = "attention prompting/foveal"
 
@@ -45,7 +46,7 @@ OrderOfUnleash = Annotated[
 
 @node("APBoxes", category=CATEGORY, title="Boxes", aliases=("bounding boxes", "region"))
 def boxes(
-    image: Image,
+    image: Annotated[Image, Field(description="The image that the boxes lie in.")],
     boxes: Annotated[
         str, Field(description="One box per line, four numbers; # begins a comment."), Widget(multiline=True)
     ],
@@ -53,16 +54,18 @@ def boxes(
         BoxFormat,
         Field(description="xyxy and xywh in pixels; normalized: left, top, right, bottom as shares of the sides."),
     ] = "xyxy",
-) -> Boxes:
+) -> FoundBoxes:
     """Boxes in an image, from a text; what reaches beyond the image is cut off."""
     return read_boxes(boxes, (image.shape[2], image.shape[1]), format)
 
 
 @node("APBoxesFromMask", category=CATEGORY, title="Boxes around masks")
 def boxes_from_mask(
-    mask: Mask,
-    threshold: Annotated[float, Field(ge=0, le=1, description="What counts as inside."), Widget(step=0.05)] = 0.5,
-) -> Boxes:
+    mask: Objects,
+    threshold: Annotated[
+        float, Field(ge=0, le=1, description="What counts as inside."), Widget(step=0.05, slider=True)
+    ] = 0.5,
+) -> FoundBoxes:
     """The smallest box around each mask."""
     return boxes_around(mask, threshold)
 
@@ -75,8 +78,8 @@ def boxes_from_mask(
     aliases=("FALIP", "fovea", "region of attention"),
 )
 def foveal_mask(
-    model: ClipModel,
-    image: Image,
+    model: Clip,
+    image: Picture,
     boxes: Annotated[Boxes | None, Field(description="The region: boxes, or one of the next two.")] = None,
     mask: Annotated[Mask | None, Field(description="The region: masks of the image's size.")] = None,
     attribution: Annotated[
@@ -109,12 +112,12 @@ def foveal_mask(
     coverage: Annotated[
         float,
         Field(ge=0, le=1, description="mask: share of a patch that it must cover; 0: anything."),
-        Widget(step=0.05),
+        Widget(step=0.05, slider=True),
     ] = 0.5,
     on_empty: Annotated[
         OnEmpty, Field(description="Where the model sees nothing of a region: error, or a mask of zeros.")
     ] = "error",
-) -> Attribution:
+) -> Annotated[Attribution, Field(description="One foveal mask for each region, on the grid of patches.")]:
     """A bump over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
 
     It is shown, resized and blended like any other map.
@@ -144,7 +147,7 @@ def foveal_mask(
 
 @node("APFovealFeatures", category=CATEGORY, title="Foveal features", store=True, batched=batches.foveal_features)
 def foveal_features(
-    model: ClipModel,
+    model: Clip,
     image: Annotated[Image, Field(description="One for all masks, or one for each.")],
     fovea: Annotated[Attribution, Field(description="Foveal masks, made for this model and an image of this size.")],
     layers: Layers = "last 4",
@@ -157,7 +160,7 @@ def foveal_features(
     unleash_layers: UnleashLayers = "",
     heads: Heads = "",
     order: OrderOfUnleash = "sequential",
-) -> ImageFeatures:
+) -> NewFeatures:
     """CLIP's image features, one for each mask, with the mask added to its attention (FALIP section 3).
 
     What the masks share is computed once.
@@ -179,20 +182,22 @@ def foveal_features(
 
 
 @node("APImageFeatures", category=CATEGORY, title="Image features", store=True, batched=batches.image_features)
-def image_features(model: ClipModel, image: Image) -> ImageFeatures:
+def image_features(model: Clip, image: Picture) -> NewFeatures:
     """CLIP's plain image features, one for each image: of crops and drawn prompts, or to compare with."""
     return ImageFeatures(clip.foveal_features(model, image))
 
 
 @node("APJoinFeatures", category=CATEGORY, title="Join features", store=True, aliases=("concatenate",))
-def join_features(features: list[ImageFeatures]) -> ImageFeatures:
+def join_features(
+    features: Annotated[list[ImageFeatures], Field(description="Features in the order in which they are joined.")],
+) -> NewFeatures:
     """The features of a list as one: of crops, which differ in size and so go through the model one by one."""
     return ImageFeatures(torch.cat([one.features for one in features]))
 
 
 @node("APUnleash", category=CATEGORY, title="Unleash", store=True, aliases=("head amplification",))
 def unleash(
-    model: ClipModel,
+    model: Clip,
     image: Annotated[Image, Field(description="With a prompt drawn on it; one or several.")],
     clean: Annotated[Image, Field(description="Without the prompt: one for all, or one for each.")],
     gain: Annotated[
@@ -205,7 +210,7 @@ def unleash(
     order: OrderOfUnleash = "sequential",
     fovea: Annotated[Attribution | None, Field(description="Foveal masks on top of the drawn prompt.")] = None,
     fovea_layers: Annotated[str, Field(description="Layers that get the fovea's bias.")] = "last 4",
-) -> ImageFeatures:
+) -> NewFeatures:
     """Image features of drawn images, with what each head does about the prompt amplified (FALIP's Unleash)."""
     masks = None if fovea is None else batches.masks_per_image(model, image, fovea)
     with inputs_named(masks="fovea", layers="fovea_layers", unleash_layers="layers", unleash="gain"):
@@ -230,7 +235,7 @@ class Reactions(NamedTuple):
 
 @node("APHeadReactions", category=CATEGORY, title="Head reactions", store=True)
 def reactions(
-    model: ClipModel,
+    model: Clip,
     image: Annotated[Image, Field(description="The image; with a prompt drawn on it where clean is given.")],
     fovea: Annotated[Attribution | None, Field(description="Foveal masks that the heads react to.")] = None,
     clean: Annotated[Image | None, Field(description="The image before the prompt was drawn.")] = None,

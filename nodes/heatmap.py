@@ -9,15 +9,17 @@ from pydantic import Field
 from api_graph.pixels.mean_filter import mean_filter
 from api_graph.pixels.normalize import Normalization, normalize
 from api_graph.pixels.resize import Interpolation, ResizeGeometry, to_pixels
-from api_graph.sockets import Attribution, Mask
+from api_graph.sockets import Mask
 from api_graph.spec import Widget, node
+
+from .wires import Heatmap, Map, NewHeatmap
 
 CATEGORY = "attention prompting/heatmap"
 
 
 @node("APResize", category=CATEGORY, title="Resize to pixels", store=True, aliases=("upsample", "attribution to mask"))
 def resize(
-    attribution: Attribution,
+    attribution: Map,
     geometry: Annotated[
         ResizeGeometry,
         Field(
@@ -26,29 +28,29 @@ def resize(
         ),
     ] = "correct",
     interpolation: Annotated[Interpolation, Field(description="Resampling filter, as Pillow defines it.")] = "bicubic",
-) -> Mask:
+) -> Annotated[Mask, Field(description="The map as a heatmap in the image's pixels.")]:
     """Bring a map from the token grid to the source image's size (API section 3.3)."""
     return to_pixels(attribution, geometry=geometry, interpolation=interpolation)
 
 
 @node("APMeanFilter", category=CATEGORY, title="Mean filter", store=True)
 def mean_filter_pixels(
-    heatmap: Mask,
+    heatmap: Heatmap,
     kernel_size: Annotated[
         int, Field(ge=1, le=4095, description="Side of the square window, in pixels; odd."), Widget(step=2)
     ] = 15,
-) -> Mask:
+) -> NewHeatmap:
     """Smooth a heatmap so that it stops looking like a chessboard of patches (API section 3.3)."""
     return mean_filter(heatmap, kernel_size)
 
 
 @node("APNormalizeHeatmap", category=CATEGORY, title="Normalize heatmap", store=True)
 def normalize_heatmap(
-    heatmap: Mask,
+    heatmap: Heatmap,
     mode: Annotated[Normalization, Field(description="minmax, sigmoid of contrast × z-score, or none.")] = "minmax",
     contrast: Annotated[
         float, Field(ge=0, le=100, description="sigmoid only: how hard it cuts."), Widget(step=0.5)
     ] = 5.0,
-) -> Mask:
+) -> NewHeatmap:
     """Bring a heatmap into [0, 1]."""
     return normalize(heatmap, mode, contrast, input="heatmap")

@@ -18,6 +18,8 @@ from api_graph.pixels.write import write_numbered
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
+from .wires import Heatmap, SameImages
+
 CATEGORY = "attention prompting/image"
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -48,7 +50,7 @@ Prefix = Annotated[str, Field(description="Files are PREFIX_00001_.png and so on
 
 
 class LoadedImage(NamedTuple):
-    image: Image
+    image: Annotated[Image, Field(description="The picture, upright.")]
     mask: Annotated[Mask, Field(description="1 where the image is transparent.")]
 
 
@@ -68,29 +70,50 @@ def load_image(context: Context, image: ImageFile) -> LoadedImage:
 
 @node("APSaveImage", category=CATEGORY, title="Save image", output=True, waits=True)
 def save_image(
-    images: Image,
+    images: Annotated[Image, Field(description="Each becomes a file of its own.")],
     context: SaveContext,
     filename_prefix: Prefix = "api-graph",
-) -> Image:
+) -> SameImages:
     """Write images as PNG into the output folder, with the graph embedded, so that the picture can be run again."""
     _save(images, context, filename_prefix)
     return images
 
 
 @node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, waits=True)
-def preview_image(images: Image, context: Context) -> Image:
+def preview_image(images: Annotated[Image, Field(description="What to look at.")], context: Context) -> SameImages:
     """Show images without keeping them."""
     for image in images:
         context.show_file(write_numbered(context.folders.temp, "preview", image), temporary=True)
     return images
 
 
+@node(
+    "APCompareImages",
+    category=CATEGORY,
+    title="Compare images",
+    output=True,
+    waits=True,
+    aliases=("before after", "slider", "difference"),
+)
+def compare_images(
+    before: Annotated[Image, Field(description="Shown on the left of the slider, such as the image as it was.")],
+    after: Annotated[Image, Field(description="Shown on the right of the slider, such as the annotated image.")],
+    context: Context,
+) -> None:
+    """Show two images on top of each other with a slider between them, without keeping them."""
+    for kind, images in (("before", before), ("after", after)):
+        for image in images:
+            path = write_numbered(context.folders.temp, kind, image)
+            context.show_file(path, temporary=True, kind=kind)
+            context.show_file(path, temporary=True)  # for an editor that has no slider
+
+
 @node("APSaveHeatmap", category=CATEGORY, title="Save heatmap", output=True, waits=True)
 def save_heatmap(
-    heatmap: Mask,
+    heatmap: Heatmap,
     context: SaveContext,
     filename_prefix: Prefix = "heatmap",
-) -> Mask:
+) -> Annotated[Mask, Field(description="The heatmap as it came in.")]:
     """Write heatmaps as grey PNG, white where attended."""
     grey = heatmap.clamp(0, 1)[..., None].expand(-1, -1, -1, 3)  # (B, H, W, 3)
     _save(grey, context, filename_prefix)

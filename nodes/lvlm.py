@@ -15,6 +15,7 @@ from api_graph.spec import Widget, node
 
 from . import lvlm_batches
 from .lvlm_batches import Pointed, Reply
+from .wires import Picture
 
 CATEGORY = "attention prompting/LVLM"
 
@@ -34,8 +35,8 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Of the sampling; gr
 )
 def attend(
     context: Context,
-    model: LvlmModel,
-    image: Image,
+    model: Annotated[LvlmModel, Field(description="The LVLM whose attention is read, from Load LVLM.")],
+    image: Picture,
     query: Annotated[
         str, Field(description="The question, as it is: without a benchmark's suffix."), Widget(multiline=True)
     ],
@@ -65,7 +66,9 @@ def attend(
     ] = "full",
     max_new_tokens: Annotated[int, Field(ge=1, le=4096, description="Length of the answer that is watched.")] = 20,
     answer: Annotated[
-        str, Field(description="Watch the model read this answer instead of giving its own; empty: its own.")
+        str,
+        Field(description="Watch the model read this answer instead of giving its own; empty: its own."),
+        Widget(multiline=True),
     ] = "",
 ) -> Pointed:
     """Where the model looks while it answers: its attention from generated tokens to image tokens (API eq. 8)."""
@@ -97,7 +100,7 @@ def attend(
 )
 def query_lvlm(
     context: Context,
-    model: Answerer,
+    model: Annotated[Answerer, Field(description="Who answers: from Load LVLM or Answering model.")],
     question: Annotated[str, Field(description="What is asked, word for word."), Widget(multiline=True)],
     image: Annotated[Image | None, Field(description="All images of the batch go into one request.")] = None,
     image_2: Annotated[Image | None, Field(description="Shown after the first, in the same request.")] = None,
@@ -148,7 +151,7 @@ def choose_image(
     unclear: Annotated[
         Literal["when_true", "when_false"], Field(description="What an answer that says neither means.")
     ] = "when_false",
-) -> Image:
+) -> Annotated[Image, Field(description="The image that was chosen.")]:
     """Take the annotated image where the model finds that it suffices, else the original one (strategy "evaluate")."""
     chosen = _image_needed(verdict, unclear)[0]
     context.show_text(f"{chosen.replace('_', ' ')}: {verdict.strip() or '(no answer)'}")

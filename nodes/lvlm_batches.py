@@ -21,16 +21,16 @@ from .batches import Call, alike, text_of
 class Pointed(NamedTuple):
     """What `Ψ LVLM` gives."""
 
-    attribution: Attribution
+    attribution: Annotated[Attribution, Field(description="Where the model looked while it answered.")]
     answer: Annotated[str, Field(description="What the model said while it was watched; one line per image.")]
 
 
 class Reply(NamedTuple):
     """What `Query LVLM` gives."""
 
-    text: str
+    text: Annotated[str, Field(description="The answer.")]
     tokens: Annotated[int, Field(description="How many were generated; 0 where an endpoint does not say.")]
-    seconds: float
+    seconds: Annotated[float, Field(description="How long the answer took.")]
     model: Annotated[str, Field(description="The model that really answered.")]
     finish_reason: Annotated[str, Field(description="stop, length, refusal or error.")]
 

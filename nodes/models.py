@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field
 
 from api_graph import clip, lvlm
@@ -98,11 +99,13 @@ def load_clip(
     ] = "",
     device: DeviceChoice = "auto",
     precision: Annotated[Precision, Field(description="auto is float16 on CUDA and float32 elsewhere.")] = "auto",
-) -> ClipModel:
+) -> Annotated[ClipModel, Field(description="The model, for everything that encodes images and texts.")]:
     """Load a CLIP model, the auxiliary model that says which patches matter for a question."""
     name, pretrained = _located(context.folders, model, checkpoint)
     with _own_inputs(checkpoint):
-        return clip.load_clip(name, pretrained, device=given(device), dtype=given(precision))
+        where, staging = devices_of(context, device)
+        dtype = clip.choose_dtype(given(precision), where)
+        return clip.load_clip(name, pretrained, device=staging, dtype=dtype)
 
 
 def lvlm_folders(folders: Folders) -> Sequence[str]:
@@ -141,13 +144,14 @@ def load_lvlm(
     device: DeviceChoice = "auto",
     precision: LvlmPrecision = "auto",
     quantization: QuantizationChoice = "none",
-) -> LvlmModel:
+) -> Annotated[LvlmModel, Field(description="The model: its attention says where to look, and it answers.")]:
     """Load a vision-language model: its attention says where to look, and it answers."""
     with inputs_named(name="model", dtype="precision"):
+        where, staging = devices_of(context, device)
         return lvlm.load_lvlm(
             _located_lvlm(context.folders, model),
-            device=given(device),
-            dtype=given(precision),
+            device=staging if quantization == "none" else where,  # bitsandbytes quantizes on the GPU
+            dtype=lvlm.lvlm_dtype(given(precision), where),
             quantization=_quantized(quantization),
         )
 
@@ -194,7 +198,7 @@ def answering_model(
     device: DeviceChoice = "auto",
     precision: LvlmPrecision = "auto",
     quantization: QuantizationChoice = "none",
-) -> Annotated[Any, Socket("AP_ANSWERER")]:
+) -> Annotated[Any, Socket("AP_ANSWERER"), Field(description="Whoever answers, for Query LVLM.")]:
     """Whoever answers: a local LVLM, or a model behind an endpoint that one of your profiles names."""
     name = endpoint_in(answerer)
     if name is not None:
@@ -223,6 +227,12 @@ def _located_lvlm(folders: Folders, model: str) -> str:
 def _own_inputs(checkpoint: str) -> AbstractContextManager[None]:
     """Complaints of `clip.load_clip` in terms of this node: a tag is part of `model`."""
     return inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model", dtype="precision")
+
+
+def devices_of(context: Context, choice: Device) -> tuple[torch.device, torch.device]:
+    """Where a model is to compute, and where its weights are read to; the same unless the host moves them itself."""
+    where = clip.choose_device(given(choice) or context.device)
+    return where, context.staging or where
 
 
 def given(choice: str) -> str | None:

@@ -19,6 +19,8 @@ from api_graph.regions import Boxes
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Widget, node
 
+from .wires import Drawn, Objects, Picture, Where
+
 CATEGORY = "attention prompting/visual prompts"
 
 _PRESET = "Parameters of published code in place of the values below; custom takes the values."
@@ -42,14 +44,14 @@ BlurRadius = Annotated[
     float, Field(ge=0, le=1000, description="Standard deviation of the blur, in pixels."), Widget(step=1)
 ]
 Threshold = Annotated[
-    float, Field(ge=0.001, le=1, description="A pixel from which on a mask holds it."), Widget(step=0.05)
+    float, Field(ge=0.001, le=1, description="A pixel from which on a mask holds it."), Widget(step=0.05, slider=True)
 ]
 
 
 @node("APDrawCircle", category=CATEGORY, title="Draw circle", aliases=("red circle", "ellipse", "visual prompt"))
 def draw_circle(
-    image: Image,
-    boxes: Boxes,
+    image: Picture,
+    boxes: Where,
     preset: Annotated[Literal["custom", "falip", "falip_line", "fgvp"], Field(description=_PRESET)] = "custom",
     colour: Colour = "red",
     thickness: Thickness = 0.005,
@@ -60,7 +62,7 @@ def draw_circle(
     blur_outside: BlurRadius = 0.0,
     drawing: AsDrawn = "smooth",
     together: Together = False,
-) -> Image:
+) -> Drawn:
     """Draw the ellipse that fits into each box, the red circle, and if wanted blur what lies outside it."""
     values = _values(
         "circle",
@@ -78,8 +80,8 @@ def draw_circle(
 
 @node("APOutside", category=CATEGORY, title="Weaken outside", aliases=("blur outside", "grey outside", "visual prompt"))
 def weaken_outside(
-    image: Image,
-    boxes: Boxes,
+    image: Picture,
+    boxes: Where,
     preset: Annotated[
         Literal["custom", "falip", "reclip", "fgvp_blur", "fgvp_grey"], Field(description=_PRESET)
     ] = "custom",
@@ -94,7 +96,7 @@ def weaken_outside(
     drawing: AsDrawn = "smooth",
     channels: Annotated[Channels, Field(description="greyscale: bgr swaps red and blue, as FGVP's code does.")] = "rgb",
     together: Together = False,
-) -> Image:
+) -> Drawn:
     """Blur, grey or cover everything outside each box, or outside the ellipse in it."""
     values = _values(
         "outside", preset, fill=fill, shape=shape, blur_radius=blur_radius, drawing=drawing, channels=channels
@@ -112,15 +114,15 @@ def weaken_outside(
 
 @node("APCropBoxes", category=CATEGORY, title="Crop boxes", aliases=("visual prompt",))
 def crop_boxes(
-    image: Image,
-    boxes: Boxes,
+    image: Picture,
+    boxes: Where,
     preset: Annotated[Literal["custom", "falip", "reclip", "fgvp"], Field(description=_PRESET)] = "custom",
     enlarge: Enlarge = 1.0,
     rounding: Annotated[
         Rounding, Field(description="Of the edges, to whole pixels; outward loses nothing of the box.")
     ] = "nearest",
     together: Annotated[bool, Field(description="One crop that holds all boxes.")] = False,
-) -> list[Image]:
+) -> list[Annotated[Image, Field(description="The crops, each of its own size.")]]:
     """Cut each box out of the image."""
     values = _values("crop", preset, enlarge=enlarge, rounding=rounding)
     return prompts.crop_boxes(image, corners(boxes, image), together=together, **values)
@@ -128,8 +130,8 @@ def crop_boxes(
 
 @node("APDrawBox", category=CATEGORY, title="Draw box", aliases=("bounding box", "visual prompt"))
 def draw_box(
-    image: Image,
-    boxes: Boxes,
+    image: Picture,
+    boxes: Where,
     preset: Annotated[Literal["custom", "fgvp"], Field(description=_PRESET)] = "custom",
     colour: Colour = "red",
     thickness: Thickness = 0.005,
@@ -139,7 +141,7 @@ def draw_box(
     opacity: Opacity = 1.0,
     drawing: AsDrawn = "smooth",
     together: Together = False,
-) -> Image:
+) -> Drawn:
     """Draw the outline of each box."""
     values = _values("box_line", preset, colour=colour, thickness=thickness, unit=unit, align=align, drawing=drawing)
     where = corners(boxes, image)
@@ -148,8 +150,8 @@ def draw_box(
 
 @node("APShade", category=CATEGORY, title="Shade boxes", aliases=("CPT", "colour prompt", "visual prompt"))
 def shade_boxes(
-    image: Image,
-    boxes: Boxes,
+    image: Picture,
+    boxes: Where,
     preset: Annotated[Literal["custom", "falip", "reclip", "fgvp"], Field(description=_PRESET)] = "custom",
     colour: Colour = "#f0001e",
     opacity: Opacity = 0.5,
@@ -157,7 +159,7 @@ def shade_boxes(
     enlarge: Enlarge = 1.0,
     drawing: AsDrawn = "smooth",
     together: Together = False,
-) -> Image:
+) -> Drawn:
     """Lay a translucent colour over each box, to be named in the text: "... is in red color." (CPT)."""
     values = _values("shade", preset, colour=colour, opacity=opacity, shape=shape, drawing=drawing)
     return prompts.shade_boxes(image, corners(boxes, image), enlarge=enlarge, together=together, **values)
@@ -165,8 +167,8 @@ def shade_boxes(
 
 @node("APKeypoint", category=CATEGORY, title="Draw keypoint", aliases=("dot", "visual prompt"))
 def draw_keypoint(
-    image: Image,
-    boxes: Boxes,
+    image: Picture,
+    boxes: Where,
     colour: Colour = "red",
     radius: Annotated[
         float, Field(ge=0, le=1000, description="Of the dot, in the unit; at least half a pixel."), Widget(step=0.001)
@@ -175,7 +177,7 @@ def draw_keypoint(
     opacity: Opacity = 1.0,
     drawing: AsDrawn = "smooth",
     together: Together = False,
-) -> Image:
+) -> Drawn:
     """Draw a dot at the centre of each box."""
     return prompts.draw_keypoint(
         image,
@@ -191,8 +193,8 @@ def draw_keypoint(
 
 @node("APContour", category=CATEGORY, title="Draw contour", aliases=("outline", "segmentation", "visual prompt"))
 def draw_contour(
-    image: Image,
-    masks: Mask,
+    image: Picture,
+    masks: Objects,
     preset: Annotated[Literal["custom", "fgvp"], Field(description=_PRESET)] = "custom",
     colour: Colour = "red",
     thickness: Thickness = 0.005,
@@ -202,7 +204,7 @@ def draw_contour(
     threshold: Threshold = 0.5,
     drawing: Annotated[Edges, Field(description="smooth: antialiased. hard: whole pixels.")] = "smooth",
     together: Together = False,
-) -> Image:
+) -> Drawn:
     """Draw the outline of each mask; masks come from any segmenter."""
     values = _values("contour", preset, colour=colour, thickness=thickness, unit=unit, align=align, drawing=drawing)
     return prompts.draw_contour(image, masks, opacity=opacity, threshold=threshold, together=together, **values)
@@ -210,8 +212,8 @@ def draw_contour(
 
 @node("APFgvp", category=CATEGORY, title="FGVP", aliases=("reverse blur mask", "segmentation", "visual prompt"))
 def fgvp(
-    image: Image,
-    masks: Mask,
+    image: Picture,
+    masks: Objects,
     preset: Annotated[Literal["custom", "fgvp_mask", "fgvp_reverse_blur"], Field(description=_PRESET)] = "custom",
     style: Annotated[
         FgvpStyle,
@@ -225,22 +227,22 @@ def fgvp(
     blur_radius: BlurRadius = 100.0,
     blur: Annotated[Blur, Field(description="pillow: in 8 bits, which official code uses.")] = "gaussian",
     together: Together = False,
-) -> Image:
+) -> Drawn:
     """Fine-grained visual prompting: the prompt follows each mask; masks come from any segmenter."""
     values = _values("fgvp", preset, style=style, colour=colour, opacity=opacity, blur_radius=blur_radius)
     return prompts.fgvp(image, masks, blur=blur, together=together, **values)
 
 
 class MarkedImage(NamedTuple):
-    image: Image
+    image: Drawn
     masks: Annotated[Mask, Field(description="In the order of their marks.")]
     labels: Annotated[str, Field(description="The marks, one per line.")]
 
 
 @node("APSetOfMark", category=CATEGORY, title="Set of mark", aliases=("SoM", "segmentation", "visual prompt"))
 def set_of_mark(
-    image: Image,
-    masks: Mask,
+    image: Picture,
+    masks: Objects,
     preset: Annotated[Literal["custom", "som"], Field(description=_PRESET)] = "custom",
     labels: Annotated[Labels, Field(description="1, 2, 3 or a, b, c.")] = "numbers",
     order: Annotated[Order, Field(description="area: the largest mask is the first.")] = "area",

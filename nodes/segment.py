@@ -17,7 +17,7 @@ from api_graph.segment import Segmenter
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
-from .models import Device, DeviceChoice, Precision, given, not_among
+from .models import Device, DeviceChoice, Precision, devices_of, given, not_among
 from .prompts import corners
 
 WELL_KNOWN = (
@@ -60,11 +60,12 @@ def load_segmenter(
     ],
     device: DeviceChoice = "auto",
     precision: Annotated[Precision, Field(description="auto is float32.")] = "auto",
-) -> Segmenter:
+) -> Annotated[Segmenter, Field(description="The model, for Segment.")]:
     """Load a SAM or SAM 2, which finds the masks of objects."""
     with inputs_named(name="model", dtype="precision"):
         name = _located(context.folders, model)
-        return room.load_segmenter(name, device=given(device), dtype=_dtype(precision))
+        _, staging = devices_of(context, device)
+        return room.load_segmenter(name, device=staging, dtype=_dtype(precision))
 
 
 @node(
@@ -75,8 +76,8 @@ def load_segmenter(
     aliases=("SAM", "automatic mask generation"),
 )
 def segment(
-    segmenter: Segmenter,
-    image: Image,
+    segmenter: Annotated[Segmenter, Field(description="A SAM, from Load segmenter.")],
+    image: Annotated[Image, Field(description="One image.")],
     context: Context,
     boxes: Annotated[Boxes | None, Field(description="One mask for each, in their order.")] = None,
     preset: Annotated[
@@ -107,7 +108,7 @@ def segment(
         Field(ge=-100, le=100, description="Where the model's answers are cut; higher is tighter."),
         Widget(step=0.1),
     ] = 0.0,
-) -> Mask:
+) -> Annotated[Mask, Field(description="The masks, one for each object, 0 or 1.")]:
     """Find the masks of everything in the image, the surest first, or of what lies in each box."""
     typed = {
         "points_per_side": points_per_side,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from api_graph.clip import ClipModel, ImageFeatures, QueryFeatures
+from api_graph.clip import ClipModel, ImageFeatures
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
@@ -27,12 +27,14 @@ from api_graph.tasks.pointcloud.project import depth_images, project, unit_spher
 from api_graph.tasks.pointcloud.read import READERS, read_points
 from api_graph.tasks.wires import BoxScores, LabelFeatures, MeanText, PointClouds
 
+from .wires import Clip, Clouds, Features, Labels, Query, Scores
+
 CATEGORY = "attention prompting/tasks"
 
 
 @node("APResizeMode", category="attention prompting/models", title="Resize mode", model=True, aliases=("squash",))
 def resize_mode(
-    model: ClipModel,
+    model: Clip,
     mode: Annotated[
         ResizeMode,
         Field(
@@ -40,7 +42,7 @@ def resize_mode(
             "bars. shortest: the middle alone."
         ),
     ] = "squash",
-) -> ClipModel:
+) -> Annotated[ClipModel, Field(description="The model that sees images in this way.")]:
     """The same model with another way of bringing images to its size: a centre crop never shows it what lies beside."""
     return seeing(model, mode)
 
@@ -55,7 +57,7 @@ def fill_template(
     text: Annotated[str, Field(description="A caption, a phrase."), Widget(multiline=True)],
     template: Template = templates.REFERRING,
     lower_case: Annotated[bool, Field(description="As the official code writes captions.")] = True,
-) -> str:
+) -> Annotated[str, Field(description="The text in the template.")]:
     """Put a text into a template, as CLIP likes to read it: "a photo of the man on the left"."""
     (checked,) = templates.template_texts([template])
     return templates.filled(checked, text.strip().lower() if lower_case else text.strip())
@@ -64,14 +66,14 @@ def fill_template(
 @node("APScoreBoxes", category=CATEGORY, title="Score boxes", store=True)
 def score_boxes(
     features: Annotated[ImageFeatures, Field(description="One per box: foveal features, or those of drawn images.")],
-    query: QueryFeatures,
+    query: Query,
     subtract: Annotated[
         MeanText | None, Field(description="Its score is taken off: what a box gets for any text.")
     ] = None,
     logit_scale: Annotated[
         float, Field(ge=0, le=10_000, description="exp(logit scale) of the model; 100 for most CLIPs."), Widget(step=1)
     ] = box_scores.CLIP_LOGIT_SCALE,
-) -> BoxScores:
+) -> Annotated[BoxScores, Field(description="One score for each box.")]:
     """How well each box fits the text: the scaled cosine of its feature and the text's (FALIP section 3)."""
     negatives = None if subtract is None else subtract.vector
     return BoxScores(box_scores.score_boxes(features.features, query.features[0], logit_scale, negatives=negatives))
@@ -79,15 +81,15 @@ def score_boxes(
 
 @node("APAggregateScores", category=CATEGORY, title="Aggregate scores", store=True, aliases=("ensemble",))
 def aggregate_scores(
-    first: BoxScores,
-    second: BoxScores,
-    third: BoxScores | None = None,
-    fourth: BoxScores | None = None,
+    first: Scores,
+    second: Annotated[BoxScores, Field(description="Of the same boxes.")],
+    third: Annotated[BoxScores | None, Field(description="Of the same boxes.")] = None,
+    fourth: Annotated[BoxScores | None, Field(description="Of the same boxes.")] = None,
     mode: Annotated[
         Literal["sum", "max"],
         Field(description="Models are summed; ways of showing a box are summed, or the best counts."),
     ] = "sum",
-) -> BoxScores:
+) -> Annotated[BoxScores, Field(description="One score for each box.")]:
     """One score per box from several: of several models, or of several ways to show the box."""
     given = [scores.scores for scores in (first, second, third, fourth) if scores is not None]
     if len({len(scores) for scores in given}) > 1:
@@ -97,14 +99,14 @@ def aggregate_scores(
 
 @node("APMeanText", category=CATEGORY, title="Mean of captions", store=True, aliases=("subtract", "negative captions"))
 def mean_text(
-    model: ClipModel,
+    model: Clip,
     captions: Annotated[str, Field(description="Captions of other images, one per line."), Widget(multiline=True)],
     template: Template = templates.REFERRING,
     count: Annotated[
         int, Field(ge=1, le=1_000_000, description="How many are drawn, at most.")
     ] = subtract.REFERENCE_COUNT,
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="Equal seeds draw equal captions.")] = 0,
-) -> MeanText:
+) -> Annotated[MeanText, Field(description="The captions' mean feature, for Score boxes.")]:
     """What to subtract from scores: the mean of captions drawn at random, in the words of the query's template."""
     lines = [line for line in captions.splitlines() if line.strip()]
     drawn = subtract.sample_captions(lines, count, seed=seed)
@@ -119,7 +121,11 @@ class ChosenBox(NamedTuple):
 
 
 @node("APChooseBox", category=CATEGORY, title="Choose box", aliases=("referring expression", "REC"))
-def choose_box(scores: BoxScores, boxes: Boxes, image: Image) -> ChosenBox:
+def choose_box(
+    scores: Scores,
+    boxes: Annotated[Boxes, Field(description="The boxes that were scored.")],
+    image: Annotated[Image, Field(description="The image that they lie in.")],
+) -> ChosenBox:
     """Choose the box with the highest score, the first of equals."""
     if len(scores.scores) != len(boxes):
         raise BadInput(f"there are {len(boxes)} boxes", input="scores", value=len(scores.scores))
@@ -140,19 +146,19 @@ def template_set(
         Literal["photo", "openai", "label", "bird", "dog", "pet", "point cloud"],
         Field(description="openai: the 80 that are averaged for ImageNet."),
     ] = "photo",
-) -> str:
+) -> Annotated[str, Field(description="The templates, one per line.")]:
     """Templates for labels that others have used, one per line."""
     return "\n".join(templates.template_texts(name))
 
 
 @node("APEncodeLabels", category=CATEGORY, title="Encode labels", store=True, aliases=("zero-shot classifier",))
 def encode_labels(
-    model: ClipModel,
+    model: Clip,
     labels: Annotated[str, Field(description="One per line."), Widget(multiline=True)],
     templates: Annotated[
         str, Field(description="One or several, a line each; {} is where the label stands."), Widget(multiline=True)
     ] = "a photo of a {}.",
-) -> LabelFeatures:
+) -> Annotated[LabelFeatures, Field(description="One feature for each label.")]:
     """Run a label set through CLIP's text tower: per label the mean over its templates."""
     return LabelFeatures.of(model, labels, templates)
 
@@ -167,7 +173,7 @@ Best = Annotated[int, Field(ge=1, le=1000, description="How many labels the text
 
 
 @node("APClassify", category=CATEGORY, title="Classify", aliases=("zero-shot classification",))
-def classify(features: ImageFeatures, labels: LabelFeatures, top: Best = 5) -> Verdict:
+def classify(features: Features, labels: Labels, top: Best = 5) -> Verdict:
     """Say which label each image shows, or each region that was pointed at (FALIP section 4.2)."""
     return _verdict(classified(features.features, labels.features, labels.labels, labels.scale), top)
 
@@ -208,7 +214,7 @@ def load_point_cloud(
     unit: Annotated[
         bool, Field(description="Move and scale the cloud into the unit sphere, for which the views are made.")
     ] = True,
-) -> PointClouds:
+) -> Annotated[PointClouds, Field(description="The points of one cloud.")]:
     """Read a point cloud."""
     with inputs_named(path="file"):
         points = read_points(context.folders.input_file(file, input="file"))
@@ -223,7 +229,7 @@ class Views(NamedTuple):
 
 @node("APProjectPointCloud", category=CATEGORY, title="Project point cloud", store=True, aliases=("PointCLIP", "depth"))
 def project_point_cloud(
-    points: PointClouds,
+    points: Clouds,
     side: Annotated[int, Field(ge=16, le=2048, description="Of each picture, in pixels.")] = 224,
 ) -> Views:
     """Six depth views of a point cloud, as PointCLIP sees it, made visible."""
@@ -236,9 +242,9 @@ def project_point_cloud(
 
 @node("APClassifyPointCloud", category=CATEGORY, title="Classify point cloud")
 def classify_point_cloud(
-    model: ClipModel,
-    points: PointClouds,
-    labels: LabelFeatures,
+    model: Clip,
+    points: Clouds,
+    labels: Labels,
     method: Annotated[
         Literal["foveal", "foveal cells", "none"],
         Field(description="foveal: a mask over the rectangle around the points. cells: only patches with a point."),

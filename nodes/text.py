@@ -11,6 +11,8 @@ from api_graph.lvlm import strategies
 from api_graph.sockets import AnyValue
 from api_graph.spec import Widget, node
 
+from .wires import Text as Words
+
 CATEGORY = "attention prompting/text"
 
 Question = Annotated[str, Field(description="The question."), Widget(multiline=True)]
@@ -19,7 +21,7 @@ Question = Annotated[str, Field(description="The question."), Widget(multiline=T
 @node("APText", category=CATEGORY, title="Text", aliases=("question", "query", "prompt"))
 def text(
     text: Annotated[str, Field(description="A question, a phrase, any text."), Widget(multiline=True)],
-) -> str:
+) -> Words:
     """A text that several nodes can share."""
     return text
 
@@ -27,7 +29,7 @@ def text(
 @node("APTextLines", category=CATEGORY, title="Text lines")
 def text_lines(
     text: Annotated[str, Field(description="One text per line; blank lines do not count."), Widget(multiline=True)],
-) -> list[str]:
+) -> list[Annotated[str, Field(description="The lines, one after the other.")]]:
     """Several texts, one per line: what follows runs once for each."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -42,7 +44,7 @@ def format_question(
             "unanswerable for VisWiz."
         ),
     ] = "none",
-) -> str:
+) -> Annotated[str, Field(description="The question with its suffix.")]:
     """The question as a benchmark asks it. Maps are made from the plain question, answers from this one."""
     return strategies.with_suffix(question, suffix)
 
@@ -57,11 +59,11 @@ def strategy_prompt(
             "they suffice, T or F? reflect: judge the previous answer and give a new one."
         ),
     ] = "question",
-    answer: Annotated[str, Field(description="reflect only: the previous answer.")] = "",
+    answer: Annotated[str, Field(description="reflect only: the previous answer."), Widget(multiline=True)] = "",
     wording: Annotated[
         strategies.Wording, Field(description="reference: as the official scripts word it, in double quotes.")
     ] = "paper",
-) -> str:
+) -> Annotated[str, Field(description="What to ask, word for word.")]:
     """What the LVLM is asked under one of the prompting strategies that the paper compares."""
     return strategies.strategy_prompt(question, strategy, answer, wording)
 
@@ -69,13 +71,15 @@ def strategy_prompt(
 @node("APExtractAnswer", category=CATEGORY, title="Extract answer", aliases=("parse", "reflection"))
 def extract_answer(
     text: Annotated[str, Field(description="What a model said when it was asked to reflect."), Widget(multiline=True)],
-) -> str:
+) -> Annotated[str, Field(description="The answer alone.")]:
     """The new answer in a reflection: what follows its last "Answer:" or "new answer is"; else the whole text."""
     return strategies.extract_answer(text)
 
 
 @node("APShowText", category=CATEGORY, title="Show text", output=True)
-def show_text(value: AnyValue, context: Context) -> str:
+def show_text(
+    value: Annotated[AnyValue, Field(description="What to show; anything can be linked.")], context: Context
+) -> Words:
     """Show a text, or anything else as text."""
     shown = _as_text(value)
     context.show_text(shown)

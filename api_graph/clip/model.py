@@ -126,6 +126,12 @@ class ClipModel:
 
         return tower_of(self.visual)
 
+    def forget(self) -> None:
+        """Drop what was worked out from the weights, such as the tower's folded matrices: they lie where the weights
+        lay. Whoever moves the weights calls this; what is needed again is worked out again.
+        """
+        self.__dict__.pop("tower", None)
+
 
 def _pair(size: int | Sequence[int]) -> tuple[int, int]:
     if isinstance(size, int):

@@ -13,6 +13,7 @@ from api_graph.comfy.checks import checked_inputs, validator
 from api_graph.comfy.host import host_context, interrupts_of_host
 from api_graph.comfy.inputs import HIDDEN, input_types, takes_prompt
 from api_graph.comfy.models import POOL
+from api_graph.comfy.placement import bring, hand_over, settled
 from api_graph.comfy.values import Values, single_values
 from api_graph.registry import registry_of
 from api_graph.spec import NodeSpec
@@ -84,7 +85,8 @@ def execute(spec: NodeSpec, values: Values) -> Any:
 def outputs_of(spec: NodeSpec, arguments: Values) -> tuple[Any, ...]:
     """The function's results, one per output; a loader's model from the pool where one with these settings is alive."""
     if not spec.model:
-        return spec.unpack(spec.function(**arguments))
+        bring(arguments.values())
+        return tuple(settled(output) for output in spec.unpack(spec.function(**arguments)))
 
     def load() -> Any:
         # ComfyUI runs all nodes in inference mode; parameters born in it could never take part in a gradient.
@@ -92,4 +94,7 @@ def outputs_of(spec: NodeSpec, arguments: Values) -> tuple[Any, ...]:
             return spec.function(**arguments)
 
     key = settings_mark(spec, arguments)
-    return spec.unpack(load() if key is None else POOL.get(key, load))
+    loaded = spec.unpack(load() if key is None else POOL.get(key, load))
+    for model in loaded:
+        hand_over(model, arguments.get("device", "auto"))
+    return loaded

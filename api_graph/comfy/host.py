@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from api_graph.comfy.placement import devices
 from api_graph.context import Context, SaveContext
 from api_graph.errors import Cancelled
 from api_graph.folders import Folders
@@ -56,6 +57,7 @@ def host_context(kind: type[Context], *, prompt: Any = None, extra: Any = None) 
         **_running(),
         "on_progress": _progress_bar(),
         "is_cancelled": _is_interrupted,
+        **devices(),
     }
     if issubclass(kind, SaveContext) and _embeds_metadata():
         facts |= {"prompt": _without_marks(prompt), "extra": extra}

@@ -1,8 +1,7 @@
 """Loaded models, shared: two loader nodes with equal settings hold one model.
 
 ComfyUI's cache shares results within one prompt only as long as it keeps them; this pool shares whatever is still alive
-anywhere, and keeps nothing alive itself. Letting ComfyUI place the model (`comfy.model_patcher.ModelPatcher`, so that
-its own unloading works) belongs here too: `ModelPool.get` is the one place that every loaded model passes through.
+anywhere, and keeps nothing alive itself. Where the weights lie is ComfyUI's to say: `api_graph.comfy.placement`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.comfy.memory import Memory
+
 Results = Mapping[str, list[list[Any]]]
 COERCIONS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
@@ -36,6 +38,7 @@ class ComfyUI:
         self.bars = 0
         self.args = SimpleNamespace(disable_metadata=False)
         self.running: ContextVar[Any] = ContextVar("running", default=None)
+        self.memory = Memory()
         self.model_folders = {"clip": ([str(root / "models" / "clip")], {".safetensors"})}
         for folder in ("input", "output", "temp"):
             (root / folder).mkdir()
@@ -61,7 +64,9 @@ class ComfyUI:
                 "comfy.model_management",
                 InterruptProcessingException=InterruptProcessingException,
                 throw_exception_if_processing_interrupted=self._throw_if_interrupted,
+                **self.memory.functions(),
             ),
+            **self.memory.modules(),
             "comfy_execution": module("comfy_execution"),
             "comfy_execution.utils": module("comfy_execution.utils", get_executing_context=self.running.get),
         }

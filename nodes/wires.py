@@ -1,0 +1,34 @@
+"""What travels along the wires between nodes, in the words of an editor's tooltips."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from api_graph.clip import ClipModel, ImageFeatures, QueryFeatures
+from api_graph.regions import Boxes
+from api_graph.sockets import Attribution, Image, Mask
+from api_graph.tasks.wires import BoxScores, LabelFeatures, PointClouds
+
+# Inputs.
+Clip = Annotated[ClipModel, Field(description="A CLIP, from Load CLIP or Resize mode.")]
+Picture = Annotated[Image, Field(description="An image, or several of one size.")]
+Heatmap = Annotated[Mask, Field(description="A heatmap in the image's pixels: 1 where attended, 0 where not.")]
+Map = Annotated[Attribution, Field(description="A map on the model's grid of patches, such as Ψ gives.")]
+Query = Annotated[QueryFeatures, Field(description="The text's features, from Encode query.")]
+Where = Annotated[Boxes, Field(description="Boxes in this image, each a prompt of its own.")]
+Objects = Annotated[Mask, Field(description="Masks in the image's pixels, one for each object; from any segmenter.")]
+Scores = Annotated[BoxScores, Field(description="One score for each box, from Score boxes.")]
+Features = Annotated[ImageFeatures, Field(description="Features of images, or of regions that are pointed at.")]
+Labels = Annotated[LabelFeatures, Field(description="The labels' features, from Encode labels.")]
+Clouds = Annotated[PointClouds, Field(description="Point clouds, from Load point cloud.")]
+
+# Results.
+NewMap = Annotated[Attribution, Field(description="The new map, on the same grid of patches.")]
+NewHeatmap = Annotated[Mask, Field(description="The new heatmap, in the image's pixels.")]
+Drawn = Annotated[Image, Field(description="The image with the prompt drawn; one for each prompt, or one for all.")]
+SameImages = Annotated[Image, Field(description="The images as they came in.")]
+FoundBoxes = Annotated[Boxes, Field(description="Boxes in the image's pixels.")]
+NewFeatures = Annotated[ImageFeatures, Field(description="One feature for each image or region.")]
+Text = Annotated[str, Field(description="The text.")]

@@ -78,8 +78,13 @@ def _memory(free: int, total: int) -> dict[str, int]:
 
 
 @routes.get("/user.css")
-async def css(request: web.Request) -> web.Response:
+async def no_css(request: web.Request) -> web.Response:
     return web.Response(text="", content_type="text/css")
+
+
+@routes.get("/favicon.ico")
+async def no_icon(request: web.Request) -> web.Response:
+    return web.Response(status=204)
 
 
 def _always(path: str, answer: object) -> None:

@@ -99,6 +99,8 @@ class Links:
     def _next(self, output: _Output) -> _Output | End:
         scope, slot = output.scope, output.slot
         node = scope.level.nodes[output.node]
+        if node.type == PRIMITIVE:  # a note to its targets, which counts even where it is muted
+            return None if node.first_value is None else Value(node.first_value)
         if node.mode == MUTED:
             return None
         if node.mode == BYPASSED:
@@ -110,8 +112,6 @@ class Links:
             return self._feeding(scope, node.inputs[0], output.type) if node.inputs else None
         if node.type in GETTERS:
             return self._set_elsewhere(scope, node, output.type)
-        if node.type == PRIMITIVE:
-            return None if node.first_value is None else Value(node.first_value)
         return Link(scope.api_id(node.id), slot)
 
     def _from_inside(self, scope: Scope, place: int, type: str) -> _Output | End:

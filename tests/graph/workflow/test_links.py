@@ -57,6 +57,11 @@ class TestPrimitives:
         drawn = pen().node(1, "PrimitiveNode").node(2, "PInt", [5])
         assert inputs_of(drawn.link(1, 2, "v", widget=True)) == {"2": {"v": 5}}
 
+    @pytest.mark.parametrize("mode", [MUTED, BYPASSED])
+    def test_one_that_is_muted_counts_all_the_same(self, pen, inputs_of, mode: int) -> None:
+        drawn = pen().node(1, "PrimitiveNode", [9, "fixed"], mode=mode).node(2, "PInt", [5])
+        assert inputs_of(drawn.link(1, 2, "v", widget=True)) == {"2": {"v": 9}}
+
     def test_by_name(self, pen, inputs_of) -> None:
         named = {"value": "b", "control_after_generate": "fixed"}
         drawn = pen().node(1, "PrimitiveNode", widgets_values_named=named).node(2, "PInt", [5])

@@ -1,0 +1,97 @@
+// "Compare images": two images on top of each other with a slider between them. Mouse, touch and arrow keys move it.
+
+import { app } from "../../../scripts/app.js";
+import { addressOf, chain, element, keepEvents } from "./dom.js";
+
+const HEIGHT = 220; // pixels, at least
+const FILL = { position: "absolute", inset: "0", width: "100%", height: "100%" };
+
+class Comparison {
+  constructor() {
+    const picture = { ...FILL, objectFit: "contain", pointerEvents: "none" };
+    this.before = element("img", { alt: "before", draggable: false, style: picture });
+    this.after = element("img", { alt: "after", draggable: false, style: picture });
+    this.line = element("div", {
+      style: { position: "absolute", top: "0", bottom: "0", width: "2px", background: "#fff", pointerEvents: "none" },
+    });
+    this.slider = element("input", {
+      type: "range",
+      min: "0",
+      max: "100",
+      step: "any",
+      value: "50",
+      attributes: { "aria-label": "How much of the image before is shown" },
+      style: { ...FILL, margin: "0", opacity: "0", cursor: "ew-resize", touchAction: "none" },
+    });
+    this.slider.addEventListener("input", () => this.draw());
+    this.next = element("button", {
+      type: "button",
+      title: "Next pair",
+      style: { position: "absolute", right: "4px", bottom: "4px", display: "none" },
+    });
+    this.next.addEventListener("click", () => this.turn());
+    this.root = element(
+      "div",
+      { className: "ap-compare", style: { position: "relative", minHeight: `${HEIGHT}px`, overflow: "hidden" } },
+      this.before,
+      this.after,
+      this.line,
+      this.slider,
+      this.next,
+    );
+    keepEvents(this.root, "pointerdown", "pointermove", "keydown");
+    new ResizeObserver(() => this.draw()).observe(this.root);
+    this.after.addEventListener("load", () => this.draw());
+    this.pairs = [];
+    this.draw();
+  }
+
+  /** Lists of files before and after; the last one is repeated where a list is shorter. */
+  show(before, after) {
+    const count = Math.max(before.length, after.length);
+    const at = (files, i) => addressOf(files[Math.min(i, files.length - 1)]);
+    this.pairs = Array.from({ length: count }, (_, i) => [at(before, i), at(after, i)]);
+    this.next.style.display = count > 1 ? "" : "none";
+    this.index = -1;
+    this.turn();
+  }
+
+  turn() {
+    this.index = (this.index + 1) % this.pairs.length;
+    [this.before.src, this.after.src] = this.pairs[this.index];
+    this.next.textContent = `${this.index + 1}/${this.pairs.length}`;
+  }
+
+  draw() {
+    const share = Number(this.slider.value);
+    this.after.style.clipPath = `inset(0 0 0 ${share}%)`;
+    this.line.style.left = `calc(${share}% - 1px)`;
+  }
+}
+
+/** The slider takes the place of the plain previews, which are for editors without this extension. */
+function dropPreviews(node, output) {
+  delete output.images;
+  if (app.nodeOutputs?.[node.id]) app.nodeOutputs[node.id] = { ...output };
+  node.images = node.imgs = undefined;
+}
+
+app.registerExtension({
+  name: "api-graph.compare",
+  beforeRegisterNodeDef(nodeType, nodeData) {
+    if (nodeData.name !== "APCompareImages") return;
+    chain(nodeType.prototype, "onNodeCreated", (node) => {
+      node.comparison = new Comparison();
+      node.addDOMWidget("comparison", "apComparison", node.comparison.root, {
+        serialize: false,
+        getMinHeight: () => HEIGHT,
+      }).serialize = false;
+      node.setSize([Math.max(node.size[0], 320), Math.max(node.size[1], 300)]);
+    });
+    chain(nodeType.prototype, "onExecuted", (node, output) => {
+      if (!output?.before?.length || !output.after?.length) return;
+      dropPreviews(node, output);
+      node.comparison.show(output.before, output.after);
+    });
+  },
+});

@@ -80,7 +80,9 @@ def browser(chromium: str) -> Iterator[Any]:
 def session_page(browser: Any, server: str) -> Iterator[Editor]:
     page = browser.new_page(viewport=WINDOW)
     page.set_default_timeout(15_000)
-    yield Editor(page, server).open()
+    editor = Editor(page, server).open()
+    editor.setting("Comfy.Minimap.Visible", False)  # it lies over the canvas
+    yield editor
     page.close()
 
 

@@ -89,8 +89,13 @@ class Editor:
 
     def renderer(self, vue: bool) -> None:
         """Nodes drawn by Vue, or on the canvas."""
-        self.ask("on => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", vue)
+        self.setting("Comfy.VueNodes.Enabled", vue)
+        # The new search box hands over a node that follows the mouse; on the canvas that loses clicks of a machine.
+        self.setting("Comfy.NodeSearchBoxImpl", "default" if vue else "v1 (legacy)")
         self.page.wait_for_timeout(200)
+
+    def setting(self, name: str, value: Any) -> None:
+        self.ask("([name, value]) => app.extensionManager.setting.set(name, value)", [name, value])
 
     def command(self, name: str) -> None:
         self.ask("name => app.extensionManager.command.execute(name)", name)
@@ -142,11 +147,30 @@ class Editor:
         self.page.wait_for_timeout(400)
         self.page.keyboard.press("Enter")
         (made,) = self.wait(lambda: set(self.nodes()) - before, f"{name} is added")
-        self.page.mouse.move(at[0] + 2, at[1] + 2, steps=2)  # newer frontends let it follow the mouse until a click
-        self.page.mouse.down()
-        self.page.mouse.up()
+        self.page.mouse.move(at[0] + 2, at[1] + 2)
+        self.page.mouse.click(at[0] + 2, at[1] + 2)  # newer frontends let it follow the mouse until a click
         self.page.wait_for_timeout(100)
         return made
+
+    def put(self, type: str, at: tuple[float, float]) -> str:
+        """A new node, without the search."""
+        return self.ask("([type, x, y]) => testing.put(type, x, y)", [type, *at])
+
+    def red(self) -> list[str]:
+        """Titles of the nodes that are marked as faulty."""
+        return [node["title"] for node in self.nodes().values() if node["red"]]
+
+    def told(self, text: str) -> None:
+        """Wait until the page shows this text, in a dialog or behind the details of a message."""
+        details = self.page.get_by_text("View details").last
+        shown = self.page.get_by_text(text).first
+
+        def found() -> bool:
+            if not shown.is_visible() and details.is_visible():
+                details.click()
+            return shown.is_visible()
+
+        self.wait(found, f"the page says {text!r}")
 
     def drag_link(self, source: str, output: str, target: str, input: str) -> None:
         """Pull a link from an output to an input with the mouse."""
@@ -188,6 +212,18 @@ class Editor:
             return run if run.ending else None
 
         return self.wait(ended, "the run ends", seconds)
+
+    def interrupt(self) -> None:
+        self.command("Comfy.Interrupt")
+
+    def save(self, name: str) -> None:
+        """Ctrl+S, and a name."""
+        self.page.locator("#graph-canvas").focus()
+        self.page.keyboard.press("Control+s")
+        field = self.page.get_by_role("dialog").get_by_role("textbox")
+        field.fill(name)
+        with self.page.expect_response(lambda r: "/api/userdata/workflows" in r.url and r.request.method == "POST"):
+            field.press("Enter")
 
     def heard(self, id: str) -> Run:
         """What the page has heard so far of a run."""

@@ -48,7 +48,15 @@
       canvas.dispatchEvent(new DragEvent(kind, { ...where, dataTransfer: data }));
   }
 
+  function put(type, x, y) {
+    const made = LiteGraph.createNode(type);
+    made.pos = [...app.clientPosToCanvasPos([x, y])];
+    app.canvas.graph.add(made);
+    return String(made.id);
+  }
+
   window.testing = {
+    put,
     events,
     slotPlace,
     setWidget,
@@ -58,7 +66,7 @@
         id: String(node.id),
         type: node.type,
         title: node.title,
-        red: !!node.has_errors,
+        red: !!node.has_errors || String(app.lastExecutionError?.node_id) === String(node.id),
         images: (node.imgs ?? []).map((image) => image.currentSrc || image.src),
       })),
     outputs: () => JSON.parse(JSON.stringify(app.nodeOutputs ?? {})),
@@ -68,7 +76,8 @@
     },
     empty: () =>
       app.loadGraphData({
-        last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [], config: {}, extra: {}, version: 0.4,
+        last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [], config: {},
+        extra: { ds: { scale: 0.6, offset: [0, 0] } }, version: 0.4,
       }),
   };
 })();

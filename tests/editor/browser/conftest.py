@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.editor.browser.editor import Editor
 
@@ -82,6 +83,7 @@ def session_page(browser: Any, server: str) -> Iterator[Editor]:
     page.set_default_timeout(15_000)
     editor = Editor(page, server).open()
     editor.setting("Comfy.Minimap.Visible", False)  # it lies over the canvas
+    editor.setting("Comfy.Workflow.ShowMissingNodesWarning", True)
     yield editor
     page.close()
 
@@ -100,6 +102,15 @@ def drawn(editor: Editor, request: pytest.FixtureRequest) -> Editor:
     """The page with nodes drawn by Vue, and drawn on the canvas."""
     editor.renderer(request.param == "vue")
     return editor
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums in the order of the server's."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

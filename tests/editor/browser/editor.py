@@ -7,9 +7,11 @@ import mimetypes
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Page
 
 HERE = Path(__file__).parent
@@ -119,10 +121,9 @@ class Editor:
 
     def drop_graph(self, path: Path) -> None:
         """Drop a graph and wait until it is there."""
-        self.empty()
+        before = self.ask("() => testing.tab()")
         self.drop(path)
-        self.wait(self.nodes, f"{path.name} opens")
-        self.page.wait_for_timeout(100)
+        self.wait(lambda: self.ask("() => testing.tab()") != before and self.nodes(), f"{path.name} opens")
 
     def nodes(self) -> dict[str, dict[str, Any]]:
         """Nodes of the graph in view by id: `type`, `title`, `red` (marked as faulty) and the `images` it draws."""
@@ -242,3 +243,21 @@ class Editor:
         self.page.wait_for_timeout(300)
         self.page.screenshot(path=path)
         return path
+
+    def shown_pictures(self, run: Run) -> dict[str, list[Image.Image]]:
+        """The pictures that a run showed, by node id, as the server gives them to the page."""
+        return {
+            id: [self._picture(shown) for shown in output["images"]]
+            for id, output in run.shown.items()
+            if "images" in output
+        }
+
+    def _picture(self, shown: dict[str, str]) -> Image.Image:
+        answer = self.page.request.get(self.url + "api/view", params=shown)
+        assert answer.ok, f"{answer.status}: {shown}"
+        return Image.open(BytesIO(answer.body()))
+
+    def warnings(self) -> list[str]:
+        """What lies over the page: warnings, errors and dialogs."""
+        over = ".p-toast-message-warn, .p-toast-message-error, .p-dialog, [role=dialog], [role=alertdialog]"
+        return self.page.locator(over).all_inner_texts()

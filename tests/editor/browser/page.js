@@ -74,10 +74,13 @@
       const { workflow, output } = await app.graphToPrompt();
       return { workflow, output };
     },
-    empty: () =>
-      app.loadGraphData({
-        last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [], config: {},
-        extra: { ds: { scale: 0.6, offset: [0, 0] } }, version: 0.4,
-      }),
+    /** A new, empty tab, and no other. */
+    empty: async () => {
+      const nothing = { last_node_id: 0, last_link_id: 0, nodes: [], links: [], groups: [], config: {}, version: 0.4 };
+      await app.loadGraphData({ ...nothing, extra: { ds: { scale: 0.6, offset: [0, 0] } } });
+      const tabs = app.extensionManager.workflow;
+      for (const tab of [...tabs.openWorkflows]) if (tab.path !== tabs.activeWorkflow.path) await tabs.closeWorkflow(tab);
+    },
+    tab: () => app.extensionManager.workflow.activeWorkflow?.path,
   };
 })();

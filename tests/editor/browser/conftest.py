@@ -21,7 +21,9 @@ import torch
 
 from tests.editor.browser.editor import Editor
 
-ROOT = Path(__file__).parents[3]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+Pictures = Callable[[str], Path]
 WINDOW = {"width": 1400, "height": 900}
 
 
@@ -114,7 +116,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def picture(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Path]:
+def picture(request: pytest.FixtureRequest, tmp_path: Path) -> Pictures:
     """`picture("heatmap")`: where a screenshot of this test goes."""
     kept = os.environ.get("API_GRAPH_SCREENSHOTS")
     folder = Path(kept) if kept else tmp_path

@@ -244,10 +244,10 @@ class Editor:
         self.page.screenshot(path=path)
         return path
 
-    def shown_pictures(self, run: Run) -> dict[str, list[Image.Image]]:
-        """The pictures that a run showed, by node id, as the server gives them to the page."""
+    def saved_pictures(self, run: Run) -> dict[str, list[Image.Image]]:
+        """The pictures that a run saved and showed, by node id, as the server gives them to the page."""
         return {
-            id: [self._picture(shown) for shown in output["images"]]
+            id: [self._picture(shown) for shown in output["images"] if shown["type"] == "output"]
             for id, output in run.shown.items()
             if "images" in output
         }

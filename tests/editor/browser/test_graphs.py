@@ -19,7 +19,7 @@ GRAPHS = sorted(shipped_graphs().glob("*.json"))
 def agree(editor: Editor, run: Run, headless: dict[str, dict[str, Any]]) -> None:
     """Each output node showed what the headless run gave: texts to the letter, pictures to the last bit."""
     assert set(headless) <= set(run.shown)  # other nodes may show what they do as well
-    pictures = editor.shown_pictures(run)
+    pictures = editor.saved_pictures(run)
     for id, output in headless.items():
         assert run.shown[id].get("text") == output.get("text")
         shown = [np.asarray(picture) for picture in pictures.get(id, [])]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from tests.editor.browser.conftest import ROOT, WINDOW
+from tests.editor.browser.conftest import ROOT, WINDOW, Pictures
 from tests.editor.browser.editor import Editor
 
 CLS = ROOT / "graphs" / "api_clip_cls.json"
-Pictures = Callable[[str], Path]
 
 
 def test_a_new_page_opens_with_a_graph_and_complains_of_nothing(browser: Any, server: str, picture: Pictures):

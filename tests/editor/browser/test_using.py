@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ import torch
 
 from api_graph import run_graph
 from api_graph.pixels.read import read_image, to_tensor
-from tests.editor.browser.conftest import ROOT
+from tests.editor.browser.conftest import ROOT, Pictures
 from tests.editor.browser.editor import Editor
 
 CLS = ROOT / "graphs" / "api_clip_cls.json"
-Pictures = Callable[[str], Path]
 
 PLACES = {
     "APLoadImage": (100, 150),

@@ -59,13 +59,11 @@ def export(
     from api_graph.registry import all_nodes
 
     if format is Format.png and out is None:
-        raise BadInput(
-            "a picture is not written to a terminal", input="--out", cure="Write for example --out graph.png."
-        )
+        raise BadInput("a picture needs a file", input="--out", cure="Write for example --out graph.png.")
     registry = all_nodes()
     values = parse_settings(set_ or ())
     source = find_graph(graph)
-    read = set_inputs(read_graph(source), registry, {}, values)
+    read = set_inputs(read_graph(source, registry), registry, {}, values)
     if format is Format.png:
         assert out is not None
         _write_picture(read, registry, out)
@@ -80,23 +78,28 @@ def export(
 
 
 def _text(graph: Graph, registry: Registry, format: Format, name: str, values: dict[str, str]) -> str:
-    from api_graph.graph.export import to_mermaid, to_python, to_workflow
+    from api_graph.graph.export import saved_workflow, to_mermaid, to_python
 
     if format is Format.mermaid:
         return to_mermaid(graph, registry)
     if format is Format.python:
-        return to_python(graph, registry, name, typed=list(values.values()))
-    document = graph.to_api() if format is Format.api else to_workflow(graph, registry)
+        return to_python(graph, registry, name, _files_in(values))
+    document = graph.to_api() if format is Format.api else saved_workflow(graph, registry)
     # In ASCII, so that no terminal's encoding can break it.
     return json.dumps(document, indent=2) + "\n"
 
 
+def _files_in(values: dict[str, str]) -> list[str]:
+    """The values that name a file: whoever types a path may read it, wherever it lies."""
+    return [value for value in values.values() if os.path.exists(expanded(value))]
+
+
 def _write_picture(graph: Graph, registry: Registry, out: Path) -> None:
     """A PNG that carries the graph in both of ComfyUI's forms, so that it opens in the editor and runs."""
-    from api_graph.graph.export import to_picture, to_workflow
+    from api_graph.graph.export import saved_workflow, to_picture
     from api_graph.pixels.write import write_png
 
-    embedded = {"prompt": graph.to_api(), "workflow": to_workflow(graph, registry)}
+    embedded = {"prompt": graph.to_api(), "workflow": saved_workflow(graph, registry)}
     texts = {name: json.dumps(document) for name, document in embedded.items()}
     with inputs_named(path="--out"):
         write_png(expanded(out), to_picture(graph, registry), metadata=texts)

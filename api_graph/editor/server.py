@@ -7,8 +7,8 @@ import errno
 import socket
 import tempfile
 import threading
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -55,10 +55,8 @@ class EditorServer:
             )
         self.options = options
         self.port = options.port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="editor", daemon=True)
-        self._open = ExitStack()
-        self._runner: web.AppRunner | None = None
+        self._started: Future[Callable[[], object]] = Future()
+        self._thread = threading.Thread(target=self._run, name="editor", daemon=True)
 
     @property
     def url(self) -> str:
@@ -72,22 +70,37 @@ class EditorServer:
 
     def __enter__(self) -> EditorServer:
         """Listen. Raises BadInput where the frontend, the folder or the port cannot be had."""
-        with ExitStack() as opened:
-            temp = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="api-graph-")))
-            opened.callback(self._stop_loop)
-            self._thread.start()
-            asyncio.run_coroutine_threadsafe(self._start(temp), self._loop).result()
-            self._open = opened.pop_all()
+        self._thread.start()
+        self._started.result()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._open:
-            if self._runner is not None:
-                asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(_STOP_AFTER)
+        stop = self._started.result()
+        stop()
+        self._thread.join(_STOP_AFTER)
 
-    async def _start(self, temp: Path) -> None:
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+
+    async def _serve(self) -> None:
+        """Serve until the function that `_started` gives is called."""
+        stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+        with tempfile.TemporaryDirectory(prefix="api-graph-") as temp:
+            runner = await self._listen(Path(temp))
+            self._started.set_result(lambda: loop.call_soon_threadsafe(stopped.set))
+            try:
+                await stopped.wait()
+            finally:
+                await runner.cleanup()
+
+    async def _listen(self, temp: Path) -> web.AppRunner:
         options = self.options
         workspace = open_workspace(
             options.folder, temp, inputs=options.inputs, output=options.output, models=options.models
@@ -107,14 +120,8 @@ class EditorServer:
         except OSError as error:
             await runner.cleanup()
             raise _cannot_listen(options, error) from error
-        self._runner = runner
         self.port = runner.addresses[0][1]
-
-    def _stop_loop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_STOP_AFTER)
-        if not self._thread.is_alive():
-            self._loop.close()
+        return runner
 
 
 def _cannot_listen(options: Options, error: OSError) -> BadInput:

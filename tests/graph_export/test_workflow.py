@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from api_graph.graph import GraphError, read_graph
-from api_graph.graph.export import to_workflow
+from api_graph.graph import Graph, GraphError, read_graph, set_inputs
+from api_graph.graph.export import saved_workflow, to_workflow
 from api_graph.library import shipped
 from api_graph.registry import Registry, all_nodes
 from api_graph.spec import NodeSpec
@@ -66,6 +66,20 @@ def test_no_shipped_graph_loses_anything(name: str) -> None:
     assert api_of(workflow, all_nodes()) == with_defaults(document, all_nodes())
 
 
+@pytest.mark.parametrize("name", shipped())
+def test_the_reader_of_saved_files_reads_the_same_graph(name: str) -> None:
+    graph, registry = read_graph(shipped()[name]), all_nodes()
+    again = read_graph(to_workflow(graph, registry), registry)
+    expected = with_defaults(graph.to_api(), registry)
+    assert {id: node["inputs"] for id, node in again.to_api().items()} == {
+        id: node["inputs"] for id, node in expected.items()
+    }
+    titles = {id: node.title or registry[node.class_type].title for id, node in graph.nodes.items()}
+    assert {id: node.title for id, node in again.nodes.items()} == titles
+    # From here on nothing changes any more.
+    assert read_graph(to_workflow(again, registry), registry).nodes == again.nodes
+
+
 def test_a_small_graph_as_the_editor_saves_it(chain: dict[str, Any], registry: Registry) -> None:
     workflow = to_workflow(read_graph(chain), registry)
     nodes = {node["id"]: node for node in workflow["nodes"]}
@@ -119,3 +133,14 @@ def test_a_graph_that_cannot_run_is_refused(chain: dict[str, Any], registry: Reg
     chain["9"] = {"class_type": "TSav", "inputs": {}}
     with pytest.raises(GraphError, match='there is no node class "TSav"'):
         to_workflow(read_graph(chain), registry)
+
+
+def test_the_authors_own_workflow_is_kept_until_the_graph_changes(chain: dict[str, Any], registry: Registry) -> None:
+    drawn = to_workflow(read_graph(chain), registry)
+    drawn["groups"] = [{"id": 1, "title": "mine", "bounding": [0, 0, 10, 10]}]
+    graph = read_graph(drawn, registry)
+    assert saved_workflow(graph, registry) == drawn
+    changed = set_inputs(graph, registry, {"note": "new"})
+    assert saved_workflow(changed, registry) == to_workflow(changed, registry)
+    for other in ({"nodes": []}, {"nodes": 3}, "x"):
+        assert saved_workflow(Graph(graph.nodes, {"workflow": other}), registry) == to_workflow(graph, registry)

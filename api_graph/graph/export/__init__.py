@@ -2,6 +2,7 @@
 
 from api_graph.graph.export.mermaid import to_mermaid
 from api_graph.graph.export.picture import to_picture
-from api_graph.graph.export.workflow import to_workflow
+from api_graph.graph.export.python import to_python
+from api_graph.graph.export.workflow import saved_workflow, to_workflow
 
-__all__ = ["to_mermaid", "to_picture", "to_workflow"]
+__all__ = ["saved_workflow", "to_mermaid", "to_picture", "to_python", "to_workflow"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 from api_graph.graph.export.fonts import Font
 from api_graph.graph.export.layout import Point, Size
@@ -80,7 +81,7 @@ class NodeBox:
         for row in range(max(len(self.inputs), len(self.outputs))):
             names = [slots[row].name for slots in (self.inputs, self.outputs) if row < len(slots)]
             widths.append(sum(map(TEXT_FONT.width, names)) + _BETWEEN)
-        return float(round(min(_WIDEST, max(_NARROWEST, *widths) + 2 * INDENT)))
+        return float(ceil(min(_WIDEST, max(_NARROWEST, *widths) + 2 * INDENT)))
 
 
 def node_box(node: GraphNode, spec: NodeSpec) -> NodeBox:

@@ -60,8 +60,8 @@ class Layers:
 
     def lanes(self, source: str, reader: str) -> list[Lane]:
         """What the edge between two nodes passes through."""
-        passed = [Lane(source, layer) for layer in range(self._layer[source] + 1, self._layer[reader])]
-        return passed if len(passed) < _LONGEST_LANE else []
+        start, end = self._layer[source], self._layer[reader]
+        return [Lane(source, layer) for layer in range(start + 1, end)] if end - start <= _LONGEST_LANE else []
 
     def crossings(self) -> int:
         """How many pairs of edges cross."""

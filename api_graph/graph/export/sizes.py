@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from api_graph.graph.export.widgets import drawn_inputs, drawn_slots
+from api_graph.graph.export.widgets import drawn_slots
 from api_graph.graph.model import GraphNode, title_of
+from api_graph.graph.workflow.widgets import drawn_inputs
 from api_graph.spec import NodeSpec
 
 TITLE_HEIGHT = 30

@@ -5,19 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from api_graph.graph.model import GraphNode, Link, value_to_api
+from api_graph.graph.workflow.widgets import drawn_inputs
 from api_graph.spec import InputSpec, NodeSpec
 
 _SEEDS = ("seed", "noise_seed")
-_UPLOAD_BUTTON = "upload"
-
-
-def drawn_inputs(spec: NodeSpec) -> list[InputSpec]:
-    """All inputs in the editor's order: the required ones, then the optional ones.
-
-    What ComfyUI's stand-ins declare for the upload button's value is left out: the editor adds the button itself.
-    """
-    button = _UPLOAD_BUTTON if _uploads(spec) else None
-    return sorted((one for one in spec.inputs if one.name != button), key=lambda one: not one.required)
 
 
 def drawn_slots(node: GraphNode, spec: NodeSpec) -> list[InputSpec]:

@@ -9,14 +9,15 @@ from typing import Any
 from api_graph.graph.export.layout import Point, Size, layout
 from api_graph.graph.export.sizes import TITLE_HEIGHT, body_size
 from api_graph.graph.export.widgets import drawn_slots, widget_values
+from api_graph.graph.faults import GraphError
 from api_graph.graph.model import Graph, GraphNode, Link
 from api_graph.graph.order import execution_order
+from api_graph.graph.read import read_graph
 from api_graph.graph.validate import validate
+from api_graph.graph.workflow import is_workflow
+from api_graph.graph.workflow.model import API_ID
 from api_graph.registry import Registry
 from api_graph.spec import InputSpec, NodeSpec
-
-API_ID = "api_id"
-"""The property that keeps a node's id in the API format where the editor, which wants numbers, has another."""
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _SCREEN = (1600, 900)
@@ -71,6 +72,22 @@ def to_workflow(graph: Graph, registry: Registry) -> Workflow:
         "extra": {"ds": _view(places, sizes)},
         "version": 0.4,
     }
+
+
+def saved_workflow(graph: Graph, registry: Registry) -> Workflow:
+    """The workflow that the graph was read from, with its author's layout, groups and notes; else a new one.
+
+    A new one also where the graph has changed since it was read, or came with a workflow of another graph.
+    """
+    validate(graph, registry)
+    saved = graph.extra.get("workflow")
+    if isinstance(saved, dict) and is_workflow(saved):
+        try:
+            if read_graph(saved, registry).nodes == graph.nodes:
+                return saved
+        except GraphError:  # a picture may carry anything beside the graph that made it
+            pass
+    return to_workflow(graph, registry)
 
 
 def editor_ids(graph: Graph) -> dict[str, int]:

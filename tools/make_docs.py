@@ -1,0 +1,110 @@
+"""Writes what is generated from the nodes and the shipped graphs: run it after a node or a graph has changed.
+
+    python tools/make_docs.py            all texts: docs/nodes.md, locales/, web/docs/, example_workflows/*.json
+    python tools/make_docs.py --pictures the thumbnails beside the example workflows, too (runs every shipped graph)
+
+A test compares the texts with what is committed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from api_graph import run_graph
+from api_graph.docs import Catalogue, chinese, help_page, locale_files, reference
+from api_graph.graph import Graph, read_graph
+from api_graph.graph.export import to_picture, to_workflow
+from api_graph.library import shipped
+from api_graph.registry import all_nodes, own_nodes
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = ("locales", "web/docs", "example_workflows")
+"""Folders in which nothing is written by hand."""
+
+THUMBNAIL = (640, 360)
+_MOST_PICTURES = 3
+_GROUND = "#1c1d20"
+_GAP = 8
+
+
+def texts() -> dict[str, str]:
+    """Content of each generated text file, by its path in the repository."""
+    own = own_nodes()
+    languages = {"en": Catalogue(), "zh": chinese()}
+    found = {"docs/nodes.md": reference(all_nodes())}
+    for language, words in languages.items():
+        for name, document in locale_files(own, words).items():
+            found[f"locales/{language}/{name}"] = _json(document)
+    for id, spec in own.items():
+        graphs = [name for name, graph in graphs_by_name().items() if id in _classes(graph)]
+        found[f"web/docs/{id}.md"] = help_page(spec, languages["en"], graphs)
+        found[f"web/docs/{id}/zh.md"] = help_page(spec, languages["zh"], graphs)
+    for name, graph in graphs_by_name().items():
+        found[f"example_workflows/{name}.json"] = _json(to_workflow(graph, all_nodes()))
+    return found
+
+
+@cache
+def graphs_by_name() -> dict[str, Graph]:
+    """The shipped graphs."""
+    return {name: read_graph(file) for name, file in shipped().items()}
+
+
+def thumbnail(name: str) -> Image.Image:
+    """What a shipped graph makes of its example picture, side by side; the graph itself where it makes no picture."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_graph(name, cache=False, output=folder)
+        pictures = [Image.open(file).convert("RGB") for file in sorted(Path(folder).glob("*.png"))]
+    return _side_by_side(pictures[:_MOST_PICTURES] or [to_picture(graphs_by_name()[name], all_nodes())])
+
+
+def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
+    sheet = Image.new("RGB", THUMBNAIL, _GROUND)
+    cell = ((THUMBNAIL[0] - _GAP) // len(pictures) - _GAP, THUMBNAIL[1] - 2 * _GAP)
+    for number, picture in enumerate(pictures):
+        fitted = ImageOps.contain(picture, cell)
+        left = _GAP + number * (cell[0] + _GAP) + (cell[0] - fitted.width) // 2
+        sheet.paste(fitted, (left, (THUMBNAIL[1] - fitted.height) // 2))
+    return sheet
+
+
+def _classes(graph: Graph) -> set[str]:
+    return {node.class_type for node in graph.nodes.values()}
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def stale(kept: Sequence[str]) -> list[Path]:
+    """Files in the generated folders that are not among the paths `kept`."""
+    keep = {ROOT / path for path in kept}
+    files = (path for folder in GENERATED for path in (ROOT / folder).rglob("*") if path.is_file())
+    return sorted(path for path in files if path not in keep)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", action="store_true", help="make the thumbnails, too")
+    asked = parser.parse_args()
+    written = texts()
+    pictures = [f"example_workflows/{name}.jpg" for name in graphs_by_name()]
+    for path in stale([*written, *pictures]):
+        path.unlink()
+    for path, text in written.items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text, encoding="utf-8", newline="\n")
+    if asked.pictures:
+        for name in graphs_by_name():
+            thumbnail(name).save(ROOT / f"example_workflows/{name}.jpg", quality=85, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -19,8 +19,8 @@ class Names:
     """Looks a graph's inputs up by name.
 
     `NODE.input` names any input; NODE is an id, else a title that no other node has; the last dot counts. `NAME` alone
-    is the title of a node with one literal input, else an input that one node alone has as a literal. Upper and lower
-    case differ, unless nothing fits but for case.
+    is the title of a node with one literal input, or with one that has no default (the editor saves the others too),
+    else an input that one node alone has as a literal. Upper and lower case differ, unless nothing fits but for case.
     """
 
     def __init__(self, graph: Graph, registry: Registry) -> None:
@@ -97,6 +97,7 @@ class _Index:
         self._ids[self.fold(node.id)].append(node.id)
         self._titles[title].append(node.id)
         literals: list[Place] = []
+        required: list[Place] = []
         for input in spec.inputs if spec else ():
             place, key = (node.id, input.name), self.fold(input.name)
             self._inputs[node.id, key].append(place)
@@ -104,11 +105,13 @@ class _Index:
                 self._linked[key].append(place)
             elif input.is_widget and input.name in node.inputs:
                 literals.append(place)
+                required += [place] if input.required else []
                 self._by_input[key].append(place)
             elif input.is_widget:
                 self.left_out.append(place)
-        if len(literals) == 1:
-            self._sole_literals[title] += literals
+        sole = literals if len(literals) == 1 else required
+        if len(sole) == 1:
+            self._sole_literals[title] += sole
         self.literals += literals
 
     def called(self, node: str) -> list[str]:

@@ -258,7 +258,7 @@ def test_a_folder_that_may_not_be_written_to(cli: Cli, hello: str, monkeypatch: 
         (None, "no such file, and no shipped graph of this name (got 'x.json')"),
         ("", "is not JSON"),
         ("[1, 2]", "is no graph"),
-        ('{"nodes": [], "links": []}', "Export (API)"),
+        ('{"nodes": [], "links": []}', "has nothing that runs"),
     ],
 )
 def test_files_that_are_no_graphs(cli: Cli, tmp_path: Path, content: str | None, said: str) -> None:

@@ -126,6 +126,12 @@ class TestNames:
     def test_a_title_of_a_node_with_several_literals_is_no_name(self, graph: Graph, message: Message) -> None:
         assert message(graph, {"Alpha blend": 1}).startswith("input Alpha blend: the graph has no such input. ")
 
+    def test_a_title_of_a_node_with_one_literal_that_has_no_default(self, registry: Registry) -> None:
+        inputs = {"file": "model 1.safetensors", "other": ""}
+        read = read_graph({"1": {"class_type": "TChoose", "inputs": inputs, "_meta": {"title": "checkpoint"}}})
+        changed = set_inputs(read, registry, {"checkpoint": "model 2.safetensors"})
+        assert changed.nodes["1"].inputs == {"file": "model 2.safetensors", "other": ""}
+
     def test_titles_that_occur_twice(self, registry: Registry, message: Message) -> None:
         graph = read_graph({"1": step("TText", "T", text="a"), "2": step("TText", "T", text="b")})
         for name in ("T", "T.text", "text"):

@@ -17,7 +17,7 @@ from api_graph.graph.workflow.model import API_ID, Level, Node, Slot, Workflow
 MOST_DEEP = 100
 
 _OWN_INPUT = "-1"
-_OLD_PREFIX = re.compile(r"\s*\d+\s*:\s*(?=\S)")
+_OLD_PREFIXES = re.compile(r"(?:\s*\d+\s*:\s*(?=\S))+")
 
 
 @dataclass(eq=False)
@@ -174,9 +174,8 @@ def targets(level: Level, place: int) -> list[tuple[Node, Slot]]:
 
 def plain_name(widget: str) -> str:
     """A promoted widget's name without the ids that old editors put before it: `3: seed`."""
-    while match := _OLD_PREFIX.match(widget):
-        widget = widget[match.end() :]
-    return widget
+    prefixes = _OLD_PREFIXES.match(widget)
+    return widget[prefixes.end() :] if prefixes else widget
 
 
 def _is_proxy(entry: Any) -> bool:

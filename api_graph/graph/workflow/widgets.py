@@ -72,8 +72,8 @@ def _aligned(values: list[Any], spec: NodeSpec) -> dict[str, Any]:
         with_links = [one for one in drawn_inputs(spec) if one.is_widget or one.socket in WIDGET_SOCKETS]
         by_name, still_left_over = _walk(values, with_links, spec)
         if still_left_over or len(by_name) < len(with_links):
-            names = listed([one.name for one in widgets]) if widgets else "none"
-            raise Misfit(f"it holds {left_over} values more than {spec.id} has widgets ({names})")
+            has = f"the widgets {listed([one.name for one in widgets])}" if widgets else "no widgets"
+            raise Misfit(f"it holds {left_over} too many values: {spec.id} has {has}")
     return by_name
 
 

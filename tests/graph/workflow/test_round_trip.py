@@ -10,7 +10,9 @@ import pytest
 
 from api_graph.graph import Graph, find_faults, read_graph
 from api_graph.graph.export import to_workflow
+from api_graph.library import find_graph
 from api_graph.registry import all_nodes
+from api_graph.runs import run_graph
 
 GRAPHS = sorted((Path(__file__).parents[3] / "graphs").glob("*.json"))
 
@@ -34,3 +36,19 @@ def test_a_shipped_graph(path: Path) -> None:
     assert read.to_api() == with_defaults(graph)
     assert find_faults(read, all_nodes()) == find_faults(graph, all_nodes())
     assert read.extra == {"workflow": document}
+
+
+def test_a_saved_workflow_runs_and_its_pictures_carry_it(tmp_path: Path) -> None:
+    name, query = "api_clip_map", {"query": "the blue ring"}
+    document = to_workflow(read_graph(find_graph(name)), all_nodes())
+    (tmp_path / "saved.json").write_text(json.dumps(document))
+    outputs = run_graph(tmp_path / "saved.json", query, False, output=tmp_path / "out")
+    shipped = run_graph(name, query, False, output=tmp_path / "shipped")
+    assert {id: out.get("text") for id, out in outputs.items()} == {id: out.get("text") for id, out in shipped.items()}
+    files = [Path(file) for out in outputs.values() for file in out["files"]]
+    assert len(files) == 2
+    for file in files:
+        assert (tmp_path / "shipped" / file.name).exists()
+        read = read_graph(file)
+        assert read.extra == {"workflow": json.loads(json.dumps(document))}
+        assert {"text": "the blue ring"} in [node.inputs for node in read.nodes.values()]

@@ -11,10 +11,11 @@ import pytest
 
 from api_graph.graph import read_graph
 from api_graph.graph.workflow import workflow_to_api
-from api_graph.registry import Registry
+from api_graph.registry import Registry, all_nodes
 
 SAMPLES = Path(__file__).parents[2] / "golden" / "workflows"
 NAMES = ("bypass", "dynprompt", "group", "mute", "primitive", "reroute", "subgraph")
+DRAWN = json.loads((SAMPLES / "editor_1.58.1.json").read_text())
 EDITORS = ("1.35.9", "1.58.1")
 
 
@@ -52,3 +53,11 @@ def test_the_workflow_is_kept_as_it_was_read(name: str, registry: Registry) -> N
     graph = read_graph(document, registry)
     assert graph.to_api() == sent(name)
     assert graph.extra == {"workflow": kept}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_promoted_widgets_modes_and_primitives_of_comfyuis_own_nodes(name: str) -> None:
+    """Saved and sent by editor 1.58.1, over this pack's stand-ins."""
+    drawn = DRAWN[name]
+    for document in (drawn["workflow"], as_schema_1(drawn["workflow"])):
+        assert workflow_to_api(document, all_nodes()) == drawn["prompt"]

@@ -146,7 +146,7 @@ class TestPromotedWidgets:
     def test_by_name(self, value) -> None:
         assert value(widgets_values={"v": 7}) == value(widgets_values=[6], widgets_values_named={"v": 7}) == 7
 
-    @pytest.mark.parametrize("proxy", [["-1", "v"], ["3", "v"], ["3", "3: v"], ["3", "v", "3"]])
+    @pytest.mark.parametrize("proxy", [["-1", "v"], ["3", "v"], ["3", "3: v"], ["3", "8: 3:v"], ["3", "v", "3"]])
     def test_by_proxy(self, value, proxy: list[str]) -> None:
         assert value(widgets_values=[1, 7], properties={"proxyWidgets": [["2", "$$canvas-image-preview"], proxy]}) == 7
 

@@ -78,11 +78,11 @@ class TestByPlace:
     def test_more_values_than_widgets(self, inputs) -> None:
         with pytest.raises(GraphError) as caught:
             inputs("PInt", [1, 2, "x"], title="n")
-        says = 'node 1 "n": it holds 2 values more than PInt has widgets ("v"). '
+        says = 'node 1 "n": it holds 2 too many values: PInt has the widgets "v". '
         assert str(caught.value) == says + MISFIT
 
     def test_values_of_a_node_without_widgets(self, inputs) -> None:
-        with pytest.raises(GraphError, match=r'node 1 "PAdd": it holds 1 values more than PAdd has widgets \(none\)'):
+        with pytest.raises(GraphError, match=r'node 1 "PAdd": it holds 1 too many values: PAdd has no widgets'):
             inputs("PAdd", ["x"])
 
     def test_a_list_is_wrapped(self, inputs) -> None:

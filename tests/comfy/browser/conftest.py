@@ -1,0 +1,149 @@
+"""The pack's extensions of the editor in a real browser, over `api-graph edit`.
+
+Skipped where playwright, Chromium or the frontend's package is missing. `API_GRAPH_CHROMIUM` names another Chromium
+than the one in the path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import urllib.request
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from api_graph.graph import read_graph
+from api_graph.graph.export.workflow import to_workflow
+from api_graph.registry import own_nodes
+
+CHROMIUM = os.environ.get("API_GRAPH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+NEEDED = ("playwright", "comfyui_frontend_package", "aiohttp")
+MISSING = [name for name in NEEDED if find_spec(name) is None] + ([] if CHROMIUM else ["chromium"])
+
+GRAPH = {
+    "1": {"class_type": "APLoadImage", "inputs": {"image": "example.png"}},
+    "2": {
+        "class_type": "APBoxes",
+        "inputs": {"image": ["1", 0], "boxes": "# two\n200, 50, 280, 130\n350, 160, 430, 240", "format": "xyxy"},
+    },
+    "3": {"class_type": "APDrawBox", "inputs": {"image": ["1", 0], "boxes": ["2", 0], "together": True}},
+    "4": {"class_type": "APCompareImages", "inputs": {"before": ["1", 0], "after": ["3", 0]}},
+    "5": {"class_type": "APText", "inputs": {"text": "<b>what</b> is it?"}},
+    "6": {"class_type": "APShowText", "inputs": {"value": ["5", 0]}},
+}
+"""480×320 pixels, two boxes."""
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if MISSING:
+        pytest.skip(f"missing: {', '.join(MISSING)}")
+    from api_graph.editor.server import EditorServer, Options
+
+    with EditorServer(Options(folder=tmp_path_factory.mktemp("editor"), port=0)) as running:
+        yield running.url.rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if MISSING:
+        pytest.skip(f"missing: {', '.join(MISSING)}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session", params=[False, True], ids=["canvas", "vue"])
+def opened(request: pytest.FixtureRequest, server: str, browser: Any) -> Iterator[Editor]:
+    """A page with the editor, drawn by either of the frontend's two renderers."""
+    page = browser.new_context(viewport={"width": 1600, "height": 1000}, has_touch=True).new_page()
+    yield Editor(page, server, vue=request.param)
+    page.context.close()
+
+
+@pytest.fixture
+def editor(opened: Editor) -> Iterator[Editor]:
+    """The editor with a fresh GRAPH in it."""
+    opened.load(GRAPH)
+    yield opened
+    assert opened.errors == []
+
+
+class Editor:
+    """One page. `errors` are the errors that the page has told since it was opened."""
+
+    def __init__(self, page: Any, server: str, *, vue: bool) -> None:
+        self.page, self.server = page, server
+        self.errors: list[str] = []
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.set("Comfy.VueNodes.Enabled", vue)
+        page.goto(server + "/")
+        page.wait_for_function("() => window.app?.graph && app.extensionManager?.workflow?.activeWorkflow")
+
+    def set(self, name: str, value: Any) -> None:
+        headers = {"Content-Type": "application/json", "Origin": self.server}
+        body = json.dumps(value).encode()
+        urllib.request.urlopen(urllib.request.Request(f"{self.server}/settings/{name}", body, headers)).close()
+
+    def load(self, graph: Mapping[str, Any]) -> None:
+        """A graph in API format, its nodes side by side."""
+        workflow = to_workflow(read_graph(graph), own_nodes())
+        for place, node in enumerate(sorted(workflow["nodes"], key=lambda node: node["id"])):
+            node["pos"] = [80 + place % 3 * 440, 80 + place // 3 * 500]
+            node["size"] = [max(node["size"][0], 300), max(node["size"][1], 400)]
+        self.page.evaluate(
+            "workflow => app.loadGraphData(workflow, true, true, app.extensionManager.workflow.activeWorkflow)",
+            workflow,
+        )
+        # The frontend moves the view for a while, so that all can be seen.
+        self.page.wait_for_function(
+            """() => {
+              const ds = app.canvas.ds;
+              const isStill = ds.scale === 0.8 && ds.offset[0] === 60 && ds.offset[1] === 60;
+              window.still = isStill ? (window.still ?? 0) + 1 : 0;
+              [ds.scale, ds.offset[0], ds.offset[1]] = [0.8, 60, 60];
+              app.canvas.setDirty(true, true);
+              return window.still > 10 && ((window.still = 0), true);
+            }""",
+            polling=30,
+        )
+        self.page.locator(".ap-boxes [data-line]").first.wait_for()
+
+    def run(self) -> None:
+        """Queue the graph and wait for its end."""
+        self.page.evaluate(
+            """() => new Promise((done, failed) => {
+              app.api.addEventListener("execution_success", done, { once: true });
+              app.api.addEventListener("execution_error", e => failed(new Error(e.detail.exception_message)));
+              app.queuePrompt(0, 1);
+            })"""
+        )
+
+    def widget(self, node: int, name: str) -> Any:
+        return self.page.evaluate(
+            "([id, name]) => app.graph.getNodeById(id).widgets.find(w => w.name === name).value", [node, name]
+        )
+
+    def type(self, node: int, name: str, value: Any) -> None:
+        """Set a widget as if it had been typed."""
+        self.page.evaluate(
+            """([id, name, value]) => {
+              const widget = app.graph.getNodeById(id).widgets.find(w => w.name === name);
+              widget.value = value;
+              widget.callback?.(value);
+            }""",
+            [node, name, value],
+        )
+
+    def prompt(self) -> dict[str, Any]:
+        """What would be sent to the server."""
+        return self.page.evaluate("async () => (await app.graphToPrompt()).output")

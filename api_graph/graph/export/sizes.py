@@ -10,11 +10,15 @@ from api_graph.spec import NodeSpec
 TITLE_HEIGHT = 30
 SLOT_HEIGHT = 20
 WIDGET_HEIGHT = 24
+_TALLER_WIDGET, _BADGE = 5, 30
 _CHARACTER = 8
 _PADDING = 10
+_ABOVE_WIDGETS = 4
 _NARROWEST, _WIDEST = 210, 420
 _MULTILINE = (320, 110)
 _PICTURE = (280, 260)
+_BOXES = (320, 240)
+_TEXT = (280, 100)
 
 
 def body_size(node: GraphNode, spec: NodeSpec) -> tuple[int, int]:
@@ -25,15 +29,25 @@ def body_size(node: GraphNode, spec: NodeSpec) -> tuple[int, int]:
     slots, widgets = drawn_slots(node, spec), [one for one in drawn_inputs(spec) if one.is_widget]
     sockets = [one for one in slots if not one.is_widget]
     width = max(_NARROWEST, min(_WIDEST, _text_width(node, spec)))
-    height = _PADDING + SLOT_HEIGHT * max(len(sockets), len(spec.outputs))
+    height = _PADDING + (_ABOVE_WIDGETS if widgets else 0) + SLOT_HEIGHT * max(len(sockets), len(spec.outputs))
     for widget in widgets:
         if widget.widget.multiline:
             width, height = max(width, _MULTILINE[0]), height + _MULTILINE[1]
         else:
             height += WIDGET_HEIGHT * (2 if widget.name == "seed" else 1)
+    if any(one.name == "boxes" for one in widgets):  # drawn on the image, below the text (web/js/boxes.js)
+        width, height = max(width, _BOXES[0]), height + _BOXES[1]
     if _shows_pictures(spec):
         width, height = max(width, _PICTURE[0]), height + _PICTURE[1]
+    elif spec.output:  # the text that it shows, once it has run (web/js/text.js)
+        width, height = max(width, _TEXT[0]), height + _TEXT[1]
     return width, height
+
+
+def taken_height(body_height: float, spec: NodeSpec) -> float:
+    """Height that a node may take with its title: the newer renderer draws widgets taller, and a badge below."""
+    widgets = sum(one.is_widget for one in drawn_inputs(spec))
+    return TITLE_HEIGHT + body_height + _TALLER_WIDGET * widgets + _BADGE
 
 
 def _shows_pictures(spec: NodeSpec) -> bool:

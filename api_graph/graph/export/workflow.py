@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api_graph.graph.export.layout import Point, Size, layout
-from api_graph.graph.export.sizes import TITLE_HEIGHT, body_size
+from api_graph.graph.export.sizes import TITLE_HEIGHT, body_size, taken_height
 from api_graph.graph.export.widgets import drawn_slots, widget_values
 from api_graph.graph.faults import GraphError
 from api_graph.graph.model import Graph, GraphNode, Link
@@ -20,9 +20,9 @@ from api_graph.registry import Registry
 from api_graph.spec import InputSpec, NodeSpec
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
-_SCREEN = (1600, 900)
-_MARGIN = 60
-_SMALLEST_SCALE = 0.2
+_SCREEN = (1500, 780)
+_BARS = (90, 80)
+_SMALLEST_SCALE = 0.65
 
 Workflow = dict[str, Any]
 
@@ -40,7 +40,8 @@ def to_workflow(graph: Graph, registry: Registry) -> Workflow:
     numbers = editor_ids(graph)
     links = _Links(graph, specs, numbers)
     sizes: dict[str, Size] = {id: body_size(node, specs[id]) for id, node in graph.nodes.items()}
-    places = _places(graph, order, sizes)
+    taken = {id: (width, taken_height(height, specs[id])) for id, (width, height) in sizes.items()}
+    places = _places(graph, order, taken)
     nodes = [
         {
             "id": numbers[id],
@@ -141,10 +142,10 @@ def _properties(node: GraphNode, number: int) -> dict[str, Any]:
     return {"Node name for S&R": node.class_type, **own_id}
 
 
-def _places(graph: Graph, order: Sequence[str], sizes: Mapping[str, Size]) -> dict[str, Point]:
+def _places(graph: Graph, order: Sequence[str], taken: Mapping[str, Size]) -> dict[str, Point]:
     """Upper left corner of each node's body; its title stands above that."""
     feeding = feeding_of(graph, order)
-    drawn = layout(feeding, {id: (width, height + TITLE_HEIGHT) for id, (width, height) in sizes.items()})
+    drawn = layout(feeding, taken)
     return {id: (x, y + TITLE_HEIGHT) for id, (x, y) in drawn.corners.items()}
 
 
@@ -154,8 +155,11 @@ def feeding_of(graph: Graph, order: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _view(places: Mapping[str, Point], sizes: Mapping[str, Size]) -> dict[str, Any]:
-    """Which part of the canvas is shown first: all of it, on a usual screen."""
-    width = max(x + sizes[id][0] for id, (x, _) in places.items()) + 2 * _MARGIN
-    height = max(y + sizes[id][1] for id, (_, y) in places.items()) + 2 * _MARGIN
+    """Which part of the canvas is shown first: all of it on a usual screen, or its beginning where texts would vanish.
+
+    The editor draws the point (x, y) at `scale * (x + offset x, y + offset y)`; its own bars are above and on the left.
+    """
+    width = max(x + sizes[id][0] for id, (x, _) in places.items())
+    height = max(y + sizes[id][1] for id, (_, y) in places.items())
     scale = max(_SMALLEST_SCALE, min(1.0, _SCREEN[0] / width, _SCREEN[1] / height))
-    return {"scale": round(scale, 2), "offset": [_MARGIN, _MARGIN]}
+    return {"scale": round(scale, 2), "offset": [round(bar / scale) for bar in _BARS]}

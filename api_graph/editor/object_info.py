@@ -13,7 +13,7 @@ from api_graph.spec import NodeSpec
 
 def node_info(spec: NodeSpec, folders: Folders) -> dict[str, Any]:
     """What the editor must know to draw the node."""
-    inputs = input_types(spec, folders)
+    inputs = _without_upload(input_types(spec, folders))
     return {
         "input": inputs,
         "input_order": {group: list(declared) for group, declared in inputs.items()},
@@ -30,3 +30,10 @@ def node_info(spec: NodeSpec, folders: Folders) -> dict[str, Any]:
         "category": spec.category,
         "search_aliases": list(spec.aliases),
     }
+
+
+def _without_upload(inputs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The editor draws an upload button by itself: what older ones sent for it must not take its place."""
+    uploads = any(options.get("image_upload") for _, options in inputs["required"].values())
+    optional = {name: drawn for name, drawn in inputs["optional"].items() if not (uploads and name == "upload")}
+    return {**inputs, "optional": optional}

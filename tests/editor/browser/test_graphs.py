@@ -1,0 +1,40 @@
+"""Every shipped graph opens in the editor, runs there, and runs headless with the same outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from api_graph import run_graph
+from api_graph.settings import shipped_graphs
+from tests.editor.browser.editor import Editor, Run
+
+GRAPHS = sorted(shipped_graphs().glob("*.json"))
+
+
+def agree(editor: Editor, run: Run, headless: dict[str, dict[str, Any]]) -> None:
+    """Each output node showed what the headless run gave: texts to the letter, pictures to the last bit."""
+    assert set(headless) <= set(run.shown)  # other nodes may show what they do as well
+    pictures = editor.saved_pictures(run)
+    for id, output in headless.items():
+        assert run.shown[id].get("text") == output.get("text")
+        shown = [np.asarray(picture) for picture in pictures.get(id, [])]
+        kept = [np.asarray(Image.open(file)) for file in output["files"]]
+        assert len(shown) == len(kept)
+        assert all(np.array_equal(one, other) for one, other in zip(shown, kept, strict=True))
+
+
+@pytest.mark.parametrize("file", GRAPHS, ids=lambda file: file.stem)
+def test_a_shipped_graph_runs_in_the_editor_as_it_runs_headless(
+    editor: Editor, file: Path, tmp_path: Path, one_thread: None
+):
+    editor.drop_graph(file)
+    assert editor.warnings() == []
+    run = editor.run()
+    assert run.ending == "execution_success"
+    agree(editor, run, run_graph(file, cache=False, output=tmp_path))
+    assert editor.warnings() == []

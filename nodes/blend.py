@@ -77,6 +77,7 @@ def heatmap_overlay(
     category=CATEGORY,
     title="Preview heatmap",
     output=True,
+    preview=True,
     waits=True,
     aliases=("show", "overlay", "visualize"),
 )

@@ -92,6 +92,7 @@ def preview_image(images: Annotated[Image, Field(description="What to look at.")
     category=CATEGORY,
     title="Compare images",
     output=True,
+    preview=True,
     waits=True,
     aliases=("before after", "slider", "difference"),
 )

@@ -46,8 +46,8 @@ def run(
     Files are written to --out; their names and the texts that the graph shows are printed. A node that fails stops only
     what depends on it.
     """
-    from api_graph.cli.report import document, print_failures, print_results, print_steps, summary
     from api_graph.cli.folders import writable_folder
+    from api_graph.cli.report import document, print_failures, print_results, print_steps, summary
     from api_graph.cli.session import Request, parse_settings, perform
     from api_graph.settings import cache_folder
 

@@ -61,6 +61,11 @@ def locales_folder() -> Path | None:
     return _beside("locales")
 
 
+def example_workflows_folder() -> Path | None:
+    """The shipped graphs as the editor saves them, each with a picture; None where they are not installed."""
+    return _beside("example_workflows")
+
+
 def _beside(name: str) -> Path | None:
     """A folder that lies inside the installed package, or beside it in a checkout."""
     import api_graph

@@ -14,7 +14,7 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, names_in
 from api_graph.pixels.read import read_image, to_tensor
-from api_graph.pixels.write import write_numbered
+from api_graph.pixels.write import FOR_NOW, write_numbered
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
@@ -83,7 +83,8 @@ def save_image(
 def preview_image(images: Annotated[Image, Field(description="What to look at.")], context: Context) -> SameImages:
     """Show images without keeping them."""
     for image in images:
-        context.show_file(write_numbered(context.folders.temp, "preview", image), temporary=True)
+        path = write_numbered(context.folders.temp, "preview", image, compression=FOR_NOW)
+        context.show_file(path, temporary=True)
     return images
 
 
@@ -103,7 +104,7 @@ def compare_images(
     """Show two images on top of each other with a slider between them, without keeping them."""
     for kind, images in (("before", before), ("after", after)):
         for image in images:
-            path = write_numbered(context.folders.temp, kind, image)
+            path = write_numbered(context.folders.temp, kind, image, compression=FOR_NOW)
             context.show_file(path, temporary=True, kind=kind)
             context.show_file(path, temporary=True)  # for an editor that has no slider
 

@@ -25,6 +25,7 @@ class Desk:
 
     def __init__(self, workspace: Workspace, load: Callable[[], Engine]) -> None:
         self.workspace = workspace
+        self.placing = asyncio.Lock()  # held by whoever looks for a free name in the input folder
         self.hub = Hub(asyncio.get_running_loop(), self._greeting)
         self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, load))
         self._queue: PromptQueue | None = None

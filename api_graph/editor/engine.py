@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL.Image import Image
+
 from api_graph.editor.events import Narrator
 from api_graph.editor.jobs import Job
 from api_graph.editor.object_info import node_info
@@ -14,7 +16,7 @@ from api_graph.errors import Cancelled
 from api_graph.executor import DiskCache, Executor, MemoryCache
 from api_graph.folders import Folders
 from api_graph.graph import read_graph
-from api_graph.graph.export import to_workflow
+from api_graph.graph.export import to_picture, to_workflow
 from api_graph.registry import Registry, all_nodes
 from api_graph.settings import cache_limit
 
@@ -38,6 +40,10 @@ class Engine:
     def template(self, file: Path) -> dict[str, Any]:
         """A graph's file as the editor itself would save it."""
         return to_workflow(read_graph(file), self.registry)
+
+    def drawn(self, file: Path) -> Image:
+        """A graph's file as a picture."""
+        return to_picture(read_graph(file), self.registry)
 
     def run(self, job: Job, narrator: Narrator) -> None:
         """Run a job to its end, and set its status. Raises nothing: the page hears of what goes wrong."""

@@ -11,6 +11,7 @@ from api_graph.errors import ApiGraphError
 from api_graph.executor import Event, NodeError, RunResult
 
 Tell = Callable[[str, dict[str, Any], "str | None"], None]
+Message = tuple[str, dict[str, Any]]
 
 _PROGRESS_EVERY = 0.05  # seconds between two messages about one node's progress
 _MOST_STATES = 500  # nodes in a `progress_state`; of a larger graph the last ones
@@ -24,6 +25,7 @@ class Narrator:
         self._states: dict[str, dict[str, Any]] = {}
         self._found: list[Event] | None = []  # what is known before anything runs; None once that was told
         self._last_progress = 0.0
+        self._reloaded = False  # a page that reloads may hear of results before it has the nodes to show them in
         self._running: str | None = None
 
     # ------------------------------------------------------------------------------------------ the run as a whole
@@ -35,6 +37,9 @@ class Narrator:
     def finish(self, result: RunResult) -> None:
         """The job is over: all went well, or some nodes failed while the others were run."""
         self._say_found()
+        if self._reloaded:
+            for type, data in self._shown():
+                self._say(type, data)
         if not result.failures:
             self._job.status = "completed"
             self._note("execution_success")
@@ -123,8 +128,7 @@ class Narrator:
     def _show(self, event: Event) -> None:
         if event.ui:
             self._job.outputs[event.node] = event.ui
-            shown = {"node": event.node, "display_node": event.node, "output": event.ui, "prompt_id": self._job.id}
-            self._say("executed", shown)
+            self._say("executed", self._executed(event.node, event.ui))
 
     def _state(self, node: str, state: str, value: int, most: int) -> None:
         self._states.pop(node, None)
@@ -151,18 +155,22 @@ class Narrator:
 
     # ------------------------------------------------------------------------------------------ a page that reloads
 
-    def so_far(self) -> list[tuple[str, dict[str, Any]]]:
+    def so_far(self) -> list[Message]:
         """What a page that opens in the middle of the run must hear to go on from here."""
-        told = list(self._job.messages)
-        told += [
-            ("executed", {"node": node, "display_node": node, "output": ui, "prompt_id": self._job.id})
-            for node, ui in list(self._job.outputs.items())
-        ]
+        self._reloaded = True
+        told: list[Message] = [*self._job.messages, *self._shown()]
         told.append(("progress_state", {"prompt_id": self._job.id, "nodes": dict(self._states)}))
         if self._running is not None:
             node = self._running
             told.append(("executing", {"node": node, "display_node": node, "prompt_id": self._job.id}))
         return told
+
+    def _shown(self) -> list[Message]:
+        """All that the job's nodes have shown."""
+        return [("executed", self._executed(node, ui)) for node, ui in list(self._job.outputs.items())]
+
+    def _executed(self, node: str, ui: dict[str, list[Any]]) -> dict[str, Any]:
+        return {"node": node, "display_node": node, "output": ui, "prompt_id": self._job.id}
 
 
 def _behind(job: Job, cached: set[str]) -> list[str]:

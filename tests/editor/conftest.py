@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,14 +29,19 @@ def frontend(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def served(frontend: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EditorServer]:
     """One server for all tests; its nodes are all there are, and the test's own."""
+    registry = {**all_nodes(), **registry_of([echo, wait, fail])}
+    folder = tmp_path_factory.mktemp("workspace")
+    server = EditorServer(Options(folder, port=0, cache=folder / "cache"))
     with pytest.MonkeyPatch.context() as patch:
-        registry = {**all_nodes(), **registry_of([echo, wait, fail])}
         patch.setattr("api_graph.editor.engine.all_nodes", lambda: registry)
         patch.setattr(server_module, "frontend_folder", lambda: frontend)
-        folder = tmp_path_factory.mktemp("workspace")
-        with EditorServer(Options(folder, port=0, cache=folder / "cache")) as server:
-            yield server
-            GATE.set()
+        with ExitStack() as opened:
+            opened.enter_context(server)
+            Client(server).get("/object_info")  # the engine is there, and the patches have done their work
+            running = opened.pop_all()
+    with running:
+        yield server
+        GATE.set()
 
 
 @pytest.fixture

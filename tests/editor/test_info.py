@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import threading
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from api_graph.comfy import comfy_class
 from api_graph.library import shipped
@@ -138,12 +140,27 @@ def test_help_pages_and_scripts_come_from_one_folder(
 def test_the_shipped_graphs_are_templates(client: Client) -> None:
     (pack, names) = next(iter(client.get("/api/workflow_templates").json.items()))
     assert names == list(shipped())
-    for name in names[:3]:
+    for name in names:
         graph = client.get(f"/api/workflow_templates/{pack.replace(' ', '%20')}/{name}.json").json
         assert graph["version"] == 0.4
         assert {node["type"] for node in graph["nodes"]} <= set(all_nodes())
+    assert client.get("/templates/index.json").json == client.get("/templates/index.zh.json").json == []
+    assert client.get("/templates/index_logo.json").json == {}
+    assert client.get("/templates/x.json").status == 404
     assert client.get("/api/workflow_templates/other/api_clip.json").status == 404
     assert client.get("/api/workflow_templates/API%20Graph/none.json").status == 404
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_templates_have_pictures(client: Client, made: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from api_graph.editor.routes import templates
+
+    if not made:  # as where the examples are not installed
+        monkeypatch.setattr(templates, "example_workflows_folder", lambda: None)
+    answer = client.get("/api/workflow_templates/API%20Graph/api_clip_cls.jpg")
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    with Image.open(io.BytesIO(answer.body)) as picture:
+        assert picture.format == "JPEG" and max(picture.size) <= 1024
 
 
 # ------------------------------------------------------------------------------------------------- jobs and history

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from api_graph.editor.desk import desk_of
 from api_graph.library import shipped
+from api_graph.settings import example_workflows_folder
+
+if TYPE_CHECKING:
+    from api_graph.editor.engine import Engine
 
 routes = web.RouteTableDef()
 
 _PACK = "API Graph"
+_THUMBNAIL = (512, 512)
+_KEEP = {"Cache-Control": "max-age=3600"}
 
 
 @routes.get("/workflow_templates")
@@ -22,9 +30,31 @@ async def templates(request: web.Request) -> web.Response:
 
 @routes.get("/workflow_templates/{pack}/{file}")
 async def template(request: web.Request) -> web.StreamResponse:
-    """A graph as the editor saves it."""
+    """A graph as the editor saves it (`.json`), or a picture of it (`.jpg`)."""
     name = Path(request.match_info["file"])
-    if request.match_info["pack"] != _PACK or name.stem not in shipped() or name.suffix != ".json":
+    if request.match_info["pack"] != _PACK or name.stem not in shipped() or name.suffix not in (".json", ".jpg"):
         raise web.HTTPNotFound(text="there is no such template")
-    engine = await desk_of(request).engine()
-    return web.json_response(await asyncio.to_thread(engine.template, shipped()[name.stem]))
+    engine, graph = await desk_of(request).engine(), shipped()[name.stem]
+    if name.suffix == ".json":
+        return web.json_response(await asyncio.to_thread(engine.template, graph))
+    made = example_workflows_folder()
+    if made is not None and (made / name.name).is_file():
+        return web.FileResponse(made / name.name, headers={"Content-Type": "image/jpeg", **_KEEP})
+    drawn = await asyncio.to_thread(_thumbnail, engine, graph)
+    return web.Response(body=drawn, content_type="image/jpeg", headers=_KEEP)
+
+
+def _thumbnail(engine: Engine, graph: Path) -> bytes:
+    picture, data = engine.drawn(graph), io.BytesIO()
+    picture.thumbnail(_THUMBNAIL)
+    picture.save(data, "JPEG")
+    return data.getvalue()
+
+
+@routes.get("/templates/{file}")
+async def comfyui_s_own(request: web.Request) -> web.Response:
+    """ComfyUI's own templates want nodes that are not here: there are none."""
+    name = request.match_info["file"]
+    if not name.startswith("index") or not name.endswith(".json"):
+        raise web.HTTPNotFound(text="there is no such template")
+    return web.json_response({} if name == "index_logo.json" else [])

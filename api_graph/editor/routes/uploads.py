@@ -26,7 +26,6 @@ _CHUNK = 1 << 18
 _LONGEST_FIELD = 10_000
 _LONGEST_NAME = 150
 _MOST_PARTS = 20
-_placing = asyncio.Lock()
 
 
 @dataclass
@@ -41,11 +40,11 @@ class Upload:
 @routes.post("/upload/image")
 async def upload_image(request: web.Request) -> web.Response:
     """Keep a picture in the input folder; answers under which name."""
-    workspace = desk_of(request).workspace
-    async with received(request, workspace) as upload:
-        folder = folder_of(workspace, upload.fields)
+    desk = desk_of(request)
+    async with received(request, desk.workspace) as upload:
+        folder = folder_of(desk.workspace, upload.fields)
         await asyncio.to_thread(checked_picture, upload.file)
-        async with _placing:
+        async with desk.placing:
             overwrite = upload.fields.get("overwrite") in ("true", "1")
             name = await asyncio.to_thread(place, upload.file, folder, upload.name, overwrite=overwrite)
     kind, subfolder = upload.fields.get("type", "input"), upload.fields.get("subfolder", "")

@@ -9,9 +9,10 @@ const FILL = { position: "absolute", inset: "0", width: "100%", height: "100%" }
 class Comparison {
   constructor() {
     const picture = { ...FILL, objectFit: "contain", pointerEvents: "none" };
-    this.before = element("img", { alt: "before", draggable: false, style: picture });
-    this.after = element("img", { alt: "after", draggable: false, style: picture });
+    this.before = element("img", { alt: "before", hidden: true, draggable: false, style: picture });
+    this.after = element("img", { alt: "after", hidden: true, draggable: false, style: picture });
     this.line = element("div", {
+      hidden: true,
       style: { position: "absolute", top: "0", bottom: "0", width: "2px", background: "#fff", pointerEvents: "none" },
     });
     this.slider = element("input", {
@@ -52,6 +53,7 @@ class Comparison {
     const at = (files, i) => addressOf(files[Math.min(i, files.length - 1)]);
     this.pairs = Array.from({ length: count }, (_, i) => [at(before, i), at(after, i)]);
     this.next.style.display = count > 1 ? "" : "none";
+    for (const part of [this.before, this.after, this.line]) part.hidden = false;
     this.index = -1;
     this.turn();
   }

@@ -22,9 +22,10 @@ def test_what_a_node_said_is_neither_sent_nor_saved(editor: Editor) -> None:
 
 
 def test_the_slider_shows_both_images(editor: Editor) -> None:
-    editor.run()
     stage = editor.page.locator(".ap-compare")
     before, after = (stage.get_by_alt_text(name, exact=True) for name in ("before", "after"))
+    assert before.is_hidden(), "there is nothing to compare yet"
+    editor.run()
     for image in (before, after):
         assert image.evaluate("async e => { await e.decode(); return [e.naturalWidth, e.naturalHeight] }") == [480, 320]
     assert before.get_attribute("src") != after.get_attribute("src")

@@ -94,6 +94,7 @@ def session_page(browser: Any, server: str) -> Iterator[Editor]:
 def editor(session_page: Editor) -> Iterator[Editor]:
     """The page, empty. Whatever its console complains of during the test fails it."""
     session_page.problems.clear()
+    session_page.close_dialogs()
     session_page.empty()
     yield session_page
     assert session_page.problems == []

@@ -139,15 +139,27 @@ class Editor:
         for name, value in values.items():
             self.ask("([id, name, value]) => testing.setWidget(id, name, value)", [self.node(node), name, value])
 
-    def add(self, name: str, at: tuple[float, float]) -> str:
-        """Search for a node by its name after a double click on the canvas, and take the first that is found."""
+    def add(self, type: str, at: tuple[float, float]) -> str:
+        """Search for a node after a double click on the canvas, and take the first that is found."""
         before = set(self.nodes())
-        self.page.mouse.dblclick(*at)
-        self.page.wait_for_selector("input[type=text]:focus, input:focus")
-        self.page.keyboard.type(name)
-        self.page.wait_for_timeout(400)
-        self.page.keyboard.press("Enter")
-        (made,) = self.wait(lambda: set(self.nodes()) - before, f"{name} is added")
+        field = self.page.locator("input:focus")
+
+        def searching() -> bool:
+            self.page.mouse.dblclick(*at)
+            self.page.wait_for_timeout(700)
+            return field.count() > 0
+
+        def added() -> set[str]:
+            if field.count():
+                self.page.keyboard.press("Enter")
+            self.page.wait_for_timeout(300)
+            return set(self.nodes()) - before
+
+        self.wait(searching, "the search opens")
+        self.page.keyboard.type(type)
+        self.page.wait_for_timeout(400)  # it finds what was typed when the keys rest
+        (made,) = self.wait(added, f"{type} is added")
+        assert self.nodes()[made]["type"] == type
         self.page.mouse.move(at[0] + 2, at[1] + 2)
         self.page.mouse.click(at[0] + 2, at[1] + 2)  # newer frontends let it follow the mouse until a click
         self.page.wait_for_timeout(100)
@@ -172,6 +184,11 @@ class Editor:
             return shown.is_visible()
 
         self.wait(found, f"the page says {text!r}")
+
+    def close_dialogs(self) -> None:
+        while self.page.locator("[role=dialog]").count():
+            self.page.keyboard.press("Escape")
+            self.page.wait_for_timeout(300)
 
     def drag_link(self, source: str, output: str, target: str, input: str) -> None:
         """Pull a link from an output to an input with the mouse."""

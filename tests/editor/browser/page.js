@@ -67,7 +67,9 @@
         type: node.type,
         title: node.title,
         red: !!node.has_errors || String(app.lastExecutionError?.node_id) === String(node.id),
-        images: (node.imgs ?? []).map((image) => image.currentSrc || image.src),
+        images: [...(node.imgs ?? []), ...document.querySelectorAll(`[data-node-id="${node.id}"] img`)].map(
+          (image) => image.src,
+        ),
       })),
     outputs: () => JSON.parse(JSON.stringify(app.nodeOutputs ?? {})),
     prompt: async () => {

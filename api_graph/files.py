@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+import secrets
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 _CHUNK = 1 << 20
 
@@ -35,6 +38,34 @@ def digests(folder: Path, suffixes: Collection[str]) -> dict[str, str]:
 def names_a_path(name: str) -> bool:
     """Whether a model's name is meant as a path: it is written as one, or there is a folder of that name here."""
     return name.startswith((".", "~")) or Path(name).is_absolute() or os.path.isdir(name)
+
+
+@contextmanager
+def whole_file(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of `path` at the end, if all went well: nobody sees half of it.
+
+    Missing folders are made. With `sync` it is on the disk by then, and not only on its way there. Raises OSError.
+    """
+    beside = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with _created(beside) as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:  # KeyboardInterrupt too
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def _created(path: Path) -> IO[bytes]:
+    try:
+        return open(path, "xb")
+    except FileNotFoundError:  # rarely, and so it is not asked for each time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "xb")
 
 
 # `pathlib` raises for an unknown user, for links in a circle and for names that are too long; `os.path` does not.

@@ -11,7 +11,7 @@ import typer
 
 from api_graph.cli.console import complain, parse_size, print_json, say
 from api_graph.cli.exits import FAILED, OK
-from api_graph.cli.options import CacheFolder, Debug, GraphName, Json, Out
+from api_graph.cli.options import CacheFolder, Debug, Device, GraphName, Json, Models, NoCache, NoMetadata, Out
 
 if TYPE_CHECKING:
     from api_graph.table.map import RayWishes
@@ -50,11 +50,8 @@ def map_(
         list[Path] | None,
         typer.Option("--input", metavar="DIR", help="Folder with the files that rows name, besides the table's own."),
     ] = None,
-    models: Annotated[
-        list[Path] | None,
-        typer.Option("--models", metavar="DIR", help="Folder with checkpoints; default $API_GRAPH_MODELS. Repeatable."),
-    ] = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="Where models run: auto, cpu, cuda or mps.")] = "",
+    models: Models = None,
+    device: Device = "",
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the table's first N rows.")] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going/--fail-fast", help="Note a failed row and go on, or stop there.")
@@ -88,11 +85,9 @@ def map_(
         str, typer.Option(metavar="ADDRESS", help="ray: an existing cluster.", show_default="one on this machine")
     ] = "",
     as_json: Json = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results on disk.")] = False,
+    no_cache: NoCache = False,
     cache: CacheFolder = None,
-    no_metadata: Annotated[
-        bool, typer.Option("--no-metadata", help="Do not embed the graph in the pictures that it saves.")
-    ] = False,
+    no_metadata: NoMetadata = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     debug: Debug = False,
 ) -> int:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from api_graph.errors import BadInput
+from api_graph.files import whole_file
 from api_graph.pixels._modes import to_rgb_or_rgba
 from api_graph.pixels.read import to_pil
 
@@ -38,25 +37,9 @@ def write_png(
     """
     path = Path(path)
     picture, text = _one_picture(image), _text_chunks(metadata or {})
-    unfinished = path.with_name(f".{secrets.token_hex(8)}.part")
-    with _disk_errors(path):
-        try:
-            with _created(unfinished) as file:
-                picture.save(file, format="PNG", pnginfo=text, compress_level=compression)
-            os.replace(unfinished, path)
-        except BaseException:  # KeyboardInterrupt too
-            unfinished.unlink(missing_ok=True)
-            raise
+    with _disk_errors(path), whole_file(path) as file:
+        picture.save(file, format="PNG", pnginfo=text, compress_level=compression)
     return path
-
-
-def _created(path: Path) -> IO[bytes]:
-    """A new file, open for writing, in a folder that is made where it is missing."""
-    try:
-        return open(path, "xb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return open(path, "xb")
 
 
 def next_numbered(folder: str | os.PathLike[str], prefix: str) -> Path:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
+from api_graph import files
 from api_graph.errors import ApiGraphError
 
 
@@ -34,20 +33,7 @@ def write_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` at the end, if all went well: nobody sees half of it.
-
-    Missing folders are made. Raises WriteFailed.
-    """
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    with write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        finally:  # after success there is nothing left to remove
-            with suppress(OSError):
-                beside.unlink()
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """`files.whole_file`, on the disk at the end. Raises WriteFailed."""
+    with write_errors(path), files.whole_file(path, sync=True) as file:
+        yield file

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from api_graph.errors import BadInput
+from api_graph.files import whole_file
 from api_graph.table.report.collect import Summary, collect
 from api_graph.table.report.entry import Entry
 from api_graph.table.report.facts import moment
@@ -202,13 +202,9 @@ def _moment(time: str | datetime) -> str:
 
 def _write(path: Path, page: str) -> None:
     """The page appears under its name only when it is complete."""
-    unfinished = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        try:
-            unfinished.write_bytes(page.encode())
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(path) as file:
+            file.write(page.encode())
     except OSError as error:
         raise BadInput(
             f"the page cannot be written ({error.strerror or error})",

@@ -240,16 +240,18 @@ def test_the_page_appears_whole_or_not_at_all(finished_run: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     before = sorted(finished_run.iterdir())
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(BadInput, match=r"--out: the page cannot be written \(No space left on device\)"):
         write_report(finished_run)
     assert (finished_run / "report.html").read_text() == "the old one"
     assert sorted(finished_run.iterdir()) == before
 
 
-def test_a_folder_that_is_not_there(finished_run: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_made(finished_run: Path, tmp_path: Path) -> None:
+    write_report(finished_run, tmp_path / "nowhere" / "page.html")
+    assert (tmp_path / "nowhere" / "page.html").read_text().startswith("<!doctype html>")
     with pytest.raises(BadInput, match="cannot be written"):
-        write_report(finished_run, tmp_path / "nowhere" / "page.html")
+        write_report(finished_run, tmp_path / "nowhere" / "page.html" / "page.html")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,9 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_results(tmp_path:
     assert len(files_in(out)) == SAVED * len(rows)
 
 
-@pytest.mark.parametrize(("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
 def test_a_signal_is_one_line_and_the_same_command_goes_on(tmp_path: Path, number: int, code: int, said: str) -> None:
     table(tmp_path, rows_of(100, 2))
     words = ("map", GRAPH, "rows.jsonl", "--out", "out", "--chunk-size", "2")

@@ -12,8 +12,8 @@ from api_graph.table.writing import WriteFailed, whole_file
 KEY = "3f9a0123456789abcdef-2"
 
 
-def test_two_levels_above_the_row(tmp_path: Path) -> None:
-    assert row_folder(tmp_path, KEY).relative_to(tmp_path).as_posix() == f"files/3f/9a/{KEY}"
+def test_one_level_above_the_row(tmp_path: Path) -> None:
+    assert row_folder(tmp_path, KEY).relative_to(tmp_path).as_posix() == f"files/3f/{KEY}"
 
 
 def test_what_an_earlier_try_left_is_removed(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ class BatchLimits:
 
     def _halve(self, name: str, size: int) -> None:
         with self._lock:
-            self._limits[name], self._calm[name] = size // 2, 0
+            # Another run may have halved more than that meanwhile.
+            self._limits[name], self._calm[name] = min(size // 2, self._limits.get(name, size)), 0
 
     def _went_well(self, name: str) -> None:
         with self._lock:

@@ -33,7 +33,7 @@ class Binding:
         self._known = tuple(name for s in settable(graph, registry) if s.given for name in s.names)
         self.places: set[Place] = set()
         for name in columns or {}:
-            self._names.find(name)  # raises for a name that means nothing
+            self._refuse_linked(name)
 
     def check(self, columns: Sequence[str]) -> None:
         """Raise BadInput where `columns` set nothing, or lack one that was promised; warn of names that nearly fit."""
@@ -75,6 +75,17 @@ class Binding:
 
         return frozenset(id for id in nodes if self.places and places_above(id) == self.places)
 
+    def _refuse_linked(self, name: str) -> None:
+        """Raise GraphError for a name that means nothing, BadInput where another node feeds what it means."""
+        place = self._names.find(name)
+        if self._is_linked(place):
+            cure = "Name an input of the node that feeds it."
+            raise BadInput("is linked: another node feeds it", input="--column", value=name, cure=cure)
+
+    def _is_linked(self, place: Place) -> bool:
+        node, input = place
+        return isinstance(self.graph.nodes[node].inputs.get(input), Link)
+
     def _input(self, column: str) -> str | None:
         """The name of the input that a column sets, or None."""
         if column not in self._inputs:
@@ -86,13 +97,16 @@ class Binding:
             name = self._named[column]
             self.places.add(self._names.find(name))
             return name
-        free = [place for place in self._names.places(column) if place in self._free]
+        fitting = self._names.places(column)
+        free = [place for place in fitting if place in self._free]
         if len(free) == 1:
             self.places.add(free[0])
             return column
         if free:
-            fitting = " or ".join(self._names.full_name(*place) for place in free)
-            hint = f"say --column '{self._names.full_name(*free[0])}={column}', if that is meant (or {fitting})"
+            names = " or ".join(self._names.full_name(*place) for place in free)
+            hint = f"say --column '{self._names.full_name(*free[0])}={column}', if that is meant (or {names})"
+        elif len(fitting) == 1 and self._is_linked(fitting[0]) and "." in column:
+            hint = f"another node feeds {self._names.full_name(*fitting[0])}"
         else:
             near = closest(column, self._known)
             hint = f"did you mean {near}?" if near else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from api_graph.table.chunks import Chunks
@@ -14,7 +14,7 @@ BESIDE = 2
 """Chunks under way besides those that compute: one is read, one is written."""
 
 
-def run_local(worker: Worker, rows: Iterator[Row], chunk_size: int | None = None) -> Iterator[Done]:
+def run_local(worker: Worker, rows: Iterator[Row], chunk_size: int | None = None) -> Generator[Done, None, None]:
     """What came of each chunk, in order of completion. Closing the iterator stops what is under way."""
     at_once = worker.at_once + BESIDE
     # The other half of the job's memory is for results that rows share.

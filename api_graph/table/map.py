@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -82,7 +82,7 @@ def engine_of(plan: Plan, ray: RayWishes | None = None, *, listener: Listener | 
     if ray is not None:
         return partial(run_on_ray, plan.job, ray, chunk_size=plan.chunk_size)
 
-    def local(rows: Iterator[Row]) -> Iterator[Done]:
+    def local(rows: Iterator[Row]) -> Generator[Done, None, None]:
         return run_local(Worker(plan.job, listener), rows, plan.chunk_size)
 
     return local

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -43,7 +43,9 @@ class RayWishes:
             raise BadInput("must not be negative", input="gpus_per_actor", value=self.gpus_per_actor)
 
 
-def run_on_ray(job: Job, wishes: RayWishes, rows: Iterator[Row], chunk_size: int | None = None) -> Iterator[Done]:
+def run_on_ray(
+    job: Job, wishes: RayWishes, rows: Iterator[Row], chunk_size: int | None = None
+) -> Generator[Done, None, None]:
     """What came of each block of rows, in order of completion. Raises BadInput without Ray, or without a cluster."""
     pending = [_packed(row) for row in rows]
     if not pending:

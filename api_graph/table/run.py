@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import islice
@@ -21,7 +22,7 @@ from api_graph.table.totals import Totals
 from api_graph.table.worker import Done
 from api_graph.table.writing import WriteFailed
 
-Engine = Callable[[Iterator[Row]], Iterator[Done]]
+Engine = Callable[[Iterator[Row]], Generator[Done, None, None]]
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Plan:
 class TableRun:
     """A run on its way. Counts grow while `records` is read.
 
-    `finished_before` rows were done in earlier runs, `failed_before` of them badly; `total` is how many rows there are
-    in this part of the table.
+    `finished_before` rows of this part of the table were done in earlier runs, `failed_before` of them badly, as far as
+    it has been read; `total` is how many rows it has.
     """
 
     plan: Plan
@@ -60,6 +61,8 @@ class TableRun:
     finished_before: int = 0
     failed_before: int = 0
     totals: Totals = field(default_factory=Totals)
+    _started: float = 0.0
+    _seconds_before: float = 0.0
 
     @property
     def failed(self) -> int:
@@ -77,14 +80,16 @@ class TableRun:
             journal = self._opened(stack)
             whole = False
             try:
-                for done in engine(self._to_do(journal)):
-                    journal.append(done.records)
-                    self.totals.add(done.records)
-                    yield done.records
-                    if done.full:
-                        raise WriteFailed(Path(self.plan.job.output), "no space left on the device")
-                    if self._too_many_failures():
-                        return
+                # Closed before the lock is let go: its threads write to the rows' folders.
+                with closing(engine(self._to_do(journal))) as chunks:
+                    for done in chunks:
+                        journal.append(done.records)
+                        self.totals.add(done.records)
+                        yield done.records
+                        if done.full:
+                            raise WriteFailed(Path(self.plan.job.output), "no space left on the device")
+                        if self._too_many_failures():
+                            return
                 whole = True
             finally:
                 self._write_totals(whole=whole)
@@ -94,13 +99,13 @@ class TableRun:
         before = read_manifest(plan.folder)
         if before is not None:
             check_same(before, plan.manifest)
+            self._seconds_before = (before.totals or {}).get("seconds", 0.0)
+        self._started = time.monotonic()
         journal = stack.enter_context(Journal(plan.folder))
         if plan.retry_failed:
             journal.drop_failed()
         plan.manifest.started = _now()
         plan.manifest.write(plan.folder)
-        self.finished_before = len(journal.finished)
-        self.failed_before = sum(not ok for ok in journal.finished.values())
         self.total = len(self._numbers())
         return journal
 
@@ -113,16 +118,21 @@ class TableRun:
 
     def _to_do(self, journal: Journal) -> Iterator[Row]:
         numbers = self._numbers()
-        rows = islice(iter(self.plan.table), numbers.start, numbers.stop)
-        return (row for row in rows if row.key not in journal.finished)
+        for row in islice(iter(self.plan.table), numbers.start, numbers.stop):
+            ok = journal.finished.get(row.key)
+            if ok is None:
+                yield row
+            else:
+                self.finished_before += 1
+                self.failed_before += not ok
 
     def _too_many_failures(self) -> bool:
         most = self.plan.max_failures
         return most is not None and self.totals.failed > most
 
     def _write_totals(self, *, whole: bool) -> None:
-        """All rows of the folder count, those of earlier runs too."""
-        totals = Totals()
+        """All rows of the folder count, those of earlier runs too; so do the seconds, but for those of killed runs."""
+        totals = Totals(seconds=self._seconds_before + time.monotonic() - self._started)
         for record in read_records(self.plan.folder):
             totals.add([record])
         manifest = self.plan.manifest

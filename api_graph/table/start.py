@@ -19,7 +19,7 @@ from api_graph.table.manifest import Manifest
 from api_graph.table.processors import device_name
 from api_graph.table.run import Plan
 from api_graph.table.shard import Shard
-from api_graph.table.source import Rows, open_table
+from api_graph.table.source import Rows, Table, open_table
 
 _TEXTS = ("csv", "tsv")
 
@@ -81,7 +81,7 @@ def plan_of(
     texts = table.kind in _TEXTS
     Binding(graph, registry, wishes.columns, texts=texts).check(table.columns())
     output = real_path(output)
-    folders = headless_folders(output, (*(wishes.inputs or (Path.cwd(),)), table.base))
+    folders = headless_folders(output, _input_folders(table, wishes.inputs))
     job = Job(
         graph=graph.to_api(),
         workflow=graph.extra.get("workflow"),
@@ -119,6 +119,12 @@ def plan_of(
         limit=wishes.limit,
         chunk_size=wishes.chunk_size,
     )
+
+
+def _input_folders(table: Table, given: Sequence[Path]) -> tuple[Path, ...]:
+    """Where rows' files are looked for: beside the table first, so that no file of the same name is taken for one."""
+    others = tuple(given) or (Path.cwd(),)
+    return others if table.kind == "python" else (table.base, *others)
 
 
 def _keeps(graph: Graph, id: str, registry: Registry) -> bool:

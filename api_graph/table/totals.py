@@ -12,7 +12,10 @@ from api_graph.table.records import Record
 
 @dataclass
 class Totals:
-    """`rows` were done, `failed` of them badly, in `seconds`; by node: seconds, and how often it ran."""
+    """`rows` were done, `failed` of them badly, in `seconds`.
+
+    By node: the seconds that it took, how often it ran, and for how many rows that went well.
+    """
 
     rows: int = 0
     failed: int = 0
@@ -21,6 +24,7 @@ class Totals:
     cached_steps: int = 0
     node_seconds: Counter[str] = field(default_factory=Counter)
     ran: Counter[str] = field(default_factory=Counter)
+    ran_well: Counter[str] = field(default_factory=Counter)
 
     def add(self, records: Sequence[Record]) -> None:
         """Count some more rows."""
@@ -32,6 +36,7 @@ class Totals:
             for node, seconds in record["steps"].items():
                 self.node_seconds[node] += seconds
                 self.ran[node] += 1
+                self.ran_well[node] += record["ok"]
 
     @property
     def cache_share(self) -> float:
@@ -40,12 +45,14 @@ class Totals:
 
     def to_json(self) -> dict[str, Any]:
         """For the manifest."""
+        ok = self.rows - self.failed
         return {
             "rows": self.rows,
-            "ok": self.rows - self.failed,
+            "ok": ok,
             "failed": self.failed,
             "seconds": round(self.seconds, 3),
             "node_seconds": {node: round(s, 6) for node, s in self.node_seconds.items()},
             "ran": dict(self.ran),
-            "cached": {node: self.rows - count for node, count in self.ran.items()},
+            # In a row that failed, a node that did not run may have had nothing to run on.
+            "cached": {node: ok - count for node, count in self.ran_well.items()},
         }

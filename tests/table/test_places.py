@@ -12,7 +12,7 @@ from api_graph.table.writing import WriteFailed, whole_file
 KEY = "3f9a0123456789abcdef-2"
 
 
-def test_a_shard_above_the_row(tmp_path: Path) -> None:
+def test_one_level_above_the_row(tmp_path: Path) -> None:
     assert row_folder(tmp_path, KEY).relative_to(tmp_path).as_posix() == f"files/3f/{KEY}"
 
 

@@ -54,9 +54,13 @@ def _kind(call: Call) -> Hashable | None:
     """What calls that go together have in common; None for a call that goes alone."""
     if len({len(tensor) for tensor in _tensors(call)}) != 1:
         return None
-    values = (_values(value) for value in call.values())
-    kinds = ((v.shape, v.dtype, v.device) if isinstance(v, Tensor) else (type(v), v) for v in values)
-    return tuple(zip(call, kinds, strict=True))
+    return tuple((name, *_kind_of_value(value)) for name, value in call.items())
+
+
+def _kind_of_value(value: Any) -> tuple[Hashable, ...]:
+    if isinstance(value, Attribution):  # maps of one shape may belong to images of several sizes
+        return *_kind_of_value(value.values), frozenset((place.width, place.height) for place in value.geometry)
+    return (value.shape, value.dtype, value.device) if isinstance(value, Tensor) else (type(value), value)
 
 
 def _calls_together(call: Call) -> int:

@@ -9,7 +9,8 @@ heatmap and figures for every row) in three ways, in one process, with the demo 
 * `single`: `run_graph` row by row, with results kept in memory, as somebody would write who has never heard of tables;
   over a sample of the rows, since it is slow;
 * `bare`: a script of this one purpose. Threads decode, the model encodes all distinct images and questions in batches,
-  and as many threads as `map` has make and save the pictures. No graph, no checks, no journal, nothing to resume.
+  and as many threads as `map` has make maps, figures and pictures, and save them. No graph, no checks, no journal,
+  nothing to resume, no graph in the pictures.
 
 Each is timed several times in turn, and the figures are medians of ratios within one round.
 """
@@ -36,6 +37,7 @@ from api_graph.clip.maps import psi_cls
 from api_graph.demo.scenes import TEST_SEEDS, scene
 from api_graph.executor import Executor, MemoryCache
 from api_graph.pixels.mean_filter import mean_filter
+from api_graph.pixels.measure import figures
 from api_graph.pixels.normalize import normalize
 from api_graph.pixels.overlay import overlay
 from api_graph.pixels.read import read_image, to_tensor
@@ -101,7 +103,9 @@ def bare(rows: Rows, folder: Path, output: Path, model: ClipModel) -> None:
 
 def _bare_image(one: ImageTokens, queries: torch.Tensor, image: torch.Tensor, stem: Path) -> None:
     with torch.inference_mode():
-        maps = one.placed(normalize(psi_cls(one, queries), "minmax"))
+        values = psi_cls(one, queries)
+        figures(one.placed(values))
+        maps = one.placed(normalize(values, "minmax"))
         heatmaps = mean_filter(to_pixels(maps), 15)
         overlays = overlay(image, heatmaps, 0.6)
         for number, (heatmap, picture) in enumerate(zip(heatmaps, overlays, strict=True)):

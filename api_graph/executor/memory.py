@@ -58,6 +58,12 @@ class MemoryCache:
                 del self._pins[key]
                 self._evict()
 
+    def drop(self, key: str) -> None:
+        """Forget one entry, unless somebody is going to read it."""
+        with self._lock:
+            if key not in self._pins:
+                self._drop(key)
+
     def clear(self) -> None:
         """Forget every entry; pins stay with those who hold them."""
         with self._lock:

@@ -39,9 +39,9 @@ def _step(row: int, node: GraphNode, task: Task) -> Step:
     """The story of one node; where another node or row has done its work, that is the story."""
     spec, action, why = task.spec, task.action, task.why
     if task.node.id == node.id and task.row == row:
-        return Step(node.id, task.title, spec.id, action, why, task.seconds, task.bytes)
+        return Step(node.id, task.title, spec.id, action, why, task.seconds, task.bytes, task.key)
     if task.entry is not None or action in ("ran", "memory", "disk", "pool"):
         twin = f"node {task.node.id}" if task.row == row else f"row {task.row + 1}"
         shared: Action = "pool" if spec.model else "memory"
         action, why = shared, f"same inputs as {twin}, which this run has done once for both"
-    return Step(node.id, node.title or spec.title, spec.id, action, why, 0.0, task.bytes)
+    return Step(node.id, node.title or spec.title, spec.id, action, why, 0.0, task.bytes, task.key)

@@ -29,7 +29,10 @@ class NodeError(ApiGraphError):
 
 @dataclass(slots=True)
 class Step:
-    """One node in one run: what was done, why, how long it took (seconds) and how large its result is (bytes)."""
+    """One node in one run: what was done, why, how long it took (seconds) and how large its result is (bytes).
+
+    `key` is what its result is kept under; "" where the node could not even be asked.
+    """
 
     node: str
     title: str
@@ -38,6 +41,7 @@ class Step:
     why: str
     seconds: float = 0.0
     bytes: int = 0
+    key: str = ""
 
 
 @dataclass(frozen=True)

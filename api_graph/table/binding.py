@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from api_graph.errors import ApiGraphWarning, BadInput
-from api_graph.graph import Graph, InputSetter, Link, settable
+from api_graph.graph import Graph, InputSetter, Link, execution_order, settable
 from api_graph.graph.names import Names, Place
 from api_graph.graph.words import closest
 from api_graph.registry import Registry
@@ -31,7 +32,7 @@ class Binding:
         self._inputs: dict[str, str | None] = {}
         self._free = frozenset(self._names.free())
         self._known = tuple(name for s in settable(graph, registry) if s.given for name in s.names)
-        self.places: set[Place] = set()
+        self._places: dict[str, Place] = {}  # by the column that sets it
         for name in columns or {}:
             self._refuse_linked(name)
 
@@ -56,24 +57,29 @@ class Binding:
 
     def own_nodes(self) -> frozenset[str]:
         """Ids of the nodes that depend on every input that the rows set: no other row will have the same result."""
-        upstream: dict[str, frozenset[Place]] = {}
-        nodes = self.graph.nodes
+        every = frozenset(self._places.values())
+        return frozenset(id for id, above in self._places_above().items() if every and above == every)
 
-        def places_above(start: str) -> frozenset[Place]:
-            stack = [start]
-            while stack:
-                id = stack[-1]
-                parents = [v.node for v in nodes[id].inputs.values() if isinstance(v, Link) and v.node in nodes]
-                waiting = [p for p in parents if p not in upstream]
-                if waiting:
-                    stack += waiting
-                    continue
-                own = frozenset(place for place in self.places if place[0] == id)
-                upstream[id] = own.union(*(upstream[p] for p in parents))
-                stack.pop()
-            return upstream[start]
+    def nodes_by_columns(self, columns: Iterable[str]) -> dict[frozenset[str], list[str]]:
+        """Ids of the nodes that depend on any of the `columns`, by all columns that they depend on."""
+        for column in columns:
+            self._input(column)
+        named = {place: column for column, place in self._places.items()}
+        nodes: dict[frozenset[str], list[str]] = defaultdict(list)
+        for id, above in self._places_above().items():
+            if above:
+                nodes[frozenset(named[place] for place in above)].append(id)
+        return dict(nodes)
 
-        return frozenset(id for id in nodes if self.places and places_above(id) == self.places)
+    def _places_above(self) -> dict[str, frozenset[Place]]:
+        """For each node, the inputs set by rows that it depends on."""
+        above: dict[str, frozenset[Place]] = {}
+        for id in execution_order(self.graph, list(self.graph.nodes)):
+            node = self.graph.nodes[id]
+            own = frozenset(place for place in self._places.values() if place[0] == id)
+            parents = (value.node for value in node.inputs.values() if isinstance(value, Link))
+            above[id] = own.union(*(above[parent] for parent in parents))
+        return above
 
     def _refuse_linked(self, name: str) -> None:
         """Raise GraphError for a name that means nothing, BadInput where another node feeds what it means."""
@@ -95,12 +101,12 @@ class Binding:
     def _look_up(self, column: str) -> str | None:
         if column in self._named:
             name = self._named[column]
-            self.places.add(self._names.find(name))
+            self._places[column] = self._names.find(name)
             return name
         fitting = self._names.places(column)
         free = [place for place in fitting if place in self._free]
         if len(free) == 1:
-            self.places.add(free[0])
+            self._places[column] = free[0]
             return column
         if free:
             names = " or ".join(self._names.full_name(*place) for place in free)

@@ -22,6 +22,7 @@ from api_graph.table.run import Engine, Plan, TableRun
 from api_graph.table.shard import parse_shard
 from api_graph.table.source import Rows
 from api_graph.table.start import Wishes, plan_of
+from api_graph.table.uses import Uses
 from api_graph.table.worker import Done, Worker
 
 
@@ -83,7 +84,9 @@ def engine_of(plan: Plan, ray: RayWishes | None = None, *, listener: Listener | 
         return partial(run_on_ray, plan.job, ray, chunk_size=plan.chunk_size)
 
     def local(rows: Iterator[Row]) -> Generator[Done, None, None]:
-        return run_local(Worker(plan.job, listener), rows, plan.chunk_size)
+        worker = Worker(plan.job, listener)
+        worker.uses = Uses(worker.binding.nodes_by_columns(plan.table.columns()), plan.rows())
+        return run_local(worker, rows, plan.chunk_size)
 
     return local
 

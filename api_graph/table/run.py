@@ -47,6 +47,17 @@ class Plan:
         output = Path(self.job.output)
         return output / "shards" / self.shard.folder if self.shard is not None else output
 
+    @property
+    def numbers(self) -> range:
+        """Places of the rows of this part of the table."""
+        count = self.manifest.rows["count"]
+        count = count if self.limit is None else min(self.limit, count)
+        return range(count) if self.shard is None else self.shard.range(count)
+
+    def rows(self) -> Iterator[Row]:
+        """The rows of this part of the table, read anew."""
+        return islice(iter(self.table), self.numbers.start, self.numbers.stop)
+
 
 @dataclass
 class TableRun:
@@ -106,19 +117,11 @@ class TableRun:
             journal.drop_failed()
         plan.manifest.started = _now()
         plan.manifest.write(plan.folder)
-        self.total = len(self._numbers())
+        self.total = len(plan.numbers)
         return journal
 
-    def _numbers(self) -> range:
-        """The rows of this part of the table."""
-        plan = self.plan
-        count = plan.manifest.rows["count"]
-        count = count if plan.limit is None else min(plan.limit, count)
-        return range(count) if plan.shard is None else plan.shard.range(count)
-
     def _to_do(self, journal: Journal) -> Iterator[Row]:
-        numbers = self._numbers()
-        for row in islice(iter(self.plan.table), numbers.start, numbers.stop):
+        for row in self.plan.rows():
             ok = journal.finished.get(row.key)
             if ok is None:
                 yield row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from api_graph.errors import ApiGraphError, BadInput
@@ -18,6 +18,7 @@ from api_graph.table.places import clear_row_folder, row_folder
 from api_graph.table.processors import computing_at_once
 from api_graph.table.records import Record, disk_is_full, record_of, record_of_fault
 from api_graph.table.row import Row
+from api_graph.table.uses import Uses
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,15 @@ class Done:
 
 
 class Worker:
-    """Runs rows of one job over one executor: models, and whatever rows share, are held from chunk to chunk."""
+    """Runs rows of one job over one executor: models, and whatever rows share, are held from chunk to chunk.
+
+    `uses`, once it is set, says when what rows share is needed no more; else it stays until room is wanted.
+    """
 
     def __init__(self, job: Job, listener: Listener | None = None) -> None:
         registry = all_nodes()
         self.job, self.listener = job, listener
+        self.uses: Uses | None = None
         self.cancelled = threading.Event()
         self.binding = Binding(job.read_graph(), registry, job.columns, texts=job.texts)
         self.executor = job.executor(registry)
@@ -56,8 +61,9 @@ class Worker:
                     graphs.append((index, self._graph(row)))
                 except ApiGraphError as fault:
                     records[index] = record_of_fault(row, fault)
-            fleeting = self.binding.own_nodes()
+            fleeting = self.binding.own_nodes() if self.uses is None else self.uses.fleeting
         results = self._run([graph for _, graph in graphs], [rows[index] for index, _ in graphs], fleeting)
+        self._let_go(rows, {index: result for (index, _), result in zip(graphs, results, strict=True)})
         full = False
         for (index, _), result in zip(graphs, results, strict=True):
             if disk_is_full(result):
@@ -66,6 +72,16 @@ class Worker:
                 records[index] = record_of(rows[index], result, self._folders.output)
         held = results[0].held // len(results) if results else 0
         return Done([records[index] for index in sorted(records)], held, full)
+
+    def _let_go(self, rows: Sequence[Row], results: Mapping[int, RunResult]) -> None:
+        """Free what these rows were the last to read."""
+        if self.uses is None or self.executor.memory is None:
+            return
+        for index, row in enumerate(rows):
+            unread = self.uses.finish(row)
+            keys = {step.node: step.key for step in results[index].steps} if unread and index in results else {}
+            for node in unread:
+                self.executor.memory.drop(keys.get(node, ""))
 
     def _graph(self, row: Row) -> Graph:
         if row.fault is not None:

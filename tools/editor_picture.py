@@ -2,7 +2,7 @@
 
     python tools/editor_picture.py [--chromium PATH]
 
-Needs the extra `editor`, playwright and Chromium. The nodes are moved together so that all of them fit into the picture.
+Needs the extra `editor`, playwright and Chromium. The nodes are moved together so that all fit into the picture.
 """
 
 from __future__ import annotations
@@ -56,12 +56,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, EditorServer(Options(Path(folder), port=0)) as server:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chosen.chromium, args=["--no-sandbox"])
-            editor = Editor(browser.new_page(viewport=WINDOW), server.url).open()
-            take(editor)
-            browser.close()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EditorServer(Options(Path(folder), port=0)) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=chosen.chromium, args=["--no-sandbox"])
+        take(Editor(browser.new_page(viewport=WINDOW), server.url).open())
+        browser.close()
 
 
 def take(editor: Editor) -> None:

@@ -11,6 +11,7 @@ The public Python API, loaded when first used:
 * `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
+* `map_graph`: the same over the rows of a table.
 """
 
 import os as _os
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
     from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, ask, load_lvlm, lvlm_attribution
     from api_graph.runs import run_graph
+    from api_graph.table.map import map_graph
     from api_graph.tasks import choose_box, classify, classify_point_cloud
 
 __version__ = "0.1.0"
@@ -48,6 +50,7 @@ __all__ = [
     "load_clip",
     "load_lvlm",
     "lvlm_attribution",
+    "map_graph",
     "run_graph",
 ]
 
@@ -72,6 +75,7 @@ _HOME = {
     "load_clip": "clip",
     "load_lvlm": "lvlm",
     "lvlm_attribution": "lvlm",
+    "map_graph": "table.map",
     "run_graph": "runs",
 }
 

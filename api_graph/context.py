@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from api_graph.errors import Cancelled
+from api_graph.files import name_below
 from api_graph.folders import Folders
 
 if TYPE_CHECKING:
@@ -19,9 +21,10 @@ class Context:
     """Injected into a node function by type; never a wire, never part of a cache key.
 
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
-    `run_id` names the run: what is limited per run is counted under it. `device` is what "auto" means to a loader
-    (None: the best there is), and `staging` where it reads weights to, for a host that moves them to their device
-    itself (None: straight onto the device).
+    `run_id` names the run: what is limited per run is counted under it. A node that computes and also waits, for a
+    server's answer say, does the waiting in `with context.waiting():`, so that other rows may compute meanwhile.
+    `device` is what "auto" means to a loader (None: the best there is), and `staging` where it reads weights to, for a
+    host that moves them to their device itself (None: straight onto the device).
     """
 
     folders: Folders
@@ -31,6 +34,7 @@ class Context:
     ui: dict[str, list[Any]] = field(default_factory=dict)
     run_id: str = ""
     lasting: bool = True
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext
     device: torch.device | None = None
     staging: torch.device | None = None
 
@@ -58,11 +62,14 @@ class Context:
         An editor draws `images` by itself; other kinds are for the pack's own extension of it (`web/js`).
         """
         root = self.folders.temp if temporary else self.folders.output
-        relative = path.resolve().relative_to(root.resolve())
+        name = name_below(root, path)
+        if name is None:
+            name = path.resolve().relative_to(root.resolve()).as_posix()
+        subfolder, _, filename = name.rpartition("/")
         self.ui.setdefault(kind, []).append(
             {
-                "filename": relative.name,
-                "subfolder": "" if relative.parent == Path(".") else relative.parent.as_posix(),
+                "filename": filename,
+                "subfolder": subfolder,
                 "type": "temp" if temporary else "output",
             }
         )

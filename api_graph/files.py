@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+import secrets
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 _CHUNK = 1 << 20
 
@@ -37,6 +40,34 @@ def names_a_path(name: str) -> bool:
     return name.startswith((".", "~")) or Path(name).is_absolute() or os.path.isdir(name)
 
 
+@contextmanager
+def whole_file(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of `path` at the end, if all went well: nobody sees half of it.
+
+    Missing folders are made. With `sync` it is on the disk by then, and not only on its way there. Raises OSError.
+    """
+    beside = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with _created(beside) as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:  # KeyboardInterrupt too
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def _created(path: Path) -> IO[bytes]:
+    try:
+        return open(path, "xb")
+    except FileNotFoundError:  # rarely, and so it is not asked for each time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "xb")
+
+
 # `pathlib` raises for an unknown user, for links in a circle and for names that are too long; `os.path` does not.
 
 
@@ -48,3 +79,14 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 def real_path(path: str | os.PathLike[str]) -> Path:
     """`path`, absolute, with links followed as far as they lead anywhere."""
     return Path(os.path.realpath(path))
+
+
+def name_below(root: str | os.PathLike[str], path: str | os.PathLike[str]) -> str | None:
+    """`path` as seen from `root`, with "/"; None where it is not plain from the names that it lies there.
+
+    No link is followed and no file looked at: pathlib would take its time over thousands of rows.
+    """
+    start, whole = os.path.join(os.fspath(root), ""), os.fspath(path)
+    if not whole.startswith(start) or os.pardir in whole:
+        return None
+    return whole[len(start) :].replace(os.sep, "/")

@@ -95,7 +95,7 @@ def psi_comp(
     return tokens.placed(1 - values if tokens.recipe == "reference" else values)
 
 
-@node("APSoftOr", category=CATEGORY, title="Soft OR", store=True, aliases=("combine maps",))
+@node("APSoftOr", category=CATEGORY, title="Soft OR", rowwise=True, store=True, aliases=("combine maps",))
 def soft_or(
     a: Annotated[Attribution, Field(description="A map, such as Ψ cls.")],
     b: Annotated[Attribution, Field(description="Another map of the same image, such as Ψ comp.")],
@@ -107,7 +107,7 @@ def soft_or(
     return a.with_values(combine(a.values, b.values, mode))
 
 
-@node("APNormalize", category=CATEGORY, title="Normalize map", store=True)
+@node("APNormalize", category=CATEGORY, title="Normalize map", rowwise=True, store=True)
 def normalize_map(
     attribution: Map,
     mode: Annotated[
@@ -121,7 +121,7 @@ def normalize_map(
     return attribution.with_values(normalize(attribution.values, mode, contrast, input="attribution"))
 
 
-@node("APMeanFilterTokens", category=CATEGORY, title="Mean filter (tokens)", store=True)
+@node("APMeanFilterTokens", category=CATEGORY, title="Mean filter (tokens)", rowwise=True, store=True)
 def mean_filter_tokens(
     attribution: Map,
     kernel_size: Annotated[

@@ -25,7 +25,7 @@ Opacity = Annotated[
 Colours = Annotated[Colormap, Field(description="Low to high.")]
 
 
-@node("APAlphaBlend", category=CATEGORY, title="Alpha blend", aliases=("annotate", "attention prompt"))
+@node("APAlphaBlend", category=CATEGORY, title="Alpha blend", rowwise=True, aliases=("annotate", "attention prompt"))
 def blend(
     image: Picture,
     heatmap: Heatmap,
@@ -61,7 +61,7 @@ def blend(
     )
 
 
-@node("APOverlay", category=CATEGORY, title="Heatmap overlay", aliases=("colour map", "visualize"))
+@node("APOverlay", category=CATEGORY, title="Heatmap overlay", rowwise=True, aliases=("colour map", "visualize"))
 def heatmap_overlay(
     image: Picture,
     heatmap: Heatmap,
@@ -77,6 +77,7 @@ def heatmap_overlay(
     category=CATEGORY,
     title="Preview heatmap",
     output=True,
+    preview=True,
     waits=True,
     aliases=("show", "overlay", "visualize"),
 )

@@ -54,13 +54,13 @@ def save_image(images: Image, context: SaveContext, filename_prefix: str = "Comf
     own_images.save_image(images, context, filename_prefix)
 
 
-@node("PreviewImage", category="image", title="Preview Image", output=True, waits=True)
+@node("PreviewImage", category="image", title="Preview Image", output=True, preview=True, waits=True)
 def preview_image(images: Image, context: Context) -> None:
     """Show images without keeping them."""
     own_images.preview_image(images, context)
 
 
-@node("MaskPreview", category="mask", title="Preview Mask", output=True, waits=True)
+@node("MaskPreview", category="mask", title="Preview Mask", output=True, preview=True, waits=True)
 def preview_mask(mask: Mask, context: Context) -> None:
     """Show masks without keeping them."""
     own_images.preview_image(mask_to_image(mask), context)

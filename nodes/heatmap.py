@@ -17,7 +17,14 @@ from .wires import Heatmap, Map, NewHeatmap
 CATEGORY = "attention prompting/heatmap"
 
 
-@node("APResize", category=CATEGORY, title="Resize to pixels", store=True, aliases=("upsample", "attribution to mask"))
+@node(
+    "APResize",
+    category=CATEGORY,
+    title="Resize to pixels",
+    rowwise=True,
+    store=True,
+    aliases=("upsample", "attribution to mask"),
+)
 def resize(
     attribution: Map,
     geometry: Annotated[
@@ -33,7 +40,7 @@ def resize(
     return to_pixels(attribution, geometry=geometry, interpolation=interpolation)
 
 
-@node("APMeanFilter", category=CATEGORY, title="Mean filter", store=True)
+@node("APMeanFilter", category=CATEGORY, title="Mean filter", rowwise=True, store=True)
 def mean_filter_pixels(
     heatmap: Heatmap,
     kernel_size: Annotated[
@@ -44,7 +51,7 @@ def mean_filter_pixels(
     return mean_filter(heatmap, kernel_size)
 
 
-@node("APNormalizeHeatmap", category=CATEGORY, title="Normalize heatmap", store=True)
+@node("APNormalizeHeatmap", category=CATEGORY, title="Normalize heatmap", rowwise=True, store=True)
 def normalize_heatmap(
     heatmap: Heatmap,
     mode: Annotated[Normalization, Field(description="minmax, sigmoid of contrast × z-score, or none.")] = "minmax",

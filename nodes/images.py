@@ -79,7 +79,7 @@ def save_image(
     return images
 
 
-@node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, waits=True)
+@node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, preview=True, waits=True)
 def preview_image(images: Annotated[Image, Field(description="What to look at.")], context: Context) -> SameImages:
     """Show images without keeping them."""
     for image in images:
@@ -93,6 +93,7 @@ def preview_image(images: Annotated[Image, Field(description="What to look at.")
     category=CATEGORY,
     title="Compare images",
     output=True,
+    preview=True,
     waits=True,
     aliases=("before after", "slider", "difference"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from api_graph.errors import BadInput, inputs_named
 from api_graph.lvlm import Answer, LvlmAttribution, Request, Sampling, ask_all, attribute
 from api_graph.lvlm.ask import MOST_PROMPTS
+from api_graph.lvlm.remote import Endpoint
 from api_graph.pixels.read import to_pil
 from api_graph.sockets import Attribution
 
@@ -122,14 +124,16 @@ def query_all(calls: Sequence[Call]) -> list[Reply | Exception]:
     for group in alike(calls, *_SAMPLED):
         one = calls[group[0]]
         context = one["context"]
-        answers = ask_all(
-            one["model"],
-            [_request(calls[i]) for i in group],
-            Sampling(one["max_tokens"], one["temperature"], one["seed"]),
-            run_id=context.run_id,
-            is_cancelled=context.is_cancelled,
-            progress=context.progress,
-        )
+        requests = [_request(calls[i]) for i in group]
+        with context.waiting() if isinstance(one["model"], Endpoint) else nullcontext():
+            answers = ask_all(
+                one["model"],
+                requests,
+                Sampling(one["max_tokens"], one["temperature"], one["seed"]),
+                run_id=context.run_id,
+                is_cancelled=context.is_cancelled,
+                progress=context.progress,
+            )
         results |= {i: _reply(calls[i], answer) for i, answer in zip(group, answers, strict=True)}
     return [results[i] for i in range(len(calls))]
 

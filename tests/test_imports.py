@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "library": {"errors", "files", "settings"},
     "regions": {"errors"},
     "sockets": {"errors", "geometry"},
-    "context": {"errors", "folders"},
+    "context": {"errors", "files", "folders"},
     "spec": LEAVES | {"folders", "context"},
     "registry": {"errors", "spec", "nodes"},
     **{room: LEAVES | ROOMS for room in ROOMS},
@@ -37,12 +37,25 @@ MAY_IMPORT = {
     "graph": CONTRACT,
     "executor": CONTRACT | {"graph"},
     "runs": CONTRACT | {"graph", "executor", "library", "settings"},
+    "docs": CONTRACT,
+    "table": CONTRACT | {"graph", "executor", "runs", "settings"},
     "editor": CONTRACT | {"graph", "executor", "library", "settings", "comfy"} | ROOMS,
-    "cli": CONTRACT | {"graph", "executor", "library", "runs", "settings", "editor", "annotation"} | ROOMS,
+    "cli": CONTRACT | {"graph", "executor", "library", "runs", "settings", "table", "editor", "annotation"} | ROOMS,
     "__main__": {"cli"},
 }
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "server"}
-SLOW = {"open_clip", "transformers", "networkx", "timm", "aiohttp", "tenacity", "matplotlib"}
+SLOW = {
+    "open_clip",
+    "transformers",
+    "networkx",
+    "timm",
+    "aiohttp",
+    "tenacity",
+    "matplotlib",
+    "jinja2",
+    "pyarrow",
+    "ray",
+}
 
 FILES = sorted(path for folder in ("api_graph", "nodes") for path in (ROOT / folder).rglob("*.py"))
 

@@ -144,7 +144,7 @@ def test_comfyui_loads_the_pack(pack: Path, tmp_path: Path) -> None:
     found = load_in_comfyui(pack, tmp_path)
     assert found["classes"] == found["titles"] == expected_ids()
     assert all(found["methods"])
-    assert found["exports"] == ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]
+    assert found["exports"] == ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]
     assert found["same_path"] and found["same_nodes"]
     assert {Path(f).is_relative_to(pack) for f in found["files"]} == {True}
     assert str(pack / "nodes" / "__init__.py") in found["files"]

@@ -2,7 +2,8 @@
 
     python tools/editor_picture.py [--chromium PATH]
 
-Needs the extra `editor`, playwright and Chromium. The nodes are moved together so that all fit into the picture.
+Needs the extra `editor`, playwright and Chromium. The nodes are moved together, so that all of them fit into the
+picture.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=chosen.chromium, args=["--no-sandbox"])
-        take(Editor(browser.new_page(viewport=WINDOW), server.url).open())
+        editor = Editor(browser.new_page(viewport=WINDOW), server.url).open()
+        take(editor)
         browser.close()
 
 

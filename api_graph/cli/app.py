@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from api_graph import __version__
-from api_graph.cli import cache, check, demo, doctor, edit, endpoints, export, graphs, nodes, run
+from api_graph.cli import (
+    cache,
+    check,
+    demo,
+    doctor,
+    edit,
+    endpoints,
+    export,
+    graphs,
+    map,
+    nodes,
+    run,
+    table_report,
+)
 from api_graph.cli.exits import EXIT_CODES, command
 from api_graph.cli.options import Debug, Json
 
@@ -38,8 +51,20 @@ def api_graph(
     """
 
 
-for function in (run.run, demo.demo, edit.edit, check.check, export.export, graphs.graphs, nodes.nodes, doctor.doctor):
-    app.command(epilog=EXIT_CODES)(command(function))
+for function in (
+    run.run,
+    map.map_,
+    map.merge,
+    table_report.report,
+    demo.demo,
+    edit.edit,
+    check.check,
+    export.export,
+    graphs.graphs,
+    nodes.nodes,
+    doctor.doctor,
+):
+    app.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
 
 _cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at the kept results, or remove them.")
 for function in (cache.info, cache.prune, cache.clear):

@@ -119,7 +119,7 @@ def _devices() -> Iterator[Finding]:
 
 
 def _cache() -> Iterator[Finding]:
-    from api_graph.cli.session import writable_folder
+    from api_graph.cli.folders import writable_folder
     from api_graph.executor import DiskCache
 
     try:

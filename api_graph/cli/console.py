@@ -66,7 +66,7 @@ def human_size(count: int) -> str:
     return f"{count} B" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
 
 
-def parse_size(text: str) -> int:
+def parse_size(text: str, option: str = "--to") -> int:
     """`500M`, `1.5 GiB`, `2gb`, `1024` -> bytes; K, M, G and T are powers of 1024. Raises BadInput."""
     digits = text.strip().rstrip("BbIi").rstrip()
     number, unit = (digits[:-1], digits[-1].upper()) if digits[-1:].isalpha() else (digits, "")
@@ -75,7 +75,7 @@ def parse_size(text: str) -> int:
     except (ValueError, KeyError):
         size = -1.0
     if not 0 <= size < 2**63:
-        raise BadInput("is not a size", input="--to", value=text, cure="Write for example 500M or 2G.")
+        raise BadInput("is not a size", input=option, value=text, cure="Write for example 500M or 2G.")
     return int(size)
 
 

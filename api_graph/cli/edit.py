@@ -11,7 +11,7 @@ import typer
 
 from api_graph.cli.console import complain, say
 from api_graph.cli.interrupts import cancelled
-from api_graph.cli.options import CacheFolder, Debug
+from api_graph.cli.options import CacheFolder, Debug, Models, NoCache, NoMetadata
 
 
 def edit(
@@ -31,10 +31,7 @@ def edit(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder for the files that graphs save, instead of FOLDER/output."),
     ] = None,
-    models: Annotated[
-        list[Path] | None,
-        typer.Option("--models", metavar="DIR", help="Folder with checkpoints; default $API_GRAPH_MODELS. Repeatable."),
-    ] = None,
+    models: Models = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes any free one.")
     ] = 8288,
@@ -47,11 +44,9 @@ def edit(
         ),
     ] = "127.0.0.1",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open nothing.")] = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results on disk.")] = False,
+    no_cache: NoCache = False,
     cache: CacheFolder = None,
-    no_metadata: Annotated[
-        bool, typer.Option("--no-metadata", help="Do not embed the graph in the pictures that it saves.")
-    ] = False,
+    no_metadata: NoMetadata = False,
     debug: Debug = False,
 ) -> int:
     """Open the editor: ComfyUI's own frontend, over this runner and its cache.

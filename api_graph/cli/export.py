@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ from api_graph.cli.console import complain
 from api_graph.cli.exits import OK
 from api_graph.cli.options import Debug, GraphName
 from api_graph.errors import BadInput, inputs_named
-from api_graph.files import expanded, real_path
+from api_graph.files import expanded, real_path, whole_file
 
 if TYPE_CHECKING:
     from api_graph.graph import Graph
@@ -108,15 +107,9 @@ def _write_picture(graph: Graph, registry: Registry, out: Path) -> None:
 def _write_text(out: Path, text: str) -> None:
     """Write a file whole or not at all; missing folders are made."""
     target = real_path(expanded(out))  # a link stays a link
-    unfinished = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(unfinished, "x", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(unfinished, target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(target) as file:
+            file.write(text.encode())
     except OSError as error:
         problem = f"cannot be written: {error.strerror}"
         raise BadInput(problem, input="--out", value=str(out), cure="Name another file.") from None

@@ -24,3 +24,12 @@ CacheFolder = Annotated[
         "--cache", metavar="DIR", help="Folder of kept results; default $API_GRAPH_CACHE.", show_default=False
     ),
 ]
+Models = Annotated[
+    list[Path] | None,
+    typer.Option("--models", metavar="DIR", help="Folder with checkpoints; default $API_GRAPH_MODELS. Repeatable."),
+]
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Where models run: auto, cpu, cuda or mps.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results on disk.")]
+NoMetadata = Annotated[
+    bool, typer.Option("--no-metadata", help="Do not embed the graph in the pictures that it saves.")
+]

@@ -10,7 +10,7 @@ import typer
 
 from api_graph.cli.console import print_json, say
 from api_graph.cli.exits import FAILED, OK
-from api_graph.cli.options import CacheFolder, Debug, GraphName, Json, Out
+from api_graph.cli.options import CacheFolder, Debug, Device, GraphName, Json, Models, NoCache, NoMetadata, Out
 
 
 def run(
@@ -26,18 +26,13 @@ def run(
             "--input", metavar="DIR", help="Folder with the images that the graph names; default: this one. Repeatable."
         ),
     ] = None,
-    models: Annotated[
-        list[Path] | None,
-        typer.Option("--models", metavar="DIR", help="Folder with checkpoints; default $API_GRAPH_MODELS. Repeatable."),
-    ] = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="Where models run: auto, cpu, cuda or mps.")] = "",
+    models: Models = None,
+    device: Device = "",
     explain: Annotated[bool, typer.Option("--explain", help="Say of each node what was done, and why.")] = False,
     as_json: Json = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results on disk.")] = False,
+    no_cache: NoCache = False,
     cache: CacheFolder = None,
-    no_metadata: Annotated[
-        bool, typer.Option("--no-metadata", help="Do not embed the graph in the pictures that it saves.")
-    ] = False,
+    no_metadata: NoMetadata = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Results only: no progress, no summary.")] = False,
     debug: Debug = False,
 ) -> int:
@@ -46,8 +41,9 @@ def run(
     Files are written to --out; their names and the texts that the graph shows are printed. A node that fails stops only
     what depends on it.
     """
+    from api_graph.cli.folders import writable_folder
     from api_graph.cli.report import document, print_failures, print_results, print_steps, summary
-    from api_graph.cli.session import Request, parse_settings, perform, writable_folder
+    from api_graph.cli.session import Request, parse_settings, perform
     from api_graph.settings import cache_folder
 
     outcome = perform(

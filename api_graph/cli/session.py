@@ -19,6 +19,7 @@ from api_graph.folders import Folders
 from api_graph.graph import Graph, read_graph, set_inputs, validate
 from api_graph.library import find_graph
 from api_graph.registry import Registry, all_nodes
+from api_graph.runs import on_device
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def perform(request: Request) -> Outcome:
         graph = _prepared(request, registry)
         folders = _folders(request)
         if not request.quiet:
-            _say_where_images_go(graph)
+            say_where_images_go(graph)
         disk = DiskCache(request.cache, settings.cache_limit()) if request.cache is not None else None
         # One run reads no result twice from memory: equal steps are one step to begin with.
         executor = Executor(memory=None, disk=disk, registry=registry)
@@ -66,22 +67,22 @@ def perform(request: Request) -> Outcome:
     return Outcome(graph, result, warned)
 
 
-def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+def parse_settings(settings: Sequence[str], option: str = "--set") -> dict[str, str]:
     """`NAME=VALUE` texts by name. Raises BadInput for a text without `=`, and for a name that comes twice."""
     values: dict[str, str] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name.strip():
             raise BadInput(
-                "is not NAME=VALUE", input="--set", value=setting, cure='Write for example --set query="..."'
+                "is not NAME=VALUE", input=option, value=setting, cure=f'Write for example {option} query="..."'
             )
         if name in values:
-            raise BadInput("is set twice", input="--set", value=name, cure="Set it once.")
+            raise BadInput("is set twice", input=option, value=name, cure="Set it once.")
         values[name] = value
     return values
 
 
-def _say_where_images_go(graph: Graph) -> None:
+def say_where_images_go(graph: Graph) -> None:
     """A note for each endpoint that the graph names; what is wrong with one is said when its node runs."""
     from api_graph.lvlm.remote import Endpoint, endpoint_in
 
@@ -111,18 +112,9 @@ def _prepared(request: Request, registry: Registry) -> Graph:
     graph = read_graph(find_graph(request.graph), registry)
     graph = set_inputs(graph, registry, {}, request.values)
     if request.device:
-        graph = set_inputs(graph, registry, {name: request.device for name in _device_inputs(graph, registry)})
+        graph = on_device(graph, registry, request.device, input="--device")
     validate(graph, registry)
     return graph
-
-
-def _device_inputs(graph: Graph, registry: Registry) -> list[str]:
-    """Where the graph's model loaders are told their device. Raises BadInput where there is no such place."""
-    loaders = [id for id, node in graph.nodes.items() if (spec := registry.get(node.class_type)) and spec.model]
-    names = [f"{id}.device" for id in loaders if registry[graph.nodes[id].class_type].input("device")]
-    if not names:
-        raise BadInput("the graph loads no model that could be told its device", input="--device", cure="Leave it out.")
-    return names
 
 
 def _folders(request: Request) -> Folders:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 
 from api_graph.clip.model import ClipModel
 from api_graph.errors import ApiGraphWarning, BadInput, shown
+
+_tokenizing = threading.Lock()
+"""Tokenizers of the hub keep their truncation and padding in themselves, for whoever calls next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +80,11 @@ def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
             input="queries",
             cure="Give token_ids, or wrap the model with a tokenizer.",
         )
-    token_ids = model.tokenizer(texts)  # (Q, context length)
-    for text in texts:
-        cut = _token_count(model.tokenizer, text) - token_ids.shape[1]
+    with _tokenizing:
+        token_ids = model.tokenizer(texts)  # (Q, context length)
+        counts = [_token_count(model.tokenizer, text) for text in texts]
+    for text, count in zip(texts, counts, strict=True):
+        cut = count - token_ids.shape[1]
         if cut > 0:
             warnings.warn(
                 f"the query {shown(text)} is {cut} tokens too long for {model.name!r}, "

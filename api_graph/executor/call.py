@@ -9,7 +9,9 @@ import torch
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphError
+from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.entry import Entry
+from api_graph.executor.rowwise import stacked
 from api_graph.spec import NodeSpec
 
 Arguments = dict[str, Any]
@@ -40,17 +42,20 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
     return _entry(spec, results, context)
 
 
-def run_batch(spec: NodeSpec, steps: Sequence[tuple[Sequence[Arguments], Context | None]]) -> list[Entry | Exception]:
-    """All calls of many steps, (calls, context) each, at once through the node's batched form.
+def run_batch(
+    spec: NodeSpec, steps: Sequence[tuple[Sequence[Arguments], Context | None]], limits: BatchLimits
+) -> list[Entry | Exception]:
+    """All calls of many steps, (calls, context) each, through the node's batched form, as many at once as memory has
+    room for.
 
     A batched form gets every input of every call: those that a graph leaves out stand at their default. It may answer
     a call that failed by an exception, in its place; that call's step is then that exception.
     """
-    assert spec.batched is not None
+    batched = stacked(spec.function) if spec.batched is None else spec.batched
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
     together = [defaults | _with_context(spec, call, context) for calls, context in steps for call in calls]
     with torch.inference_mode(not spec.model):
-        results = list(spec.batched(together))
+        results = limits.run(spec.id, together, batched)
     if len(results) != len(together):
         raise ApiGraphError(f"the batched form of {spec.id} answered {len(results)} of {len(together)} calls")
     entries: list[Entry | Exception] = []

@@ -8,46 +8,46 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from api_graph.context import Context, SaveContext
+from api_graph.context import Context
 from api_graph.errors import ApiGraphWarning, Cancelled
 from api_graph.executor.call import Arguments, calls_of, run_batch, run_calls
+from api_graph.executor.contexts import Contexts
 from api_graph.executor.entry import Entry
-from api_graph.executor.events import Event, EventKind, Listener
+from api_graph.executor.events import Event, EventKind
+from api_graph.executor.flights import Flight, Flights, wait_for
+from api_graph.executor.holdings import Holdings
 from api_graph.executor.keys import as_declared
+from api_graph.executor.options import Options
 from api_graph.executor.plan import Plan, Task
 from api_graph.executor.reasons import FOUND, History
 from api_graph.executor.report import result_of_row
 from api_graph.executor.result import RunResult
 from api_graph.executor.stores import Stores
-from api_graph.folders import Folders
 from api_graph.graph import Graph, Link
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the caller of a run asked for."""
-
-    folders: Folders
-    roots: Sequence[str]
-    listener: Listener | None
-    cancelled: threading.Event
-    metadata: bool
-    threads: int
-    run_id: str
+from api_graph.spec import NodeSpec
 
 
 class Chunk:
     """Rows of one graph on their way through it."""
 
-    def __init__(self, graphs: Sequence[Graph], plan: Plan, stores: Stores, history: History, options: Options) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[Graph],
+        plan: Plan,
+        stores: Stores,
+        history: History,
+        flights: Flights,
+        options: Options,
+    ) -> None:
         self.graphs, self.plan, self.stores, self.history, self.options = graphs, plan, stores, history, options
+        self.flights = flights
         self.stopped = False  # the caller's own `cancelled` is not ours to set
-        self.reading = threading.Lock()  # guards the tasks' readers
+        self.holdings = Holdings(stores)
         self.listening = threading.RLock()
-        self.embedded: dict[int, dict[str, Any]] = {}
+        self.contexts = Contexts(graphs, options, self._is_cancelled, self._tell_progress)
 
     def run(self) -> list[RunResult]:
         """Run what is missing; raises Cancelled when the caller has asked to stop."""
@@ -56,15 +56,15 @@ class Chunk:
             self._find_needed()
             for stage in self.plan.stages:
                 self._run_stage([task for task in stage if task.needed and task.entry is None])
-            seconds, options = time.perf_counter() - started, self.options
+            seconds, options, held = time.perf_counter() - started, self.options, self.holdings.most
             return [
-                result_of_row(row, graph, self.plan.of_row[row], options.roots, options.folders, seconds)
+                result_of_row(row, graph, self.plan.of_row[row], options.roots, options.folders[row], seconds, held)
                 for row, graph in enumerate(self.graphs)
             ]
         finally:
             for stage in self.plan.stages:
                 for task in stage:
-                    self._release(task)
+                    self.holdings.release(task)
 
     # ------------------------------------------------------------------------------------------ what must run
 
@@ -81,35 +81,87 @@ class Chunk:
         task.needed = True
         found = self.stores.find(task)
         if found is None:
-            task.why = self.history.why(task, kept=self.stores.would_keep(task.spec))
+            task.why = self.history.why(task, kept=self.stores.would_keep(task))
             for parent in task.parents.values():
                 parent.readers += 1
         else:
             entry, where = found
-            self._hold(task, entry)
+            self.holdings.hold(task, entry)
             task.action, task.why = where, FOUND[where]
             self._tell("cached", task, ui=entry.ui)
 
     # ------------------------------------------------------------------------------------------ running
 
     def _run_stage(self, tasks: Sequence[Task]) -> None:
-        """Run one node for all rows that need it."""
+        """Run one node for all rows that need it, save for what another run has under way."""
         ready = [task for task in tasks if not self._blocked(task)]
         if not ready:
             return
-        spec = ready[0].spec
-        if spec.batched is not None and not spec.model:
-            self._run_batched(ready)
-        elif spec.waits and len(ready) > 1:
-            self._run_threaded(ready)
+        mine, others = self._taken(ready)
+        try:
+            with self._gate(ready[0].spec):
+                self._run_mine([task for task in mine if not self._found_by_now(task)])
+        finally:
+            for task in mine:
+                self._land(task)
+        late = [task for task, flight in others if not self._arrived(task, wait_for(flight, self._check_cancelled))]
+        if late:  # theirs came to nothing
+            self._run_stage(late)
+
+    def _taken(self, tasks: Sequence[Task]) -> tuple[list[Task], list[tuple[Task, Flight]]]:
+        """The tasks that are this run's to do, and those that another run does just now."""
+        mine: list[Task] = []
+        others: list[tuple[Task, Flight]] = []
+        for task in tasks:
+            # Every row does its own output, and the pool sees to models.
+            flight = None if task.spec.output or task.spec.model else self.flights.take(task.key)
+            if flight is None:
+                mine.append(task)
+            else:
+                others.append((task, flight))
+        return mine, others
+
+    def _gate(self, spec: NodeSpec) -> AbstractContextManager[None]:
+        sharing = self.options.sharing
+        return nullcontext() if sharing is None or spec.waits else sharing.gate.inside()
+
+    def _found_by_now(self, task: Task) -> bool:
+        """Whether another run has done the step since this one was planned."""
+        if self.options.sharing is None or task.spec.output or task.spec.model:
+            return False
+        return self._arrived(task, self.stores.in_memory(task), held=True)
+
+    def _arrived(self, task: Task, entry: Entry | None, *, held: bool = False) -> bool:
+        if entry is None:
+            return False
+        if not held:
+            self.stores.hold(task, entry)
+        self.holdings.hold(task, entry)
+        task.action, task.why = "memory", FOUND["memory"]
+        self.holdings.read_parents(task)
+        self._tell("cached", task, ui=entry.ui)
+        return True
+
+    def _land(self, task: Task) -> None:
+        if not task.spec.output and not task.spec.model:
+            self.flights.land(task.key, task.entry if task.lasting else None)
+
+    def _run_mine(self, tasks: Sequence[Task]) -> None:
+        if not tasks:
+            return
+        spec = tasks[0].spec
+        if (spec.batched is not None or spec.rowwise) and not spec.model:
+            self._run_batched(tasks)
+        elif spec.waits and len(tasks) > 1:
+            self._run_threaded(tasks)
         else:
-            for task in ready:
+            for task in tasks:
                 self._run_task(task)
 
     def _blocked(self, task: Task) -> bool:
         if not task.block():
             return False
-        self._read_parents(task)
+        self.holdings.read_parents(task)
         return True
 
     def _run_threaded(self, tasks: Sequence[Task]) -> None:
@@ -125,7 +177,7 @@ class Chunk:
 
     def _run_batched(self, tasks: Sequence[Task]) -> None:
         """All calls of all tasks at once; should that fail, one task at a time, so that only the culprit fails."""
-        steps = [(calls_of(task.spec, self._inputs(task)), self._context(task)) for task in tasks]
+        steps = [(calls_of(task.spec, self._inputs(task)), self.contexts.of(task)) for task in tasks]
         if sum(len(calls) for calls, _ in steps) > 1:
             self._run_steps(tasks, steps)
         else:
@@ -138,7 +190,7 @@ class Chunk:
             self._tell("started", task)
         started = time.perf_counter()
         try:
-            entries = run_batch(tasks[0].spec, steps)
+            entries = run_batch(tasks[0].spec, steps, self.options.batches)
         except Exception as error:
             self._run_one_by_one(tasks, error)
             return
@@ -177,7 +229,7 @@ class Chunk:
         return self._call(task)
 
     def _call(self, task: Task) -> Entry:
-        return run_calls(task.spec, calls_of(task.spec, self._inputs(task)), self._context(task))
+        return run_calls(task.spec, calls_of(task.spec, self._inputs(task)), self.contexts.of(task))
 
     def _inputs(self, task: Task) -> dict[str, Sequence[Any]]:
         """Every input as a list: a literal is a list of one."""
@@ -191,33 +243,6 @@ class Chunk:
                 inputs[name] = (as_declared(task.spec.input(name), value),)
         return inputs
 
-    def _context(self, task: Task) -> Context | None:
-        if task.spec.context is None:
-            return None
-
-        def progress(done: int, total: int) -> None:
-            self._tell("progress", task, done=done, total=total)
-
-        kind = task.spec.context[1]
-        facts: dict[str, Any] = {
-            "folders": self.options.folders,
-            "node_id": task.node.id,
-            "on_progress": progress,
-            "is_cancelled": self._is_cancelled,
-            "run_id": self.options.run_id,
-        }
-        if issubclass(kind, SaveContext) and self.options.metadata:
-            # Of what came with the graph only the editor's own form of it belongs into files.
-            extra = {name: value for name, value in self.graphs[task.row].extra.items() if name == "workflow"}
-            facts |= {"prompt": self._prompt(task.row), "extra": extra}
-        return kind(**facts)
-
-    def _prompt(self, row: int) -> dict[str, Any]:
-        """The row's graph as files embed it, made once for all its nodes."""
-        if row not in self.embedded:
-            self.embedded[row] = self.graphs[row].to_api()
-        return self.embedded[row]
-
     def _is_cancelled(self) -> bool:
         return self.stopped or self.options.cancelled.is_set()
 
@@ -228,39 +253,24 @@ class Chunk:
     # ------------------------------------------------------------------------------------------ afterwards
 
     def _done(self, task: Task, entry: Entry, seconds: float) -> None:
-        self._hold(task, entry)
+        self.holdings.hold(task, entry)
         # Keys know nothing of a result that only stands in for one: what is made from it may not be kept either.
         task.lasting = entry.lasting and all(parent.lasting for parent in task.parents.values())
         if task.lasting:
-            self.stores.keep(task, entry)
+            self.stores.keep(task, entry, seconds)
         task.action, task.seconds = "ran", seconds
         self.history.remember(task)
-        self._read_parents(task)
+        self.holdings.read_parents(task)
         self._tell("done", task, ui=entry.ui)
 
     def _failed(self, task: Task, error: Exception, seconds: float) -> None:
         task.fail(error)
         task.seconds = seconds
-        self._read_parents(task)
+        self.holdings.read_parents(task)
         self._tell("failed", task, error=task.error)
 
-    def _hold(self, task: Task, entry: Entry) -> None:
-        task.entry = entry
-        task.bytes = 0 if task.spec.model else sum(entry.size)
-
-    def _read_parents(self, task: Task) -> None:
-        with self.reading:  # rows may run in threads
-            for parent in task.parents.values():
-                parent.readers -= 1
-                if parent.readers == 0 and not parent.root:
-                    self._release(parent)
-
-    def _release(self, task: Task) -> None:
-        """Nobody in this run will read the entry again."""
-        if task.entry is not None:
-            task.entry = None
-            if task.lasting:
-                self.stores.let_go(task)
+    def _tell_progress(self, task: Task, done: int, total: int) -> None:
+        self._tell("progress", task, done=done, total=total)
 
     def _tell(self, kind: EventKind, task: Task, **details: Any) -> None:
         if self.options.listener is not None:

@@ -13,7 +13,7 @@ from api_graph.spec import NodeSpec
 
 
 def result_of_row(
-    row: int, graph: Graph, tasks: Mapping[str, Task], roots: Sequence[str], folders: Folders, seconds: float
+    row: int, graph: Graph, tasks: Mapping[str, Task], roots: Sequence[str], folders: Folders, seconds: float, held: int
 ) -> RunResult:
     """What one row gave. `tasks` are the row's, by node; it may share them with other rows, and its nodes may too."""
     failures = {id(task.error): task.error for task in tasks.values() if task.error is not None}
@@ -23,7 +23,7 @@ def result_of_row(
         if (entry := tasks[node_id].entry) is not None
     }
     steps = [_step(row, graph.nodes[node_id], task) for node_id, task in tasks.items()]
-    return RunResult(outputs, list(failures.values()), steps, seconds)
+    return RunResult(outputs, list(failures.values()), steps, seconds, held)
 
 
 def output_of(spec: NodeSpec, entry: Entry, folders: Folders) -> NodeOutput:

@@ -51,12 +51,16 @@ class NodeOutput:
 
 @dataclass
 class RunResult:
-    """One graph, run once. `outputs` holds the nodes that were asked for, as far as they succeeded."""
+    """One graph, run once. `outputs` holds the nodes that were asked for, as far as they succeeded.
+
+    `held` is the most bytes that the rows run together with this one held at one time, models left out.
+    """
 
     outputs: dict[str, NodeOutput] = field(default_factory=dict)
     failures: list[NodeError] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     seconds: float = 0.0
+    held: int = 0
 
     def raise_failures(self) -> RunResult:
         """Raise the first failure, if there is one."""

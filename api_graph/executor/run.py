@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
 from api_graph.errors import BadInput
-from api_graph.executor.chunk import Chunk, Options
+from api_graph.executor.batch_limits import BatchLimits
+from api_graph.executor.chunk import Chunk
 from api_graph.executor.disk import DiskCache
 from api_graph.executor.events import Listener
+from api_graph.executor.flights import Flights
 from api_graph.executor.memory import MemoryCache
+from api_graph.executor.options import Options, Sharing
 from api_graph.executor.plan import plan
 from api_graph.executor.pool import ModelPool
 from api_graph.executor.reasons import History
@@ -26,7 +29,8 @@ from api_graph.spec import NodeSpec
 class Executor:
     """Runs graphs, one chunk of rows at a time, over its caches and its pool of models.
 
-    `memory` and `disk` may be None. `threads` is how many rows of a node that waits on files or the network go at once.
+    `memory` and `disk` may be None. `threads` is how many rows of a node that waits on files or the network go at once;
+    `batch_size` the most calls that a batched form gets at once, None leaving that to memory.
     One executor may serve several threads.
     """
 
@@ -37,13 +41,18 @@ class Executor:
         pool: ModelPool | None = None,
         registry: Mapping[str, NodeSpec] | None = None,
         threads: int = 8,
+        batch_size: int | None = None,
     ) -> None:
         if threads < 1:
             raise BadInput("must be at least 1", input="threads", value=threads)
+        if batch_size is not None and batch_size < 1:
+            raise BadInput("must be at least 1", input="batch_size", value=batch_size)
         self.memory, self.disk, self.threads = memory, disk, threads
         self.pool = ModelPool() if pool is None else pool
         self.registry = all_nodes() if registry is None else registry
         self.history = History()
+        self.flights = Flights()
+        self.batches = BatchLimits(batch_size)
 
     def run(
         self,
@@ -72,7 +81,7 @@ class Executor:
     def run_rows(
         self,
         graphs: Sequence[Graph],
-        folders: Folders,
+        folders: Folders | Sequence[Folders],
         *,
         targets: Sequence[str] = (),
         listener: Listener | None = None,
@@ -80,14 +89,19 @@ class Executor:
         metadata: bool = True,
         save_again: bool = True,
         run_id: str = "",
+        previews: bool = True,
+        sharing: Sharing | None = None,
     ) -> list[RunResult]:
         """Run rows of one valid graph together: the same nodes and links, other literals. Results are in row order.
 
+        `folders` may be one for each row, which differ in where they write only. `sharing` is for rows that run at the
+        same time as others.
         `targets` are nodes whose outputs are wanted besides the graph's own output nodes. `listener` hears of each
         distinct step once, from one thread at a time. `metadata` says whether saved files embed the graph. Without
         `save_again` a node that saved the same in an earlier run, to files that still stand, is not run: its files are
         named again, its other outputs are left out. Calls with one `run_id` are one run to what is limited per run
-        (requests to an endpoint); without it every call is a run of its own.
+        (requests to an endpoint); without it every call is a run of its own. Without `previews`, nodes that only show
+        what nobody keeps are left out.
 
         A node that fails takes with it only what depends on it, in its own row; everything computed before stays
         cached. Raises Cancelled as soon as `cancelled` is set, BadInput for an unknown target or rows of different
@@ -95,14 +109,25 @@ class Executor:
         """
         if not graphs:
             return []
-        outputs = [id for id, node in graphs[0].nodes.items() if self.registry[node.class_type].output]
+        specs = {id: self.registry[node.class_type] for id, node in graphs[0].nodes.items()}
+        outputs = [id for id, spec in specs.items() if spec.output and (previews or not spec.preview)]
         roots = list(dict.fromkeys([*outputs, *targets]))
         order = execution_order(graphs[0], roots)
-        chunk = plan(graphs, order, self.registry, folders, roots)
+        own = [folders] * len(graphs) if isinstance(folders, Folders) else list(folders)
+        chunk = plan(graphs, order, self.registry, own[0], roots)
         # Many rows differ among themselves; what has changed since the last run can be said of one only.
         history = self.history if len(graphs) == 1 else History()
         options = Options(
-            folders, roots, listener, cancelled or threading.Event(), metadata, self.threads, run_id or uuid4().hex
+            own,
+            roots,
+            listener,
+            cancelled or threading.Event(),
+            metadata,
+            self.threads,
+            run_id or uuid4().hex,
+            self.batches,
+            sharing,
         )
-        receipts = Receipts(self.disk, folders, metadata) if self.disk is not None and not save_again else None
-        return Chunk(graphs, chunk, Stores(self.memory, self.disk, self.pool, receipts), history, options).run()
+        receipts = Receipts(self.disk, own[0], metadata) if self.disk is not None and not save_again else None
+        stores = Stores(self.memory, self.disk, self.pool, receipts, sharing)
+        return Chunk(graphs, chunk, stores, history, self.flights, options).run()

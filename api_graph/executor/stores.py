@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from api_graph.executor.disk import DiskCache
 from api_graph.executor.entry import Entry
 from api_graph.executor.memory import MemoryCache
+from api_graph.executor.options import Sharing
 from api_graph.executor.plan import Task
 from api_graph.executor.pool import ModelPool
 from api_graph.executor.receipts import Receipts
@@ -22,6 +23,7 @@ class Stores:
     disk: DiskCache | None
     pool: ModelPool
     receipts: Receipts | None = None
+    sharing: Sharing | None = None
 
     def find(self, task: Task) -> tuple[Entry, Action] | None:
         """The task's result and where it was, if it is held. The run that asks reads it, so it stays until `let_go`."""
@@ -33,45 +35,55 @@ class Stores:
             # A receipt has no outputs to read.
             entry = self.receipts.find(task) if self.receipts is not None and not task.readers else None
             return None if entry is None else (entry, "saved")
-        memory, disk = self._memory(spec), self._disk(spec)
-        if memory is not None:
-            entry = memory.get(task.key)
-            if entry is not None:
-                memory.pin(task.key)
-                return entry, "memory"
+        entry = self.in_memory(task)
+        if entry is not None:
+            return entry, "memory"
+        disk = self._disk(spec)
         if disk is not None:
             entry = disk.get(task.key, spec)
             if entry is not None:
-                if memory is not None:
-                    memory.pin(task.key)
-                    memory.put(task.key, entry)
+                self.hold(task, entry)
                 return entry, "disk"
         return None
 
-    def keep(self, task: Task, entry: Entry) -> None:
+    def in_memory(self, task: Task) -> Entry | None:
+        """The task's result, if memory has it; it stays there until `let_go`."""
+        memory = self._memory(task)
+        entry = memory.get(task.key) if memory is not None else None
+        if memory is not None and entry is not None:
+            memory.pin(task.key)
+        return entry
+
+    def keep(self, task: Task, entry: Entry, seconds: float) -> None:
         """Hold a new result, wherever its like belongs; a model is in the pool since it was loaded."""
         spec = task.spec
         if spec.output and self.receipts is not None:
             self.receipts.keep(task, entry)
-        memory, disk = self._memory(spec), self._disk(spec)
+        self.hold(task, entry)
+        disk = self._disk(spec)
+        if disk is not None and (self.sharing is None or seconds >= self.sharing.worth_storing):
+            disk.put(task.key, entry, spec)
+
+    def hold(self, task: Task, entry: Entry) -> None:
+        """Hold a result in memory, until `let_go` at least."""
+        memory = self._memory(task)
         if memory is not None:
             memory.pin(task.key)
             memory.put(task.key, entry)
-        if disk is not None:
-            disk.put(task.key, entry, spec)
 
     def let_go(self, task: Task) -> None:
         """Nobody in this run will read the task's result again."""
-        memory = self._memory(task.spec)
+        memory = self._memory(task)
         if memory is not None:
             memory.unpin(task.key)
 
-    def would_keep(self, spec: NodeSpec) -> bool:
-        """Whether results of the node are held anywhere."""
-        return spec.model or self._memory(spec) is not None or self._disk(spec) is not None
+    def would_keep(self, task: Task) -> bool:
+        """Whether results of the task's node are held anywhere."""
+        return task.spec.model or self._memory(task) is not None or self._disk(task.spec) is not None
 
-    def _memory(self, spec: NodeSpec) -> MemoryCache | None:
-        return None if spec.model or spec.output else self.memory
+    def _memory(self, task: Task) -> MemoryCache | None:
+        fleeting = self.sharing is not None and task.node.id in self.sharing.fleeting
+        return None if task.spec.model or task.spec.output or fleeting else self.memory
 
     def _disk(self, spec: NodeSpec) -> DiskCache | None:
         return self.disk if spec.store and not spec.model and not spec.output else None

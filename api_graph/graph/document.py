@@ -10,7 +10,7 @@ from typing import Any
 
 from api_graph.graph.faults import file_error
 from api_graph.graph.images import embedded_texts, is_image
-from api_graph.graph.words import one_line
+from api_graph.graph.words import path_words
 
 LARGEST_FILE = 64 * 2**20
 MOST_NODES = 100_000
@@ -26,7 +26,7 @@ class Repeated(dict[str, Any]):
 
 def load_document(path: Path) -> Any:
     """The JSON in a file, or the `{"prompt": ..., "workflow": ...}` embedded in an image. Raises GraphError."""
-    data, name = _read(path), one_line(str(path))
+    data, name = _read(path), path_words(path)
     if is_image(data):
         return _embedded(data, name)
     try:
@@ -39,7 +39,7 @@ def load_document(path: Path) -> Any:
 
 
 def _read(path: Path) -> bytes:
-    name = one_line(str(path))
+    name = path_words(path)
     try:
         if path.is_dir():
             raise file_error(f"{name} is a folder", "Name the graph's file in it.")

@@ -33,13 +33,17 @@ class Names:
 
     def find(self, name: str) -> Place:
         """The one place that `name` means. Raises GraphError when there is none, or more than one."""
-        places = self._exact.find(name) or self._any_case.find(name)
+        places = self.places(name)
         if len(places) == 1:
             return places[0]
         if places:
             names = listed([self.full_name(*place) for place in places])
             raise _name_error(name, "this name fits several inputs", f"Say which: {names}.")
         raise self._unknown(name)
+
+    def places(self, name: str) -> list[Place]:
+        """All places that `name` may mean, linked ones among them."""
+        return self._exact.find(name) or self._any_case.find(name)
 
     def full_name(self, node: str, input: str) -> str:
         """`TITLE.input`; `ID.input` where the title is another node's too, or another's id."""

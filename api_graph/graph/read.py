@@ -10,7 +10,7 @@ from api_graph.graph.document import MOST_NODES, Repeated, load_document
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, file_error, file_fault
 from api_graph.graph.literals import json_problem
 from api_graph.graph.model import WRAPPER, Graph, GraphNode, Link, Unreadable
-from api_graph.graph.words import as_json, listed, one_line, quoted
+from api_graph.graph.words import as_json, listed, path_words, quoted
 from api_graph.graph.workflow import is_workflow, workflow_to_api
 from api_graph.registry import Registry
 
@@ -29,7 +29,7 @@ def read_graph(source: str | Path | Mapping[str, Any], registry: Registry | None
     """
     if not isinstance(source, str | Path):
         return _graph(source, "the graph", registry)
-    return _graph(load_document(Path(source)), one_line(str(source)), registry)
+    return _graph(load_document(Path(source)), path_words(source), registry)
 
 
 def _graph(document: Any, name: str, registry: Registry | None) -> Graph:

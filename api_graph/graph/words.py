@@ -20,6 +20,12 @@ def one_line(text: str) -> str:
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
+def path_words(path: object) -> str:
+    """A path on one line, shortened at its start: its end says most."""
+    text = str(path)
+    return one_line(text if len(text) <= _LONGEST else "…" + text[1 - _LONGEST :])
+
+
 def quoted(text: str) -> str:
     """`text` in double quotes, on one line."""
     return f'"{one_line(text)}"'

@@ -71,10 +71,11 @@ def ask_all(
 
 
 def _generated(model: LvlmModel, requests: Sequence[Request], sampling: Sampling, progress: Any) -> list[Any]:
-    """One batch; should it fail, each request alone, so that only the culprit fails."""
+    """One batch; should it fail, its halves, so that only a culprit fails, and memory that ran out may suffice."""
     try:
         return list(generate(model, requests, sampling, progress=progress))
     except Exception as error:
         if len(requests) == 1:
             return [error]
-    return [_generated(model, [request], sampling, progress)[0] for request in requests]
+    half = len(requests) // 2
+    return [a for part in (requests[:half], requests[half:]) for a in _generated(model, part, sampling, progress)]

@@ -7,6 +7,7 @@ of 255 off.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal, get_args
 
 import torch
@@ -41,9 +42,15 @@ _STOPS = {
 
 
 def color_table(colormap: Colormap) -> Tensor:
-    """The 256 colours of a map from low to high, float32 (256, 3) in [0, 1]."""
+    """The 256 colours of a map from low to high, float32 (256, 3) in [0, 1]. Nobody changes it."""
     if colormap not in get_args(Colormap):
         cure = f"Use one of {', '.join(get_args(Colormap))}."
         raise BadInput("unknown colour map", input="colormap", value=colormap, cure=cure)
-    levels = torch.tensor(list(bytes.fromhex(_STOPS[colormap]))).float().view(-1, 3) / 255  # (stops, 3)
-    return F.interpolate(levels.T[None], size=256, mode="linear", align_corners=True)[0].T
+    return _table(colormap)
+
+
+@cache
+def _table(colormap: Colormap) -> Tensor:
+    with torch.inference_mode(False):
+        levels = torch.tensor(list(bytes.fromhex(_STOPS[colormap]))).float().view(-1, 3) / 255  # (stops, 3)
+        return F.interpolate(levels.T[None], size=256, mode="linear", align_corners=True)[0].T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -83,11 +84,13 @@ def _laid_over(values: Tensor, geometry: tuple[Geometry, ...], interpolation: In
     return torch.where(seen, laid.clamp(low, high), low)
 
 
+@lru_cache(maxsize=32)  # a table's images have few sizes
 def _matrices(g: Geometry, grid: torch.Size, interpolation: Interpolation) -> tuple[Tensor, Tensor]:
-    """The row matrix (H, gh) and the column matrix (W, gw) that lay a grid over its rectangle."""
-    down = axis_matrix(g.height, grid[0], g.top, g.bottom, interpolation)
-    across = axis_matrix(g.width, grid[1], g.left, g.right, interpolation)
-    return down.float(), across.float()
+    """The row matrix (H, gh) and the column matrix (W, gw) that lay a grid over its rectangle. Nobody changes them."""
+    with torch.inference_mode(False):  # the next to ask may want a gradient through them
+        down = axis_matrix(g.height, grid[0], g.top, g.bottom, interpolation)
+        across = axis_matrix(g.width, grid[1], g.left, g.right, interpolation)
+        return down.float(), across.float()
 
 
 def _sees(weights: Tensor) -> Tensor:

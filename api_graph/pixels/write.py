@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from api_graph.errors import BadInput
+from api_graph.files import whole_file
 from api_graph.pixels._modes import to_rgb_or_rgba
 from api_graph.pixels.read import to_pil
 
@@ -37,15 +37,8 @@ def write_png(
     """
     path = Path(path)
     picture, text = _one_picture(image), _text_chunks(metadata or {})
-    unfinished = path.with_name(f".{secrets.token_hex(8)}.part")
-    with _disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(unfinished, "xb") as file:
-                picture.save(file, format="PNG", pnginfo=text, compress_level=compression)
-            os.replace(unfinished, path)
-        finally:  # also after KeyboardInterrupt; after success there is nothing left to remove
-            unfinished.unlink(missing_ok=True)
+    with _disk_errors(path), whole_file(path) as file:
+        picture.save(file, format="PNG", pnginfo=text, compress_level=compression)
     return path
 
 
@@ -119,11 +112,13 @@ def _text_chunks(metadata: Mapping[str, str]) -> PngInfo:
 
 
 def _inside(folder: Path, prefix: str) -> tuple[Path, str]:
-    """The folder, links followed, and the name that `prefix` stands for; a BadInput if it leads out."""
+    """The folder and the name that `prefix` stands for; a BadInput if it leads out, links followed."""
     prefix = prefix.replace("\\", "/")
     name = prefix.rpartition("/")[2]
     if name in ("", ".", "..") or _CONTROL_CHARACTERS.search(prefix):
         raise BadInput("a file name is needed", input="prefix", value=prefix, cure="Write for example heatmaps/cat.")
+    if prefix == name:
+        return folder, name
     root = folder.resolve()
     target = (root / prefix).parent.resolve()
     if not target.is_relative_to(root):

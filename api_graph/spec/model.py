@@ -103,9 +103,11 @@ class NodeSpec:
 
     `version`      raised when the meaning changes; part of the cache key.
     `output`       a root of execution; it acts on the world (saves, shows) and is never served from a cache.
+    `preview`      an output that only shows: over the rows of a table it is left out.
     `store`        small, typed results that are worth keeping on disk.
     `model`        the result is a model: held by the model pool, never on disk.
     `waits`        it waits on files or the network: rows may run in threads.
+    `rowwise`      it treats each map or picture of a batch by itself: many calls may be one call with a larger batch.
     `batched`      the same work for many calls at once: a list of keyword mappings in, each with every input, and a
                    list of results out.
     `fingerprint`  `(folders, **literals) -> dict` of what enters the cache key in place of those literals: the content
@@ -123,9 +125,11 @@ class NodeSpec:
     outputs: tuple[OutputSpec, ...]
     version: int = 1
     output: bool = False
+    preview: bool = False
     store: bool = False
     model: bool = False
     waits: bool = False
+    rowwise: bool = False
     batched: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any]] | None = None
     fingerprint: Callable[..., Mapping[str, Any]] | None = None
     fingerprinted: tuple[str, ...] = ()

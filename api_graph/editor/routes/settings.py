@@ -10,7 +10,7 @@ from aiohttp import web
 
 from api_graph.editor.bodies import json_body, json_object
 from api_graph.editor.desk import desk_of
-from api_graph.editor.routes.userdata import write_whole
+from api_graph.files import whole_file
 
 routes = web.RouteTableDef()
 
@@ -62,7 +62,8 @@ def _save(file: Path, changed: dict[str, Any]) -> web.Response:
     if len(data) > _MOST_BYTES:
         raise web.HTTPRequestEntityTooLarge(_MOST_BYTES, len(data), text="too many settings")
     try:
-        write_whole(file, data)
+        with whole_file(file) as written:
+            written.write(data)
     except OSError as error:
         raise web.HTTPInsufficientStorage(text=f"settings cannot be kept: {error.strerror or error}") from error
     return web.Response()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from api_graph.editor.desk import desk_of
+from api_graph.files import whole_file
 from api_graph.folders import inside
 
 routes = web.RouteTableDef()
@@ -72,8 +72,8 @@ async def write(request: web.Request) -> web.Response:
     if path.exists() and request.query.get("overwrite") == "false":
         raise web.HTTPConflict(text="there is a file of this name")
     data = await request.read()
-    with _disk_errors():
-        write_whole(path, data)
+    with _disk_errors(), whole_file(path) as file:
+        file.write(data)
     return _answer(request, path)
 
 
@@ -98,18 +98,6 @@ async def move(request: web.Request) -> web.Response:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
     return _answer(request, target)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write beside, then rename: whoever reads sees all of it or none. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    finally:
-        with suppress(OSError):
-            beside.unlink()
 
 
 @contextmanager

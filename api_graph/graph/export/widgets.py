@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from api_graph.graph.model import GraphNode, Link, value_to_api
-from api_graph.graph.workflow.widgets import drawn_inputs
+from api_graph.graph.workflow.widgets import SEEDS, drawn_inputs, uploads
 from api_graph.spec import InputSpec, NodeSpec
-
-_SEEDS = ("seed", "noise_seed")
 
 
 def drawn_slots(node: GraphNode, spec: NodeSpec) -> list[InputSpec]:
@@ -26,16 +24,12 @@ def widget_values(node: GraphNode, spec: NodeSpec) -> list[Any]:
     for position, declared in enumerate(inputs):
         if declared.is_widget:
             values.append(_value(node, declared))
-            if declared.socket == "INT" and declared.name in _SEEDS:
+            if declared.socket == "INT" and declared.name in SEEDS:
                 values.append("fixed")
         last_required = declared.required and not any(one.required for one in inputs[position + 1 :])
-        if last_required and _uploads(spec):
+        if last_required and uploads(spec):
             values.append("image")
     return values
-
-
-def _uploads(spec: NodeSpec) -> bool:
-    return any(one.widget.upload and one.required for one in spec.inputs)
 
 
 def _value(node: GraphNode, declared: InputSpec) -> Any:

@@ -107,4 +107,5 @@ def _controls(one: InputSpec, values: list[Any], at: int, spare: int) -> int:
 
 
 def uploads(spec: NodeSpec) -> bool:
+    """Whether the editor draws an upload button, which has a value of its own."""
     return any(one.widget.upload and one.required for one in spec.inputs)

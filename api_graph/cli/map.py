@@ -1,0 +1,216 @@
+"""`api-graph map`: run a saved graph over the rows of a table."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from api_graph.cli.console import complain, parse_size, print_json, say
+from api_graph.cli.exits import FAILED, OK
+from api_graph.cli.options import CacheFolder, Debug, Device, GraphName, Json, Models, NoCache, NoMetadata, Out
+
+if TYPE_CHECKING:
+    from api_graph.table.map import RayWishes
+    from api_graph.table.run import Plan, TableRun
+
+_FAILURES_SHOWN = 5
+
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set an input to the same for all rows. Repeatable."),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=COLUMN",
+        help="The column that sets input NAME, if it is called otherwise. Repeatable.",
+    ),
+]
+
+
+def map_(
+    graph: GraphName,
+    rows: Annotated[
+        str,
+        typer.Argument(
+            metavar="ROWS",
+            help="A .jsonl, .csv, .tsv or .parquet file, a folder of images, or a glob in quotes.",
+            show_default=False,
+        ),
+    ],
+    out: Out = Path("output"),
+    set_: Setting = None,
+    column: Columns = None,
+    input_: Annotated[
+        list[Path] | None,
+        typer.Option("--input", metavar="DIR", help="Folder with the files that rows name, besides the table's own."),
+    ] = None,
+    models: Models = None,
+    device: Device = "",
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Only the table's first N rows.")] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going/--fail-fast", help="Note a failed row and go on, or stop there.")
+    ] = True,
+    max_failures: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop when more than N rows have failed.", show_default="no limit")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do failed rows once more.")] = False,
+    format_: Annotated[
+        Literal["jsonl", "parquet"],
+        typer.Option("--format", help="parquet writes results.parquet too, when all is done."),
+    ] = "jsonl",
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Most calls that a model gets at once.", show_default="what memory has room for"
+        ),
+    ] = None,
+    chunk_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Rows that go together.", show_default="what memory has room for")
+    ] = None,
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads that read, write and ask, per chunk.")] = 8,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory for results, besides the models.")] = "2G",
+    shard: Annotated[
+        str, typer.Option(metavar="I/N", help="Only part I of N, for job arrays; then `api-graph merge DIR`.")
+    ] = "",
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray's actors.")] = "local",
+    concurrency: Annotated[int, typer.Option(metavar="N", help="ray: how many actors.")] = 1,
+    gpus_per_actor: Annotated[float, typer.Option(metavar="N", help="ray: GPUs of each; a fraction shares one.")] = 0.0,
+    ray_address: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="ray: an existing cluster.", show_default="one on this machine")
+    ] = "",
+    as_json: Json = False,
+    no_cache: NoCache = False,
+    cache: CacheFolder = None,
+    no_metadata: NoMetadata = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+    debug: Debug = False,
+) -> int:
+    """Run a saved graph over the rows of a table: each row sets the inputs that its columns are named after.
+
+    Results go to --out, a line per row in results.jsonl. Stopped at any time, by whatever, the same command goes on
+    where it was. A row that fails is noted there and in the exit code.
+    """
+    from api_graph.cli.folders import existing_folder, writable_folder
+    from api_graph.cli.session import parse_settings, say_where_images_go
+    from api_graph.graph import set_inputs
+    from api_graph.registry import all_nodes
+    from api_graph.runs import on_device, open_graph
+    from api_graph.settings import cache_folder
+    from api_graph.table.map import RayWishes
+    from api_graph.table.shard import parse_shard
+    from api_graph.table.start import Wishes, plan_of
+
+    ray = RayWishes(concurrency, gpus_per_actor, ray_address or None) if engine == "ray" else None
+    wishes = Wishes(
+        columns=parse_settings(column or (), "--column"),
+        inputs=[existing_folder(path, "--input") for path in input_ or ()],
+        models=[existing_folder(path, "--models") for path in models or ()],
+        cache=None if no_cache else writable_folder(cache, "--cache") if cache else cache_folder(),
+        metadata=not no_metadata,
+        batch_size=batch_size,
+        chunk_size=chunk_size,
+        threads=threads,
+        memory=parse_size(memory, "--memory"),
+        shard=parse_shard(shard) if shard else None,
+        limit=limit,
+        retry_failed=retry_failed,
+        max_failures=max_failures if keep_going else 0,
+    )
+    registry = all_nodes()
+    constants = parse_settings(set_ or ())
+    ready = set_inputs(open_graph(graph), registry, {}, constants)
+    if device:
+        ready = on_device(ready, registry, device, input="--device")
+    plan = plan_of(ready, graph, rows, writable_folder(out, "--out"), registry, constants, wishes)
+    if not quiet:
+        say_where_images_go(ready)
+    return _run(plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
+
+
+def _run(plan: Plan, ray: RayWishes | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
+    from api_graph.cli.map_progress import shown_rows
+    from api_graph.cli.quiet import clean_stdout, collected_warnings
+    from api_graph.table.columnar import write_parquet
+    from api_graph.table.map import engine_of
+    from api_graph.table.run import TableRun
+
+    run, started = TableRun(plan), time.monotonic()
+    with clean_stdout(), collected_warnings() as warned:
+        with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:
+            for records in batches:
+                _complain(run, [record for record in records if not record["ok"]])
+                if shown is not None:
+                    shown.update()
+        files = [plan.folder / "results.jsonl"]
+        if parquet:
+            files.append(write_parquet(plan.folder))
+    code = FAILED if run.failed else OK
+    seconds = time.monotonic() - started
+    if as_json:
+        print_json({**_document(run, seconds), "files": files, "warnings": warned, "exit_code": code})
+    elif not quiet:
+        say(_summary(run, seconds))
+        for file in files:
+            say(str(file))
+    return code
+
+
+def _complain(run: TableRun, failed: list[dict[str, Any]]) -> None:
+    """A line on stderr for each of the first failed rows; all of them are in results.jsonl."""
+    said_before = run.totals.failed - len(failed)
+    for place, record in enumerate(failed, start=said_before):
+        if place < _FAILURES_SHOWN:
+            complain(f"row {record['row'] + 1}: {record['error']['message']}")
+        elif place == _FAILURES_SHOWN:
+            complain("more rows have failed: results.jsonl has them all", kind="note")
+
+
+def _summary(run: TableRun, seconds: float) -> str:
+    """`2,000 rows: 1,998 ok, 2 failed; 412 rows/s, 46 % of the steps shared or from the cache; 4.9 s`."""
+    totals = run.totals
+    before = f" ({run.finished_before:,} before)" if run.finished_before else ""
+    rows = run.finished_before + totals.rows
+    text = f"{rows:,} rows{before}: {rows - run.failed:,} ok, {run.failed:,} failed; "
+    if totals.rows:
+        rate = totals.rows / max(seconds, 1e-9)
+        text += f"{rate:.3g} rows/s, {totals.cache_share:.0%} of the steps shared or cached; "
+    return f"{text}{seconds:.1f} s"
+
+
+def _document(run: TableRun, seconds: float) -> dict[str, Any]:
+    totals = run.totals
+    return {
+        "ok": not run.failed,
+        "rows": run.finished_before + totals.rows,
+        "failed": run.failed,
+        "done_now": totals.rows,
+        "done_before": run.finished_before,
+        "total": run.total,
+        "seconds": seconds,
+        "rows_per_second": totals.rows / max(seconds, 1e-9),
+        "cache_share": totals.cache_share,
+    }
+
+
+def merge(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The --out of the shards.", show_default=False)],
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Merge what is there.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Make one results.jsonl of what the parts of a table (`map --shard`) gave."""
+    from api_graph.cli.folders import existing_folder
+    from api_graph.table.merge import merge_shards
+
+    report = merge_shards(existing_folder(folder, "DIR"), allow_missing=allow_missing)
+    if as_json:
+        print_json({"ok": True, "exit_code": OK, "rows": report.rows, "failed": report.failed})
+    else:
+        say(f"{report.rows:,} rows, {report.failed:,} failed: {folder / 'results.jsonl'}")
+    return OK

@@ -1,0 +1,36 @@
+"""The engine of one machine: some chunks compute while others read, write or wait."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from api_graph.table.chunks import Chunks
+from api_graph.table.processors import threads_shared
+from api_graph.table.row import Row
+from api_graph.table.worker import Done, Worker
+
+BESIDE = 2
+"""Chunks under way besides those that compute: one is read, one is written."""
+
+
+def run_local(worker: Worker, rows: Iterator[Row], chunk_size: int | None = None) -> Generator[Done, None, None]:
+    """What came of each chunk, in order of completion. Closing the iterator stops what is under way."""
+    at_once = worker.at_once + BESIDE
+    # The other half of the job's memory is for results that rows share.
+    chunks = Chunks(rows, worker.job.memory // 2, at_once, chunk_size)
+    with threads_shared(), ThreadPoolExecutor(at_once, thread_name_prefix="chunk") as threads:
+        under_way: set[Future[Done]] = set()
+        try:
+            while True:
+                while len(under_way) < at_once and (chunk := chunks.take()):
+                    under_way.add(threads.submit(worker.run, chunk))
+                if not under_way:
+                    return
+                finished, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    done = future.result()
+                    chunks.learn(done.bytes_per_row)
+                    yield done
+        finally:
+            worker.cancelled.set()

@@ -1,0 +1,93 @@
+"""One worker: takes rows, a chunk at a time, and gives their records. It may be asked from several threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from api_graph.errors import ApiGraphError, BadInput
+from api_graph.executor import Listener, RunResult
+from api_graph.executor.options import Gate, Sharing
+from api_graph.folders import Folders
+from api_graph.graph import Graph
+from api_graph.registry import all_nodes
+from api_graph.table.binding import Binding
+from api_graph.table.job import WORTH_STORING, Job
+from api_graph.table.places import clear_row_folder, row_folder
+from api_graph.table.processors import computing_at_once
+from api_graph.table.records import Record, disk_is_full, record_of, record_of_fault
+from api_graph.table.row import Row
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a chunk: a record per row, in their order, and the most bytes that one row took.
+
+    Where the disk is full, `full` says so, and the rows that suffered from it have no record: nothing is wrong with
+    them.
+    """
+
+    records: list[Record]
+    bytes_per_row: int = 0
+    full: bool = False
+
+
+class Worker:
+    """Runs rows of one job over one executor: models, and whatever rows share, are held from chunk to chunk."""
+
+    def __init__(self, job: Job, listener: Listener | None = None) -> None:
+        registry = all_nodes()
+        self.job, self.listener = job, listener
+        self.cancelled = threading.Event()
+        self.binding = Binding(job.read_graph(), registry, job.columns, texts=job.texts)
+        self.executor = job.executor(registry)
+        self.at_once = computing_at_once(self.binding.graph, registry)
+        self._folders, self._gate = job.folders(), Gate(self.at_once)
+        self._reading = threading.Lock()  # guards the binding, which learns columns as it meets them
+
+    def run(self, rows: Sequence[Row]) -> Done:
+        """The rows' records. Raises Cancelled, and nothing for a fault of a row."""
+        records: dict[int, Record] = {}
+        graphs: list[tuple[int, Graph]] = []
+        with self._reading:
+            for index, row in enumerate(rows):
+                try:
+                    graphs.append((index, self._graph(row)))
+                except ApiGraphError as fault:
+                    records[index] = record_of_fault(row, fault)
+            fleeting = self.binding.own_nodes()
+        results = self._run([graph for _, graph in graphs], [rows[index] for index, _ in graphs], fleeting)
+        full = False
+        for (index, _), result in zip(graphs, results, strict=True):
+            if disk_is_full(result):
+                full = True
+            else:
+                records[index] = record_of(rows[index], result, self._folders.output)
+        held = results[0].held // len(results) if results else 0
+        return Done([records[index] for index in sorted(records)], held, full)
+
+    def _graph(self, row: Row) -> Graph:
+        if row.fault is not None:
+            raise row.fault
+        try:
+            return self.binding.graph_of(row.values)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BadInput(f"the row cannot be read ({error})", input="ROWS", value=row.number) from error
+
+    def _run(self, graphs: Sequence[Graph], rows: Sequence[Row], fleeting: frozenset[str]) -> list[RunResult]:
+        return self.executor.run_rows(
+            graphs,
+            [self._folders_of(row) for row in rows],
+            listener=self.listener,
+            cancelled=self.cancelled,
+            metadata=self.job.metadata,
+            previews=False,
+            run_id=self.job.run_id,
+            sharing=Sharing(self._gate, fleeting, WORTH_STORING),
+        )
+
+    def _folders_of(self, row: Row) -> Folders:
+        """The row writes to a folder of its own, empty but for what it writes: a run may have been killed there."""
+        clear_row_folder(self._folders.output, row.key)
+        return replace(self._folders, output=row_folder(self._folders.output, row.key))

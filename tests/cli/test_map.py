@@ -1,0 +1,283 @@
+"""`api-graph map` and `api-graph merge`: what the command line takes, says, and leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Answer, Cli
+from tests.table.runs import files_in, named_files, picture, records, results, table
+
+Write = Callable[..., str]
+
+
+@pytest.fixture
+def brief(cli: Cli, graph: Write) -> str:
+    """A graph that loads no model: it shows a text, saves the picture, and previews it."""
+    return graph(
+        {
+            "1": ("APLoadImage", {"image": "pics/0.png"}, "image"),
+            "2": ("APText", {"text": "what?"}, "query"),
+            "3": ("APFormatQuestion", {"question": ["2", 0], "suffix": "none"}, "Format"),
+            "4": ("APShowText", {"value": ["3", 0]}, "Question"),
+            "5": ("APSaveImage", {"images": ["1", 0], "filename_prefix": "same"}, "Save"),
+            "6": ("APPreviewImage", {"images": ["1", 0]}, "Preview"),
+        }
+    )
+
+
+@pytest.fixture
+def rows() -> list[dict[str, Any]]:
+    return [{"image": f"pics/{number}.png", "query": f"what is {number}?"} for number in range(6)]
+
+
+def summary(answer: Answer) -> str:
+    return answer.out.splitlines()[0].partition(";")[0]
+
+
+def test_rows_set_inputs_and_a_line_tells_of_each(
+    cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    table(tmp_path, rows)
+    answer = cli("map", brief, "rows.jsonl", "--out", "out", "--set", "suffix=yes_or_no")
+    assert (answer.code, summary(answer)) == (0, "6 rows: 6 ok, 0 failed")
+    assert Path(answer.out.splitlines()[-1]) == tmp_path / "out" / "results.jsonl"
+    found = sorted(records(tmp_path / "out"), key=lambda record: record["row"])
+    assert [record["values"] for record in found] == rows
+    for number, record in enumerate(found):
+        (text,) = record["texts"]["4"]
+        assert text.startswith(f"what is {number}?") and text != f"what is {number}?"
+        assert list(record["files"]) == ["5"]  # a preview is not kept
+        assert record["error"] is None
+    assert files_in(tmp_path / "out") == named_files(tmp_path / "out")
+    assert not (tmp_path / "cache" / "temp").exists()
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    assert manifest["set"] == {"suffix": "yes_or_no"}
+    assert manifest["rows"] == {"source": "rows.jsonl", "kind": "jsonl", "count": 6}
+    assert manifest["totals"]["seconds"] > 0
+
+
+@pytest.mark.parametrize(("name", "separator"), [("rows.csv", ","), ("rows.tsv", "\t")])
+def test_csv_sets_numbers_too(cli: Cli, graph: Write, name: str, separator: str, tmp_path: Path) -> None:
+    cells = [("opacity", "query", "note"), ("0.25", "half, or less?", "a"), ("1", "all?", "b"), ("2", "more?", "c")]
+    text = "\n".join(separator.join(f'"{cell}"' for cell in row) for row in cells)
+    (tmp_path / name).write_text(text, "utf-8")
+    picture(tmp_path / "0.png", 0)
+    saving = graph(
+        {
+            "1": ("APLoadImage", {"image": "0.png"}, "image"),
+            "2": ("APText", {"text": "what?"}, "query"),
+            "3": ("APShowText", {"value": ["2", 0]}, "Question"),
+            "4": ("APOverlay", {"image": ["1", 0], "heatmap": ["1", 1], "opacity": 0.5}, "Overlay"),
+            "5": ("APSaveImage", {"images": ["4", 0], "filename_prefix": "a"}, "Save"),
+        }
+    )
+    answer = cli("map", saving, name, "--out", "out", "--quiet")
+    assert answer.code == 1
+    good, whole, bad = sorted(records(tmp_path / "out"), key=lambda record: record["row"])
+    assert (good["ok"], good["texts"], whole["ok"]) == (True, {"3": ["half, or less?"]}, True)
+    assert bad["error"]["input"] == "opacity" and "2" in bad["error"]["message"]
+    pictures = [(tmp_path / "out" / row["files"]["5"][0]).read_bytes() for row in (good, whole)]
+    assert pictures[0] != pictures[1]
+
+
+def test_columns_that_set_nothing_nearly_fit_or_are_called_otherwise(cli: Cli, brief: str, tmp_path: Path) -> None:
+    rows = [{"image": f"pics/{n}.png", "ask": f"q{n}", "qery": "x", "id": n} for n in range(2)]
+    table(tmp_path, rows)
+    answer = cli("map", brief, "rows.jsonl", "--out", "out", "--column", "query=ask")
+    warnings = [line for line in answer.err.splitlines() if line.startswith("warning")]
+    assert warnings == ["warning: the column qery sets nothing: did you mean query?"]
+    assert {record["texts"]["4"][0] for record in records(tmp_path / "out")} == {"q0", "q1"}
+    (line,) = cli("map", brief, "rows.jsonl", "--out", "b", "--column", "query=asked").errors
+    assert "the table has no such column" in line and "asked" in line
+    (line,) = cli("map", brief, "rows.jsonl", "--out", "b", "--column", "nothing=ask").errors
+    assert "nothing" in line
+    table(tmp_path, [{"id": 1}, {"id": 2}], "ids.jsonl")
+    (line,) = cli("map", brief, "ids.jsonl", "--out", "b").errors
+    assert "none of its columns is an input of the graph" in line and "query" in line
+
+
+def test_a_linked_input_is_no_column_s(cli: Cli, brief: str, tmp_path: Path) -> None:
+    table(tmp_path, [{"Format.question": "linked", "query": "x"}])
+    answer = cli("map", brief, "rows.jsonl", "--out", "out")
+    assert answer.code == 1  # the picture that the graph names is not there
+    assert "warning: the column Format.question sets nothing: another node feeds Format.question" in answer.err
+    (line,) = cli("map", brief, "rows.jsonl", "--out", "b", "--column", "Format.question=query").errors
+    assert "is linked: another node feeds it" in line and not (tmp_path / "b").exists()
+
+
+def test_limit_and_then_all(cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    table(tmp_path, rows)
+    assert summary(cli("map", brief, "rows.jsonl", "--out", "out", "--limit", "2")) == "2 rows: 2 ok, 0 failed"
+    all_of_them = cli("map", brief, "rows.jsonl", "--out", "out")
+    assert summary(all_of_them) == "6 rows (2 before): 6 ok, 0 failed"
+    assert sorted(record["row"] for record in records(tmp_path / "out")) == list(range(6))
+    fewer = cli("map", brief, "rows.jsonl", "--out", "out", "--limit", "3", "--json").json
+    assert (fewer["rows"], fewer["total"], fewer["done_now"]) == (3, 3, 0)
+
+
+def test_failures_are_said_kept_and_tried_again(
+    cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    path = table(tmp_path, rows)
+    (tmp_path / "pics/3.png").unlink()
+    answer = cli("map", brief, path.name, "--out", "out")
+    assert (answer.code, summary(answer)) == (1, "6 rows: 5 ok, 1 failed")
+    (line,) = answer.errors
+    assert line.startswith("error: row 4: ") and "pics/3.png" in line
+    again = cli("map", brief, path.name, "--out", "out")
+    assert (again.code, summary(again)) == (1, "6 rows (6 before): 5 ok, 1 failed")
+    picture(tmp_path / "pics/3.png", 3)
+    mended = cli("map", brief, path.name, "--out", "out", "--retry-failed")
+    assert (mended.code, summary(mended)) == (0, "6 rows (5 before): 6 ok, 0 failed")
+    assert cli("map", brief, path.name, "--out", "clean").code == 0
+    assert results(tmp_path / "out") == results(tmp_path / "clean")
+
+
+def test_fail_fast_and_max_failures(cli: Cli, brief: str, tmp_path: Path) -> None:
+    table(tmp_path, [{"image": f"pics/{n}.png", "query": "q"} for n in range(30)])
+    for number in range(0, 30, 2):
+        (tmp_path / f"pics/{number}.png").unlink()
+    stopped = cli("map", brief, "rows.jsonl", "--out", "out", "--fail-fast", "--chunk-size", "1")
+    done = records(tmp_path / "out")
+    assert stopped.code == 1 and sum(not record["ok"] for record in done) == 1 and len(done) < 30
+    assert len(stopped.errors) == 1
+    some = cli("map", brief, "rows.jsonl", "--out", "out", "--max-failures", "2", "--chunk-size", "1")
+    assert some.code == 1 and sum(not record["ok"] for record in records(tmp_path / "out")) == 1 + 3
+    rest = cli("map", brief, "rows.jsonl", "--out", "out")
+    assert (rest.code, rest.out.partition(": ")[2].partition(";")[0]) == (1, "15 ok, 15 failed")
+    assert len(rest.errors) == 5 and "note: more rows have failed" in rest.err
+
+
+def test_a_table_that_has_grown_and_was_sorted_anew(
+    cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    path = table(tmp_path, rows[:4])
+    cli("map", brief, path.name, "--out", "out")
+    table(tmp_path, rows[::-1])
+    assert summary(cli("map", brief, path.name, "--out", "out")) == "6 rows (4 before): 6 ok, 0 failed"
+    assert len({record["key"] for record in records(tmp_path / "out")}) == 6
+
+
+def test_another_graph_is_refused(cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    path = table(tmp_path, rows)
+    cli("map", brief, path.name, "--out", "out")
+    before = (tmp_path / "out" / "results.jsonl").read_bytes()
+    answer = cli("map", brief, path.name, "--out", "out", "--set", "suffix=yes_or_no")
+    (line,) = answer.errors
+    assert answer.code == 2 and "this folder has results of something else" in line
+    assert "3.suffix was 'none' and is 'yes_or_no'" in line or "suffix" in line
+    assert (tmp_path / "out" / "results.jsonl").read_bytes() == before
+
+
+def test_a_graph_that_saves_nothing_is_refused(cli: Cli, graph: Write, tmp_path: Path) -> None:
+    table(tmp_path, [{"image": "pics/0.png"}])
+    nodes = {"1": ("APLoadImage", {"image": "x"}, "image"), "2": ("APPreviewImage", {"images": ["1", 0]}, "Preview")}
+    answer = cli("map", graph(nodes), "rows.jsonl", "--out", "out")
+    (line,) = answer.errors
+    assert answer.code == 2 and "none of its nodes saves a file or gives a text" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_shards_and_their_merge(cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    rows = [*rows, rows[0], rows[3]]  # equal rows, in different parts
+    path = table(tmp_path, rows)
+    for part in ("2/3", "1/3"):
+        assert cli("map", brief, path.name, "--out", "out", "--shard", part).code == 0
+    (line,) = cli("merge", "out").errors
+    assert "3/3" in line
+    cli("map", brief, path.name, "--out", "out", "--shard", "3/3")
+    assert cli("merge", "out", "--json").json["rows"] == len(rows)
+    assert cli("map", brief, path.name, "--out", "whole").code == 0
+    assert results(tmp_path / "out") == results(tmp_path / "whole")
+    assert len(records(tmp_path / "out")) == len(rows)
+    assert [record["row"] for record in records(tmp_path / "out")] == list(range(len(rows)))
+
+
+def test_json_is_one_document_and_parquet_is_readable(
+    cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = table(tmp_path, rows)
+    path.write_text(path.read_text("utf-8") + '{"image": "nothing.png"}\n', "utf-8")
+    answer = cli("map", brief, "rows.jsonl", "--out", "out", "--json", "--format", "parquet")
+    document = answer.json
+    assert (answer.code, document["exit_code"], document["ok"]) == (1, 1, False)
+    assert (document["rows"], document["failed"], document["done_before"]) == (7, 1, 0)
+    assert [Path(file).name for file in document["files"]] == ["results.jsonl", "results.parquet"]
+    read = parquet.read_table(tmp_path / "out" / "results.parquet").to_pylist()
+    assert [row["key"] for row in read] == [record["key"] for record in records(tmp_path / "out")]
+    assert [json.loads(row["values"]) for row in read] == [record["values"] for record in records(tmp_path / "out")]
+
+
+def test_pictures_outside_the_folders_are_refused(cli: Cli, brief: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    picture(tmp_path.parent / f"{tmp_path.name}.png", 5)
+    picture(folder / "pics" / "0.png", 0)
+    (folder / "pics" / "out.png").symlink_to(tmp_path.parent / f"{tmp_path.name}.png")
+    outside = [f"../../{tmp_path.name}.png", str(tmp_path.parent / f"{tmp_path.name}.png"), "pics/out.png"]
+    rows = [{"image": name} for name in ("pics/0.png", *outside)]
+    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    answer = cli("map", brief, "data/rows.jsonl", "--out", "out")
+    assert answer.code == 1
+    assert [record["ok"] for record in sorted(records(tmp_path / "out"), key=lambda r: r["row"])] == [True] + [
+        False
+    ] * 3
+    assert len(answer.errors) == 3
+    clean = cli("map", brief, "data/pics", "--out", "pictures")  # a link out of the folder is no picture of it
+    assert (clean.code, summary(clean)) == (0, "1 rows: 1 ok, 0 failed")
+
+
+def test_pictures_lie_beside_the_table_first(cli: Cli, brief: str, tmp_path: Path) -> None:
+    """A picture of the same name in the current folder is another one."""
+    picture(tmp_path / "0.png", 100)
+    picture(tmp_path / "data" / "0.png", 0)
+    (tmp_path / "data" / "rows.csv").write_text("image\n0.png\n")
+    for place, name in (("data", "a"), ("data/*.png", "b"), ("data/rows.csv", "c")):
+        assert cli("map", brief, place, "--out", name, "--no-metadata").code == 0
+        (row,) = results(tmp_path / name).values()
+        (file,) = row["bytes"]
+        with Image.open(tmp_path / name / file) as saved, Image.open(tmp_path / "data" / "0.png") as meant:
+            assert saved.tobytes() == meant.tobytes()
+
+
+def test_equal_rows_are_all_there(cli: Cli, brief: str, tmp_path: Path) -> None:
+    table(tmp_path, [{"image": "pics/0.png", "query": "q"}] * 3)
+    assert cli("map", brief, "rows.jsonl", "--out", "out").code == 0
+    found = records(tmp_path / "out")
+    key = found[0]["key"].partition("-")[0]
+    assert {record["key"] for record in found} == {key, f"{key}-2", f"{key}-3"}
+    assert len(named_files(tmp_path / "out")) == 3
+    assert cli("map", brief, "rows.jsonl", "--out", "out", "--json").json["done_now"] == 0
+
+
+def test_warnings_of_nodes_are_said_once_and_listed(cli: Cli, brief: str, tmp_path: Path) -> None:
+    table(tmp_path, [{"image": "pics/0.png", "qery": "x"}] * 2)
+    answer = cli("map", brief, "rows.jsonl", "--out", "out", "--json")
+    assert answer.json["warnings"] == ["the column qery sets nothing: did you mean query?"]
+    assert answer.err.count("qery") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--batch-size", "0"), "batch_size"),
+        (("--shard", "4/3"), "--shard"),
+        (("--memory", "lots"), "--memory"),
+        (("--input", "nowhere"), "--input"),
+        (("--set", "query"), "--set"),
+        (("--limit", "0"), "limit"),
+    ],
+)
+def test_bad_options(
+    cli: Cli, brief: str, rows: list[dict[str, Any]], words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    table(tmp_path, rows)
+    answer = cli("map", brief, "rows.jsonl", "--out", "out", *words)
+    assert answer.code == 2 and said in answer.err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,65 @@
+"""Run a table again and again, each time killed at a random moment, with SIGKILL; at last to the end.
+
+    python -m tests.table.kill_often FOLDER KILLS SEED
+
+FOLDER holds rows.jsonl; results go to FOLDER/out. A run is a fork of this process, which has imported all that a run
+needs: it begins at once. It is killed when some more rows are finished, and a random part of a row later, so that every
+kill hits a run that works. Prints, as JSON, at how many finished rows each run was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from tests.table.runs import GRAPH, lines_written
+
+_MOST_ROWS = 6
+_MOST_SECONDS = 0.15
+
+
+def main(folder: Path, kills: int, seed: int) -> None:
+    import open_clip  # noqa: F401
+
+    import api_graph.table.map
+
+    torch.set_num_threads(1)  # a fork has no threads but its own
+    chance, at = random.Random(seed), []
+    for _ in range(kills):
+        out, child = folder / "out", os.fork()
+        if not child:
+            _run(folder)
+        wanted = lines_written(out) + chance.randrange(_MOST_ROWS)
+        while lines_written(out) < wanted:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, _MOST_SECONDS))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), "the run was over before it was killed"
+        at.append(lines_written(out))
+    for result in api_graph.table.map.map_graph(GRAPH, folder / "rows.jsonl", output=folder / "out", cache=False):
+        assert result.ok, result.error
+    print(json.dumps(at))
+
+
+def _run(folder: Path) -> None:
+    from api_graph.table.map import map_graph
+
+    code = 1
+    try:
+        for _ in map_graph(GRAPH, folder / "rows.jsonl", output=folder / "out", cache=False, memory=2**22):
+            pass
+        code = 0
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,106 @@
+"""What the tests of `api-graph map` share: tables of pictures, runs as processes, and what a run has left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+GRAPH = "api_clip_map"
+SAVED = 2
+"""Pictures that GRAPH saves for each row."""
+
+_MEASURED = ("seconds", "ran", "cached", "steps")  # what a run took, and not what came of it
+
+
+def picture(path: Path, number: int, side: int = 24) -> None:
+    """A small picture of which there is no second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.radial_gradient("L").resize((side, side)).convert("RGB")
+    image.putpixel((number % side, number // side % side), (255, 0, number % 256))
+    image.save(path)
+
+
+def rows_of(pictures: int, questions: int) -> list[dict[str, Any]]:
+    """As many questions about each picture."""
+    return [
+        {"image": f"pics/{i}.png", "query": f"question {turn} of {i}"}
+        for i in range(pictures)
+        for turn in range(questions)
+    ]
+
+
+def table(folder: Path, rows: Sequence[Mapping[str, Any]], name: str = "rows.jsonl") -> Path:
+    """The rows as a file in `folder`, with all pictures that they name."""
+    for place in sorted({row["image"] for row in rows if isinstance(row.get("image"), str)}):
+        path = folder / place
+        if not path.exists():
+            picture(path, int(path.stem))
+    path = folder / name
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    return path
+
+
+def records(out: Path) -> list[dict[str, Any]]:
+    """The lines of results.jsonl, as they stand."""
+    return [json.loads(line) for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
+
+
+def results(out: Path) -> dict[int, dict[str, Any]]:
+    """By the row's number: its record without what was measured, and the bytes of its pictures."""
+    found: dict[int, dict[str, Any]] = {}
+    for record in records(out):
+        assert record["row"] not in found, "a row stands twice in the results"
+        files = [file for group in record["files"].values() for file in group]
+        kept = {name: value for name, value in record.items() if name not in _MEASURED}
+        found[record["row"]] = {**kept, "bytes": {file: (out / file).read_bytes() for file in files}}
+    return found
+
+
+def files_in(out: Path) -> set[str]:
+    """Names of all files of rows, half-written ones among them."""
+    return {path.relative_to(out).as_posix() for path in (out / "files").rglob("*") if path.is_file()}
+
+
+def named_files(out: Path) -> set[str]:
+    """Names of all files that the results speak of."""
+    return {file for record in records(out) for group in record["files"].values() for file in group}
+
+
+def surroundings(cache: Path) -> dict[str, str]:
+    """Environment of a run as a process."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "API_GRAPH_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """`api-graph WORDS` as a process, in `folder`."""
+    command = [sys.executable, "-m", "api_graph", *words]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=surroundings(folder / "cache"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def lines_written(out: Path) -> int:
+    """How many rows are finished so far."""
+    try:
+        return (out / "results.jsonl").read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def in_parts(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Neighbours together."""
+    return (rows[first : first + size] for first in range(0, len(rows), size))

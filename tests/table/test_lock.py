@@ -1,0 +1,88 @@
+"""One run at a time in one output folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api_graph.errors import BadInput
+from api_graph.table.lock import output_lock
+from api_graph.table.writing import WriteFailed
+
+ROOT = Path(__file__).parents[2]
+HOLD = """
+import sys
+from pathlib import Path
+from api_graph.table.lock import output_lock
+with output_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the folder until its standard input ends."""
+    words = [sys.executable, "-c", HOLD, str(tmp_path / "out")]
+    with subprocess.Popen(
+        words, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_the_second_run_is_told_who_is_there(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    with pytest.raises(BadInput) as caught, output_lock(tmp_path / "out"):
+        raise AssertionError("two runs in one folder")
+    said = str(caught.value)
+    assert said.startswith(
+        f"--out: another run is writing to this folder: process {holder.pid} on {socket.gethostname()}, since 20"
+    )
+    assert said.endswith("Wait until it ends, stop it, or name another folder.")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_the_lock_of_a_killed_run_is_gone(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert (tmp_path / "out" / ".lock.json").exists()
+    with output_lock(tmp_path / "out"):
+        pass
+
+
+def test_a_run_that_ends_leaves_the_folder_free(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), output_lock(tmp_path):
+            raise KeyboardInterrupt
+    assert not (tmp_path / ".lock.json").exists()
+
+
+def test_two_runs_in_one_process(tmp_path: Path) -> None:
+    with output_lock(tmp_path):
+        with pytest.raises(BadInput, match=f"process {os.getpid()} on "), output_lock(tmp_path):
+            raise AssertionError("two runs in one folder")
+        with output_lock(tmp_path / "shards" / "1-of-2"):
+            pass
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{", b'{"pid": 1}'])
+def test_a_holder_that_has_not_said_who_it_is(tmp_path: Path, text: bytes) -> None:
+    with output_lock(tmp_path):
+        (tmp_path / ".lock.json").write_bytes(text)
+        nameless = pytest.raises(BadInput, match=r"^--out: another run is writing to this folder \(got ")
+        with nameless, output_lock(tmp_path):
+            raise AssertionError("two runs in one folder")
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(WriteFailed, match="out cannot be written"), output_lock(tmp_path / "out"):
+        raise AssertionError("there is no such folder")

@@ -1,0 +1,165 @@
+"""From what a user names to rows, whichever way they are written."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api_graph.errors import BadInput
+from api_graph.table.source import Table, open_table
+
+ROWS = [{"image": "a.png", "query": 'a "red" star, big'}, {"image": "b.png", "query": "zwei\nZeilen"}]
+CSV = 'image,query\r\na.png,"a ""red"" star, big"\r\nb.png,"zwei\nZeilen"\r\n'
+JSONL = "".join(f"{json.dumps(row)}\n" for row in ROWS)
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """`write("a.csv", text)`: the file."""
+
+    def write(name: str, content: str | bytes = b"") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def values_of(table: Table) -> list[dict[str, Any]]:
+    return [dict(row.values) for row in table]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("rows.jsonl", JSONL, "jsonl"),
+        ("rows.NDJSON", JSONL.replace("\n", "\r\n\n"), "jsonl"),
+        ("rows.csv", CSV, "csv"),
+        ("rows.csv", "\ufeff" + CSV.rstrip("\r\n"), "csv"),
+        ("rows.tsv", CSV.replace("image,", "image\t").replace("png,", "png\t"), "tsv"),
+        ("my.rows.jsonl.gz", gzip.compress(JSONL.encode()), "jsonl"),
+        ("rows.csv.gz", gzip.compress(CSV.encode()), "csv"),
+    ],
+)
+def test_every_kind_gives_the_same_rows(write: Write, name: str, content: str | bytes, kind: str) -> None:
+    table = open_table(write(name, content))
+    found = list(table)
+    assert (table.kind, table.columns(), table.count()) == (kind, ("image", "query"), 2)
+    assert [dict(row.values) for row in found] == ROWS
+    assert [row.number for row in found] == [0, 1]
+    assert [row.key for row in found] == [row.key for row in open_table(ROWS)]
+    assert list(table) == found  # again
+
+
+def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    pyarrow.parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
+    table = open_table(str(tmp_path / "rows.parquet"))
+    assert (table.kind, table.columns(), table.count()) == ("parquet", ("image", "query"), 2)
+    assert list(table) == list(open_table(ROWS))
+
+
+def test_relative_names_mean_the_tables_own_folder(write: Write, tmp_path: Path) -> None:
+    table = open_table(write("deep/rows.csv", CSV))
+    assert table.base == tmp_path / "deep"
+    assert table.source == str(tmp_path / "deep" / "rows.csv")
+    assert open_table(ROWS).base == Path.cwd()
+
+
+def test_kind_says_what_the_name_does_not(write: Write) -> None:
+    assert values_of(open_table(write("rows.txt", JSONL), kind="jsonl")) == ROWS
+    with pytest.raises(BadInput, match=r"^kind: there is no such kind of table .*There are: jsonl, csv, "):
+        open_table(write("rows.txt", JSONL), kind="xml")
+
+
+@given(st.lists(st.fixed_dictionaries({"a": st.text(), "b": st.text()}), min_size=1, max_size=5))
+def test_any_texts_survive_jsonl(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str]]) -> None:
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), "utf-8", newline="")
+    table = open_table(path)
+    assert values_of(table) == rows
+    assert table.count() == len(rows)
+
+
+@given(st.lists(st.tuples(st.text(alphabet='a",\n\r é;\t'), st.just("x")), min_size=1, max_size=5))
+def test_any_texts_survive_csv(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    lines = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in [("a", "b"), *rows]]
+    path.write_text("\n".join(lines), "utf-8", newline="")
+    table = open_table(path)
+    assert [tuple(row.values.values()) for row in table] == rows
+    assert table.count() == len(rows)
+
+
+def test_rows_of_a_python_program() -> None:
+    table = open_table(row for row in [{"image": Path("a.png")}, {"image": "b.png", "n": 1}])
+    assert (table.kind, table.columns(), table.count()) == ("python", ("image", "n"), 2)
+    assert values_of(table) == [{"image": "a.png"}, {"image": "b.png", "n": 1}]
+    assert values_of(table) == values_of(table)
+
+
+def test_python_rows_that_are_none() -> None:
+    rows: list[Any] = [{"a": 1}, ["a"], {1: "a"}, {"a": b"b"}]
+    faults = [str(row.fault) for row in open_table(rows)]
+    assert faults[0] == "None"
+    assert faults[1].startswith("ROWS: row 1: a row is a mapping whose keys are texts (got ['a'])")
+    assert faults[2].startswith("ROWS: row 2: a row is a mapping whose keys are texts (got {1: 'a'})")
+    assert faults[3].startswith("ROWS: row 3: a value cannot be written as JSON")
+
+
+def test_columns_that_first_rows_leave_out(write: Write) -> None:
+    table = open_table(write("rows.jsonl", '{"a": 1}\n?\n{"b": 1, "a": 2}\n'))
+    assert table.columns() == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("missing.csv", None, "there is no such file"),
+        ("missing.xyz", None, "there is no such file"),
+        ("missing/*.png", None, "there is no folder"),
+        ("rows.xlsx", b"PK", "its ending says no kind of table .* Export it as CSV"),
+        ("rows.json", b"[]", "its ending says no kind of table .* Write one object per line"),
+        ("rows", b"a", "its ending says no kind of table"),
+        ("rows.gz", b"a", "its ending says no kind of table"),
+        ("empty.csv", b"", "the table is empty"),
+        ("empty.jsonl", b"", "the table has no rows"),
+        ("blank.jsonl", b"\n \r\n", "the table has no rows"),
+        ("header.csv", b"a,b\r\n\r\n", "the table has no rows"),
+        ("twice.csv", b"a,b,a\n1,2,3\n", "the header: two columns have the name 'a'"),
+        ("latin.csv", b"a,\xe9\n1,2\n", "the header: this is not UTF-8 text"),
+        ("utf16.csv", "a,b\n1,2\n".encode("utf-16"), "the table is UTF-16 text .* Save it as UTF-8"),
+        ("utf16.jsonl", JSONL.encode("utf-16"), "the table is UTF-16 text"),
+        ("plain.csv.gz", b"a,b\n", r"the table cannot be read \(Not a gzipped file"),
+        ("bad.parquet", b"PAR1", "the table cannot be read .* Is it Parquet"),
+    ],
+)
+def test_what_is_no_table(write: Write, tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
+    if content is not None:
+        write(name, content)
+    with pytest.raises(BadInput, match=rf"^ROWS: {said}") as caught:
+        open_table(str(tmp_path / name))
+    assert caught.value.value == str(tmp_path / name) and caught.value.cure
+
+
+@pytest.mark.parametrize("source", ["", " ", "a\0b", {"a": 1}, 3, []])
+def test_what_names_no_table(source: Any) -> None:
+    with pytest.raises(BadInput, match=r"^ROWS: "):
+        open_table(source)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_a_folder_is_no_file(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(BadInput, match="this is a folder or a device, not a file"):
+        open_table(tmp_path, kind=kind)

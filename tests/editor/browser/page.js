@@ -5,8 +5,13 @@
     "execution_start", "execution_cached", "executing", "executed", "progress",
     "execution_success", "execution_error", "execution_interrupted",
   ];
-  const events = [];
-  for (const kind of kinds) api.addEventListener(kind, ({ detail }) => events.push({ kind, detail }));
+  const heard = {}; // by prompt
+  let current = "";
+  for (const kind of kinds)
+    api.addEventListener(kind, ({ detail }) => {
+      current = detail?.prompt_id ?? current;
+      (heard[current] ??= []).push([kind, detail]);
+    });
 
   const node = (id) => {
     const found = app.canvas.graph.getNodeById(id) ?? app.canvas.graph.nodes.find((node) => String(node.id) === id);
@@ -57,7 +62,7 @@
 
   window.testing = {
     put,
-    events,
+    heard: (id) => heard[id] ?? [],
     slotPlace,
     setWidget,
     dropFile,
@@ -83,6 +88,7 @@
       const tabs = app.extensionManager.workflow;
       for (const tab of [...tabs.openWorkflows]) if (tab.path !== tabs.activeWorkflow.path) await tabs.closeWorkflow(tab);
     },
+    active: () => app.extensionManager.workflow.activeWorkflow,
     tab: () => app.extensionManager.workflow.activeWorkflow?.path,
   };
 })();

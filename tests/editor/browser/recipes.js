@@ -6,7 +6,8 @@
   const graph = () => app.canvas.graph;
   const run = (command) => app.extensionManager.command.execute(command);
   const widget = (node, name) => {
-    const found = node.widgets?.find((widget) => widget.name === name);
+    // 1.35.9 calls a widget from inside a subgraph "8: name".
+    const found = node.widgets?.find((widget) => widget.name.replace(/^\d+: /, "") === name);
     if (!found) throw new Error(`${node.type} has no widget ${name}: ${node.widgets?.map((w) => w.name)}`);
     return found;
   };
@@ -230,6 +231,36 @@
       }
       await new Promise((done) => setTimeout(done, 100));
       set(box, { kernel_size: 31, strength: 0.5 });
+    },
+
+    /** Widgets inside that the subgraph shows outside, as the command under the mouse does it. */
+    async subgraph_promoted() {
+      const { filter, blend } = annotated();
+      const box = await subgraphOf("Blend", filter, blend);
+      app.canvas.openSubgraph(box.subgraph, box);
+      await new Promise((done) => setTimeout(done, 300));
+      await run("Comfy.Canvas.FitView");
+      await new Promise((done) => setTimeout(done, 700));
+      for (const [type, name] of [["APMeanFilter", "kernel_size"], ["APAlphaBlend", "strength"]]) {
+        const node = graph().findNodesByType(type)[0];
+        const { y } = widget(node, name);
+        app.canvas.graph_mouse = [node.pos[0] + node.size[0] / 2, node.pos[1] + y + 8];
+        await run("Comfy.Graph.ToggleWidgetPromotion");
+      }
+      await run("Comfy.Graph.ExitSubgraph");
+      await new Promise((done) => setTimeout(done, 300));
+      set(box, { kernel_size: 27, strength: 0.4 });
+    },
+
+    /** A muted subgraph with an end of its own: nothing in it runs. */
+    async subgraph_muted() {
+      const { image, filter } = annotated();
+      const overlay = make("APOverlay", 4, 1.4);
+      const kept = make("APSaveImage", 5, 1.4, { filename_prefix: "saved/muted" });
+      link(image, "image", overlay, "image");
+      link(filter, "mask", overlay, "heatmap");
+      link(overlay, "image", kept, "images");
+      await muted(await subgraphOf("Overlay", overlay, kept));
     },
 
     /** A subgraph in a subgraph; inside, one node is bypassed. */

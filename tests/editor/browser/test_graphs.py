@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from PIL import Image
 
 from api_graph import run_graph
+from api_graph.registry import all_nodes
 from api_graph.settings import shipped_graphs
 from tests.editor.browser.editor import Editor, Run
+from tests.editor.prompts import essence
 
 GRAPHS = sorted(shipped_graphs().glob("*.json"))
 
@@ -38,3 +41,21 @@ def test_a_shipped_graph_runs_in_the_editor_as_it_runs_headless(
     assert run.ending == "execution_success"
     agree(editor, run, run_graph(file, cache=False, output=tmp_path))
     assert editor.warnings() == []
+
+
+def test_the_templates_are_the_shipped_graphs(editor: Editor):
+    """What `to_workflow` writes is, to the frontend, the graph that it was made from."""
+    for file in GRAPHS:
+        answer = editor.page.request.get(f"{editor.url}api/workflow_templates/API%20Graph/{file.name}")
+        editor.ask("graph => app.loadGraphData(graph, true, true, testing.active())", answer.json())
+        assert essence(editor.prompt()) == essence(whole(json.loads(file.read_text("utf-8")))), file.stem
+    assert editor.warnings() == []
+
+
+def whole(prompt: dict[str, Any]) -> dict[str, Any]:
+    """The prompt with what the frontend adds: the values of widgets that a file leaves at their defaults."""
+    for node in prompt.values():
+        spec = all_nodes()[node["class_type"]]
+        defaults = {one.name: one.default for one in spec.inputs if one.is_widget and not one.required}
+        node["inputs"] = {**defaults, **node["inputs"]}
+    return prompt

@@ -26,10 +26,10 @@ def test_drop_a_graph_run_it_and_see_heatmap_and_text_in_the_nodes(drawn: Editor
     run = drawn.run()
     assert run.ending == "execution_success"
     drawn.fit()
-    drawn.screenshot(picture("run"))
     for title in ("Annotated image", "Heatmap", "Side by side"):
-        id = drawn.node(title)
-        (image,) = run.shown[id]["images"]
-        assert any(image["filename"] in url for url in drawn.nodes()[id]["images"])
-    figures = run.shown[drawn.node("Figures")]["text"]
-    assert "entropy" in "".join(figures)
+        (image,) = run.shown[drawn.node(title)]["images"]
+        assert any(image["filename"] in url for url in drawn.images(title))
+    drawn.screenshot(picture("run"))
+    (figures,) = run.shown[drawn.node("Figures")]["text"]
+    assert "entropy" in figures
+    assert drawn.page.get_by_label("What the node said").input_value() == figures

@@ -37,8 +37,7 @@ def test_a_graph_made_in_the_frontend(
         KEPT.mkdir(parents=True, exist_ok=True)
         (KEPT / f"{name}.json").write_text(json.dumps(workflow, indent=1) + "\n", "utf-8")
         (KEPT / f"{name}.prompt.json").write_text(json.dumps(sent, indent=1) + "\n", "utf-8")
-    editor.fit()
-    editor.screenshot(picture("made"))
+    editor.screenshot(picture("made"), fit=True)
     assert essence(read_graph(workflow, all_nodes()).to_api()) == essence(sent)
     editor.save(f"made_{name}")  # before the run: after it a seed may be another
     saved = folder / "workflows" / f"made_{name}.json"

@@ -76,7 +76,7 @@ def _told(job: Job, room: Room, texts: list[str], chunk_size: int | None) -> Ite
         )
         del blocks
         for batch in told.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from batch["told"].to_pylist()
+            yield from pa.table(batch)["told"].to_pylist()
     finally:
         ray.cloudpickle.unregister_pickle_by_value(ray_actor)
 
@@ -90,5 +90,5 @@ def _readable_errors() -> Iterator[None]:
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[0]
         raise RayFailed(
-            f"Ray has given up ({type(error).__name__}: {reason}). Run the same command again: what is finished is kept."
+            f"Ray has given up ({type(error).__name__}: {reason}). Run it again: what is finished is kept."
         ) from error

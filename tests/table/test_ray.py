@@ -126,7 +126,7 @@ def test_killed_actor_costs_no_row(table: Path, local: Path, cluster: None, tmp_
 def test_goes_on_where_another_engine_stopped(table: Path, local: Path, cluster: None, tmp_path: Path) -> None:
     run(table, tmp_path, None, limit=ROWS // 2)
     rest = map_graph("api_clip_map", table / "rows.jsonl", output=tmp_path, cache=False, ray=RayWishes(1))
-    assert sorted(result.row for result in rest) == list(range(ROWS // 2, ROWS))
+    assert sorted(result.number for result in rest) == list(range(ROWS // 2, ROWS))
     assert results(tmp_path) == results(local)
 
 

@@ -79,8 +79,15 @@ def map_(
         str, typer.Option(metavar="I/N", help="Only part I of N, for job arrays; then `api-graph merge DIR`.")
     ] = "",
     engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray's actors.")] = "local",
-    concurrency: Annotated[int, typer.Option(metavar="N", help="ray: how many actors.")] = 1,
-    gpus_per_actor: Annotated[float, typer.Option(metavar="N", help="ray: GPUs of each; a fraction shares one.")] = 0.0,
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="N", help="ray: how many actors.", show_default="one per GPU, or one")
+    ] = None,
+    gpus_per_actor: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="ray: GPUs of each; a fraction shares one.", show_default="1 where there are any"
+        ),
+    ] = None,
     ray_address: Annotated[
         str, typer.Option(metavar="ADDRESS", help="ray: an existing cluster.", show_default="one on this machine")
     ] = "",

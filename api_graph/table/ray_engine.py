@@ -1,135 +1,96 @@
 """The engine of many machines: Ray Data streams blocks of rows through actors, each with a worker of its own.
 
-Every machine must see the output folder and the rows' files under the same paths, and have this package installed. An
-actor that dies is started anew and its block is run again: a block gives all its records at once, or none.
+Every machine must see the output folder and the rows' files under the same paths, and have this package: installed, or
+where the driver has it. An actor that dies is started anew and its block is run again: a block gives all its records at
+once, or none.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import os
+import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
 
-from api_graph.errors import BadInput
+from api_graph.errors import ApiGraphError, ApiGraphWarning
+from api_graph.table import ray_actor
 from api_graph.table.job import Job
-from api_graph.table.local import run_local
+from api_graph.table.ray_actor import RayActor, home_of_driver, packed
+from api_graph.table.ray_cluster import RayWishes, Room, cluster
 from api_graph.table.row import Row
-from api_graph.table.worker import Done, Worker
+from api_graph.table.worker import Done
+
+__all__ = ["RayFailed", "RayWishes", "run_on_ray"]
 
 _LARGEST_BLOCK = 256
 _BLOCKS_PER_ACTOR = 8
 
 
-@dataclass(frozen=True)
-class RayWishes:
-    """How many `actors`, with how many GPUs each (a fraction shares one), on the cluster at `address`.
-
-    Without an address the cluster that this process is connected to already, else one is started on this machine.
-    """
-
-    actors: int = 1
-    gpus_per_actor: float = 0.0
-    address: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.actors < 1:
-            raise BadInput("must be at least 1", input="concurrency", value=self.actors)
-        if self.gpus_per_actor < 0:
-            raise BadInput("must not be negative", input="gpus_per_actor", value=self.gpus_per_actor)
+class RayFailed(ApiGraphError):
+    """The cluster could not do its work; what was written before is kept."""
 
 
 def run_on_ray(
     job: Job, wishes: RayWishes, rows: Iterator[Row], chunk_size: int | None = None
 ) -> Generator[Done, None, None]:
-    """What came of each block of rows, in order of completion. Raises BadInput without Ray, or without a cluster."""
-    pending = [_packed(row) for row in rows]
-    if not pending:
-        return
-    with _cluster(wishes):
-        import pyarrow as pa
-        import ray.data
+    """What came of each block of rows, in order of completion.
 
-        size = max(1, min(_LARGEST_BLOCK, -(-len(pending) // (wishes.actors * _BLOCKS_PER_ACTOR))))
-        stream = iter(pending)
-        blocks = [pa.table({"row": block}) for block in iter(lambda: list(islice(stream, size)), [])]
-        done = ray.data.from_arrow(blocks).map_batches(
-            _Actor,
-            fn_constructor_kwargs={"job": job.to_json(), "chunk_size": chunk_size},
+    Raises BadInput without Ray, without a cluster, or without room on it; RayFailed where its machines cannot run this
+    package, or lose a block again and again.
+    """
+    texts = [packed(row) for row in rows]
+    if not texts:
+        return
+    with cluster(wishes, sum(map(len, texts))) as room, _readable_errors():
+        warned: set[str] = set()
+        for told in map(json.loads, _told(job, room, texts, chunk_size)):
+            for text in told["warned"]:
+                if text not in warned:
+                    warned.add(text)
+                    warnings.warn(text, ApiGraphWarning, stacklevel=2)
+            if "failed" in told:
+                raise RayFailed(f"a Ray actor cannot go on: {told['failed']}")
+            for done in told["done"]:
+                yield Done(**done)
+
+
+def _told(job: Job, room: Room, texts: list[str], chunk_size: int | None) -> Iterator[str]:
+    """What the actors say, a text per block. Empties `texts`: the rows are Ray's then."""
+    import pyarrow as pa
+    import ray.cloudpickle
+    import ray.data
+
+    size = max(1, min(_LARGEST_BLOCK, -(-len(texts) // (room.actors * _BLOCKS_PER_ACTOR))))
+    stream = iter(texts)
+    blocks = [pa.table({"row": block}) for block in iter(lambda: list(islice(stream, size)), [])]
+    texts.clear()
+    ray.cloudpickle.register_pickle_by_value(ray_actor)
+    try:
+        told = ray.data.from_arrow(blocks).map_batches(
+            RayActor,
+            fn_constructor_kwargs={"home": home_of_driver(), "job": job.to_json(), "chunk_size": chunk_size},
             batch_size=None,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=wishes.actors),
-            num_gpus=wishes.gpus_per_actor or None,
-            num_cpus=_processors_each(wishes),
+            compute=ray.data.ActorPoolStrategy(size=room.actors),
+            num_cpus=room.processors,
+            num_gpus=room.gpus or None,
         )
-        for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-            for text in pa.table(batch)["done"].to_pylist():
-                yield Done(**json.loads(text))
-
-
-class _Actor:
-    """Lives in a process of its own, with the model that it loads for its first block."""
-
-    def __init__(self, job: dict[str, Any], chunk_size: int | None) -> None:
-        self._worker, self._chunk_size = Worker(Job(**job)), chunk_size
-
-    def __call__(self, block: Any) -> Any:
-        import pyarrow as pa
-
-        self._worker.cancelled.clear()
-        rows = [_unpacked(text) for text in block["row"].to_pylist()]
-        done = [json.dumps(asdict(done)) for done in run_local(self._worker, iter(rows), self._chunk_size)]
-        return pa.table({"done": done})
-
-
-def _packed(row: Row) -> str:
-    fault = None if row.fault is None else [row.fault.problem, row.fault.input, row.fault.value, row.fault.cure]
-    return json.dumps([row.number, row.key, dict(row.values), fault])
-
-
-def _unpacked(text: str) -> Row:
-    number, key, values, fault = json.loads(text)
-    if fault is None:
-        return Row(number, key, values)
-    problem, input, value, cure = fault
-    return Row(number, key, values, BadInput(problem, input=input, value=value, cure=cure))
+        del blocks
+        for batch in told.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            yield from pa.table(batch)["told"].to_pylist()
+    finally:
+        ray.cloudpickle.unregister_pickle_by_value(ray_actor)
 
 
 @contextmanager
-def _cluster(wishes: RayWishes) -> Iterator[None]:
-    """A connection to the cluster; one that was begun here is ended here."""
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise BadInput(
-            "Ray is not installed", input="--engine", value="ray", cure="pip install 'api-graph[ray]'"
-        ) from None
-    ours = not ray.is_initialized()
-    if ours:
-        try:
-            ray.init(address=wishes.address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError) as error:
-            raise BadInput(
-                f"there is no cluster ({error})",
-                input="--ray-address",
-                value=wishes.address,
-                cure="`ray start --head` starts one; leave the address out for one on this machine.",
-            ) from error
-    context = ray.data.DataContext.get_current()
-    bars, context.enable_progress_bars = context.enable_progress_bars, False
+def _readable_errors() -> Iterator[None]:
+    import ray.exceptions
+
     try:
         yield
-    finally:
-        context.enable_progress_bars = bars
-        if ours:
-            ray.shutdown()
-
-
-def _processors_each(wishes: RayWishes) -> int:
-    """Processors of an actor: its share of this machine's, so that its threads find some."""
-    return max(1, (os.cpu_count() or 1) // wishes.actors)
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RayFailed(
+            f"Ray has given up ({type(error).__name__}: {reason}). Run it again: what is finished is kept."
+        ) from error

@@ -91,7 +91,7 @@ def plan_of(
         temp=str(real_path(folders.temp)),
         columns=dict(wishes.columns),
         texts=texts,
-        cache=None if wishes.cache is None else str(wishes.cache),
+        cache=None if wishes.cache is None else str(real_path(wishes.cache)),
         run_id=uuid4().hex,
         trusted=tuple(value for value in constants.values() if isinstance(value, str)),
         metadata=wishes.metadata,

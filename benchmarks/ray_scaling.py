@@ -1,0 +1,75 @@
+"""How `api-graph map --engine ray` grows with its actors, against one actor and against the engine of one process.
+
+    python -m benchmarks.ray_scaling [--rows 2000] [--actors 1 2 4] [--json result.json]
+
+Every way makes the same table through graphs/api_clip_map.json with the demo model, into a new folder, without the disk
+cache, on a cluster that is begun here beforehand. `seconds` count from the first finished rows to the last, so that the
+start of processes and the loading of the model, which a longer table hides, are left out; `whole` counts them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from api_graph.table.map import map_graph
+from api_graph.table.ray_engine import RayWishes
+from benchmarks.map import GRAPH, Rows, made_table
+
+QUESTIONS = 5
+
+
+def timed(rows: Rows, folder: Path, output: Path, actors: int | None) -> dict[str, float]:
+    """One run, by so many actors; None for the local engine."""
+    wishes = None if actors is None else RayWishes(actors)
+    started = time.perf_counter()
+    ends = []
+    for result in map_graph(GRAPH, rows, output=output, input_folders=[folder], cache=False, ray=wishes):
+        if not result.ok:
+            raise RuntimeError(result.error)
+        ends.append(time.perf_counter())
+    first = sum(end - ends[0] < 0.01 for end in ends)  # rows that came at once with the first
+    return {
+        "whole": round(ends[-1] - started, 2),
+        "seconds": round(ends[-1] - ends[0], 2),
+        "rows_per_second": round((len(ends) - first) / (ends[-1] - ends[0]), 1),
+    }
+
+
+def measure(count: int, actors: list[int]) -> dict[str, Any]:
+    """Each way once, and the ratios of their rates to one actor's."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = made_table(folder, count // QUESTIONS, QUESTIONS)
+        ways = {"local": timed(rows, folder, folder / "local", None)}
+        processors = max(os.cpu_count() or 1, *actors)
+        ray.init(address="local", num_cpus=processors, include_dashboard=False, log_to_driver=False)
+        for number in actors:
+            ways[str(number)] = timed(rows, folder, folder / str(number), number)
+        ray.shutdown()
+    base = ways[str(actors[0])]["rows_per_second"]
+    ratios = {way: round(found["rows_per_second"] / base, 2) for way, found in ways.items()}
+    return {"rows": len(rows), "load": os.getloadavg()[0], "ways": ways, "ratios": ratios}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--actors", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    options = parser.parse_args()
+    figures = measure(options.rows, options.actors)
+    print(json.dumps(figures, indent=2))
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

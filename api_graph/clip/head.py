@@ -7,6 +7,10 @@ from functools import reduce
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+_ROWS = 8
+"""Rows go through the projection in multiples of this, so that none depends on those that happen to go with it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +28,12 @@ class Head:
     def __call__(self, x: Tensor) -> Tensor:
         """ℒ as the model computes it: (..., D) -> (..., E)."""
         x = x if self.norm is None else self.norm(x)
+        count = len(x)
+        if x.dim() == 2:  # of few rows, how many there are would decide in which order a product is summed
+            x = functional.pad(x, (0, 0, 0, -count % _ROWS))
         for stage in self.stages:
             x = stage(x) if isinstance(stage, nn.Linear) else x @ stage
-        return x
+        return x[:count]
 
     def projection(self) -> Tensor:
         """W (D, E)."""

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from api_graph.clip.model import ClipModel
 from api_graph.errors import ApiGraphWarning, BadInput, shown
 
+STEP = 8
+"""Queries go through a tower in multiples of this; their lengths are it, twice it, four times it, ..."""
+
 _tokenizing = threading.Lock()
 """Tokenizers of the hub keep their truncation and padding in themselves, for whoever calls next."""
 
@@ -48,7 +51,7 @@ def encode_text(
     """Features (Q, E) of the queries, float32, not normalised; equal to the model's own `encode_text`.
 
     Give `queries`, or `token_ids` (Q, context length). In a causal tower nothing behind the end-of-text token
-    can reach it, so only the positions up to the last of them are run. Warns where a query is longer than the
+    can reach it, so only some positions behind it are run. Warns where a query is longer than the
     model reads.
     """
     if (queries is None) == (token_ids is None):
@@ -59,8 +62,14 @@ def encode_text(
         ends = _ends_of_text(model.module, tower, token_ids)
         if ends is None:
             return _whole_tower(model, token_ids.to(model.device))
-        features = _causal_tower(tower, token_ids.to(model.device), ends.to(model.device), int(ends.max()) + 1)
-    return features.float()
+        lengths = [_class_of(int(end) + 1, token_ids.shape[1]) for end in ends]
+        features: dict[int, Tensor] = {}
+        for length in set(lengths):
+            alike = [index for index, own in enumerate(lengths) if own == length]
+            places = alike + alike[-1:] * (-len(alike) % STEP)
+            of_class = _causal_tower(tower, token_ids[places].to(model.device), ends[places].to(model.device), length)
+            features |= zip(alike, of_class, strict=False)
+    return torch.stack([features[index] for index in range(len(lengths))]).float()
 
 
 def _texts(queries: Any) -> list[str]:
@@ -117,6 +126,19 @@ def _ends_of_text(module: nn.Module, tower: Any, token_ids: Tensor) -> Tensor | 
         eos = getattr(tower, "eos_id", None) or getattr(module, "text_eos_id", None)
         return (token_ids == eos).int().argmax(-1)
     return None
+
+
+def _class_of(length: int, most: int) -> int:
+    """The length at which a query of so many tokens is run.
+
+    Queries of one class go together, in multiples of STEP. Were they run in whatever numbers and lengths happen to come
+    together, matrix products would be summed in other orders, and a query's features would depend, in their last
+    digits, on those beside it.
+    """
+    run = STEP
+    while run < length:
+        run *= 2
+    return min(run, most)
 
 
 def _causal_tower(tower: Any, token_ids: Tensor, ends: Tensor, length: int) -> Tensor:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_clip.model import CLIPTextCfg
 
+from api_graph.clip import encode_image, load_clip
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import QueryFeatures, encode_queries, encode_text
 from api_graph.errors import ApiGraphWarning, BadInput
@@ -65,7 +66,7 @@ def test_equals_the_models_own(layout: str) -> None:
     model = random_clip(**LAYOUTS[layout])
     ids = token_ids([5, 2, 9])
     expected = model.module.encode_text(ids)  # type: ignore[operator]
-    assert (encode_text(model, token_ids=ids) - expected).abs().max() <= 1e-6 * expected.abs().max()
+    assert (encode_text(model, token_ids=ids) - expected).abs().max() <= 4e-6 * expected.abs().max()
 
 
 @settings(max_examples=25)
@@ -83,7 +84,7 @@ def test_positions_behind_the_end_are_not_run() -> None:
     blocks: Any = model.module.transformer.resblocks  # type: ignore[union-attr]
     blocks[0].register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].shape[1]))
     encode_text(model, token_ids=token_ids([4, 7]))
-    assert seen == [7]
+    assert seen == [8]  # the next multiple of 8, or all there are
 
 
 def test_coca_is_asked_not_to_normalise() -> None:
@@ -166,3 +167,23 @@ def test_bad_queries(arguments: dict[str, Any], message: str) -> None:
 def test_a_model_without_a_tokenizer_says_so() -> None:
     with pytest.raises(BadInput, match="'random' has no tokenizer"):
         encode_text(random_clip(), "sky")
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 11])
+def test_a_query_s_features_do_not_depend_on_those_beside_it(count: int) -> None:
+    """To the last bit: results of a table may not differ with the rows that happen to go together."""
+    model = load_clip("demo")
+    texts = [f"the {'very ' * (number % 4)}red star {number}" for number in range(count)]
+    together = encode_text(model, texts)
+    assert all(torch.equal(encode_text(model, [text])[0], row) for text, row in zip(texts, together, strict=True))
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 9])
+def test_an_image_s_features_do_not_depend_on_those_beside_it(count: int) -> None:
+    model = load_clip("demo")
+    images = [torch.rand(1, 40, 40, 3, generator=torch.Generator().manual_seed(seed)) for seed in range(count)]
+    together = encode_image(model, images)
+    for number, image in enumerate(images):
+        alone = encode_image(model, [image])
+        assert torch.equal(alone.features[0], together.features[number])
+        assert torch.equal(alone.contributions[0], together.contributions[number])

@@ -115,7 +115,7 @@ def test_a_full_disk_stops_and_keeps_what_is_done(tmp_path: Path, monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr(images, "write_numbered", full)
-        with pytest.raises(WriteFailed, match="No space|no space"):
+        with pytest.raises(WriteFailed, match=r"No space|no space"):
             list(map_graph(GRAPH, path, output=tmp_path / "out", cache=False))
     before = records(tmp_path / "out")
     assert all(record["ok"] for record in before) and len(before) < 40

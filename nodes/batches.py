@@ -42,12 +42,11 @@ def encode_images(calls: Sequence[Call]) -> list[ImageTokens]:
 
 
 def encode_texts(calls: Sequence[Call]) -> list[QueryFeatures]:
-    """`Encode query`."""
+    """`Encode query`; a row of a table gets the same features whatever other rows go with it."""
     results: dict[int, QueryFeatures] = {}
     for group in alike(calls, "model"):
-        features = encode_queries(
-            calls[group[0]]["model"], [text_of(calls[i]["query"], calls[i]["hint"]) for i in group]
-        )
+        texts = [text_of(calls[i]["query"], calls[i]["hint"]) for i in group]
+        features = encode_queries(calls[group[0]]["model"], texts, steady=True)
         for row, index in enumerate(group):
             results[index] = QueryFeatures(features.features[row : row + 1].clone(), (features.texts[row],))
     return [results[i] for i in range(len(calls))]

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from api_graph.clip.model import ClipModel
 from api_graph.errors import ApiGraphWarning, BadInput, shown
 
-STEP = 8
-"""Queries go through a tower in multiples of this; their lengths are it, twice it, four times it, ..."""
+_STEP = 8
+"""Where it must not matter which queries go together, their numbers are multiples of it, their lengths it times 2^n."""
 
 _tokenizing = threading.Lock()
 """Tokenizers of the hub keep their truncation and padding in themselves, for whoever calls next."""
@@ -39,20 +39,25 @@ class QueryFeatures:
         return cls(tensors["features"], tuple(meta))
 
 
-def encode_queries(model: ClipModel, queries: str | Sequence[str]) -> QueryFeatures:
+def encode_queries(model: ClipModel, queries: str | Sequence[str], *, steady: bool = False) -> QueryFeatures:
     """`encode_text`, with the texts kept beside their features."""
     texts = _texts(queries)
-    return QueryFeatures(encode_text(model, texts), tuple(texts))
+    return QueryFeatures(encode_text(model, texts, steady=steady), tuple(texts))
 
 
 def encode_text(
-    model: ClipModel, queries: str | Sequence[str] | None = None, *, token_ids: Tensor | None = None
+    model: ClipModel,
+    queries: str | Sequence[str] | None = None,
+    *,
+    token_ids: Tensor | None = None,
+    steady: bool = False,
 ) -> Tensor:
     """Features (Q, E) of the queries, float32, not normalised; equal to the model's own `encode_text`.
 
     Give `queries`, or `token_ids` (Q, context length). In a causal tower nothing behind the end-of-text token
-    can reach it, so only some positions behind it are run. Warns where a query is longer than the
-    model reads.
+    can reach it, so only the positions up to the last of them are run. With `steady` the features of a query are
+    to the last bit the same whatever queries go with it, at the price of some more positions and, for few queries, of
+    up to eight times the work. Warns where a query is longer than the model reads.
     """
     if (queries is None) == (token_ids is None):
         raise BadInput("give either queries or token_ids", input="queries")
@@ -62,14 +67,10 @@ def encode_text(
         ends = _ends_of_text(model.module, tower, token_ids)
         if ends is None:
             return _whole_tower(model, token_ids.to(model.device))
-        lengths = [_class_of(int(end) + 1, token_ids.shape[1]) for end in ends]
-        features: dict[int, Tensor] = {}
-        for length in set(lengths):
-            alike = [index for index, own in enumerate(lengths) if own == length]
-            places = alike + alike[-1:] * (-len(alike) % STEP)
-            of_class = _causal_tower(tower, token_ids[places].to(model.device), ends[places].to(model.device), length)
-            features |= zip(alike, of_class, strict=False)
-    return torch.stack([features[index] for index in range(len(lengths))]).float()
+        token_ids, ends = token_ids.to(model.device), ends.to(model.device)
+        if steady:
+            return _one_by_length(tower, token_ids, ends).float()
+        return _causal_tower(tower, token_ids, ends, int(ends.max()) + 1).float()
 
 
 def _texts(queries: Any) -> list[str]:
@@ -128,14 +129,23 @@ def _ends_of_text(module: nn.Module, tower: Any, token_ids: Tensor) -> Tensor | 
     return None
 
 
-def _class_of(length: int, most: int) -> int:
-    """The length at which a query of so many tokens is run.
+def _one_by_length(tower: Any, token_ids: Tensor, ends: Tensor) -> Tensor:
+    """`_causal_tower`, in which no query's features depend on those beside it.
 
-    Queries of one class go together, in multiples of STEP. Were they run in whatever numbers and lengths happen to come
-    together, matrix products would be summed in other orders, and a query's features would depend, in their last
-    digits, on those beside it.
+    Run in whatever numbers and lengths happen to come together, matrix products would be summed in other orders.
     """
-    run = STEP
+    lengths = [_rounded(end + 1, token_ids.shape[1]) for end in ends.tolist()]
+    features: dict[int, Tensor] = {}
+    for length in set(lengths):
+        alike = [index for index, own in enumerate(lengths) if own == length]
+        places = alike + alike[-1:] * (-len(alike) % _STEP)
+        features |= zip(alike, _causal_tower(tower, token_ids[places], ends[places], length), strict=False)
+    return torch.stack([features[index] for index in range(len(lengths))])
+
+
+def _rounded(length: int, most: int) -> int:
+    """The length at which a query of so many tokens is run: few lengths, so that many queries go together."""
+    run = _STEP
     while run < length:
         run *= 2
     return min(run, most)

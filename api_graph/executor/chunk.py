@@ -113,8 +113,8 @@ class Chunk:
         mine: list[Task] = []
         others: list[tuple[Task, Flight]] = []
         for task in tasks:
-            # Every row does its own output, and the pool sees to models.
-            flight = None if task.spec.output or task.spec.model else self.flights.take(task.key)
+            key = self._flight_key(task)
+            flight = None if key is None else self.flights.take(key)
             if flight is None:
                 mine.append(task)
             else:
@@ -127,9 +127,10 @@ class Chunk:
 
     def _found_by_now(self, task: Task) -> bool:
         """Whether another run has done the step since this one was planned."""
-        if self.options.sharing is None or task.spec.output or task.spec.model:
+        if self.options.sharing is None or task.spec.output:
             return False
-        return self._arrived(task, self.stores.in_memory(task), held=True)
+        entry = self.stores.pool.get(task.pool_key) if task.spec.model else self.stores.in_memory(task)
+        return self._arrived(task, entry, held=True)
 
     def _arrived(self, task: Task, entry: Entry | None, *, held: bool = False) -> bool:
         if entry is None:
@@ -137,14 +138,24 @@ class Chunk:
         if not held:
             self.stores.hold(task, entry)
         self.holdings.hold(task, entry)
-        task.action, task.why = "memory", FOUND["memory"]
+        task.action = "pool" if task.spec.model else "memory"
+        task.why = FOUND[task.action]
         self.holdings.read_parents(task)
         self._tell("cached", task, ui=entry.ui)
         return True
 
     def _land(self, task: Task) -> None:
-        if not task.spec.output and not task.spec.model:
-            self.flights.land(task.key, task.entry if task.lasting else None)
+        key = self._flight_key(task)
+        if key is not None:
+            self.flights.land(key, task.entry if task.lasting else None)
+
+    def _flight_key(self, task: Task) -> str | None:
+        """None where every run does its own: a row's output; a model, which the pool loads once for all."""
+        if task.spec.output:
+            return None
+        if task.spec.model:  # told as loaded once, too, where runs are parts of one
+            return f"model {task.pool_key}" if self.options.sharing is not None else None
+        return task.key
 
     def _run_mine(self, tasks: Sequence[Task]) -> None:
         if not tasks:
@@ -178,7 +189,8 @@ class Chunk:
     def _run_batched(self, tasks: Sequence[Task]) -> None:
         """All calls of all tasks at once; should that fail, one task at a time, so that only the culprit fails."""
         steps = [(calls_of(task.spec, self._inputs(task)), self.contexts.of(task)) for task in tasks]
-        if sum(len(calls) for calls, _ in steps) > 1:
+        # A row of a table is treated alike, whether others go with it or not: the last bits of its result depend on it.
+        if self.options.sharing is not None or sum(len(calls) for calls, _ in steps) > 1:
             self._run_steps(tasks, steps)
         else:
             for task in tasks:

@@ -66,7 +66,7 @@ def test_equals_the_models_own(layout: str) -> None:
     model = random_clip(**LAYOUTS[layout])
     ids = token_ids([5, 2, 9])
     expected = model.module.encode_text(ids)  # type: ignore[operator]
-    assert (encode_text(model, token_ids=ids) - expected).abs().max() <= 4e-6 * expected.abs().max()
+    assert (encode_text(model, token_ids=ids) - expected).abs().max() <= 1e-6 * expected.abs().max()
 
 
 @settings(max_examples=25)
@@ -84,7 +84,7 @@ def test_positions_behind_the_end_are_not_run() -> None:
     blocks: Any = model.module.transformer.resblocks  # type: ignore[union-attr]
     blocks[0].register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].shape[1]))
     encode_text(model, token_ids=token_ids([4, 7]))
-    assert seen == [8]  # the next multiple of 8, or all there are
+    assert seen == [7]
 
 
 def test_coca_is_asked_not_to_normalise() -> None:
@@ -174,8 +174,10 @@ def test_a_query_s_features_do_not_depend_on_those_beside_it(count: int) -> None
     """To the last bit: results of a table may not differ with the rows that happen to go together."""
     model = load_clip("demo")
     texts = [f"the {'very ' * (number % 4)}red star {number}" for number in range(count)]
-    together = encode_text(model, texts)
-    assert all(torch.equal(encode_text(model, [text])[0], row) for text, row in zip(texts, together, strict=True))
+    together = encode_text(model, texts, steady=True)
+    alone = [encode_text(model, [text], steady=True)[0] for text in texts]
+    assert all(torch.equal(one, row) for one, row in zip(alone, together, strict=True))
+    torch.testing.assert_close(together, encode_text(model, texts), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 9])

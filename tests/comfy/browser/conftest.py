@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield running.url.rstrip("/")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright is there, the thread has an event loop: others want their own
 def browser() -> Iterator[Any]:
     if MISSING:
         pytest.skip(f"missing: {', '.join(MISSING)}")
@@ -60,7 +60,7 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-@pytest.fixture(scope="session", params=[False, True], ids=["canvas", "vue"])
+@pytest.fixture(scope="module", params=[False, True], ids=["canvas", "vue"])
 def opened(request: pytest.FixtureRequest, server: str, browser: Any) -> Iterator[Editor]:
     """A page with the editor, drawn by either of the frontend's two renderers."""
     page = browser.new_context(viewport={"width": 1600, "height": 1000}, has_touch=True).new_page()

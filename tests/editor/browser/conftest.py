@@ -1,4 +1,4 @@
-"""`api-graph edit` as a process of its own, and Chromium in front of it: one of each for all tests here.
+"""`api-graph edit` as a process of its own, for all tests here, and Chromium in front of it.
 
 What is missing skips the tests; with API_GRAPH_BROWSER_TESTS=1 it fails them. CHROMIUM names a browser that is not on
 the PATH; API_GRAPH_SCREENSHOTS a folder that keeps the pictures for people to look at.
@@ -68,7 +68,7 @@ def server(folder: Path, own_cache: None) -> Iterator[str]:
     assert "Traceback" not in log.read_text(), log.read_text()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright is there, the thread has an event loop: others want their own
 def browser(chromium: str) -> Iterator[Any]:
     needed(find_spec("playwright"), "playwright (pip install playwright)")
     from playwright.sync_api import sync_playwright
@@ -79,8 +79,8 @@ def browser(chromium: str) -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def session_page(browser: Any, server: str) -> Iterator[Editor]:
+@pytest.fixture(scope="module")
+def module_page(browser: Any, server: str) -> Iterator[Editor]:
     page = browser.new_page(viewport=WINDOW)
     page.set_default_timeout(15_000)
     editor = Editor(page, server).open()
@@ -91,13 +91,13 @@ def session_page(browser: Any, server: str) -> Iterator[Editor]:
 
 
 @pytest.fixture
-def editor(session_page: Editor) -> Iterator[Editor]:
+def editor(module_page: Editor) -> Iterator[Editor]:
     """The page, empty. Whatever its console complains of during the test fails it."""
-    session_page.problems.clear()
-    session_page.close_dialogs()
-    session_page.empty()
-    yield session_page
-    assert session_page.problems == []
+    module_page.problems.clear()
+    module_page.close_dialogs()
+    module_page.empty()
+    yield module_page
+    assert module_page.problems == []
 
 
 @pytest.fixture(params=["vue", "canvas"])

@@ -137,7 +137,8 @@ class Chunk:
         if not held:
             self.stores.hold(task, entry)
         self.holdings.hold(task, entry)
-        task.action, task.why = "memory", FOUND["memory"]
+        task.action = "pool" if task.spec.model else "memory"
+        task.why = FOUND[task.action]
         self.holdings.read_parents(task)
         self._tell("cached", task, ui=entry.ui)
         return True
@@ -216,17 +217,27 @@ class Chunk:
             self._tell("started", task)
         started = time.perf_counter()
         try:
-            entry = self._entry(task)
+            entry, made_here = self._entry(task)
         except Exception as error:
             _clear_frames(error)
             self._failed(task, error, time.perf_counter() - started)
         else:
-            self._done(task, entry, time.perf_counter() - started)
+            if made_here:
+                self._done(task, entry, time.perf_counter() - started)
+            else:
+                self._arrived(task, entry, held=True)
 
-    def _entry(self, task: Task) -> Entry:
-        if task.spec.model:
-            return self.stores.pool.get_or_load(task.pool_key, lambda: self._call(task))
-        return self._call(task)
+    def _entry(self, task: Task) -> tuple[Entry, bool]:
+        """The result, and whether it was made here: of the runs that want a model at one time, one loads it."""
+        if not task.spec.model:
+            return self._call(task), True
+        loaded: list[Entry] = []
+
+        def load() -> Entry:
+            loaded.append(self._call(task))
+            return loaded[0]
+
+        return self.stores.pool.get_or_load(task.pool_key, load), bool(loaded)
 
     def _call(self, task: Task) -> Entry:
         return run_calls(task.spec, calls_of(task.spec, self._inputs(task)), self.contexts.of(task))

@@ -25,7 +25,7 @@ from api_graph.table.start import Wishes, plan_of
 from api_graph.table.uses import Uses
 from api_graph.table.worker import Worker
 from api_graph.table.writing import WriteFailed
-from tests.lvlm.remote.server import Server, after, running
+from tests.lvlm.remote.server import Server, after, running, says
 from tests.table.runs import GRAPH, picture, records, results, rows_of, table
 
 PICTURES, QUESTIONS = 40, 5
@@ -115,7 +115,7 @@ def test_a_full_disk_stops_and_keeps_what_is_done(tmp_path: Path, monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr(images, "write_numbered", full)
-        with pytest.raises(WriteFailed, match="No space|no space"):
+        with pytest.raises(WriteFailed, match="no space left on the device"):
             list(map_graph(GRAPH, path, output=tmp_path / "out", cache=False))
     before = records(tmp_path / "out")
     assert all(record["ok"] for record in before) and len(before) < 40
@@ -129,7 +129,7 @@ def test_a_full_disk_stops_and_keeps_what_is_done(tmp_path: Path, monkeypatch: p
 def endpoint(patch: pytest.MonkeyPatch, path: Path, latency: float, slots: int) -> Iterator[Server]:
     """A server that answers after so many seconds, as the profile `slow`."""
     with running() as server:
-        server.replies = [after(latency)]
+        server.replies = [after(latency, says("red"))]
         profile = f'[slow]\nbase_url = "{server.url}"\nmodels = ["m"]\nconcurrency = {slots}\n'
         path.write_text(profile, "utf-8")
         patch.setenv("API_GRAPH_ENDPOINTS", str(path))

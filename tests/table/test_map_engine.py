@@ -141,7 +141,7 @@ def test_a_server_s_slots_are_all_used(tmp_path: Path, monkeypatch: pytest.Monke
     picture(tmp_path / "0.png", 0)
     rows = [{"image": "0.png", "query": f"what is {number}?"} for number in range(160)]
     with endpoint(monkeypatch, tmp_path / "endpoints.toml", 0.1, 16) as server:
-        graph = set_inputs(open_graph("lvlm_ask"), all_nodes(), {"answerer": "slow/m"})
+        graph = set_inputs(open_graph("lvlm_ask"), all_nodes(), {"answerer": "endpoint:slow/m"})
         found = list(map_graph(graph, rows, output=tmp_path / "out", input_folders=[tmp_path], cache=False, threads=16))
     assert [result.error for result in found] == [None] * len(rows)
     assert (len(server.seen), server.most_at_once) == (len(rows), 16)

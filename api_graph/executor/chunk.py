@@ -113,8 +113,8 @@ class Chunk:
         mine: list[Task] = []
         others: list[tuple[Task, Flight]] = []
         for task in tasks:
-            key = self._flight_key(task)
-            flight = None if key is None else self.flights.take(key)
+            # Every row does its own output, and the pool sees to models.
+            flight = None if task.spec.output or task.spec.model else self.flights.take(task.key)
             if flight is None:
                 mine.append(task)
             else:
@@ -127,10 +127,9 @@ class Chunk:
 
     def _found_by_now(self, task: Task) -> bool:
         """Whether another run has done the step since this one was planned."""
-        if self.options.sharing is None or task.spec.output:
+        if self.options.sharing is None or task.spec.output or task.spec.model:
             return False
-        entry = self.stores.pool.get(task.pool_key) if task.spec.model else self.stores.in_memory(task)
-        return self._arrived(task, entry, held=True)
+        return self._arrived(task, self.stores.in_memory(task), held=True)
 
     def _arrived(self, task: Task, entry: Entry | None, *, held: bool = False) -> bool:
         if entry is None:
@@ -145,17 +144,8 @@ class Chunk:
         return True
 
     def _land(self, task: Task) -> None:
-        key = self._flight_key(task)
-        if key is not None:
-            self.flights.land(key, task.entry if task.lasting else None)
-
-    def _flight_key(self, task: Task) -> str | None:
-        """None where every run does its own: a row's output; a model, which the pool loads once for all."""
-        if task.spec.output:
-            return None
-        if task.spec.model:  # told as loaded once, too, where runs are parts of one
-            return f"model {task.pool_key}" if self.options.sharing is not None else None
-        return task.key
+        if not task.spec.output and not task.spec.model:
+            self.flights.land(task.key, task.entry if task.lasting else None)
 
     def _run_mine(self, tasks: Sequence[Task]) -> None:
         if not tasks:
@@ -228,17 +218,27 @@ class Chunk:
             self._tell("started", task)
         started = time.perf_counter()
         try:
-            entry = self._entry(task)
+            entry, made_here = self._entry(task)
         except Exception as error:
             _clear_frames(error)
             self._failed(task, error, time.perf_counter() - started)
         else:
-            self._done(task, entry, time.perf_counter() - started)
+            if made_here:
+                self._done(task, entry, time.perf_counter() - started)
+            else:
+                self._arrived(task, entry, held=True)
 
-    def _entry(self, task: Task) -> Entry:
-        if task.spec.model:
-            return self.stores.pool.get_or_load(task.pool_key, lambda: self._call(task))
-        return self._call(task)
+    def _entry(self, task: Task) -> tuple[Entry, bool]:
+        """The result, and whether it was made here: of the runs that want a model at one time, one loads it."""
+        if not task.spec.model:
+            return self._call(task), True
+        loaded: list[Entry] = []
+
+        def load() -> Entry:
+            loaded.append(self._call(task))
+            return loaded[0]
+
+        return self.stores.pool.get_or_load(task.pool_key, load), bool(loaded)
 
     def _call(self, task: Task) -> Entry:
         return run_calls(task.spec, calls_of(task.spec, self._inputs(task)), self.contexts.of(task))

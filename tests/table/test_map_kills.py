@@ -1,4 +1,4 @@
-"""Killed at any moment, a run goes on where it was: every finished row is kept, none is twice there, none missing."""
+"""Killed at any moment, a run goes on where it was: every finished row is kept, none is lost or there twice."""
 
 from __future__ import annotations
 

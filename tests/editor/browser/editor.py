@@ -78,7 +78,14 @@ class Editor:
     def settle(self) -> Editor:
         self.page.wait_for_function(READY, timeout=60_000)
         self.page.evaluate((HERE / "page.js").read_text("utf-8"))
+        self.wait(self.nodes, "the first graph is there")
+        self.wait(self._stands_still, "it is brought into view")
         return self
+
+    def _stands_still(self) -> bool:
+        before = self.ask("() => testing.view()")
+        self.page.wait_for_timeout(600)
+        return self.ask("() => testing.view()") == before
 
     def ask(self, expression: str, value: Any = None) -> Any:
         return self.page.evaluate(expression, value)
@@ -152,8 +159,11 @@ class Editor:
 
         def searching() -> bool:
             self.page.mouse.dblclick(*at)
-            self.page.wait_for_timeout(700)
-            return field.count() > 0
+            for _ in range(40):  # another double click too soon would close what this one opens
+                self.page.wait_for_timeout(100)
+                if field.count():
+                    return True
+            return False
 
         def added() -> set[str]:
             if field.count():

@@ -88,6 +88,7 @@
       const tabs = app.extensionManager.workflow;
       for (const tab of [...tabs.openWorkflows]) if (tab.path !== tabs.activeWorkflow.path) await tabs.closeWorkflow(tab);
     },
+    view: () => [app.canvas.ds.scale, ...app.canvas.ds.offset],
     active: () => app.extensionManager.workflow.activeWorkflow,
     tab: () => app.extensionManager.workflow.activeWorkflow?.path,
   };

@@ -13,7 +13,6 @@ CLS = ROOT / "graphs" / "api_clip_cls.json"
 def test_a_new_page_opens_with_a_graph_and_complains_of_nothing(browser: Any, server: str, picture: Pictures):
     page = browser.new_context(viewport=WINDOW).new_page()
     editor = Editor(page, server).open()
-    page.wait_for_timeout(1500)
     editor.screenshot(picture("first"))
     titles = {node["title"] for node in editor.nodes().values()}
     assert {"image", "query", "Load CLIP", "Alpha blend"} <= titles

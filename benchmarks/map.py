@@ -47,7 +47,7 @@ from api_graph.table.map import map_graph
 from api_graph.table.processors import threads_shared
 
 GRAPH = "api_clip_map"
-THREADS = 8
+THREADS = 4
 BATCH = 32
 Rows = Sequence[dict[str, str]]
 

@@ -73,7 +73,10 @@ def map_(
     chunk_size: Annotated[
         int | None, typer.Option(metavar="N", help="Rows that go together.", show_default="what memory has room for")
     ] = None,
-    threads: Annotated[int, typer.Option(metavar="N", help="Threads that read, write and ask, per chunk.")] = 8,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Threads that read and write.", show_default="one for each processor"),
+    ] = None,
     memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory for results, besides the models.")] = "2G",
     shard: Annotated[
         str, typer.Option(metavar="I/N", help="Only part I of N, for job arrays; then `api-graph merge DIR`.")

@@ -7,7 +7,6 @@ import time
 import traceback
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -26,6 +25,7 @@ from api_graph.executor.reasons import FOUND, History
 from api_graph.executor.report import result_of_row
 from api_graph.executor.result import RunResult
 from api_graph.executor.stores import Stores
+from api_graph.executor.threaded import run_threaded
 from api_graph.graph import Graph, Link
 from api_graph.spec import NodeSpec
 
@@ -113,13 +113,17 @@ class Chunk:
         mine: list[Task] = []
         others: list[tuple[Task, Flight]] = []
         for task in tasks:
-            # Every row does its own output, and the pool sees to models.
-            flight = None if task.spec.output or task.spec.model else self.flights.take(task.key)
+            flight = self.flights.take(task.key) if self._is_shared(task) else None
             if flight is None:
                 mine.append(task)
             else:
                 others.append((task, flight))
         return mine, others
+
+    def _is_shared(self, task: Task) -> bool:
+        """Whether another run may want the same step: every row does its own output, and the pool sees to models."""
+        sharing = self.options.sharing
+        return not (task.spec.output or task.spec.model or (sharing and task.node.id in sharing.fleeting))
 
     def _gate(self, spec: NodeSpec) -> AbstractContextManager[None]:
         sharing = self.options.sharing
@@ -127,7 +131,7 @@ class Chunk:
 
     def _found_by_now(self, task: Task) -> bool:
         """Whether another run has done the step since this one was planned."""
-        if self.options.sharing is None or task.spec.output or task.spec.model:
+        if self.options.sharing is None or not self._is_shared(task):
             return False
         return self._arrived(task, self.stores.in_memory(task), held=True)
 
@@ -144,7 +148,7 @@ class Chunk:
         return True
 
     def _land(self, task: Task) -> None:
-        if not task.spec.output and not task.spec.model:
+        if self._is_shared(task):
             self.flights.land(task.key, task.entry if task.lasting else None)
 
     def _run_mine(self, tasks: Sequence[Task]) -> None:
@@ -154,10 +158,9 @@ class Chunk:
         if (spec.batched is not None or spec.rowwise) and not spec.model:
             self._run_batched(tasks)
         elif spec.waits and len(tasks) > 1:
-            self._run_threaded(tasks)
+            run_threaded(tasks, self._run_each, self._stop, self.options)
         else:
-            for task in tasks:
-                self._run_task(task)
+            self._run_each(tasks)
 
     def _blocked(self, task: Task) -> bool:
         if not task.block():
@@ -165,16 +168,9 @@ class Chunk:
         self.holdings.read_parents(task)
         return True
 
-    def _run_threaded(self, tasks: Sequence[Task]) -> None:
-        with ThreadPoolExecutor(min(self.options.threads, len(tasks))) as threads:
-            futures = [threads.submit(self._run_task, task) for task in tasks]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-            except BaseException:
-                self.stopped = True
-                threads.shutdown(wait=False, cancel_futures=True)
-                raise
+    def _run_each(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            self._run_task(task)
 
     def _run_batched(self, tasks: Sequence[Task]) -> None:
         """All calls of all tasks at once; should that fail, one task at a time, so that only the culprit fails."""
@@ -254,6 +250,9 @@ class Chunk:
             else:
                 inputs[name] = (as_declared(task.spec.input(name), value),)
         return inputs
+
+    def _stop(self) -> None:
+        self.stopped = True
 
     def _is_cancelled(self) -> bool:
         return self.stopped or self.options.cancelled.is_set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -38,11 +39,12 @@ class Gate:
 class Sharing:
     """How runs that go on at once, as the chunks of a table do, keep out of each other's way.
 
-    `gate` lets few of them compute at a time. Results of the nodes `fleeting` are read by their own row alone, and are
+    `gate` lets few of them compute at a time, and `threads` are all that read, write or ask for any of them. Results of the nodes `fleeting` are read by their own row alone, and are
     let go as soon as it has. What took less than `worth_storing` seconds is not written to disk.
     """
 
     gate: Gate
+    threads: ThreadPoolExecutor | None = None
     fleeting: frozenset[str] = frozenset()
     worth_storing: float = 0.0
 

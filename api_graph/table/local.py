@@ -19,7 +19,11 @@ def run_local(worker: Worker, rows: Iterator[Row], chunk_size: int | None = None
     at_once = worker.at_once + BESIDE
     # The other half of the job's memory is for results that rows share.
     chunks = Chunks(rows, worker.job.memory // 2, at_once, chunk_size)
-    with threads_shared(), ThreadPoolExecutor(at_once, thread_name_prefix="chunk") as threads:
+    with (
+        threads_shared(),
+        ThreadPoolExecutor(worker.job.threads, thread_name_prefix="row") as worker.threads,
+        ThreadPoolExecutor(at_once, thread_name_prefix="chunk") as threads,
+    ):
         under_way: set[Future[Done]] = set()
         try:
             while True:

@@ -40,7 +40,7 @@ def map_graph(
     limit: int | None = None,
     shard: str | None = None,
     batch_size: int | None = None,
-    threads: int = 8,
+    threads: int | None = None,
     memory: int = 2 * GIB,
     metadata: bool = True,
     ray: RayWishes | None = None,

@@ -6,6 +6,7 @@ tensors lose more by handing work to threads, and by waiting for the last of the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,11 @@ from api_graph.graph import Graph
 from api_graph.registry import Registry
 
 _MOST_AT_ONCE = 4
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def computing_at_once(graph: Graph, registry: Registry) -> int:

@@ -16,7 +16,7 @@ from api_graph.settings import cache_folder, headless_folders
 from api_graph.table.binding import Binding
 from api_graph.table.job import GIB, Job
 from api_graph.table.manifest import Manifest
-from api_graph.table.processors import device_name
+from api_graph.table.processors import device_name, processors
 from api_graph.table.run import Plan
 from api_graph.table.shard import Shard
 from api_graph.table.source import Rows, Table, open_table
@@ -31,7 +31,8 @@ class Wishes:
     `columns` maps names of the graph's inputs to columns that are called otherwise. `inputs` are folders in which rows
     may name files, besides the table's own; `models` folders of checkpoints. `cache` is the folder of the disk cache,
     None for none. `batch_size` is the most calls that a model gets at once, `chunk_size` how many rows go together;
-    None leaves both to `memory`, the bytes of results that may be held at one time. `threads` read, write and ask.
+    None leaves both to `memory`, the bytes of results that may be held at one time. `threads` read and write; None is
+    one for each processor.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -41,7 +42,7 @@ class Wishes:
     metadata: bool = True
     batch_size: int | None = None
     chunk_size: int | None = None
-    threads: int = 8
+    threads: int | None = None
     memory: int = 2 * GIB
     shard: Shard | None = None
     limit: int | None = None
@@ -96,7 +97,7 @@ def plan_of(
         trusted=tuple(value for value in constants.values() if isinstance(value, str)),
         metadata=wishes.metadata,
         batch_size=wishes.batch_size,
-        threads=wishes.threads,
+        threads=wishes.threads or processors(),
         memory=wishes.memory,
     )
     return Plan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from api_graph.errors import ApiGraphError, BadInput
@@ -49,6 +50,7 @@ class Worker:
         self.executor = job.executor(registry)
         self.at_once = computing_at_once(self.binding.graph, registry)
         self._folders, self._gate = job.folders(), Gate(self.at_once)
+        self.threads: ThreadPoolExecutor | None = None  # an engine's, while it runs
         self._reading = threading.Lock()  # guards the binding, which learns columns as it meets them
 
     def run(self, rows: Sequence[Row]) -> Done:
@@ -100,7 +102,7 @@ class Worker:
             metadata=self.job.metadata,
             previews=False,
             run_id=self.job.run_id,
-            sharing=Sharing(self._gate, fleeting, WORTH_STORING),
+            sharing=Sharing(self._gate, self.threads, fleeting, WORTH_STORING),
         )
 
     def _folders_of(self, row: Row) -> Folders:

@@ -13,14 +13,18 @@ import argparse
 import asyncio
 import json
 import multiprocessing
+import tempfile
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 
+import pytest
 from aiohttp import web
 from PIL import Image
 
 from api_graph.lvlm.remote import Endpoint, Profile, ask_endpoint
 from api_graph.lvlm.request import Answer, Request, Sampling
+from api_graph.table.map import map_graph
 
 REPLY = json.dumps({"choices": [{"message": {"content": "red"}, "finish_reason": "stop"}]})
 
@@ -43,6 +47,9 @@ def main() -> None:
         seconds = timed(endpoint, [request] * asked.requests)
         share = asked.requests * asked.latency / asked.concurrency / seconds
         print(f"{what}: {asked.requests} requests in {seconds:.2f} s, {share:.1%} busy")
+    seconds = mapped(profile, asked.requests)
+    share = asked.requests * asked.latency / asked.concurrency / seconds
+    print(f"api-graph map: {asked.requests} rows in {seconds:.2f} s, {share:.1%} busy")
     server.terminate()
 
 
@@ -54,6 +61,30 @@ def timed(endpoint: Endpoint, requests: list[Request]) -> float:
     seconds = time.perf_counter() - start
     assert all(isinstance(answer, Answer) for answer in answers)
     return seconds
+
+
+def mapped(profile: Profile, count: int) -> float:
+    """Seconds that `map_graph` takes for as many rows, a question about one small picture each, once all is loaded."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder)
+        (path / "endpoints.toml").write_text(
+            f'[bench]\nbase_url = "{profile.base_url}"\nmodels = ["m"]\nconcurrency = {profile.concurrency}\n'
+            f"max_requests = {2 * count}\n"
+        )
+        patch.setenv("API_GRAPH_ENDPOINTS", str(path / "endpoints.toml"))
+        noise(64).save(path / "0.png")
+
+        def run(rows: range) -> float:
+            asked = [{"image": "0.png", "query": f"what is {row}?"} for row in rows]
+            inputs, start = {"answerer": "endpoint:bench/m"}, time.perf_counter()
+            results = map_graph(
+                "lvlm_ask", asked, inputs, output=path / f"{len(rows)}", input_folders=[path], cache=False
+            )
+            assert all(result.ok for result in results)
+            return time.perf_counter() - start
+
+        run(range(4))
+        return run(range(count))
 
 
 def noise(side: int) -> Image.Image:

@@ -39,8 +39,9 @@ class Gate:
 class Sharing:
     """How runs that go on at once, as the chunks of a table do, keep out of each other's way.
 
-    `gate` lets few of them compute at a time, and `threads` are all that read, write or ask for any of them. Results of the nodes `fleeting` are read by their own row alone, and are
-    let go as soon as it has. What took less than `worth_storing` seconds is not written to disk.
+    `gate` lets few of them compute at a time, and `threads` are all that read or write for any of them. Results of the
+    nodes `fleeting` are read by their own row alone, and are let go as soon as it has. What took less than
+    `worth_storing` seconds is not written to disk.
     """
 
     gate: Gate

@@ -13,6 +13,10 @@ class ApiGraphError(Exception):
     """Base class of every error a user can cause. Its text is one clear line (or one line per fault)."""
 
 
+class RunStopped(ApiGraphError):
+    """A run that had begun cannot go on: a full disk, a cluster that is gone. What is finished is kept."""
+
+
 class SpecError(ApiGraphError, TypeError):
     """A node function whose signature cannot be turned into a node; raised at import."""
 

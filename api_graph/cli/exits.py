@@ -14,7 +14,7 @@ import typer
 from api_graph.cli.console import complain, print_json
 from api_graph.cli.interrupts import cancelled
 from api_graph.cli.quiet import quiet_libraries
-from api_graph.errors import ApiGraphError, Cancelled
+from api_graph.errors import ApiGraphError, Cancelled, RunStopped
 
 OK, FAILED, BAD_USAGE, READER_LEFT = 0, 1, 2, 141
 
@@ -41,7 +41,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             _discard_stdout()
             code = READER_LEFT
         except ApiGraphError as error:
-            code = _report(BAD_USAGE, errors_of(error), as_json)
+            code = _report(FAILED if isinstance(error, RunStopped) else BAD_USAGE, errors_of(error), as_json)
             _trace(debug)
         except OSError as error:  # what stdout goes to is full, say
             code = _report(FAILED, [{"message": str(error)}], as_json)

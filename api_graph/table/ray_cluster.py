@@ -130,7 +130,8 @@ def _connect(ray: Any, wishes: RayWishes, size: int, stack: ExitStack) -> None:
             f"there is no cluster ({str(error).strip().splitlines()[0]})",
             input="--ray-address",
             value=address,
-            cure="`ray start --head` starts one; leave the address out for one on this machine.",
+            cure="`ray start --head` starts one; both sides need one RAY_AUTH_TOKEN, or RAY_AUTH_MODE=disabled. "
+            "Leave the address out for one on this machine.",
         ) from error
 
 

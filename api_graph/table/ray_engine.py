@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
-from api_graph.errors import ApiGraphError, ApiGraphWarning
+from api_graph.errors import ApiGraphWarning, RunStopped
 from api_graph.table import ray_actor
 from api_graph.table.job import Job
 from api_graph.table.ray_actor import RayActor, home_of_driver, packed
@@ -27,7 +27,7 @@ _LARGEST_BLOCK = 256
 _BLOCKS_PER_ACTOR = 8
 
 
-class RayFailed(ApiGraphError):
+class RayFailed(RunStopped):
     """The cluster could not do its work; what was written before is kept."""
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import IO
 
 from api_graph import files
-from api_graph.errors import ApiGraphError
+from api_graph.errors import RunStopped
 
 
-class WriteFailed(ApiGraphError):
+class WriteFailed(RunStopped):
     """The output folder cannot be written, so the run cannot go on. What was written before is kept."""
 
     def __init__(self, path: Path, reason: str) -> None:

@@ -281,3 +281,22 @@ def test_bad_options(
     answer = cli("map", brief, "rows.jsonl", "--out", "out", *words)
     assert answer.code == 2 and said in answer.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_the_same_command_goes_on(
+    cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from api_graph.nodes import images
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    table(tmp_path, rows)
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "write_numbered", full)
+        answer = cli("map", brief, "rows.jsonl", "--out", "out")
+    (line,) = answer.errors
+    assert answer.code == 1  # it had begun: no bad command
+    assert "no space left on the device" in line and "run the same command again" in line
+    assert cli("map", brief, "rows.jsonl", "--out", "out").code == 0
+    assert len(records(tmp_path / "out")) == 6

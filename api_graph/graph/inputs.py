@@ -154,7 +154,11 @@ class InputSetter:
         return fault_at(node, spec, input.name, value, problem, cure)
 
     def _with(self, changed: Mapping[Place, Any]) -> Graph:
+        if not changed:
+            return self._graph
         nodes = dict(self._graph.nodes)
         for (id, input), value in changed.items():
             nodes[id] = replace(nodes[id], inputs={**nodes[id].inputs, input: value})
-        return replace(self._graph, nodes=nodes)
+        # The editor's own form of the graph has the old values, and an editor that opens a saved picture goes by it.
+        extra = {name: value for name, value in self._graph.extra.items() if name != "workflow"}
+        return replace(self._graph, nodes=nodes, extra=extra)

@@ -22,9 +22,9 @@ WORTH_STORING = 0.02
 class Job:
     """One run over a table, as its workers need to know it.
 
-    `graph` is in API format, with constants applied; `workflow` is the editor's own form of it, for the files that
-    embed it. `columns` maps names of inputs to columns; `texts` says that the rows' values are texts. `memory` is how
-    many bytes of results may be held at one time, models left out. Paths are absolute.
+    `graph` is in API format, with constants applied. `columns` maps names of inputs to columns; `texts` says that the
+    rows' values are texts. `memory` is how many bytes of results may be held at one time, models left out. Paths are
+    absolute.
     """
 
     graph: Mapping[str, Any]
@@ -36,7 +36,6 @@ class Job:
     texts: bool
     cache: str | None
     run_id: str
-    workflow: Mapping[str, Any] | None = None
     trusted: tuple[str, ...] = ()
     metadata: bool = True
     batch_size: int | None = None
@@ -45,8 +44,7 @@ class Job:
 
     def read_graph(self) -> Graph:
         """The graph whose inputs the rows set."""
-        graph = read_graph({"prompt": self.graph})
-        return graph if self.workflow is None else Graph(graph.nodes, {"workflow": self.workflow})
+        return read_graph({"prompt": self.graph})
 
     def folders(self) -> Folders:
         """Where rows read and write; each has a folder of its own below this output."""

@@ -85,7 +85,6 @@ def plan_of(
     folders = headless_folders(output, _input_folders(table, wishes.inputs))
     job = Job(
         graph=graph.to_api(),
-        workflow=graph.extra.get("workflow"),
         output=str(output),
         inputs=tuple(dict.fromkeys(str(real_path(path)) for path in folders.inputs)),
         models=tuple(str(real_path(path)) for path in wishes.models or folders.models),

@@ -172,9 +172,12 @@ class TestSetting:
     def test_nothing_set_is_the_same_graph(self, graph: Graph, registry: Registry) -> None:
         assert set_inputs(graph, registry, {}) == graph
 
-    def test_what_came_with_the_file_stays(self, api: dict[str, Any], registry: Registry) -> None:
-        graph = read_graph({"prompt": api, "workflow": {"version": 0.4}})
-        assert set_inputs(graph, registry, {"query": "x"}).extra == {"workflow": {"version": 0.4}}
+    def test_the_editors_form_of_the_graph_is_left_behind_with_the_old_values(
+        self, api: dict[str, Any], registry: Registry
+    ) -> None:
+        graph = read_graph({"prompt": api, "workflow": {"version": 0.4}, "other": 1})
+        assert set_inputs(graph, registry, {"query": "x"}).extra == {"other": 1}
+        assert set_inputs(graph, registry, {}).extra == {"workflow": {"version": 0.4}, "other": 1}
 
     def test_an_input_that_the_graph_leaves_out(self, graph: Graph, registry: Registry) -> None:
         assert set_inputs(graph, registry, {"3.invert": True}).nodes["3"].inputs["invert"] is True

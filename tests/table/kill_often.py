@@ -23,6 +23,7 @@ from tests.table.runs import GRAPH, lines_written
 
 _MOST_ROWS = 6
 _MOST_SECONDS = 0.15
+_SECONDS_PER_ROW = 0.02
 
 
 def main(folder: Path, kills: int, seed: int) -> None:
@@ -37,7 +38,7 @@ def main(folder: Path, kills: int, seed: int) -> None:
         if not child:
             _run(folder)
         wanted = lines_written(out) + chance.randrange(_MOST_ROWS)
-        while lines_written(out) < wanted:
+        while lines_written(out) < wanted and not os.waitpid(child, os.WNOHANG)[0]:
             time.sleep(0.002)
         time.sleep(chance.uniform(0, _MOST_SECONDS))
         os.kill(child, signal.SIGKILL)
@@ -55,7 +56,7 @@ def _run(folder: Path) -> None:
     code = 1
     try:
         for _ in map_graph(GRAPH, folder / "rows.jsonl", output=folder / "out", cache=False, memory=2**22):
-            pass
+            time.sleep(_SECONDS_PER_ROW)  # its threads work on; but no run is over before it is killed
         code = 0
     finally:
         os._exit(code)

@@ -37,12 +37,12 @@ def rows_of(pictures: int, questions: int) -> list[dict[str, Any]]:
     ]
 
 
-def table(folder: Path, rows: Sequence[Mapping[str, Any]], name: str = "rows.jsonl") -> Path:
-    """The rows as a file in `folder`, with all pictures that they name."""
+def table(folder: Path, rows: Sequence[Mapping[str, Any]], name: str = "rows.jsonl", side: int = 24) -> Path:
+    """The rows as a file in `folder`, with all pictures that they name; large ones make a run take its time."""
     for place in sorted({row["image"] for row in rows if isinstance(row.get("image"), str)}):
         path = folder / place
         if not path.exists():
-            picture(path, int(path.stem))
+            picture(path, int(path.stem), side)
     path = folder / name
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
     return path

@@ -47,8 +47,8 @@ def values_of(table: Table) -> list[dict[str, Any]]:
         ("rows.csv", CSV, "csv"),
         ("rows.csv", "\ufeff" + CSV.rstrip("\r\n"), "csv"),
         ("rows.tsv", CSV.replace("image,", "image\t").replace("png,", "png\t"), "tsv"),
-        ("my.rows.jsonl.gz", gzip.compress(JSONL.encode(, mtime=0)), "jsonl"),
-        ("rows.csv.gz", gzip.compress(CSV.encode(, mtime=0)), "csv"),
+        ("my.rows.jsonl.gz", gzip.compress(JSONL.encode(), mtime=0), "jsonl"),
+        ("rows.csv.gz", gzip.compress(CSV.encode(), mtime=0), "csv"),
     ],
 )
 def test_every_kind_gives_the_same_rows(write: Write, name: str, content: str | bytes, kind: str) -> None:

@@ -148,4 +148,6 @@ def test_what_is_saved_runs_headless_with_the_same_picture(editor: Editor, folde
     assert json.loads(saved.read_text("utf-8"))["nodes"]
     outputs = run_graph(saved, cache=False, output=tmp_path)
     (file,) = outputs[editor.node("Annotated image")]["files"]
-    assert torch.equal(to_tensor(read_image(file))[0], to_tensor(read_image(folder / "output" / shown["filename"]))[0])
+    found = [to_tensor(read_image(path))[0] for path in (file, folder / "output" / shown["filename"])]
+    # A level of 255: the server computes with other threads, and last bits may round the other way.
+    torch.testing.assert_close(*found, rtol=0, atol=1.01 / 255)

@@ -44,11 +44,14 @@ def test_a_saved_workflow_runs_and_its_pictures_carry_it(tmp_path: Path) -> None
     (tmp_path / "saved.json").write_text(json.dumps(document))
     outputs = run_graph(tmp_path / "saved.json", query, False, output=tmp_path / "out")
     shipped = run_graph(name, query, False, output=tmp_path / "shipped")
+    plain = run_graph(tmp_path / "saved.json", {}, False, output=tmp_path / "plain")
+    carried = [read_graph(Path(file)).extra for out in plain.values() for file in out["files"]]
+    assert carried == 2 * [{"workflow": json.loads(json.dumps(document))}]
     assert {id: out.get("text") for id, out in outputs.items()} == {id: out.get("text") for id, out in shipped.items()}
     files = [Path(file) for out in outputs.values() for file in out["files"]]
     assert len(files) == 2
     for file in files:
         assert (tmp_path / "shipped" / file.name).exists()
         read = read_graph(file)
-        assert read.extra == {"workflow": json.loads(json.dumps(document))}
+        assert read.extra == {}  # the workflow has another question
         assert {"text": "the blue ring"} in [node.inputs for node in read.nodes.values()]

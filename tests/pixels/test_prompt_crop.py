@@ -58,6 +58,7 @@ box = st.tuples(st.floats(0, 28), st.floats(0, 18), st.floats(1, 30), st.floats(
 
 @given(box)
 @example((0.0, 1.5, 1.0, 1.0))
+@example((0.0, 1.5, 1.0, 1.1))
 def test_the_official_crop_is_pillows(box):
     left, top, width, height = box
     edges = (left, top, min(30.0, left + width), min(20.0, top + height))

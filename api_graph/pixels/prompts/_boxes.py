@@ -33,8 +33,8 @@ def checked_boxes(boxes: BoxesLike, size: tuple[int, int]) -> Tensor:
 def enlarged(boxes: Tensor, factor: float) -> Tensor:
     """Boxes (N, 4) with both sides `factor` times as long, about their centres; they may leave the image."""
     in_range(factor, 0.01, sys.float_info.max, "enlarge")
-    centre, half = (boxes[:, 2:] + boxes[:, :2]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
-    return torch.cat([centre - factor * half, centre + factor * half], dim=1)
+    further = (boxes[:, 2:] - boxes[:, :2]) / 2 * (factor - 1)  # nothing at 1, to the last bit
+    return torch.cat([boxes[:, :2] - further, boxes[:, 2:] + further], dim=1)
 
 
 def grown(boxes: Tensor, margin: float) -> Tensor:

@@ -61,15 +61,16 @@ def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
 
 def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
     """Smallest and largest value of each map, both (B, 1, 1); a BadInput if one is NaN or infinite."""
-    low, high = torch.aminmax(maps.flatten(1), dim=1)  # (B,), (B,); a NaN comes through both
-    finite = torch.isfinite(low) & torch.isfinite(high)
+    # aminmax, which finds both at once, takes five times as long along an axis. A NaN comes through both of these.
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    finite = (torch.isfinite(low) & torch.isfinite(high)).flatten()
     if not bool(finite.all()):
         raise BadInput(
             f"map {int(finite.logical_not().nonzero()[0])} holds NaN or infinite values",
             input=input,
             cure="Look at the step that made it: half precision overflows, and so does a division by zero.",
         )
-    return low[:, None, None], high[:, None, None]
+    return low, high
 
 
 def in_range(number: float, low: float, high: float, input: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -33,12 +32,10 @@ def mean_filter(heatmap: Tensor, kernel_size: int) -> Tensor:
 
 def _window_mean(x: Tensor, reach: int) -> Tensor:
     """Mean of the 2·`reach` + 1 values around each one along the last axis, from one cumulative sum."""
-    n = x.shape[-1]
-    place = torch.arange(n, device=x.device)
-    before, after = (
-        (reach - place).clamp(min=0),
-        (place + reach - (n - 1)).clamp(min=0),
-    )  # window cells outside
-    total = F.pad(x.cumsum(-1), (1, 0))  # total[i] is the sum of the first i values
-    inside = total[..., (place + reach + 1).clamp(max=n)] - total[..., (place - reach).clamp(min=0)]
-    return (inside + before * x[..., :1] + after * x[..., -1:]) / (2 * reach + 1)
+    near = min(reach, x.shape[-1])
+    window = 2 * near + 1
+    total = F.pad(F.pad(x, (near, near), mode="replicate").cumsum(-1), (1, 0))  # [i]: the sum of the first i values
+    inside = total[..., window:] - total[..., :-window]
+    if reach > near:  # further out, every window has the same cells: no need to lay them out
+        inside += (reach - near) * (x[..., :1] + x[..., -1:])
+    return inside / (2 * reach + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from api_graph.pixels._check import check_sizes, checked_image, checked_maps, in_range, value_range
@@ -25,4 +26,4 @@ def overlay(image: Tensor, heatmap: Tensor, opacity: float = 0.5, colormap: Colo
     heatmap = checked_maps(heatmap, "heatmap").to(image.device)
     check_sizes(image, heatmap, "heatmap")
     in_range(opacity, 0.0, 1.0, "opacity")
-    return (1 - opacity) * image + opacity * colorize(heatmap, colormap)
+    return torch.add((1 - opacity) * image, colorize(heatmap, colormap), alpha=opacity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,11 @@ from api_graph.errors import BadInput
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _WIDEST = 10_000  # characters of a table that nobody looks at
 _SIZE_FACTORS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def is_live() -> bool:
+    """Whether stderr is a terminal on which lines can be drawn over."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def say(text: str = "") -> None:

@@ -56,17 +56,16 @@ def edit(
     """
     import secrets
 
-    from api_graph.cli.folders import existing_folder, writable_folder
+    from api_graph.cli.folders import existing_folders, kept_results, writable_folder
     from api_graph.editor.security import is_loopback
     from api_graph.editor.server import EditorServer, Options
-    from api_graph.settings import cache_folder
 
     options = Options(
         folder=writable_folder(folder, "--folder"),
-        inputs=[existing_folder(path, "--input") for path in input_ or ()],
+        inputs=existing_folders(input_, "--input"),
         output=writable_folder(out, "--out") if out else None,
-        models=[existing_folder(path, "--models") for path in models or ()],
-        cache=None if no_cache else writable_folder(cache, "--cache") if cache else cache_folder(),
+        models=existing_folders(models, "--models"),
+        cache=kept_results(cache, no_cache),
         metadata=not no_metadata,
         host=host,
         port=port,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded
+from api_graph.settings import cache_folder
 
 
 def writable_folder(path: Path, option: str) -> Path:
@@ -32,3 +34,15 @@ def existing_folder(path: Path, option: str) -> Path:
     if not os.path.isdir(folder):
         raise BadInput("there is no such folder", input=option, value=str(path), cure="Check the path.")
     return folder
+
+
+def existing_folders(paths: Iterable[Path] | None, option: str) -> tuple[Path, ...]:
+    """All of `paths`, where they are folders. Raises BadInput."""
+    return tuple(existing_folder(path, option) for path in paths or ())
+
+
+def kept_results(cache: Path | None, no_cache: bool) -> Path | None:
+    """Where --cache and --no-cache mean results to be kept between runs; None for nowhere. Raises BadInput."""
+    if no_cache:
+        return None
+    return cache_folder() if cache is None else writable_folder(cache, "--cache")

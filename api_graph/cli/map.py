@@ -106,12 +106,11 @@ def map_(
     Results go to --out, a line per row in results.jsonl. Stopped at any time, by whatever, the same command goes on
     where it was. A row that fails is noted there and in the exit code.
     """
-    from api_graph.cli.folders import existing_folder, writable_folder
+    from api_graph.cli.folders import existing_folders, kept_results, writable_folder
     from api_graph.cli.session import parse_settings, say_where_images_go
     from api_graph.graph import set_inputs
     from api_graph.registry import all_nodes
     from api_graph.runs import on_device, open_graph
-    from api_graph.settings import cache_folder
     from api_graph.table.map import RayWishes
     from api_graph.table.shard import parse_shard
     from api_graph.table.start import Wishes, plan_of
@@ -119,9 +118,9 @@ def map_(
     ray = RayWishes(concurrency, gpus_per_actor, ray_address or None) if engine == "ray" else None
     wishes = Wishes(
         columns=parse_settings(column or (), "--column"),
-        inputs=[existing_folder(path, "--input") for path in input_ or ()],
-        models=[existing_folder(path, "--models") for path in models or ()],
-        cache=None if no_cache else writable_folder(cache, "--cache") if cache else cache_folder(),
+        inputs=existing_folders(input_, "--input"),
+        models=existing_folders(models, "--models"),
+        cache=kept_results(cache, no_cache),
         metadata=not no_metadata,
         batch_size=batch_size,
         chunk_size=chunk_size,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api_graph.cli.console import human_size
+from api_graph.cli.console import human_size, is_live
 from api_graph.table.run import TableRun
 
 _LINE_EVERY = 10.0  # seconds
@@ -81,7 +80,7 @@ def shown_rows(run: TableRun, *, quiet: bool) -> Iterator[Shown | None]:
     """Something to `update` as rows are done, or None where nothing is to be shown."""
     if quiet:
         yield None
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    elif is_live():
         bar = _Bar(run)
         with bar.progress:
             yield bar

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api_graph.cli.console import one_line
+from api_graph.cli.console import is_live, one_line
 from api_graph.executor import Event, Listener
 
 _LINE_EVERY = 5.0  # seconds between two lines about one node
@@ -19,7 +18,7 @@ def shown_progress(*, quiet: bool) -> Iterator[Listener | None]:
     """A listener that shows a run's progress on stderr, or None where none is wanted."""
     if quiet:
         yield None
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    elif is_live():
         with _bars() as listener:
             yield listener
     else:

@@ -19,7 +19,6 @@ _IN_WORDS = {
     "failed": "failed",
     "blocked": "blocked",
 }
-_CACHED = ("memory", "disk", "pool", "saved")
 
 
 def print_results(outcome: Outcome) -> None:
@@ -41,7 +40,7 @@ def print_failures(failures: Sequence[NodeError]) -> None:
 def summary(outcome: Outcome) -> str:
     """`12 nodes: 3 ran, 9 from the cache, in 1.2 s`."""
     steps = outcome.result.steps
-    counts = Counter("cached" if step.action in _CACHED else step.action for step in steps)
+    counts = Counter("cached" if step.cached else step.action for step in steps)
     parts = [f"{counts[action]} {words}" for action, words in _IN_WORDS.items() if counts[action]]
     nodes = "1 node" if len(steps) == 1 else f"{len(steps)} nodes"
     return f"{nodes}: {', '.join(parts)}; {outcome.result.seconds:.1f} s"
@@ -70,10 +69,7 @@ def document(name: str, outcome: Outcome, exit_code: int) -> dict[str, Any]:
             for node, output in result.outputs.items()
         },
         "steps": [asdict(step) for step in result.steps],
-        "failures": [
-            {"node": f.node, "title": f.title, "class_type": f.class_type, "input": f.input, "message": str(f)}
-            for f in result.failures
-        ],
+        "failures": [failure.to_json() for failure in result.failures],
         "warnings": outcome.warnings,
     }
 

@@ -41,10 +41,9 @@ def run(
     Files are written to --out; their names and the texts that the graph shows are printed. A node that fails stops only
     what depends on it.
     """
-    from api_graph.cli.folders import writable_folder
+    from api_graph.cli.folders import kept_results
     from api_graph.cli.report import document, print_failures, print_results, print_steps, summary
     from api_graph.cli.session import Request, parse_settings, perform
-    from api_graph.settings import cache_folder
 
     outcome = perform(
         Request(
@@ -54,7 +53,7 @@ def run(
             tuple(input_ or ()),
             tuple(models or ()),
             device,
-            None if no_cache else writable_folder(cache, "--cache") if cache else cache_folder(),
+            kept_results(cache, no_cache),
             metadata=not no_metadata,
             quiet=quiet,
         )

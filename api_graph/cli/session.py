@@ -9,7 +9,7 @@ from pathlib import Path
 
 from api_graph import settings
 from api_graph.cli.console import complain
-from api_graph.cli.folders import existing_folder, writable_folder
+from api_graph.cli.folders import existing_folders, writable_folder
 from api_graph.cli.interrupts import cancelled, writing
 from api_graph.cli.progress import shown_progress
 from api_graph.cli.quiet import clean_stdout, collected_warnings
@@ -118,8 +118,8 @@ def _prepared(request: Request, registry: Registry) -> Graph:
 
 
 def _folders(request: Request) -> Folders:
-    inputs = tuple(existing_folder(path, "--input") for path in request.inputs)
-    models = tuple(existing_folder(path, "--models") for path in request.models)
+    inputs = existing_folders(request.inputs, "--input")
+    models = existing_folders(request.models, "--models")
     output = writable_folder(request.output, "--out")
     folders = settings.headless_folders(output, inputs, frozenset(request.values.values()))
     if request.cache is not None:

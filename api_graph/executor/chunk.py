@@ -179,8 +179,7 @@ class Chunk:
         if self.options.sharing is not None or sum(len(calls) for calls, _ in steps) > 1:
             self._run_steps(tasks, steps)
         else:
-            for task in tasks:
-                self._run_task(task)
+            self._run_each(tasks)
 
     def _run_steps(self, tasks: Sequence[Task], steps: Sequence[tuple[list[Arguments], Context | None]]) -> None:
         self._check_cancelled()

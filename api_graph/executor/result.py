@@ -26,6 +26,16 @@ class NodeError(ApiGraphError):
         """The input that the node complains of, where it says so."""
         return self.__cause__.input if isinstance(self.__cause__, BadInput) else None
 
+    def to_json(self) -> dict[str, str | None]:
+        """What failed, where, and over which input."""
+        return {
+            "node": self.node,
+            "title": self.title,
+            "class_type": self.class_type,
+            "input": self.input,
+            "message": str(self),
+        }
+
 
 @dataclass(slots=True)
 class Step:
@@ -42,6 +52,11 @@ class Step:
     seconds: float = 0.0
     bytes: int = 0
     key: str = ""
+
+    @property
+    def cached(self) -> bool:
+        """Whether the result was there already."""
+        return self.action in ("memory", "disk", "pool", "saved")
 
 
 @dataclass(frozen=True)

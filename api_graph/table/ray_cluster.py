@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api_graph.errors import BadInput
+from api_graph.table.processors import processors
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -137,7 +138,7 @@ def _connect(ray: Any, wishes: RayWishes, size: int, stack: ExitStack) -> None:
 
 def _processors(wishes: RayWishes) -> int:
     """Processors that a cluster on this machine pretends to have, if more actors are asked for than it has."""
-    have = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    have = processors()
     return max(have, min(wishes.actors or 1, have * _CROWD))
 
 

@@ -15,7 +15,6 @@ from api_graph.table.row import Row
 
 Record = dict[str, Any]
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_CACHED = ("memory", "disk", "pool", "saved")
 
 
 def record_of(row: Row, result: RunResult, output: Path) -> Record:
@@ -30,7 +29,7 @@ def record_of(row: Row, result: RunResult, output: Path) -> Record:
         },
         "seconds": round(sum(step.seconds for step in result.steps), 6),
         "ran": len(steps),
-        "cached": sum(step.action in _CACHED for step in result.steps),
+        "cached": sum(step.cached for step in result.steps),
         "steps": steps,
         "error": None,
     }
@@ -80,14 +79,7 @@ def _head(row: Row, *, ok: bool) -> Record:
 
 
 def _node_error(failure: NodeError, others: int) -> dict[str, Any]:
-    error = {
-        "message": str(failure),
-        "node": failure.node,
-        "title": failure.title,
-        "class_type": failure.class_type,
-        "input": failure.input,
-        "kind": "node",
-    }
+    error = {**failure.to_json(), "kind": "node"}
     return {**error, "others": others} if others else error
 
 

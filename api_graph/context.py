@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from api_graph.errors import Cancelled
 from api_graph.files import name_below
@@ -15,6 +15,24 @@ from api_graph.folders import Folders
 if TYPE_CHECKING:
     import torch
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Spread(Protocol):
+    """Like `map`, but perhaps in threads or other processes: give it a function of a module, and plain data.
+
+    Results come in order. The items may be made as they are asked for. Should making one raise, what is under way is
+    done first.
+    """
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]: ...
+
+
+def one_by_one(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+    """The `Spread` that does it all here and now."""
+    return map(function, items)
+
 
 @dataclass
 class Context:
@@ -22,7 +40,8 @@ class Context:
 
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
     `run_id` names the run: what is limited per run is counted under it. A node that computes and also waits, for a
-    server's answer say, does the waiting in `with context.waiting():`, so that other rows may compute meanwhile.
+    server's answer say, does the waiting in `with context.waiting():`, so that other rows may compute meanwhile. What
+    is a lot of work for a processor and needs no model may be handed to `spread`.
     `device` is what "auto" means to a loader (None: the best there is), and `staging` where it reads weights to, for a
     host that moves them to their device itself (None: straight onto the device).
     """
@@ -35,6 +54,7 @@ class Context:
     run_id: str = ""
     lasting: bool = True
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    spread: Spread = one_by_one
     device: torch.device | None = None
     staging: torch.device | None = None
 

@@ -109,7 +109,7 @@ def _bare_image(one: ImageTokens, queries: torch.Tensor, image: torch.Tensor, st
         heatmaps = mean_filter(to_pixels(maps), 15)
         overlays = overlay(image, heatmaps, 0.6)
         for number, (heatmap, picture) in enumerate(zip(heatmaps, overlays, strict=True)):
-            write_png(stem.with_name(f"{stem.name}_{number}_heatmap.png"), heatmap[..., None].expand(-1, -1, 3))
+            write_png(stem.with_name(f"{stem.name}_{number}_heatmap.png"), heatmap)
             write_png(stem.with_name(f"{stem.name}_{number}_overlay.png"), picture)
 
 

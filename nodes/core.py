@@ -14,6 +14,7 @@ from api_graph.errors import BadInput
 from api_graph.sockets import AnyValue, Image, Mask
 from api_graph.spec import Widget, node
 
+from . import image_batches
 from . import images as own_images
 from . import text as own_text
 
@@ -48,7 +49,13 @@ def load_image_mask(
     return mask if channel == "alpha" else picture[..., COLOUR_CHANNELS.index(channel)]
 
 
-@node("SaveImage", category="image", title="Save Image", output=True, waits=True)
+@node(
+    "SaveImage",
+    category="image",
+    title="Save Image",
+    output=True,
+    batched=image_batches.save_images_for_good,
+)
 def save_image(images: Image, context: SaveContext, filename_prefix: str = "ComfyUI") -> None:
     """Write images into the output folder."""
     own_images.save_image(images, context, filename_prefix)

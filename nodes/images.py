@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
@@ -13,11 +12,13 @@ from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, names_in
+from api_graph.pixels.png import FOR_NOW
 from api_graph.pixels.read import read_image, to_tensor
-from api_graph.pixels.write import FOR_NOW, write_numbered
+from api_graph.pixels.write import write_numbered
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
+from .image_batches import save_heatmaps, save_images
 from .wires import Heatmap, SameImages
 
 CATEGORY = "attention prompting/image"
@@ -68,15 +69,14 @@ def load_image(context: Context, image: ImageFile) -> LoadedImage:
     return LoadedImage(picture, mask)
 
 
-@node("APSaveImage", category=CATEGORY, title="Save image", output=True, waits=True)
+@node("APSaveImage", category=CATEGORY, title="Save image", output=True, batched=save_images)
 def save_image(
     images: Annotated[Image, Field(description="Each becomes a file of its own.")],
     context: SaveContext,
     filename_prefix: Prefix = "api-graph",
 ) -> SameImages:
     """Write images as PNG into the output folder, with the graph embedded, so that the picture can be run again."""
-    _save(images, context, filename_prefix)
-    return images
+    return _only(save_images([{"images": images, "context": context, "filename_prefix": filename_prefix}]))
 
 
 @node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, preview=True, waits=True)
@@ -110,22 +110,18 @@ def compare_images(
             context.show_file(path, temporary=True)  # for an editor that has no slider
 
 
-@node("APSaveHeatmap", category=CATEGORY, title="Save heatmap", output=True, waits=True)
+@node("APSaveHeatmap", category=CATEGORY, title="Save heatmap", output=True, batched=save_heatmaps)
 def save_heatmap(
     heatmap: Heatmap,
     context: SaveContext,
     filename_prefix: Prefix = "heatmap",
 ) -> Annotated[Mask, Field(description="The heatmap as it came in.")]:
     """Write heatmaps as grey PNG, white where attended."""
-    grey = heatmap.clamp(0, 1)[..., None].expand(-1, -1, -1, 3)  # (B, H, W, 3)
-    _save(grey, context, filename_prefix)
-    return heatmap
+    return _only(save_heatmaps([{"heatmap": heatmap, "context": context, "filename_prefix": filename_prefix}]))
 
 
-def _save(images: Tensor, context: SaveContext, prefix: str) -> None:
-    """Write each image of the batch, with the graph embedded as ComfyUI does: `prompt`, and what the editor sent."""
-    texts = {} if context.prompt is None else {"prompt": json.dumps(context.prompt)}
-    texts |= {name: json.dumps(value) for name, value in (context.extra or {}).items()}
-    for image in images:
-        with inputs_named(prefix="filename_prefix", path="filename_prefix"):
-            context.show_file(write_numbered(context.folders.output, prefix, image, metadata=texts))
+def _only(results: Sequence[Tensor | Exception]) -> Tensor:
+    (result,) = results
+    if isinstance(result, Exception):
+        raise result
+    return result

@@ -49,13 +49,14 @@ def run_batch(
     room for.
 
     A batched form gets every input of every call: those that a graph leaves out stand at their default. It may answer
-    a call that failed by an exception, in its place; that call's step is then that exception.
+    a call that failed by an exception, in its place; that call's step is then that exception. The form of an output
+    node gets all calls at once: what it has done to the world it must not do again.
     """
     batched = stacked(spec.function) if spec.batched is None else spec.batched
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
     together = [defaults | _with_context(spec, call, context) for calls, context in steps for call in calls]
     with torch.inference_mode(not spec.model):
-        results = limits.run(spec.id, together, batched)
+        results = list(batched(together)) if spec.output else limits.run(spec.id, together, batched)
     if len(results) != len(together):
         raise ApiGraphError(f"the batched form of {spec.id} answered {len(results)} of {len(together)} calls")
     entries: list[Entry | Exception] = []

@@ -40,6 +40,7 @@ class Contexts:
             "on_progress": progress,
             "is_cancelled": self._is_cancelled,
             "run_id": self._options.run_id,
+            "spread": self._options.spread,
         }
         if self._options.sharing is not None and not task.spec.waits:  # those are outside the gate anyway
             facts["waiting"] = self._options.sharing.gate.outside

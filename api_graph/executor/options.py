@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from api_graph.context import Spread
 from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.events import Listener
+from api_graph.executor.spreading import over_threads
 from api_graph.folders import Folders
 
 
@@ -39,13 +41,14 @@ class Gate:
 class Sharing:
     """How runs that go on at once, as the chunks of a table do, keep out of each other's way.
 
-    `gate` lets few of them compute at a time, and `threads` are all that read or write for any of them. Results of the
-    nodes `fleeting` are read by their own row alone, and are let go as soon as it has. What took less than
-    `worth_storing` seconds is not written to disk.
+    `gate` lets few of them compute at a time, `threads` are all that read or write for any of them, and `spread` is
+    what their nodes may hand work to. Results of the nodes `fleeting` are read by their own row alone, and are let go
+    as soon as it has. What took less than `worth_storing` seconds is not written to disk.
     """
 
     gate: Gate
     threads: ThreadPoolExecutor | None = None
+    spread: Spread | None = None
     fleeting: frozenset[str] = frozenset()
     worth_storing: float = 0.0
 
@@ -63,3 +66,9 @@ class Options:
     run_id: str
     batches: BatchLimits = field(default_factory=BatchLimits)
     sharing: Sharing | None = None
+
+    @property
+    def spread(self) -> Spread:
+        """What nodes may hand work to."""
+        shared = None if self.sharing is None else self.sharing.spread
+        return over_threads(self.threads) if shared is None else shared

@@ -13,7 +13,7 @@ from api_graph.sockets import Attribution
 
 Call = Mapping[str, Any]
 
-_TOGETHER = {"cpu": 2**16}
+_TOGETHER = {"cpu": 2**17}
 """Values in the largest tensor of calls that go together: on a processor as many as its cache has room for."""
 _TOGETHER_ON_ACCELERATOR = 2**24
 

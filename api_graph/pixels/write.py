@@ -9,16 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from api_graph.errors import BadInput
-from api_graph.files import whole_file
 from api_graph.pixels._modes import to_rgb_or_rgba
-from api_graph.pixels.read import to_pil
-
-FOR_KEEPS, FOR_NOW = 4, 1
-"""zlib's level for files that stay, and for previews. Its default, 6, takes twice as long to save another 8 %."""
+from api_graph.pixels.png import FOR_KEEPS, NumberedPng, next_free, save_png, write_next
+from api_graph.pixels.read import to_levels
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f]")
 
@@ -30,15 +26,16 @@ def write_png(
     metadata: Mapping[str, str] | None = None,
     compression: int = FOR_KEEPS,
 ) -> Path:
-    """Write one image, (1, H, W, 3), (H, W, 3) or a picture, and return its path; missing folders are made.
+    """Write one image, (1, H, W, 3), (H, W, 3), (H, W) for grey, or a picture, and return its path.
 
-    The file appears under its name only when it is complete. `metadata` becomes text chunks, as ComfyUI's
-    SaveImage writes `prompt` and `workflow`. A folder that cannot be written and a full disk are a BadInput.
+    The file appears under its name only when it is complete; missing folders are made. `metadata` becomes text chunks,
+    as ComfyUI's SaveImage writes `prompt` and `workflow`. A folder that cannot be written and a full disk are a
+    BadInput.
     """
-    path = Path(path)
-    picture, text = _one_picture(image), _text_chunks(metadata or {})
-    with _disk_errors(path), whole_file(path) as file:
-        picture.save(file, format="PNG", pnginfo=text, compress_level=compression)
+    path, texts = Path(path), _checked_texts(metadata or {})
+    picture = to_rgb_or_rgba(image) if isinstance(image, Image.Image) else Image.fromarray(to_levels(image))
+    with _disk_errors(path):
+        save_png(path, picture, texts, compression)
     return path
 
 
@@ -49,56 +46,45 @@ def next_numbered(folder: str | os.PathLike[str], prefix: str) -> Path:
     subfolder; one that leads out of `folder` is a BadInput.
     """
     target, name = _inside(Path(folder), prefix)
-    numbered = re.compile(re.escape(name) + r"_(\d+)_?\.png", re.IGNORECASE)
     with _disk_errors(target):
-        target.mkdir(parents=True, exist_ok=True)
-        matches = (numbered.fullmatch(entry) for entry in os.listdir(target))
-        number = max((int(match[1]) for match in matches if match), default=0)
-        while True:
-            number += 1
-            path = target / f"{name}_{number:05}_.png"
-            try:
-                path.touch(exist_ok=False)
-            except FileExistsError:  # another process was faster
-                continue
-            return path
+        return next_free(target, name)
+
+
+def numbered_png(
+    folder: str | os.PathLike[str],
+    prefix: str,
+    image: Tensor,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    compression: int = FOR_KEEPS,
+) -> NumberedPng:
+    """One image, (1, H, W, 3), (H, W, 3), or (H, W) for grey, ready to be written under the `next_numbered` name."""
+    return NumberedPng(*_inside(Path(folder), prefix), to_levels(image), _checked_texts(metadata or {}), compression)
 
 
 def write_numbered(
     folder: str | os.PathLike[str],
     prefix: str,
-    image: Tensor | Image.Image,
+    image: Tensor,
     *,
     metadata: Mapping[str, str] | None = None,
     compression: int = FOR_KEEPS,
 ) -> Path:
-    """`write_png` under the `next_numbered` name; if writing fails, the reserved name is given back."""
-    path = next_numbered(folder, prefix)
-    try:
-        return write_png(path, image, metadata=metadata, compression=compression)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    """Write the `numbered_png`; should that fail, which is a BadInput, no file is left."""
+    png = numbered_png(folder, prefix, image, metadata=metadata, compression=compression)
+    return written(png, write_next(png))
 
 
-def _one_picture(image: Tensor | Image.Image) -> Image.Image:
-    if isinstance(image, Image.Image):
-        return to_rgb_or_rgba(image)
-    pictures = to_pil(image[None] if image.ndim == 3 else image)
-    if len(pictures) != 1:
-        raise BadInput(
-            "a PNG file holds one image",
-            input="image",
-            value=tuple(image.shape),
-            cure="Write each on its own.",
-        )
-    return pictures[0]
+def written(png: NumberedPng, came: Path | OSError) -> Path:
+    """What `write_next` gave for it: the file's path, or else a BadInput."""
+    with _disk_errors(png.folder):
+        if isinstance(came, OSError):
+            raise came
+    return came
 
 
-def _text_chunks(metadata: Mapping[str, str]) -> PngInfo:
-    """PNG text chunks: tEXt where Latin-1 suffices, else iTXt (UTF-8)."""
-    chunks = PngInfo()
-    for key, value in metadata.items():
+def _checked_texts(metadata: Mapping[str, str]) -> Mapping[str, str]:
+    for key in metadata:
         if not 1 <= len(key) <= 79 or not key.isascii() or _CONTROL_CHARACTERS.search(key):
             raise BadInput(
                 "this cannot be a PNG keyword",
@@ -106,9 +92,7 @@ def _text_chunks(metadata: Mapping[str, str]) -> PngInfo:
                 value=key,
                 cure="Use 1 to 79 ASCII characters.",
             )
-        # A lone surrogate, which JSON can carry, has no UTF-8; it becomes "?".
-        chunks.add_text(key, value.encode("utf-8", "replace").decode("utf-8"))
-    return chunks
+    return metadata
 
 
 def _inside(folder: Path, prefix: str) -> tuple[Path, str]:

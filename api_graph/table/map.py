@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from api_graph.runs import GraphSource, open_graph
 from api_graph.settings import cache_folder
 from api_graph.table.job import GIB
 from api_graph.table.local import run_local
+from api_graph.table.processes import Processes
+from api_graph.table.processors import processors
 from api_graph.table.ray_engine import RayWishes, run_on_ray
 from api_graph.table.results import RowResult, result_of
 from api_graph.table.row import Row
@@ -24,6 +27,9 @@ from api_graph.table.source import Rows
 from api_graph.table.start import Wishes, plan_of
 from api_graph.table.uses import Uses
 from api_graph.table.worker import Done, Worker
+
+_WORTH_PROCESSES = 64
+"""Rows: for fewer, they would take as long to begin."""
 
 
 def map_graph(
@@ -86,7 +92,12 @@ def engine_of(plan: Plan, ray: RayWishes | None = None, *, listener: Listener | 
     def local(rows: Iterator[Row]) -> Generator[Done, None, None]:
         worker = Worker(plan.job, listener)
         worker.uses = Uses(worker.binding.nodes_by_columns(plan.table.columns()), plan.rows())
-        return run_local(worker, rows, plan.chunk_size)
+        with Processes(min(plan.job.threads, processors() - 1), plan.job.threads) as processes:
+            worker.spread = processes.spread
+            ahead = list(islice(rows, _WORTH_PROCESSES))
+            if len(ahead) == _WORTH_PROCESSES:
+                processes.begin()
+            yield from run_local(worker, chain(ahead, rows), plan.chunk_size)
 
     return local
 

@@ -15,7 +15,9 @@ import torch
 from api_graph.graph import Graph
 from api_graph.registry import Registry
 
-_MOST_AT_ONCE = 4
+_MOST_AT_ONCE = 2
+"""Chunks; more of them wait for Python's lock, and for each other to wake up, longer than they gain."""
+_SHARES = 4
 
 
 def processors() -> int:
@@ -47,7 +49,7 @@ def device_name(graph: Graph, registry: Registry) -> str:
 def threads_shared() -> Iterator[None]:
     """Inside, threads that are begun give each operation its share of the processors."""
     before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before // _MOST_AT_ONCE))
+    torch.set_num_threads(max(1, before // _SHARES))
     try:
         yield
     finally:

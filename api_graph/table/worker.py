@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from api_graph.context import Spread
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.executor import Listener, RunResult
 from api_graph.executor.options import Gate, Sharing
@@ -16,6 +17,7 @@ from api_graph.registry import all_nodes
 from api_graph.table.binding import Binding
 from api_graph.table.job import WORTH_STORING, Job
 from api_graph.table.places import clear_row_folder, row_folder
+from api_graph.table.processes import ProcessDied
 from api_graph.table.processors import computing_at_once
 from api_graph.table.records import Record, disk_is_full, record_of, record_of_fault
 from api_graph.table.row import Row
@@ -51,6 +53,7 @@ class Worker:
         self.at_once = computing_at_once(self.binding.graph, registry)
         self._folders, self._gate = job.folders(), Gate(self.at_once)
         self.threads: ThreadPoolExecutor | None = None  # an engine's, while it runs
+        self.spread: Spread | None = None  # likewise
         self._reading = threading.Lock()  # guards the binding, which learns columns as it meets them
 
     def run(self, rows: Sequence[Row]) -> Done:
@@ -94,6 +97,12 @@ class Worker:
             raise BadInput(f"the row cannot be read ({error})", input="ROWS", value=row.number) from error
 
     def _run(self, graphs: Sequence[Graph], rows: Sequence[Row], fleeting: frozenset[str]) -> list[RunResult]:
+        try:
+            return self._run_once(graphs, rows, fleeting)
+        except ProcessDied:  # what it left of these rows is cleared away
+            return self._run_once(graphs, rows, fleeting)
+
+    def _run_once(self, graphs: Sequence[Graph], rows: Sequence[Row], fleeting: frozenset[str]) -> list[RunResult]:
         return self.executor.run_rows(
             graphs,
             [self._folders_of(row) for row in rows],
@@ -102,7 +111,7 @@ class Worker:
             metadata=self.job.metadata,
             previews=False,
             run_id=self.job.run_id,
-            sharing=Sharing(self._gate, self.threads, fleeting, WORTH_STORING),
+            sharing=Sharing(self._gate, self.threads, self.spread, fleeting, WORTH_STORING),
         )
 
     def _folders_of(self, row: Row) -> Folders:

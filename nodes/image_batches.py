@@ -1,0 +1,76 @@
+"""The batched forms of the nodes that save: making PNG files is the most work of many a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from api_graph.context import SaveContext
+from api_graph.errors import BadInput, inputs_named
+from api_graph.pixels.png import NumberedPng, write_next
+from api_graph.pixels.write import numbered_png, written
+
+Call = Mapping[str, Any]
+
+
+def save_images(calls: Sequence[Call]) -> list[Tensor | Exception]:
+    """`Save image`: the images as they came in, or what went wrong with one call."""
+    return _saved(calls, "images")
+
+
+def save_heatmaps(calls: Sequence[Call]) -> list[Tensor | Exception]:
+    """`Save heatmap`: likewise, as grey pictures."""
+    return _saved(calls, "heatmap")
+
+
+def save_images_for_good(calls: Sequence[Call]) -> list[Exception | None]:
+    """ComfyUI's `Save Image`, which hands nothing on."""
+    return [came if isinstance(came, Exception) else None for came in save_images(calls)]
+
+
+def _saved(calls: Sequence[Call], input: str) -> list[Tensor | Exception]:
+    """What is saved must not be saved again: a call that fails is answered by its error, and the others stand."""
+    results: list[Tensor | Exception] = [call[input] for call in calls]
+    pngs: list[tuple[int, NumberedPng]] = []
+    for index, call in enumerate(calls):
+        try:
+            pngs += [(index, png) for png in _pngs(call, input)]
+        except Exception as error:
+            results[index] = _named(error, input)
+    for (index, png), came in zip(pngs, _written([png for _, png in pngs], calls), strict=True):
+        try:
+            calls[index]["context"].show_file(written(png, came))
+        except BadInput as error:
+            results[index] = _named(error, input)
+    return results
+
+
+def _pngs(call: Call, input: str) -> list[NumberedPng]:
+    context: SaveContext = call["context"]
+    context.check_cancelled()
+    # As ComfyUI embeds them: the graph as `prompt`, and what the editor sent.
+    texts = {} if context.prompt is None else {"prompt": json.dumps(context.prompt)}
+    texts |= {name: json.dumps(value) for name, value in (context.extra or {}).items()}
+    folder, prefix = context.folders.output, call["filename_prefix"]
+    return [numbered_png(folder, prefix, image, metadata=texts) for image in call[input]]
+
+
+def _written(pngs: Sequence[NumberedPng], calls: Sequence[Call]) -> list[Path | OSError]:
+    if not calls:
+        return []
+    context: SaveContext = calls[0]["context"]
+    with context.waiting():
+        return list(context.spread(write_next, pngs))
+
+
+def _named(error: Exception, input: str) -> Exception:
+    """The error in the names of the node's inputs."""
+    try:
+        with inputs_named(prefix="filename_prefix", path="filename_prefix", image=input):
+            raise error
+    except Exception as named:
+        return named

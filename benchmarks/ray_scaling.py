@@ -5,6 +5,7 @@
 Every way makes the same table through graphs/api_clip_map.json with the demo model, into a new folder, without the disk
 cache, on a cluster that is begun here beforehand. `seconds` count from the first finished rows to the last, so that the
 start of processes and the loading of the model, which a longer table hides, are left out; `whole` counts them.
+`same` says for how many rows texts and files are, to the byte, what the local engine made.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 
 import ray
 
+from api_graph.files import sha256_of
 from api_graph.table.map import map_graph
 from api_graph.table.ray_engine import RayWishes
 from benchmarks.map import GRAPH, Rows, made_table
@@ -43,16 +45,31 @@ def timed(rows: Rows, folder: Path, output: Path, actors: int | None) -> dict[st
     }
 
 
+def left(output: Path) -> dict[int, Any]:
+    """What a run has left of each row: its texts, and its files by their digests."""
+    rows = (json.loads(line) for line in (output / "results.jsonl").read_text("utf-8").splitlines())
+    return {
+        row["row"]: (
+            row["texts"],
+            {file: sha256_of(output / file) for files in row["files"].values() for file in files},
+        )
+        for row in rows
+    }
+
+
 def measure(count: int, actors: list[int]) -> dict[str, Any]:
     """Each way once, and the ratios of their rates to one actor's."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = made_table(folder, count // QUESTIONS, QUESTIONS)
         ways = {"local": timed(rows, folder, folder / "local", None)}
+        local = left(folder / "local")
         processors = max(os.cpu_count() or 1, *actors)
         ray.init(address="local", num_cpus=processors, include_dashboard=False, log_to_driver=False)
         for number in actors:
             ways[str(number)] = timed(rows, folder, folder / str(number), number)
+            made = left(folder / str(number))
+            ways[str(number)]["same"] = sum(made.get(row) == ours for row, ours in local.items())
         ray.shutdown()
     base = ways[str(actors[0])]["rows_per_second"]
     ratios = {way: round(found["rows_per_second"] / base, 2) for way, found in ways.items()}

@@ -109,7 +109,8 @@ class NodeSpec:
     `waits`        it waits on files or the network: rows may run in threads.
     `rowwise`      it treats each map or picture of a batch by itself: many calls may be one call with a larger batch.
     `batched`      the same work for many calls at once: a list of keyword mappings in, each with every input, and a
-                   list of results out.
+                   list of results out, with an exception in the place of a call that failed. That of an output node
+                   is called once for all, so it must not raise when some of it is done.
     `fingerprint`  `(folders, **literals) -> dict` of what enters the cache key in place of those literals: the content
                    of the file that a name means, the precision that "auto" means.
     `needs`        `(**some inputs) -> names` of the other links that these make necessary; a host that asks first

@@ -18,7 +18,7 @@ from api_graph.registry import Registry
 _MOST_AT_ONCE = 2
 """Chunks; more of them wait for Python's lock, and for each other to wake up, longer than they gain."""
 _SHARES = 4
-"""Threads of ours that compute at one time, reading and writing ones among them: each gets that part of the processors."""
+"""Threads of ours that are busy at one time, reading ones among them: each gets that part of the processors."""
 
 
 def processors() -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from api_graph.context import SaveContext
 from api_graph.errors import BadInput, inputs_named
-from api_graph.pixels.png import NumberedPng, write_next
+from api_graph.pixels.png import NumberedPng, write_in_turn
 from api_graph.pixels.write import numbered_png, written
 
 Call = Mapping[str, Any]
@@ -35,17 +36,20 @@ def save_images_for_good(calls: Sequence[Call]) -> list[Exception | None]:
 def _saved(calls: Sequence[Call], input: str) -> list[Tensor | Exception]:
     """What is saved must not be saved again: a call that fails is answered by its error, and the others stand."""
     results: list[Tensor | Exception] = [call[input] for call in calls]
-    pngs: list[tuple[int, NumberedPng]] = []
+    # Files that are numbered together are written in turn: the first picture gets the first number.
+    series: dict[tuple[Path, str], list[tuple[int, NumberedPng]]] = defaultdict(list)
     for index, call in enumerate(calls):
         try:
-            pngs += [(index, png) for png in _pngs(call, input)]
+            for png in _pngs(call, input):
+                series[png.folder, png.name].append((index, png))
         except Exception as error:
             results[index] = _named(error, input)
-    for (index, png), came in zip(pngs, _written([png for _, png in pngs], calls), strict=True):
-        try:
-            calls[index]["context"].show_file(written(png, came))
-        except BadInput as error:
-            results[index] = _named(error, input)
+    for pngs, cames in zip(series.values(), _written(series.values(), calls), strict=True):
+        for (index, png), came in zip(pngs, cames, strict=True):
+            try:
+                calls[index]["context"].show_file(written(png, came))
+            except BadInput as error:
+                results[index] = _named(error, input)
     return results
 
 
@@ -59,12 +63,12 @@ def _pngs(call: Call, input: str) -> list[NumberedPng]:
     return [numbered_png(folder, prefix, image, metadata=texts) for image in call[input]]
 
 
-def _written(pngs: Sequence[NumberedPng], calls: Sequence[Call]) -> list[Path | OSError]:
+def _written(series: Iterable[Sequence[tuple[int, NumberedPng]]], calls: Sequence[Call]) -> list[list[Path | OSError]]:
     if not calls:
         return []
     context: SaveContext = calls[0]["context"]
     with context.waiting():
-        return list(context.spread(write_next, pngs))
+        return list(context.spread(write_in_turn, [[png for _, png in pngs] for pngs in series]))
 
 
 def _named(error: Exception, input: str) -> Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +31,11 @@ class NumberedPng:
     pixels: NDArray[np.uint8]
     texts: Mapping[str, str] = field(default_factory=dict)
     compression: int = FOR_KEEPS
+
+
+def write_in_turn(pngs: Sequence[NumberedPng]) -> list[Path | OSError]:
+    """`write_next` of each: their numbers follow their order."""
+    return [write_next(png) for png in pngs]
 
 
 def write_next(png: NumberedPng) -> Path | OSError:

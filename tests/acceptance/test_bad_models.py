@@ -108,7 +108,7 @@ def test_a_constant_map_is_a_uniform_heatmap_and_a_warning(cli: Cli, model_folde
     assert answer.code == 0
     assert [w for w in answer.lines("warning") if "map 0 of 1 is constant" in w and "uniform 0.5" in w]
     with Image.open("output/map_00001_.png") as picture:
-        assert picture.getextrema() == ((128, 128),) * 3
+        assert picture.mode == "L" and picture.getextrema() == (128, 128)
 
 
 def nan_map() -> Attribution:

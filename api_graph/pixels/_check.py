@@ -61,8 +61,10 @@ def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
 
 def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
     """Smallest and largest value of each map, both (B, 1, 1); a BadInput if one is NaN or infinite."""
-    # aminmax, which finds both at once, takes five times as long along an axis. A NaN comes through both of these.
-    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    # One axis takes a third of the time that two do, and aminmax, which finds both at once, five times as long. A NaN
+    # comes through both of these.
+    flat = maps.flatten(1)
+    low, high = flat.amin(1)[:, None, None], flat.amax(1)[:, None, None]
     finite = (torch.isfinite(low) & torch.isfinite(high)).flatten()
     if not bool(finite.all()):
         raise BadInput(

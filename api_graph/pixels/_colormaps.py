@@ -53,4 +53,4 @@ def color_table(colormap: Colormap) -> Tensor:
 def _table(colormap: Colormap) -> Tensor:
     with torch.inference_mode(False):
         levels = torch.tensor(list(bytes.fromhex(_STOPS[colormap]))).float().view(-1, 3) / 255  # (stops, 3)
-        return F.interpolate(levels.T[None], size=256, mode="linear", align_corners=True)[0].T
+        return F.interpolate(levels.T[None], size=256, mode="linear", align_corners=True)[0].T.contiguous()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from api_graph.errors import BadInput
 from api_graph.pixels._check import checked_maps, wide
@@ -26,16 +26,19 @@ def mean_filter(heatmap: Tensor, kernel_size: int) -> Tensor:
     if kernel_size == 1:
         return heatmap
     # The square window's mean is the mean along one axis of the means along the other.
-    along_rows = _window_mean(wide(heatmap), kernel_size // 2)
-    return _window_mean(along_rows.mT, kernel_size // 2).mT.contiguous().float()
+    along_rows = _window_mean(wide(heatmap), kernel_size // 2, 2)
+    return _window_mean(along_rows, kernel_size // 2, 1).float()
 
 
-def _window_mean(x: Tensor, reach: int) -> Tensor:
-    """Mean of the 2·`reach` + 1 values around each one along the last axis, from one cumulative sum."""
-    near = min(reach, x.shape[-1])
-    window = 2 * near + 1
-    total = F.pad(F.pad(x, (near, near), mode="replicate").cumsum(-1), (1, 0))  # [i]: the sum of the first i values
-    inside = total[..., window:] - total[..., :-window]
+def _window_mean(x: Tensor, reach: int, axis: int) -> Tensor:
+    """Mean of the 2·`reach` + 1 values around each one along an axis, from one cumulative sum."""
+    length = x.shape[axis]
+    near = min(reach, length)
+    first, last = x.narrow(axis, 0, 1), x.narrow(axis, length - 1, 1)
+    edges = [near if i == axis else -1 for i in range(x.ndim)]
+    total = torch.cat([first.expand(edges), x, last.expand(edges)], axis).cumsum(axis)  # [i]: of i + 1 values
+    inside = total.narrow(axis, 2 * near, length).clone()
+    inside.narrow(axis, 1, length - 1).sub_(total.narrow(axis, 0, length - 1))
     if reach > near:  # further out, every window has the same cells: no need to lay them out
-        inside += (reach - near) * (x[..., :1] + x[..., -1:])
-    return inside / (2 * reach + 1)
+        inside += (reach - near) * (first + last)
+    return inside.div_(2 * reach + 1)

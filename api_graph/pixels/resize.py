@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -74,39 +74,46 @@ def _source_size(geometry: tuple[Geometry, ...]) -> tuple[int, int]:
 
 def _laid_over(values: Tensor, geometry: tuple[Geometry, ...], interpolation: Interpolation) -> Tensor:
     low, high = value_range(values, "attribution")
-    rows, columns = zip(*(_matrices(g, values.shape[1:], interpolation) for g in geometry), strict=True)
-    down, across = torch.stack(rows), torch.stack(columns)  # (B, H, gh), (B, W, gw)
-    _warn_of_unseen(down, across)
-    down, across = down.to(values.device), across.to(values.device)
-    seen = _sees(down)[:, :, None] & _sees(across)[:, None, :]  # (B, H, W)
+    layings = [_laying(g, values.shape[1:], interpolation) for g in geometry]
+    down = torch.stack([one.down for one in layings]).to(values.device)  # (B, H, gh)
+    across = torch.stack([one.across for one in layings]).to(values.device)  # (B, W, gw)
     laid = down @ values @ across.mT  # (B, H, gh) (B, gh, gw) (B, gw, W) -> (B, H, W)
     # A kernel with negative lobes overshoots; a uint8 image, which Pillow resizes, would cut that off too.
-    return torch.where(seen, laid.clamp(low, high), low)
+    laid = torch.minimum(torch.maximum(laid, low), high)
+    unseen = max(one.unseen for one in layings)
+    if unseen == 0:
+        return laid
+    warnings.warn(
+        f"the model did not see {unseen:.1%} of the source image, and the heatmap has the map's minimum "
+        "there. A preprocessing that pads or squashes instead of cropping sees all of it",
+        ApiGraphWarning,
+        stacklevel=3,
+    )
+    return torch.where(_sees(down)[:, :, None] & _sees(across)[:, None, :], laid, low)
+
+
+class _Laying(NamedTuple):
+    """What lays a grid over its rectangle of the source. Nobody changes it.
+
+    `down` (H, gh) is for the rows, `across` (W, gw) for the columns; `unseen` is the share of pixels outside.
+    """
+
+    down: Tensor
+    across: Tensor
+    unseen: float
 
 
 @lru_cache(maxsize=32)  # a table's images have few sizes
-def _matrices(g: Geometry, grid: torch.Size, interpolation: Interpolation) -> tuple[Tensor, Tensor]:
-    """The row matrix (H, gh) and the column matrix (W, gw) that lay a grid over its rectangle. Nobody changes them."""
+def _laying(g: Geometry, grid: torch.Size, interpolation: Interpolation) -> _Laying:
     with torch.inference_mode(False):  # the next to ask may want a gradient through them
-        down = axis_matrix(g.height, grid[0], g.top, g.bottom, interpolation)
-        across = axis_matrix(g.width, grid[1], g.left, g.right, interpolation)
-        return down.float(), across.float()
+        down = axis_matrix(g.height, grid[0], g.top, g.bottom, interpolation).float()
+        across = axis_matrix(g.width, grid[1], g.left, g.right, interpolation).float()
+        return _Laying(down, across, 1 - float(_sees(down).double().mean() * _sees(across).double().mean()))
 
 
 def _sees(weights: Tensor) -> Tensor:
-    """Which pixels of an axis (B, pixels, cells) see a cell at all."""
-    return (weights != 0).any(2)
-
-
-def _warn_of_unseen(down: Tensor, across: Tensor) -> None:
-    share = 1 - float((_sees(down).double().mean(1) * _sees(across).double().mean(1)).min())
-    if share > 0:
-        warnings.warn(
-            f"the model did not see {share:.1%} of the source image, and the heatmap has the map's minimum "
-            "there. A preprocessing that pads or squashes instead of cropping sees all of it",
-            ApiGraphWarning,
-            stacklevel=4,
-        )
+    """Which pixels of an axis (..., pixels, cells) see a cell at all."""
+    return (weights != 0).any(-1)
 
 
 def _stretched(values: Tensor, width: int, height: int, interpolation: Interpolation) -> Tensor:

@@ -24,10 +24,10 @@ from api_graph.executor.plan import Plan, Task
 from api_graph.executor.reasons import FOUND, History
 from api_graph.executor.report import result_of_row
 from api_graph.executor.result import RunResult
+from api_graph.executor.sharing import torch_threads
 from api_graph.executor.stores import Stores
 from api_graph.executor.threaded import run_threaded
 from api_graph.graph import Graph, Link
-from api_graph.spec import NodeSpec
 
 
 class Chunk:
@@ -99,12 +99,14 @@ class Chunk:
             return
         mine, others = self._taken(ready)
         try:
-            with self._gate(ready[0].spec):
-                self._run_mine([task for task in mine if not self._found_by_now(task)])
+            todo = [task for task in mine if not self._found_by_now(task)]
+            if todo:
+                with self._room_for(todo[0]):
+                    self._run_mine(todo)
         finally:
             for task in mine:
                 self._land(task)
-        late = [task for task, flight in others if not self._arrived(task, wait_for(flight, self._check_cancelled))]
+        late = [task for task, flight in others if not self._arrived(task, self._wait_for(flight))]
         if late:  # theirs came to nothing
             self._run_stage(late)
 
@@ -125,9 +127,21 @@ class Chunk:
         sharing = self.options.sharing
         return not (task.spec.output or task.spec.model or (sharing and task.node.id in sharing.fleeting))
 
-    def _gate(self, spec: NodeSpec) -> AbstractContextManager[None]:
+    def _room_for(self, task: Task) -> AbstractContextManager[None]:
+        """A node that waits does so beside the lane, and one that runs a model gets more of the processors."""
         sharing = self.options.sharing
-        return nullcontext() if sharing is None or spec.waits else sharing.gate.inside()
+        if sharing is None:
+            return nullcontext()
+        if task.spec.waits:
+            return sharing.place.outside()
+        if sharing.model_threads is not None and any(parent.spec.model for parent in task.parents.values()):
+            return torch_threads(sharing.model_threads)
+        return nullcontext()
+
+    def _wait_for(self, flight: Flight) -> Entry | None:
+        sharing = self.options.sharing
+        with nullcontext() if flight.done() or sharing is None else sharing.place.outside():
+            return wait_for(flight, self._check_cancelled)
 
     def _found_by_now(self, task: Task) -> bool:
         """Whether another run has done the step since this one was planned."""
@@ -152,8 +166,6 @@ class Chunk:
             self.flights.land(task.key, task.entry if task.lasting else None)
 
     def _run_mine(self, tasks: Sequence[Task]) -> None:
-        if not tasks:
-            return
         spec = tasks[0].spec
         if (spec.batched is not None or spec.rowwise) and not spec.model:
             self._run_batched(tasks)

@@ -42,8 +42,8 @@ class Contexts:
             "run_id": self._options.run_id,
             "spread": self._options.spread,
         }
-        if self._options.sharing is not None and not task.spec.waits:  # those are outside the gate anyway
-            facts["waiting"] = self._options.sharing.gate.outside
+        if self._options.sharing is not None and not task.spec.waits:  # those are outside anyway
+            facts["waiting"] = self._options.sharing.place.outside
         if issubclass(kind, SaveContext) and self._options.metadata:
             # Of what came with the graph only the editor's own form of it belongs into files.
             extra = {name: value for name, value in self._graphs[task.row].extra.items() if name == "workflow"}

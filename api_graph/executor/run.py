@@ -13,12 +13,13 @@ from api_graph.executor.disk import DiskCache
 from api_graph.executor.events import Listener
 from api_graph.executor.flights import Flights
 from api_graph.executor.memory import MemoryCache
-from api_graph.executor.options import Options, Sharing
+from api_graph.executor.options import Options
 from api_graph.executor.plan import plan
 from api_graph.executor.pool import ModelPool
 from api_graph.executor.reasons import History
 from api_graph.executor.receipts import Receipts
 from api_graph.executor.result import RunResult
+from api_graph.executor.sharing import Sharing
 from api_graph.executor.stores import Stores
 from api_graph.folders import Folders
 from api_graph.graph import Graph, execution_order

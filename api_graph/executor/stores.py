@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from api_graph.executor.disk import DiskCache
 from api_graph.executor.entry import Entry
 from api_graph.executor.memory import MemoryCache
-from api_graph.executor.options import Sharing
 from api_graph.executor.plan import Task
 from api_graph.executor.pool import ModelPool
 from api_graph.executor.receipts import Receipts
 from api_graph.executor.result import Action
+from api_graph.executor.sharing import Sharing
 from api_graph.spec import NodeSpec
 
 

@@ -1,4 +1,4 @@
-"""The engine of one machine: some chunks compute while others read, write or wait."""
+"""The engine of one machine: one chunk computes while others read, write or wait."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from api_graph.table.processors import threads_shared
 from api_graph.table.row import Row
 from api_graph.table.worker import Done, Worker
 
-BESIDE = 2
-"""Chunks under way besides those that compute: one is read, one is written."""
+AT_ONCE = 4
+"""Chunks under way: one is read, one computes, two are written."""
 
 
 def run_local(worker: Worker, rows: Iterator[Row], chunk_size: int | None = None) -> Generator[Done, None, None]:
@@ -20,19 +20,18 @@ def run_local(worker: Worker, rows: Iterator[Row], chunk_size: int | None = None
 
     Meanwhile garbage collections leave out what was there before: to walk all of torch takes them 0.15 s each time.
     """
-    at_once = worker.at_once + BESIDE
     # The other half of the job's memory is for results that rows share.
-    chunks = Chunks(rows, worker.job.memory // 2, at_once, chunk_size)
+    chunks = Chunks(rows, worker.job.memory // 2, AT_ONCE, chunk_size)
     with (
-        threads_shared(),
+        threads_shared() as worker.model_threads,
         ThreadPoolExecutor(worker.job.threads, thread_name_prefix="row") as worker.threads,
-        ThreadPoolExecutor(at_once, thread_name_prefix="chunk") as threads,
+        ThreadPoolExecutor(AT_ONCE, thread_name_prefix="chunk") as threads,
     ):
         under_way: set[Future[Done]] = set()
         left_out = False
         try:
             while True:
-                while len(under_way) < at_once and (chunk := chunks.take()):
+                while len(under_way) < AT_ONCE and (chunk := chunks.take()):
                     under_way.add(threads.submit(worker.run, chunk))
                 if not under_way:
                     return

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from api_graph.context import Spread
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.executor import Listener, RunResult
-from api_graph.executor.options import Gate, Sharing
+from api_graph.executor.sharing import Lane, Place, Sharing
 from api_graph.folders import Folders
 from api_graph.graph import Graph
 from api_graph.registry import all_nodes
@@ -18,7 +18,6 @@ from api_graph.table.binding import Binding
 from api_graph.table.job import WORTH_STORING, Job
 from api_graph.table.places import clear_row_folder, row_folder
 from api_graph.table.processes import ProcessDied
-from api_graph.table.processors import computing_at_once
 from api_graph.table.records import Record, disk_is_full, record_of, record_of_fault
 from api_graph.table.row import Row
 from api_graph.table.uses import Uses
@@ -50,14 +49,18 @@ class Worker:
         self.cancelled = threading.Event()
         self.binding = Binding(job.read_graph(), registry, job.columns, texts=job.texts)
         self.executor = job.executor(registry)
-        self.at_once = computing_at_once(self.binding.graph, registry)
-        self._folders, self._gate = job.folders(), Gate(self.at_once)
+        self._folders, self._lane = job.folders(), Lane()
         self.threads: ThreadPoolExecutor | None = None  # an engine's, while it runs
         self.spread: Spread | None = None  # likewise
+        self.model_threads: int | None = None  # likewise
         self._reading = threading.Lock()  # guards the binding, which learns columns as it meets them
 
     def run(self, rows: Sequence[Row]) -> Done:
         """The rows' records. Raises Cancelled, and nothing for a fault of a row."""
+        with self._lane.inside() as place:
+            return self._run(place, rows)
+
+    def _run(self, place: Place, rows: Sequence[Row]) -> Done:
         records: dict[int, Record] = {}
         graphs: list[tuple[int, Graph]] = []
         with self._reading:
@@ -67,7 +70,7 @@ class Worker:
                 except ApiGraphError as fault:
                     records[index] = record_of_fault(row, fault)
             fleeting = self.binding.own_nodes() if self.uses is None else self.uses.fleeting
-        results = self._run([graph for _, graph in graphs], [rows[index] for index, _ in graphs], fleeting)
+        results = self._results(place, [graph for _, graph in graphs], [rows[index] for index, _ in graphs], fleeting)
         self._let_go(rows, {index: result for (index, _), result in zip(graphs, results, strict=True)})
         full = False
         for (index, _), result in zip(graphs, results, strict=True):
@@ -96,13 +99,16 @@ class Worker:
         except (TypeError, ValueError, RecursionError) as error:
             raise BadInput(f"the row cannot be read ({error})", input="ROWS", value=row.number) from error
 
-    def _run(self, graphs: Sequence[Graph], rows: Sequence[Row], fleeting: frozenset[str]) -> list[RunResult]:
+    def _results(
+        self, place: Place, graphs: Sequence[Graph], rows: Sequence[Row], fleeting: frozenset[str]
+    ) -> list[RunResult]:
+        sharing = Sharing(place, self.threads, self.spread, self.model_threads, fleeting, WORTH_STORING)
         try:
-            return self._run_once(graphs, rows, fleeting)
+            return self._results_once(graphs, rows, sharing)
         except ProcessDied:  # what it left of these rows is cleared away
-            return self._run_once(graphs, rows, fleeting)
+            return self._results_once(graphs, rows, sharing)
 
-    def _run_once(self, graphs: Sequence[Graph], rows: Sequence[Row], fleeting: frozenset[str]) -> list[RunResult]:
+    def _results_once(self, graphs: Sequence[Graph], rows: Sequence[Row], sharing: Sharing) -> list[RunResult]:
         return self.executor.run_rows(
             graphs,
             [self._folders_of(row) for row in rows],
@@ -111,7 +117,7 @@ class Worker:
             metadata=self.job.metadata,
             previews=False,
             run_id=self.job.run_id,
-            sharing=Sharing(self._gate, self.threads, self.spread, fleeting, WORTH_STORING),
+            sharing=sharing,
         )
 
     def _folders_of(self, row: Row) -> Folders:

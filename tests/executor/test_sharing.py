@@ -1,12 +1,12 @@
-"""Several runs at once over one executor, as the chunks of a table are: each step once, few of them computing."""
+"""Several runs at once over one executor, as the chunks of a table are: each step once, one of them computing."""
 
 from __future__ import annotations
 
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -15,8 +15,13 @@ from api_graph.context import Context, SaveContext
 from api_graph.executor import DiskCache, MemoryCache
 from api_graph.executor.batch_limits import BatchLimits, ran_out_of_memory
 from api_graph.executor.flights import Flights
-from api_graph.executor.options import Gate, Sharing
+from api_graph.executor.sharing import Lane, Sharing, torch_threads
 from api_graph.spec import node
+
+
+@dataclass(frozen=True)
+class Weights:
+    socket: ClassVar[str] = "TEST_WEIGHTS"
 
 
 def number_graph(lab: Any, value: int) -> Any:
@@ -26,7 +31,7 @@ def number_graph(lab: Any, value: int) -> Any:
 @pytest.mark.parametrize("memory", [None, MemoryCache()])
 def test_two_runs_at_once_do_a_common_step_once(lab, memory):
     calls: list[int] = []
-    both_planned = threading.Barrier(2)
+    both_there = threading.Barrier(2)
 
     @node("Slow", category="test", title="Slow", waits=True)
     def slow(value: int) -> int:
@@ -36,12 +41,13 @@ def test_two_runs_at_once_do_a_common_step_once(lab, memory):
         return value + 1
 
     lab.nodes.append(slow)
-    executor, sharing = lab.executor(memory=memory), Sharing(Gate())
+    executor, lane = lab.executor(memory=memory), Lane()
     graph = lab.graph({"1": ("Slow", {"value": 1}), "2": ("Show", {"value": ["1", 0]})})
 
     def run() -> Any:
-        both_planned.wait()
-        return executor.run_rows([graph], lab.folders, sharing=sharing)
+        both_there.wait()
+        with lane.inside() as place:
+            return executor.run_rows([graph], lab.folders, sharing=Sharing(place))
 
     with ThreadPoolExecutor(2) as threads:
         results = [future.result()[0] for future in [threads.submit(run), threads.submit(run)]]
@@ -52,7 +58,7 @@ def test_two_runs_at_once_do_a_common_step_once(lab, memory):
 
 def test_a_step_that_failed_for_one_run_is_tried_by_the_other(lab):
     attempts: list[int] = []
-    both_planned = threading.Barrier(2)
+    both_there = threading.Barrier(2)
 
     @node("Once", category="test", title="Once", waits=True)
     def once() -> int:
@@ -64,12 +70,13 @@ def test_a_step_that_failed_for_one_run_is_tried_by_the_other(lab):
         return 7
 
     lab.nodes.append(once)
-    executor, sharing = lab.executor(), Sharing(Gate())
+    executor, lane = lab.executor(), Lane()
     graph = lab.graph({"1": ("Once", {}), "2": ("Show", {"value": ["1", 0]})})
 
     def run() -> Any:
-        both_planned.wait()
-        return executor.run_rows([graph], lab.folders, sharing=sharing)
+        both_there.wait()
+        with lane.inside() as place:
+            return executor.run_rows([graph], lab.folders, sharing=Sharing(place))
 
     with ThreadPoolExecutor(2) as threads:
         results = [future.result()[0] for future in [threads.submit(run), threads.submit(run)]]
@@ -77,7 +84,7 @@ def test_a_step_that_failed_for_one_run_is_tried_by_the_other(lab):
     assert lab.shown == [7] and len(attempts) == 2
 
 
-def test_only_as_many_compute_at_once_as_the_gate_lets_in_and_waiting_lets_another_in(lab):
+def test_one_run_computes_at_a_time_and_while_it_waits_another_does(lab):
     inside: list[int] = []
     most: list[int] = []
     waited_together = threading.Barrier(3, timeout=10)
@@ -94,15 +101,81 @@ def test_only_as_many_compute_at_once_as_the_gate_lets_in_and_waiting_lets_anoth
         return value
 
     lab.nodes.append(compute)
-    executor, sharing = lab.executor(), Sharing(Gate())
+    executor, lane = lab.executor(), Lane()
 
     def run(value: int) -> Any:
         graph = lab.graph({"1": ("Compute", {"value": value}), "2": ("Show", {"value": ["1", 0]})})
-        return executor.run_rows([graph], lab.folders, sharing=sharing)[0]
+        with lane.inside() as place:
+            return executor.run_rows([graph], lab.folders, sharing=Sharing(place))[0]
 
     with ThreadPoolExecutor(3) as threads:
         assert all(not result.failures for result in threads.map(run, range(3)))
     assert max(most) == 1
+
+
+def test_the_first_to_come_is_the_first_to_go_on_each_time():
+    lane, told = Lane(), []
+    away, back = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with lane.inside() as place:
+            with place.outside():
+                away.set()
+                back.wait(10)
+            told.append("first")
+
+    def waits_for(number: int) -> None:
+        until = time.monotonic() + 10
+        while len(lane._waiting) < number:
+            assert time.monotonic() < until
+            time.sleep(0.001)
+
+    def third() -> None:
+        with lane.inside():
+            told.append("third")
+
+    with ThreadPoolExecutor(2) as threads:
+        one = threads.submit(first)
+        assert away.wait(10)
+        with lane.inside():  # the second
+            other = threads.submit(third)
+            waits_for(1)
+            back.set()
+            waits_for(2)
+            told.append("second")
+        one.result()
+        other.result()
+    assert told == ["second", "first", "third"]
+
+
+def test_a_model_computes_with_threads_of_its_own_number(lab):
+    used: dict[str, int] = {}
+
+    @node("Weights", category="test", title="Weights", model=True)
+    def weights() -> Weights:
+        """A model."""
+        return Weights()
+
+    @node("Encode", category="test", title="Encode")
+    def encode(model: Weights) -> int:
+        """Notes the threads."""
+        used["model"] = torch.get_num_threads()
+        return 1
+
+    @node("After", category="test", title="After")
+    def after(value: int) -> int:
+        """Notes them, too."""
+        used["else"] = torch.get_num_threads()
+        return value + 1
+
+    lab.nodes += [weights, encode, after]
+    graph = lab.graph({"1": ("Weights", {}), "2": ("Encode", {"model": ["1", 0]}), "3": ("After", {"value": ["2", 0]})})
+    before = torch.get_num_threads()
+    with Lane().inside() as place, torch_threads(1):
+        sharing = Sharing(place, model_threads=3)
+        (result,) = lab.executor().run_rows([graph], lab.folders, targets=["3"], sharing=sharing)
+    assert not result.failures
+    assert used == {"model": 3, "else": 1} and torch.get_num_threads() == before
 
 
 def test_fleeting_results_are_in_no_memory_and_others_are(lab):
@@ -115,9 +188,11 @@ def test_fleeting_results_are_in_no_memory_and_others_are(lab):
             "3": ("Show", {"value": ["1", 0], "other": ["2", 0]}),
         }
     )
-    executor.run_rows([graph], lab.folders, sharing=Sharing(Gate(), fleeting=frozenset({"2", "3"})))
-    assert len(memory) == 1
-    executor.run_rows([graph], lab.folders, sharing=Sharing(Gate(), fleeting=frozenset({"2", "3"})))
+    with Lane().inside() as place:
+        sharing = Sharing(place, fleeting=frozenset({"2", "3"}))
+        executor.run_rows([graph], lab.folders, sharing=sharing)
+        assert len(memory) == 1
+        executor.run_rows([graph], lab.folders, sharing=sharing)
     assert lab.calls["Fill"] == 3
 
 
@@ -136,7 +211,8 @@ def test_only_what_took_its_time_is_stored(lab, cache: DiskCache):
     lab.nodes += [dear, cheap]
     graph = lab.graph({"1": ("Dear", {"value": 1}), "2": ("Cheap", {"value": ["1", 0]})})
     executor = lab.executor(disk=cache)
-    executor.run_rows([graph], lab.folders, targets=["2"], sharing=Sharing(Gate(), worth_storing=0.04))
+    with Lane().inside() as place:
+        executor.run_rows([graph], lab.folders, targets=["2"], sharing=Sharing(place, worth_storing=0.04))
     (result,) = lab.executor(disk=cache).run_rows([graph], lab.folders, targets=["1", "2"])
     assert [step.action for step in result.steps] == ["disk", "ran"]
 

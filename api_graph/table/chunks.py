@@ -24,13 +24,14 @@ class Chunks:
     def __init__(self, rows: Iterator[Row], memory: int, at_once: int, fixed: int | None = None) -> None:
         self._rows, self._budget, self._at_once, self._fixed = rows, memory // at_once, at_once, fixed
         self._ahead: deque[Row] = deque()
-        self.size = fixed or FIRST
+        self.size = FIRST
 
     def take(self) -> list[Row]:
         """The next rows; none when there are no more."""
-        size = self.size if self._fixed is not None else self._size_now()
-        ahead = [self._ahead.popleft() for _ in range(min(size, len(self._ahead)))]
-        return ahead + list(islice(self._rows, size - len(ahead)))
+        if self._fixed is not None:
+            return list(islice(self._rows, self._fixed))
+        size = self._size_now()
+        return [self._ahead.popleft() for _ in range(min(size, len(self._ahead)))]
 
     def learn(self, bytes_per_row: int) -> None:
         """A chunk has run, whose rows held this much each."""
@@ -39,7 +40,7 @@ class Chunks:
             self.size = max(1, min(fitting, MOST, self.size * _GROWTH))
 
     def _size_now(self) -> int:
-        """Where fewer rows are left than fill two chunks for each hand, they are shared out."""
+        """Look ahead: where fewer rows are left than fill two chunks for each hand, they are shared out."""
         enough = 2 * self._at_once * self.size
         self._ahead.extend(islice(self._rows, max(0, enough - len(self._ahead))))
         if len(self._ahead) >= enough:

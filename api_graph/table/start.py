@@ -31,8 +31,8 @@ class Wishes:
     `columns` maps names of the graph's inputs to columns that are called otherwise. `inputs` are folders in which rows
     may name files, besides the table's own; `models` folders of checkpoints. `cache` is the folder of the disk cache,
     None for none. `batch_size` is the most calls that a model gets at once, `chunk_size` how many rows go together;
-    None leaves both to `memory`, the bytes of results that may be held at one time. `threads` read and write; None is
-    one for each processor.
+    None leaves both to `memory`, the bytes of results that may be held at one time. `threads` read files, and so
+    many processes at most make PNG files; None is one for each processor.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)

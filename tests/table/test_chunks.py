@@ -35,7 +35,7 @@ def test_chunks_grow_to_the_most_and_get_smaller_at_the_end() -> None:
         left -= size
     tail = found[found.index(MOST) :]
     assert tail == sorted(tail, reverse=True)
-    assert found[-2:][0] == LAST and found[-1] <= LAST
+    assert found[-2] == LAST and found[-1] <= LAST
 
 
 @given(count=st.integers(0, 3000), at_once=st.integers(1, 6), bytes_per_row=st.integers(1, 1 << 20))

@@ -24,7 +24,7 @@ from api_graph.executor.plan import Plan, Task
 from api_graph.executor.reasons import FOUND, History
 from api_graph.executor.report import result_of_row
 from api_graph.executor.result import RunResult
-from api_graph.executor.sharing import torch_threads
+from api_graph.executor.sharing import LARGE, torch_threads
 from api_graph.executor.stores import Stores
 from api_graph.executor.threaded import run_threaded
 from api_graph.graph import Graph, Link
@@ -128,13 +128,13 @@ class Chunk:
         return not (task.spec.output or task.spec.model or (sharing and task.node.id in sharing.fleeting))
 
     def _room_for(self, task: Task) -> AbstractContextManager[None]:
-        """A node that waits does so beside the lane, and one that runs a model gets more of the processors."""
+        """A node that waits does so beside the lane, and one that runs a large model gets more of the processors."""
         sharing = self.options.sharing
         if sharing is None:
             return nullcontext()
         if task.spec.waits:
             return sharing.place.outside()
-        if sharing.model_threads is not None and any(parent.spec.model for parent in task.parents.values()):
+        if sharing.model_threads is not None and any(_is_large_model(parent) for parent in task.parents.values()):
             return torch_threads(sharing.model_threads)
         return nullcontext()
 
@@ -298,6 +298,10 @@ class Chunk:
         if self.options.listener is not None:
             with self.listening:
                 self.options.listener(Event(kind, task.node.id, task.title, task.row, **details))
+
+
+def _is_large_model(task: Task) -> bool:
+    return task.spec.model and task.entry is not None and sum(task.entry.size) >= LARGE
 
 
 def _clear_frames(error: BaseException | None) -> None:

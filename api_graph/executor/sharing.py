@@ -14,6 +14,9 @@ import torch
 
 from api_graph.context import Spread
 
+LARGE = 2**26
+"""Bytes of a model that gains from many threads: those of a small one wait for each other more than they compute."""
+
 
 class Lane:
     """Lets one of several runs compute at a time, while the others read, write or wait for an answer.
@@ -80,8 +83,8 @@ class Sharing:
     """What one run has of what it shares with others.
 
     `place` is its own in the lane, `threads` are all that read or write for any of them, and `spread` is what their
-    nodes may hand work to. A model computes with `model_threads` threads (None: as many as everything else). Results of
-    the nodes `fleeting` are read by their own row alone, and are let go as soon as it has. What took less than
+    nodes may hand work to. A LARGE model computes with `model_threads` threads (None: as many as everything else).
+    Results of the nodes `fleeting` are read by their own row alone, and are let go as soon as it has. What took less than
     `worth_storing` seconds is not written to disk.
     """
 

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _PLAIN = frozenset({int, float, str, bool, type(None)})
 
@@ -21,7 +21,7 @@ class Bytes(NamedTuple):
 
 
 def size_of(values: Iterable[Any]) -> Bytes:
-    """Bytes of all tensors and texts inside lists, tuples, dicts and dataclasses, each counted once.
+    """Bytes of all tensors and texts inside lists, tuples, dicts, dataclasses and networks, each counted once.
 
     A view counts as its whole storage, since that is what it keeps alive.
     """
@@ -64,6 +64,8 @@ def _parts(value: Any) -> Iterable[Any] | None:
         return value
     if isinstance(value, dict):
         return value.values()
+    if isinstance(value, nn.Module):
+        return [*value.parameters(), *value.buffers()]
     if is_dataclass(value) and not isinstance(value, type):
         return [getattr(value, f.name) for f in fields(value)]
     return None

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from api_graph.executor import MemoryCache
 from api_graph.executor.entry import Entry
@@ -180,6 +181,13 @@ def test_what_holds_itself_is_counted_once():
     loop: list[object] = [torch.zeros(10)]
     loop.append(loop)
     assert size_of([loop]) == (40, 0)
+
+
+def test_a_network_counts_as_its_weights_and_buffers_each_once():
+    tied = nn.Linear(10, 10, bias=False)
+    network = nn.Sequential(tied, nn.BatchNorm1d(10), tied)
+    # 10·10 weights, 4 times 10 of the norm's, all float32, and its int64 count of batches
+    assert size_of([network, tied]) == (4 * (100 + 40) + 8, 0)
 
 
 def test_texts_count():

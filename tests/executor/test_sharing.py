@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch import nn
 
 from api_graph.context import Context, SaveContext
 from api_graph.executor import DiskCache, MemoryCache
@@ -22,6 +23,8 @@ from api_graph.spec import node
 @dataclass(frozen=True)
 class Weights:
     socket: ClassVar[str] = "TEST_WEIGHTS"
+
+    network: nn.Module
 
 
 def number_graph(lab: Any, value: int) -> Any:
@@ -148,13 +151,14 @@ def test_the_first_to_come_is_the_first_to_go_on_each_time():
     assert told == ["second", "first", "third"]
 
 
-def test_a_model_computes_with_threads_of_its_own_number(lab):
+@pytest.mark.parametrize(("inputs", "threads"), [(2**12, 3), (2**12 - 1, 1)])
+def test_a_large_model_computes_with_threads_of_its_own_number(lab, inputs, threads):
     used: dict[str, int] = {}
 
     @node("Weights", category="test", title="Weights", model=True)
     def weights() -> Weights:
         """A model."""
-        return Weights()
+        return Weights(nn.Linear(inputs, 2**12, bias=False))  # 64 MiB, or a little less
 
     @node("Encode", category="test", title="Encode")
     def encode(model: Weights) -> int:
@@ -175,7 +179,7 @@ def test_a_model_computes_with_threads_of_its_own_number(lab):
         sharing = Sharing(place, model_threads=3)
         (result,) = lab.executor().run_rows([graph], lab.folders, targets=["3"], sharing=sharing)
     assert not result.failures
-    assert used == {"model": 3, "else": 1} and torch.get_num_threads() == before
+    assert used == {"model": threads, "else": 1} and torch.get_num_threads() == before
 
 
 def test_fleeting_results_are_in_no_memory_and_others_are(lab):

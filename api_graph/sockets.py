@@ -6,9 +6,11 @@ Equality is by socket *name*, never by class, so that a reloaded module's object
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
@@ -50,6 +52,12 @@ class Attribution:
                 f"an attribution needs values of shape (B, gh, gw) and B geometries, not {tuple(self.values.shape)} "
                 f"and {len(self.geometry)}"
             )
+
+    @classmethod
+    def joined(cls, maps: Sequence[Attribution]) -> Attribution:
+        """The maps of all, which have one grid, on the device of the first."""
+        values = torch.cat([each.values for each in maps])
+        return cls(values, tuple(place for each in maps for place in each.geometry))
 
     def with_values(self, values: Tensor) -> Attribution:
         """The same places, other values."""

@@ -12,7 +12,6 @@ from api_graph.context import Context
 from api_graph.errors import inputs_named
 from api_graph.pixels.combine import Combination, combine
 from api_graph.pixels.mean_filter import mean_filter
-from api_graph.pixels.measure import figures
 from api_graph.pixels.normalize import Normalization, normalize
 from api_graph.sockets import Attribution
 from api_graph.spec import Widget, node
@@ -132,14 +131,7 @@ def mean_filter_tokens(
     return attribution.with_values(mean_filter(attribution.values, kernel_size))
 
 
-@node("APMeasure", category=CATEGORY, title="Measure map", output=True)
+@node("APMeasure", category=CATEGORY, title="Measure map", output=True, batched=batches.measure_maps)
 def measure(attribution: Map, context: Context) -> Annotated[str, Field(description="One line per map.")]:
     """Say where a map's peak lies, in source pixels, and how much it commits itself."""
-    lines = [
-        f"peak at ({f.peak_x:.0f}, {f.peak_y:.0f}), value {f.peak:.4g} (mean {f.mean:.4g}, lowest {f.lowest:.4g}); "
-        f"highest tenth holds {f.top_tenth:.0%}, entropy {f.entropy:.2f}"
-        for f in figures(attribution)
-    ]
-    for line in lines:
-        context.show_text(line)
-    return "\n".join(lines)
+    return batches.measure_maps([{"attribution": attribution, "context": context}])[0]

@@ -1,14 +1,17 @@
-"""The batched forms of nodes: many calls, as few passes through a model as they allow."""
+"""The batched forms of nodes: many calls, as few passes through a model, or over numbers, as they allow."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from api_graph.clip import ImageTokens, QueryFeatures, encode_queries
 from api_graph.clip import encode_image as encode
+from api_graph.pixels.measure import figures
+from api_graph.sockets import Attribution
 
 Call = Mapping[str, Any]
 
@@ -50,6 +53,23 @@ def encode_texts(calls: Sequence[Call]) -> list[QueryFeatures]:
         for row, index in enumerate(group):
             results[index] = QueryFeatures(features.features[row : row + 1].clone(), (features.texts[row],))
     return [results[i] for i in range(len(calls))]
+
+
+def measure_maps(calls: Sequence[Call]) -> list[str]:
+    """`Measure map`: the figures of all maps that have one grid are found together."""
+    grids: dict[Hashable, list[int]] = defaultdict(list)
+    for index, call in enumerate(calls):
+        values = call["attribution"].values
+        grids[values.shape[1:], values.device].append(index)
+    lines: dict[int, list[str]] = {}
+    for group in grids.values():
+        maps = [calls[index]["attribution"] for index in group]
+        found = map(str, figures(Attribution.joined(maps)))
+        lines |= {index: list(islice(found, len(each.geometry))) for index, each in zip(group, maps, strict=True)}
+    for index, call in enumerate(calls):
+        for line in lines[index]:
+            call["context"].show_text(line)
+    return ["\n".join(lines[index]) for index in range(len(calls))]
 
 
 def layers_of(recipe: str, start_layer: int, layer: int) -> dict[str, Any]:

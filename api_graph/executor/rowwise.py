@@ -81,6 +81,5 @@ def _values(value: Any) -> Any:
 
 def _joined(values: Sequence[Any]) -> Any:
     if isinstance(values[0], Attribution):
-        geometry = tuple(place for value in values for place in value.geometry)
-        return Attribution(torch.cat([value.values for value in values]), geometry)
+        return Attribution.joined(values)
     return torch.cat(list(values)) if isinstance(values[0], Tensor) else values[0]

@@ -31,6 +31,12 @@ class MapFigures:
     entropy: float
     unseen: float
 
+    def __str__(self) -> str:
+        return (
+            f"peak at ({self.peak_x:.0f}, {self.peak_y:.0f}), value {self.peak:.4g} (mean {self.mean:.4g}, "
+            f"lowest {self.lowest:.4g}); highest tenth holds {self.top_tenth:.0%}, entropy {self.entropy:.2f}"
+        )
+
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
 
@@ -38,26 +44,30 @@ class MapFigures:
 def figures(attribution: Attribution) -> list[MapFigures]:
     """Figures of each of the (B, gh, gw) maps."""
     _, gh, gw = attribution.values.shape
-    found = []
     # numpy: of so few numbers, each of torch's operations costs more than it computes
-    for flat, geometry in zip(attribution.values.double().cpu().flatten(1).numpy(), attribution.geometry, strict=True):
-        best = int(flat.argmax())
+    flat = attribution.values.double().cpu().flatten(1).numpy()  # (B, cells)
+    cells = flat.shape[1]
+    best, lowest = flat.argmax(1), flat.min(1)
+    mass = flat - lowest[:, None]
+    total = mass.sum(1, keepdims=True)
+    share = np.divide(mass, total, out=np.full_like(flat, 1 / cells), where=total > 0)
+    top = np.sort(share, 1)[:, -max(1, round(_TOP_SHARE * cells)) :].sum(1)
+    nats = -(share * np.log(share, out=np.zeros_like(share), where=share > 0)).sum(1)
+    entropy = nats / math.log(cells) if cells > 1 else np.ones_like(nats)
+    mean = flat.mean(1)
+    found = []
+    for i, geometry in enumerate(attribution.geometry):
         xs, ys = geometry.cell_edges((gh, gw))
-        row, column = divmod(best, gw)
-        mass = flat - flat.min()
-        total = float(mass.sum())
-        share = mass / total if total > 0 else np.full_like(flat, 1 / flat.size)
-        top = np.sort(share)[-max(1, round(_TOP_SHARE * flat.size)) :]
-        nats = -float((share * np.log(share, where=share > 0, out=np.zeros_like(share))).sum())
+        row, column = divmod(int(best[i]), gw)
         found.append(
             MapFigures(
                 peak_x=(xs[column] + xs[column + 1]) / 2,
                 peak_y=(ys[row] + ys[row + 1]) / 2,
-                peak=float(flat[best]),
-                mean=float(flat.mean()),
-                lowest=float(flat.min()),
-                top_tenth=float(top.sum()),
-                entropy=nats / math.log(flat.size) if flat.size > 1 else 1.0,
+                peak=float(flat[i, best[i]]),
+                mean=float(mean[i]),
+                lowest=float(lowest[i]),
+                top_tenth=float(top[i]),
+                entropy=float(entropy[i]),
                 unseen=geometry.unseen,
             )
         )

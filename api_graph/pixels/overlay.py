@@ -12,10 +12,7 @@ from api_graph.pixels._colormaps import Colormap, color_table
 
 def colorize(heatmap: Tensor, colormap: Colormap = "turbo") -> Tensor:
     """Colours for (B, H, W) values, clamped to [0, 1], as (B, H, W, 3)."""
-    heatmap = checked_maps(heatmap, "heatmap")
-    value_range(heatmap, "heatmap")
-    row = heatmap.clamp(0, 1).mul_(255).round_().long()
-    return F.embedding(row, color_table(colormap).to(heatmap.device))  # a quarter of the time of table[row]
+    return _coloured(checked_maps(heatmap, "heatmap"), color_table(colormap))
 
 
 def overlay(image: Tensor, heatmap: Tensor, opacity: float = 0.5, colormap: Colormap = "turbo") -> Tensor:
@@ -27,4 +24,10 @@ def overlay(image: Tensor, heatmap: Tensor, opacity: float = 0.5, colormap: Colo
     heatmap = checked_maps(heatmap, "heatmap").to(image.device)
     check_sizes(image, heatmap, "heatmap")
     in_range(opacity, 0.0, 1.0, "opacity")
-    return torch.add(colorize(heatmap, colormap).mul_(opacity), image, alpha=1 - opacity)
+    return torch.add(_coloured(heatmap, opacity * color_table(colormap)), image, alpha=1 - opacity)
+
+
+def _coloured(heatmap: Tensor, table: Tensor) -> Tensor:
+    value_range(heatmap, "heatmap")
+    row = heatmap.clamp(0, 1).mul_(255).round_().int()
+    return F.embedding(row, table.to(heatmap.device))  # a quarter of the time of table[row]

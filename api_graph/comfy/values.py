@@ -15,8 +15,7 @@ def single_values(spec: NodeSpec, values: Values) -> Values:
     """Undo INPUT_IS_LIST, which wraps every value, for the inputs that are no lists. Raises BadInput for several."""
     if not spec.takes_lists:
         return dict(values)
-    lists = {declared.name for declared in spec.inputs if declared.is_list}
-    return {name: list(v) if name in lists else _only(name, v) for name, v in values.items()}
+    return {name: list(v) if name in spec.lists else _only(name, v) for name, v in values.items()}
 
 
 def _only(name: str, values: Sequence[Any]) -> Any:

@@ -23,11 +23,12 @@ def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[Any]]) -> list[Argume
     Every input arrives as a list. A node is called once per element, and a shorter list repeats its last one; an empty
     list means no call. A node that takes lists is called once with all of them; its other inputs are single values.
     """
-    single = [values for name, values in inputs.items() if not _is_list(spec, name)]
+    lists = spec.lists
+    single = [values for name, values in inputs.items() if name not in lists]
     if not all(single):
         return []
-    if spec.takes_lists:
-        return [{name: list(values) if _is_list(spec, name) else values[0] for name, values in inputs.items()}]
+    if lists:
+        return [{name: list(values) if name in lists else values[0] for name, values in inputs.items()}]
     count = max(map(len, single), default=1)
     if count == 1:
         return [{name: values[0] for name, values in inputs.items()}]
@@ -76,11 +77,6 @@ def _entry(spec: NodeSpec, results: Sequence[tuple[Any, ...]], context: Context 
         values = [result[slot] for result in results]
         outputs.append([v for each in values for v in each] if output.is_list else values)
     return Entry(tuple(outputs)) if context is None else Entry(tuple(outputs), context.ui, context.lasting)
-
-
-def _is_list(spec: NodeSpec, name: str) -> bool:
-    declared = spec.input(name)
-    return declared is not None and declared.is_list
 
 
 def _with_context(spec: NodeSpec, arguments: Arguments, context: Context | None) -> Arguments:

@@ -21,22 +21,27 @@ KEY_FORMAT = 2
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
-def step_key(
-    spec: NodeSpec,
-    literals: Mapping[str, Any],
-    links: Mapping[str, str],
-    fingerprint: Mapping[str, Any],
-) -> str:
-    """Key of one step: a sha256 in hexadecimal.
+def key_head(spec: NodeSpec, literals: Mapping[str, Any]) -> str:
+    """What the key of a step says of its node and its literal inputs, which are `key_literals`.
 
-    `literals` are `key_literals`, `links` maps each linked input to "KEY OUTPUT" of the step it links to, and
-    `fingerprint` is what the node's own says of the files behind its literals. Raises TypeError or ValueError for what
-    is not JSON.
+    Raises TypeError or ValueError for what is not JSON.
     """
     # Names of inputs are identifiers and JSON has no raw line breaks, so that two different steps never read alike.
-    parts = [f"{KEY_FORMAT} {spec.id} {spec.version}"]
-    parts += sorted([f"= {name} {_json(value)}" for name, value in literals.items()])
-    parts += sorted([f"@ {name} {link}" for name, link in links.items()])
+    return "\n".join(
+        [
+            f"{KEY_FORMAT} {spec.id} {spec.version}",
+            *sorted([f"= {name} {_json(value)}" for name, value in literals.items()]),
+        ]
+    )
+
+
+def step_key(head: str, links: Mapping[str, str], fingerprint: Mapping[str, Any]) -> str:
+    """Key of one step: a sha256 in hexadecimal.
+
+    `head` is its `key_head`, `links` maps each linked input to "KEY OUTPUT" of the step it links to, and `fingerprint`
+    is what the node's own says of the files behind its literals. Raises TypeError or ValueError for what is not JSON.
+    """
+    parts = [head, *sorted([f"@ {name} {link}" for name, link in links.items()])]
     if fingerprint:
         parts.append(f"# {_canonical(fingerprint)}")
     return _sha256("\n".join(parts))

@@ -12,7 +12,7 @@ from typing import Any
 
 from api_graph.errors import BadInput
 from api_graph.executor.entry import Entry
-from api_graph.executor.keys import fingerprint_of, key_literals, model_key, step_key
+from api_graph.executor.keys import fingerprint_of, key_head, key_literals, model_key, step_key
 from api_graph.executor.result import Action, NodeError
 from api_graph.folders import Folders
 from api_graph.graph import Graph, GraphNode, Link
@@ -25,9 +25,10 @@ _NOTHING: Mapping[str, Any] = {}  # one for all tasks: large graphs keep the gar
 class Task:
     """One distinct step.
 
-    `parents` are the tasks that its linked inputs read, `readers` counts those who will still read its entry; that of a
-    `root` is read after the run. `culprit` is the failed task because of which this one gives nothing. A task that is
-    not `lasting` has a result that only this run may use.
+    `parents` are the tasks that its linked inputs read, and `links` says it in keys: of each the key and the number of
+    the output. `readers` counts those who will still read its entry; that of a `root` is read after the run. `culprit`
+    is the failed task because of which this one gives nothing. A task that is not `lasting` has a result that only this
+    run may use.
     """
 
     node: GraphNode
@@ -37,6 +38,7 @@ class Task:
     key: str = ""
     pool_key: str = ""
     literals: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    links: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     fingerprint: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     root: bool = False
     needed: bool = False
@@ -53,10 +55,6 @@ class Task:
     @property
     def title(self) -> str:
         return self.node.title or self.spec.title
-
-    def links(self) -> dict[str, str]:
-        """What each linked input reads: the key of a step and the number of its output."""
-        return {name: f"{parent.key} {self.node.inputs[name].output}" for name, parent in self.parents.items()}
 
     def fail(self, error: Exception) -> None:
         """The task gives nothing, and `error` is why."""
@@ -109,33 +107,49 @@ class _Planner:
         self.plan = Plan(of_row=[{} for _ in range(rows)])
         self._tasks: dict[Hashable, Task] = {}
         self._fingerprints: dict[Hashable, Mapping[str, Any]] = {}
+        self._heads: dict[int, tuple[Mapping[str, Any], str]] = {}  # by the identity of nodes
 
     def add_stage(self, nodes: Sequence[GraphNode]) -> None:
-        """One node, as each row has it."""
+        """One node, as each row has it. Most rows have the very same one, and many read the same tasks."""
+        spec, links = self.registry[nodes[0].class_type], nodes[0].links()
         stage: list[Task] = []
+        shared: dict[Hashable, Task] = {}
         for row, node in enumerate(nodes):
             of_row = self.plan.of_row[row]
-            candidate = self._task(node, row, of_row)
-            task = self._tasks.setdefault(_identity(candidate), candidate)
-            if task is candidate:
-                stage.append(task)
+            parents = {name: of_row[link.node] for name, link in links.items()}
+            task = shared.get(same := (id(node), *map(id, parents.values())))
+            if task is None:
+                candidate = self._task(Task(node, spec, row, parents), links)
+                task = self._tasks.setdefault(_identity(candidate), candidate)
+                if task is candidate:
+                    stage.append(task)
+                if not _is_own(task):
+                    shared[same] = task
             of_row[node.id] = task
         self.plan.stages.append(stage)
 
-    def _task(self, node: GraphNode, row: int, of_row: Mapping[str, Task]) -> Task:
-        spec = self.registry[node.class_type]
-        parents = {name: of_row[value.node] for name, value in node.inputs.items() if isinstance(value, Link)}
-        task = Task(node, spec, row, parents)
+    def _task(self, task: Task, links: Mapping[str, Link]) -> Task:
+        """The task with its key, or with what is wrong with it."""
         if task.block():
             return task
+        node, spec = task.node, task.spec
         try:
-            task.literals, task.fingerprint = key_literals(node, spec), self._fingerprint(node, spec)
-            task.key = step_key(spec, task.literals, task.links(), task.fingerprint)
+            task.literals, head = self._head(node, spec)
+            task.fingerprint = self._fingerprint(node, spec)
+            task.links = {name: f"{parent.key} {links[name].output}" for name, parent in task.parents.items()}
+            task.key = step_key(head, task.links, task.fingerprint)
             if spec.model:
                 task.pool_key = model_key(task.key, node, spec)
         except Exception as error:  # a file that is not there, a fingerprint with a bug
             task.fail(error)
         return task
+
+    def _head(self, node: GraphNode, spec: NodeSpec) -> tuple[Mapping[str, Any], str]:
+        """The node's literals, and what they put into keys."""
+        if id(node) not in self._heads:
+            literals = key_literals(node, spec)
+            self._heads[id(node)] = literals, key_head(spec, literals)
+        return self._heads[id(node)]
 
     def _fingerprint(self, node: GraphNode, spec: NodeSpec) -> Mapping[str, Any]:
         """Asked once for equal literals, so that all rows of a chunk see one state of the files."""
@@ -149,16 +163,20 @@ class _Planner:
 
 def _identity(task: Task) -> Hashable:
     """What two tasks have in common that are one."""
-    if task.culprit is not None or task.spec.output:
-        # An output acts on the world, so every row and every node of the kind does its own.
-        return task.key, task.node.id, task.row
-    return task.pool_key or task.key
+    return (task.key, task.node.id, task.row) if _is_own(task) else task.pool_key or task.key
+
+
+def _is_own(task: Task) -> bool:
+    """Whether its row has the task to itself. An output acts on the world, so every node of the kind does its own."""
+    return task.spec.output or task.culprit is not None
 
 
 def _check_same(first: Graph, graph: Graph, order: Sequence[str]) -> None:
     """Raise BadInput unless the nodes in `order` have the same classes and links in both."""
     for node_id in order:
         one, other = first.nodes[node_id], graph.nodes.get(node_id)
+        if one is other:
+            continue
         if other is None or one.class_type != other.class_type or one.links() != other.links():
             raise BadInput(
                 "the rows are not one graph with other values: they differ in a class or a link",

@@ -35,28 +35,24 @@ class History:
 
     def remember(self, task: Task) -> None:
         """The task has run."""
-        self._last[task.node.id] = _inputs(task)
+        self._last[task.node.id] = _Inputs(task.spec.id, task.literals, task.fingerprint, task.links)
 
     def why(self, task: Task, *, kept: bool) -> str:
         """Why the task runs; `kept` says whether a cache would hold its result."""
         if task.spec.output:
             return OUTPUT
-        last, now = self._last.get(task.node.id), _inputs(task)
-        if last is None or last.class_type != now.class_type:
+        last = self._last.get(task.node.id)
+        if last is None or last.class_type != task.spec.id:
             return "this model is not loaded yet" if task.spec.model else "no cached result for these inputs"
         changes = [
-            *_differ(last.literals, now.literals),
-            *_differ(last.fingerprint, now.fingerprint),
-            *(f"what {name} links to" for name in _differ(last.links, now.links)),
+            *_differ(last.literals, task.literals),
+            *_differ(last.fingerprint, task.fingerprint),
+            *(f"what {name} links to" for name in _differ(last.links, task.links)),
         ]
         if changes:
             more = len(changes) - _MOST_NAMED
             return f"{', '.join(changes[:_MOST_NAMED])}{f' and {more} more' if more > 0 else ''} changed"
         return "same inputs, but its result is no longer held" if kept else "same inputs, but no cache holds its result"
-
-
-def _inputs(task: Task) -> _Inputs:
-    return _Inputs(task.spec.id, task.literals, task.fingerprint, task.links())
 
 
 def _differ(last: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

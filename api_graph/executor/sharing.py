@@ -84,8 +84,8 @@ class Sharing:
 
     `place` is its own in the lane, `threads` are all that read or write for any of them, and `spread` is what their
     nodes may hand work to. A LARGE model computes with `model_threads` threads (None: as many as everything else).
-    Results of the nodes `fleeting` are read by their own row alone, and are let go as soon as it has. What took less than
-    `worth_storing` seconds is not written to disk.
+    Results of the nodes `fleeting` are read by their own row alone, and are let go as soon as it has. What took less
+    than `worth_storing` seconds is not written to disk.
     """
 
     place: Place

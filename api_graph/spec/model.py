@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -140,17 +141,23 @@ class NodeSpec:
     context: tuple[str, type] | None = None
     named_outputs: bool = False
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_name", {i.name: i for i in self.inputs})
+    @cached_property
+    def _by_name(self) -> dict[str, InputSpec]:
+        return {i.name: i for i in self.inputs}
 
     def input(self, name: str) -> InputSpec | None:
         """The input called `name`, or None."""
-        return self._by_name.get(name)  # type: ignore[attr-defined]
+        return self._by_name.get(name)
+
+    @cached_property
+    def lists(self) -> frozenset[str]:
+        """The inputs that are lists."""
+        return frozenset(i.name for i in self.inputs if i.is_list)
 
     @property
     def takes_lists(self) -> bool:
         """Whether the node gets every input as a list (ComfyUI's INPUT_IS_LIST)."""
-        return any(i.is_list for i in self.inputs)
+        return bool(self.lists)
 
     def unpack(self, result: Any) -> tuple[Any, ...]:
         """What the function returned, as one value per output."""

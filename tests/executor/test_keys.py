@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.executor import MemoryCache
-from api_graph.executor.keys import key_literals, step_key
+from api_graph.executor.keys import key_head, key_literals, step_key
 from api_graph.graph import Graph, GraphNode
 from api_graph.spec import node, spec_of
 
@@ -25,7 +25,7 @@ SPEC = spec_of(keyed)
 
 
 def _key(spec=SPEC, **inputs):
-    return step_key(spec, key_literals(GraphNode("1", spec.id, inputs), spec), {}, {})
+    return step_key(key_head(spec, key_literals(GraphNode("1", spec.id, inputs), spec)), {}, {})
 
 
 def test_a_default_is_the_same_written_or_not():
@@ -46,20 +46,22 @@ def test_a_text_is_no_number_and_no_list_of_inputs():
 def test_the_nodes_id_and_title_do_not_count_but_the_inputs_order_does_not_either():
     one = GraphNode("1", "Keyed", {"a": 2.0, "b": 5}, title="Mine")
     other = GraphNode("77", "Keyed", {"b": 5, "a": 2.0})
-    assert step_key(SPEC, key_literals(one, SPEC), {}, {}) == step_key(SPEC, key_literals(other, SPEC), {}, {})
+    assert step_key(key_head(SPEC, key_literals(one, SPEC)), {}, {}) == step_key(
+        key_head(SPEC, key_literals(other, SPEC)), {}, {}
+    )
 
 
 def test_id_version_links_and_fingerprint_count():
-    base = step_key(SPEC, {"b": 1}, {"a": "00 0"}, {"f": 1})
+    base = step_key(key_head(SPEC, {"b": 1}), {"a": "00 0"}, {"f": 1})
     others = [
-        step_key(replace(SPEC, version=2), {"b": 1}, {"a": "00 0"}, {"f": 1}),
-        step_key(replace(SPEC, id="Other"), {"b": 1}, {"a": "00 0"}, {"f": 1}),
-        step_key(SPEC, {"b": 1}, {"a": "00 1"}, {"f": 1}),
-        step_key(SPEC, {"b": 1}, {"a": "01 0"}, {"f": 1}),
-        step_key(SPEC, {"b": 1}, {"text": "00 0"}, {"f": 1}),
-        step_key(SPEC, {"b": 1}, {"a": "00 0"}, {"f": 2}),
-        step_key(SPEC, {"b": 1, "f": 1}, {"a": "00 0"}, {}),
-        step_key(SPEC, {}, {"a": "00 0"}, {"b": 1, "f": 1}),
+        step_key(key_head(replace(SPEC, version=2), {"b": 1}), {"a": "00 0"}, {"f": 1}),
+        step_key(key_head(replace(SPEC, id="Other"), {"b": 1}), {"a": "00 0"}, {"f": 1}),
+        step_key(key_head(SPEC, {"b": 1}), {"a": "00 1"}, {"f": 1}),
+        step_key(key_head(SPEC, {"b": 1}), {"a": "01 0"}, {"f": 1}),
+        step_key(key_head(SPEC, {"b": 1}), {"text": "00 0"}, {"f": 1}),
+        step_key(key_head(SPEC, {"b": 1}), {"a": "00 0"}, {"f": 2}),
+        step_key(key_head(SPEC, {"b": 1, "f": 1}), {"a": "00 0"}, {}),
+        step_key(key_head(SPEC, {}), {"a": "00 0"}, {"b": 1, "f": 1}),
     ]
     assert len({base, *others}) == 9
 
@@ -80,7 +82,8 @@ def test_the_key_of_a_known_step_is_known():
 
     text = '2 Keyed 1\n= a 1.0\n= text "\\u00e9"\n@ b abc 0\n# {"x":[1,null]}'
     assert (
-        step_key(SPEC, {"text": "é", "a": 1.0}, {"b": "abc 0"}, {"x": [1, None]}) == sha256(text.encode()).hexdigest()
+        step_key(key_head(SPEC, {"text": "é", "a": 1.0}), {"b": "abc 0"}, {"x": [1, None]})
+        == sha256(text.encode()).hexdigest()
     )
 
 
@@ -93,7 +96,7 @@ LITERALS = st.dictionaries(
 @given(LITERALS, LITERALS)
 def test_keys_are_equal_exactly_when_the_literals_are(one, other):
     same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
-    assert (step_key(SPEC, one, {}, {}) == step_key(SPEC, other, {}, {})) is same
+    assert (step_key(key_head(SPEC, one), {}, {}) == step_key(key_head(SPEC, other), {}, {})) is same
 
 
 # ------------------------------------------------------------------------------------------ in a run

@@ -11,7 +11,6 @@ from api_graph.context import Spread
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.executor import Listener, RunResult
 from api_graph.executor.sharing import Lane, Place, Sharing
-from api_graph.folders import Folders
 from api_graph.graph import Graph
 from api_graph.registry import all_nodes
 from api_graph.table.binding import Binding
@@ -57,8 +56,14 @@ class Worker:
 
     def run(self, rows: Sequence[Row]) -> Done:
         """The rows' records. Raises Cancelled, and nothing for a fault of a row."""
+        self._clear(rows)  # in front of the lane: it waits for the file system
         with self._lane.inside() as place:
             return self._run(place, rows)
+
+    def _clear(self, rows: Sequence[Row]) -> None:
+        """Each row writes to a folder of its own, empty but for what it writes: a run may have been killed there."""
+        for row in rows:
+            clear_row_folder(self._folders.output, row.key)
 
     def _run(self, place: Place, rows: Sequence[Row]) -> Done:
         records: dict[int, Record] = {}
@@ -105,13 +110,14 @@ class Worker:
         sharing = Sharing(place, self.threads, self.spread, self.model_threads, fleeting, WORTH_STORING)
         try:
             return self._results_once(graphs, rows, sharing)
-        except ProcessDied:  # what it left of these rows is cleared away
+        except ProcessDied:
+            self._clear(rows)
             return self._results_once(graphs, rows, sharing)
 
     def _results_once(self, graphs: Sequence[Graph], rows: Sequence[Row], sharing: Sharing) -> list[RunResult]:
         return self.executor.run_rows(
             graphs,
-            [self._folders_of(row) for row in rows],
+            [replace(self._folders, output=row_folder(self._folders.output, row.key)) for row in rows],
             listener=self.listener,
             cancelled=self.cancelled,
             metadata=self.job.metadata,
@@ -119,8 +125,3 @@ class Worker:
             run_id=self.job.run_id,
             sharing=sharing,
         )
-
-    def _folders_of(self, row: Row) -> Folders:
-        """The row writes to a folder of its own, empty but for what it writes: a run may have been killed there."""
-        clear_row_folder(self._folders.output, row.key)
-        return replace(self._folders, output=row_folder(self._folders.output, row.key))

@@ -22,6 +22,7 @@ from .wires import Clip, Map, NewMap, Picture, Query
 CATEGORY = "attention prompting/attribution"
 
 Recipe = Literal["paper", "reference"]
+Similarity = Literal["auto", "cosine", "contribution"]
 Tokens = Annotated[ImageTokens, Field(description="The encoded image, from Encode image.")]
 
 
@@ -68,12 +69,23 @@ def encode_query(
         return clip.encode_queries(model, batches.text_of(query, hint))
 
 
-@node("APPsiCls", category=CATEGORY, title="Ψ cls", store=True, aliases=("attribution", "decomposed CLS"))
+def _psi_cls(tokens: ImageTokens, query: QueryFeatures, similarity: Similarity) -> Attribution:
+    return tokens.placed(clip.psi_cls(tokens, query, None if similarity == "auto" else similarity))
+
+
+@node(
+    "APPsiCls",
+    category=CATEGORY,
+    title="Ψ cls",
+    store=True,
+    batched=batches.texts_together(_psi_cls),
+    aliases=("attribution", "decomposed CLS"),
+)
 def psi_cls(
     tokens: Tokens,
     query: Query,
     similarity: Annotated[
-        Literal["auto", "cosine", "contribution"],
+        Similarity,
         Field(
             description="cosine ranks patches by direction, contribution by their share in the image's score; "
             "auto is the recipe's own."
@@ -81,17 +93,21 @@ def psi_cls(
     ] = "auto",
 ) -> Annotated[Attribution, Field(description="Ψ cls: one map for each image and text.")]:
     """How much each patch, through the last layers' attention, brings the image closer to the question (API eq. 5)."""
-    return tokens.placed(clip.psi_cls(tokens, query, None if similarity == "auto" else similarity))
+    return _psi_cls(tokens, query, similarity)
 
 
-@node("APPsiComp", category=CATEGORY, title="Ψ comp", store=True)
+def _psi_comp(tokens: ImageTokens, query: QueryFeatures) -> Attribution:
+    values = clip.psi_comp(tokens, query)
+    # The official code takes the complement later, while it normalises; min-max makes the two the same.
+    return tokens.placed(1 - values if tokens.recipe == "reference" else values)
+
+
+@node("APPsiComp", category=CATEGORY, title="Ψ comp", store=True, batched=batches.texts_together(_psi_comp))
 def psi_comp(
     tokens: Tokens, query: Query
 ) -> Annotated[Attribution, Field(description="Ψ comp: one map for each image and text.")]:
     """One minus the similarity of each patch's final token to the question: context that Ψ cls misses (API eq. 6)."""
-    values = clip.psi_comp(tokens, query)
-    # The official code takes the complement later, while it normalises; min-max makes the two the same.
-    return tokens.placed(1 - values if tokens.recipe == "reference" else values)
+    return _psi_comp(tokens, query)
 
 
 @node("APSoftOr", category=CATEGORY, title="Soft OR", rowwise=True, store=True, aliases=("combine maps",))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
+
+import torch
 
 from api_graph.clip import ImageTokens, QueryFeatures, encode_queries
 from api_graph.clip import encode_image as encode
@@ -53,6 +55,34 @@ def encode_texts(calls: Sequence[Call]) -> list[QueryFeatures]:
         for row, index in enumerate(group):
             results[index] = QueryFeatures(features.features[row : row + 1].clone(), (features.texts[row],))
     return [results[i] for i in range(len(calls))]
+
+
+def texts_together(function: Callable[..., Attribution]) -> Callable[[Sequence[Call]], list[Attribution]]:
+    """The batched form of a node that makes a map of each image and text: all texts of one image at once.
+
+    A row of a table gets the same map whatever other rows go with it.
+    """
+
+    def batched(calls: Sequence[Call]) -> list[Attribution]:
+        results: dict[int, Attribution] = {}
+        for group in alike(calls, *(name for name in calls[0] if name != "query")):
+            one = calls[group[0]]
+            if len(one["tokens"].geometry) > 1:  # each of several images has a text of its own, or one for all
+                results |= {index: function(**calls[index]) for index in group}
+            else:
+                results |= zip(group, _maps_of(function, one, [calls[index]["query"] for index in group]), strict=True)
+        return [results[index] for index in range(len(calls))]
+
+    return batched
+
+
+def _maps_of(function: Callable[..., Attribution], call: Call, queries: Sequence[QueryFeatures]) -> list[Attribution]:
+    """The maps of one image for each of the queries."""
+    # A single vector is multiplied by other means than several are, with other last bits: it goes twice.
+    given = list(queries) if sum(len(query.texts) for query in queries) > 1 else [*queries, *queries]
+    joined = QueryFeatures(torch.cat([q.features for q in given]), tuple(text for q in given for text in q.texts))
+    values = function(**{**call, "query": joined}).values.split([len(query.texts) for query in given])
+    return [call["tokens"].placed(own.clone()) for own in values[: len(queries)]]
 
 
 def measure_maps(calls: Sequence[Call]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -66,6 +67,10 @@ def _parts(value: Any) -> Iterable[Any] | None:
         return value.values()
     if isinstance(value, nn.Module):
         return [*value.parameters(), *value.buffers()]
-    if is_dataclass(value) and not isinstance(value, type):
-        return [getattr(value, f.name) for f in fields(value)]
-    return None
+    names = _fields_of(type(value))
+    return None if names is None else [getattr(value, name) for name in names]
+
+
+@cache
+def _fields_of(kind: type) -> tuple[str, ...] | None:
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None

@@ -76,7 +76,7 @@ class Context:
         """Show a text under the node."""
         self.ui.setdefault("text", []).append(text)
 
-    def show_file(self, path: Path, *, temporary: bool = False, kind: str = "images") -> None:
+    def show_file(self, path: str | Path, *, temporary: bool = False, kind: str = "images") -> None:
         """Show an image file of the output folder (or of the temp folder) under the node.
 
         An editor draws `images` by itself; other kinds are for the pack's own extension of it (`web/js`).
@@ -84,7 +84,7 @@ class Context:
         root = self.folders.temp if temporary else self.folders.output
         name = name_below(root, path)
         if name is None:
-            name = path.resolve().relative_to(root.resolve()).as_posix()
+            name = Path(path).resolve().relative_to(root.resolve()).as_posix()
         subfolder, _, filename = name.rpartition("/")
         self.ui.setdefault(kind, []).append(
             {
@@ -97,11 +97,10 @@ class Context:
 
 @dataclass
 class SaveContext(Context):
-    """A Context for nodes that write files: it also carries the graph, which saved images embed.
+    """A Context for nodes that write files: it also carries `texts`, JSON by keyword, which saved images embed.
 
-    `prompt` is the graph in ComfyUI's API format; `extra` is ComfyUI's `extra_pnginfo` (the editor's own `workflow`).
-    Both are None where the user does not want them in files.
+    As in ComfyUI's own files these are the graph in its API format (`prompt`) and what an editor sent with it (its own
+    `workflow`). There are none where the user does not want them in files.
     """
 
-    prompt: Mapping[str, Any] | None = None
-    extra: Mapping[str, Any] | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)

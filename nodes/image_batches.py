@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -37,7 +35,7 @@ def _saved(calls: Sequence[Call], input: str) -> list[Tensor | Exception]:
     """What is saved must not be saved again: a call that fails is answered by its error, and the others stand."""
     results: list[Tensor | Exception] = [call[input] for call in calls]
     # Files that are numbered together are written in turn: the first picture gets the first number.
-    series: dict[tuple[Path, str], list[tuple[int, NumberedPng]]] = defaultdict(list)
+    series: dict[tuple[str, str], list[tuple[int, NumberedPng]]] = defaultdict(list)
     for index, call in enumerate(calls):
         try:
             for png in _pngs(call, input):
@@ -56,14 +54,11 @@ def _saved(calls: Sequence[Call], input: str) -> list[Tensor | Exception]:
 def _pngs(call: Call, input: str) -> list[NumberedPng]:
     context: SaveContext = call["context"]
     context.check_cancelled()
-    # As ComfyUI embeds them: the graph as `prompt`, and what the editor sent.
-    texts = {} if context.prompt is None else {"prompt": json.dumps(context.prompt)}
-    texts |= {name: json.dumps(value) for name, value in (context.extra or {}).items()}
     folder, prefix = context.folders.output, call["filename_prefix"]
-    return [numbered_png(folder, prefix, image, metadata=texts) for image in call[input]]
+    return [numbered_png(folder, prefix, image, metadata=context.texts) for image in call[input]]
 
 
-def _written(series: Iterable[Sequence[tuple[int, NumberedPng]]], calls: Sequence[Call]) -> list[list[Path | OSError]]:
+def _written(series: Iterable[Sequence[tuple[int, NumberedPng]]], calls: Sequence[Call]) -> list[list[str | OSError]]:
     if not calls:
         return []
     context: SaveContext = calls[0]["context"]

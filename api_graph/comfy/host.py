@@ -5,6 +5,7 @@ Each function does without ComfyUI too, so that a class can be tried where there
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -60,7 +61,8 @@ def host_context(kind: type[Context], *, prompt: Any = None, extra: Any = None) 
         **devices(),
     }
     if issubclass(kind, SaveContext) and _embeds_metadata():
-        facts |= {"prompt": _without_marks(prompt), "extra": extra}
+        embedded = {"prompt": _without_marks(prompt), **(extra or {})}
+        facts["texts"] = {name: json.dumps(value) for name, value in embedded.items() if value is not None}
     return kind(**facts)
 
 

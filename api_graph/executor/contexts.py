@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from api_graph.context import Context, SaveContext
 from api_graph.executor.options import Options
 from api_graph.executor.plan import Task
-from api_graph.graph import Graph
+from api_graph.graph import Graph, GraphNode
 
 
 class Contexts:
@@ -23,7 +24,8 @@ class Contexts:
     ) -> None:
         self._graphs, self._options = graphs, options
         self._is_cancelled, self._on_progress = is_cancelled, on_progress
-        self._embedded: dict[int, dict[str, Any]] = {}
+        self._texts: dict[int, dict[str, str]] = {}  # by row
+        self._node_texts: dict[int, str] = {}  # by the identity of nodes: most rows have the very same ones
 
     def of(self, task: Task) -> Context | None:
         """The context that the task's node asks for; None if it asks for none."""
@@ -45,13 +47,20 @@ class Contexts:
         if self._options.sharing is not None and not task.spec.waits:  # those are outside anyway
             facts["waiting"] = self._options.sharing.place.outside
         if issubclass(kind, SaveContext) and self._options.metadata:
-            # Of what came with the graph only the editor's own form of it belongs into files.
-            extra = {name: value for name, value in self._graphs[task.row].extra.items() if name == "workflow"}
-            facts |= {"prompt": self._prompt(task.row), "extra": extra}
+            facts["texts"] = self._texts_of(task.row)
         return kind(**facts)
 
-    def _prompt(self, row: int) -> dict[str, Any]:
-        """The row's graph as files embed it, made once for all its nodes."""
-        if row not in self._embedded:
-            self._embedded[row] = self._graphs[row].to_api()
-        return self._embedded[row]
+    def _texts_of(self, row: int) -> dict[str, str]:
+        """What the row's files embed, made once for all its nodes."""
+        if row not in self._texts:
+            graph = self._graphs[row]
+            self._texts[row] = {"prompt": f"{{{', '.join(map(self._text_of, graph.nodes.values()))}}}"}
+            # Of what came with the graph only the editor's own form of it belongs into files.
+            if "workflow" in graph.extra:
+                self._texts[row]["workflow"] = json.dumps(graph.extra["workflow"])
+        return self._texts[row]
+
+    def _text_of(self, node: GraphNode) -> str:
+        if id(node) not in self._node_texts:
+            self._node_texts[id(node)] = json.dumps({node.id: node.to_api()})[1:-1]
+        return self._node_texts[id(node)]

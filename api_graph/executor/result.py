@@ -92,4 +92,4 @@ def shown_files(ui: dict[str, list[Any]], folders: Folders, *, kept: bool = Fals
     """The files that a node shows; with `kept`, only those of the output folder."""
     roots = {"output": folders.output} if kept else {"output": folders.output, "temp": folders.temp}
     shown = (item for item in ui.get("images", ()) if item.get("type") in roots)
-    return tuple(roots[item["type"]] / item["subfolder"] / item["filename"] for item in shown)
+    return tuple(roots[item["type"]].joinpath(item["subfolder"], item["filename"]) for item in shown)

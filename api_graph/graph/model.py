@@ -50,6 +50,16 @@ class GraphNode:
         """The links into the node, by input."""
         return {name: v for name, v in self.inputs.items() if isinstance(v, Link)}
 
+    def to_api(self) -> dict[str, Any]:
+        """The node in ComfyUI's API format."""
+        api: dict[str, Any] = {
+            "class_type": self.class_type,
+            "inputs": {name: value_to_api(value) for name, value in self.inputs.items()},
+        }
+        if self.title:
+            api["_meta"] = {"title": self.title}
+        return api
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -60,7 +70,7 @@ class Graph:
 
     def to_api(self) -> dict[str, Any]:
         """The graph in ComfyUI's API format, ready for `json.dumps`."""
-        return {id: _node_to_api(node) for id, node in self.nodes.items()}
+        return {id: node.to_api() for id, node in self.nodes.items()}
 
 
 def title_of(node: GraphNode, spec: NodeSpec | None = None) -> str:
@@ -71,16 +81,6 @@ def title_of(node: GraphNode, spec: NodeSpec | None = None) -> str:
 def label(node: GraphNode, spec: NodeSpec | None = None) -> str:
     """`3 "Mean filter"`: how every message names the node."""
     return node_label(node.id, title_of(node, spec))
-
-
-def _node_to_api(node: GraphNode) -> dict[str, Any]:
-    api: dict[str, Any] = {
-        "class_type": node.class_type,
-        "inputs": {name: value_to_api(value) for name, value in node.inputs.items()},
-    }
-    if node.title:
-        api["_meta"] = {"title": node.title}
-    return api
 
 
 def value_to_api(value: Any) -> Any:

@@ -23,34 +23,35 @@ FOR_KEEPS, FOR_NOW = 4, 1
 class NumberedPng:
     """A picture on its way to `folder`/`name`_00001_.png, or whatever number is the next.
 
-    `pixels` are 8 bits, (H, W, 3), or (H, W) for grey; `texts` become text chunks.
+    `pixels` are 8 bits, (H, W, 3), or (H, W) for grey; `texts` become text chunks. Paths go from process to process as
+    texts, in a fifth of the time.
     """
 
-    folder: Path
+    folder: str
     name: str
     pixels: NDArray[np.uint8]
     texts: Mapping[str, str] = field(default_factory=dict)
     compression: int = FOR_KEEPS
 
 
-def write_in_turn(pngs: Sequence[NumberedPng]) -> list[Path | OSError]:
+def write_in_turn(pngs: Sequence[NumberedPng]) -> list[str | OSError]:
     """`write_next` of each: their numbers follow their order."""
     return [write_next(png) for png in pngs]
 
 
-def write_next(png: NumberedPng) -> Path | OSError:
-    """Write it, under a name that no other process gets; the error is the answer where that fails.
+def write_next(png: NumberedPng) -> str | OSError:
+    """Write it, under a name that no other process gets, and return its path; or the error where that fails.
 
     Other processes may be asked to: an OSError finds its way back to the asker whole, what is raised might not.
     """
     try:
-        path = next_free(png.folder, png.name)
+        path = next_free(Path(png.folder), png.name)
         try:
             save_png(path, Image.fromarray(png.pixels), png.texts, png.compression)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return path
+        return str(path)
     except OSError as error:
         return error
 

@@ -45,9 +45,9 @@ def next_numbered(folder: str | os.PathLike[str], prefix: str) -> Path:
     The number follows the highest one in use. Two processes never get the same name. `prefix` may hold a
     subfolder; one that leads out of `folder` is a BadInput.
     """
-    target, name = _inside(Path(folder), prefix)
+    target, name = _inside(folder, prefix)
     with _disk_errors(target):
-        return next_free(target, name)
+        return next_free(Path(target), name)
 
 
 def numbered_png(
@@ -59,7 +59,8 @@ def numbered_png(
     compression: int = FOR_KEEPS,
 ) -> NumberedPng:
     """One image, (1, H, W, 3), (H, W, 3), or (H, W) for grey, ready to be written under the `next_numbered` name."""
-    return NumberedPng(*_inside(Path(folder), prefix), to_levels(image), _checked_texts(metadata or {}), compression)
+    target, name = _inside(folder, prefix)
+    return NumberedPng(str(target), name, to_levels(image), _checked_texts(metadata or {}), compression)
 
 
 def write_numbered(
@@ -72,10 +73,10 @@ def write_numbered(
 ) -> Path:
     """Write the `numbered_png`; should that fail, which is a BadInput, no file is left."""
     png = numbered_png(folder, prefix, image, metadata=metadata, compression=compression)
-    return written(png, write_next(png))
+    return Path(written(png, write_next(png)))
 
 
-def written(png: NumberedPng, came: Path | OSError) -> Path:
+def written(png: NumberedPng, came: str | OSError) -> str:
     """What `write_next` gave for it: the file's path, or else a BadInput."""
     with _disk_errors(png.folder):
         if isinstance(came, OSError):
@@ -95,7 +96,7 @@ def _checked_texts(metadata: Mapping[str, str]) -> Mapping[str, str]:
     return metadata
 
 
-def _inside(folder: Path, prefix: str) -> tuple[Path, str]:
+def _inside(folder: str | os.PathLike[str], prefix: str) -> tuple[str | os.PathLike[str], str]:
     """The folder and the name that `prefix` stands for; a BadInput if it leads out, links followed."""
     prefix = prefix.replace("\\", "/")
     name = prefix.rpartition("/")[2]
@@ -103,7 +104,7 @@ def _inside(folder: Path, prefix: str) -> tuple[Path, str]:
         raise BadInput("a file name is needed", input="prefix", value=prefix, cure="Write for example heatmaps/cat.")
     if prefix == name:
         return folder, name
-    root = folder.resolve()
+    root = Path(folder).resolve()
     target = (root / prefix).parent.resolve()
     if not target.is_relative_to(root):
         raise BadInput(
@@ -116,7 +117,7 @@ def _inside(folder: Path, prefix: str) -> tuple[Path, str]:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def _disk_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:

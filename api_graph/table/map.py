@@ -103,7 +103,8 @@ def engine_of(plan: Plan, ray: RayWishes | None = None, *, listener: Listener | 
 
 
 def _results(run: TableRun, engine: Engine) -> Iterator[RowResult]:
+    output = Path(run.plan.job.output)
     with closing(run.records(engine)) as batches:
         for records in batches:
             for record in records:
-                yield result_of(record, Path(run.plan.job.output))
+                yield result_of(record, output)

@@ -10,7 +10,7 @@ from api_graph.table.writing import write_errors
 
 def row_folder(root: Path, key: str) -> Path:
     """`root`/files/3f/3f9a...: of a million rows' folders no folder holds more than some thousands."""
-    return root / "files" / key[:2] / key
+    return root.joinpath("files", key[:2], key)
 
 
 def clear_row_folder(root: Path, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from api_graph.table.records import Record
 
 @dataclass(frozen=True)
 class RowResult:
-    """What one row gave, by node id: `outputs` (values that JSON can hold), `texts` shown, `files` written.
+    """What one row gave, by node id: `outputs` (values that JSON can hold), `texts` shown, `names` of files written.
 
     `number` is the row's place in the table, from 0; `values` are its own; `error` says why it failed, else None.
-    `seconds` is its share of the time that its nodes took, `cached` how many of them were there already.
+    `seconds` is its share of the time that its nodes took, `cached` how many of them were there already. The files lie
+    in `folder`, or below it.
     """
 
     number: int
@@ -22,7 +24,8 @@ class RowResult:
     values: dict[str, Any]
     outputs: dict[str, dict[str, Any]]
     texts: dict[str, list[str]]
-    files: dict[str, list[Path]]
+    names: dict[str, list[str]]
+    folder: Path
     seconds: float
     cached: int
     error: str | None
@@ -31,6 +34,11 @@ class RowResult:
     def ok(self) -> bool:
         """Whether every node of the graph did its work."""
         return self.error is None
+
+    @cached_property  # not everybody asks for it, and pathlib takes its time
+    def files(self) -> dict[str, list[Path]]:
+        """The files written, by node id."""
+        return {node: [self.folder / name for name in names] for node, names in self.names.items()}
 
 
 def result_of(record: Record, output: Path) -> RowResult:
@@ -41,7 +49,8 @@ def result_of(record: Record, output: Path) -> RowResult:
         values=record["values"],
         outputs=record["outputs"],
         texts=record["texts"],
-        files={node: [output / file for file in files] for node, files in record["files"].items()},
+        names=record["files"],
+        folder=output,
         seconds=record["seconds"],
         cached=record["cached"],
         error=record["error"]["message"] if record["error"] else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -159,38 +160,39 @@ def test_the_node_id_and_the_progress_bar(comfy) -> None:
 
 def save(text: str, context: SaveContext) -> AnyValue:
     """Save."""
-    return (context.prompt, context.extra)
+    return dict(context.texts)
 
 
 def test_a_saver_gets_the_graph_without_comfyuis_notes_on_its_cache(comfy) -> None:
     prompt = {"1": {"class_type": "APTest", "inputs": {"text": "a"}, "is_changed": ["abc"], "_meta": {"title": "T"}}}
     extra = {"workflow": {"nodes": []}}
     ((kept,),), _ = comfy.run(class_of(save), {"text": "a"}, prompt=prompt, extra=extra)
-    assert kept == ({"1": {"class_type": "APTest", "inputs": {"text": "a"}, "_meta": {"title": "T"}}}, extra)
+    graph = {"1": {"class_type": "APTest", "inputs": {"text": "a"}, "_meta": {"title": "T"}}}
+    assert {name: json.loads(text) for name, text in kept.items()} == {"prompt": graph, **extra}
     assert "is_changed" in prompt["1"]
 
 
 def test_a_saver_that_takes_lists(comfy) -> None:
     def save_all(texts: list[str], context: SaveContext, prefix: str = "a") -> AnyValue:
         """Save all."""
-        return (texts, prefix, context.prompt, context.extra)
+        return (texts, prefix, context.texts)
 
     outputs, _ = comfy.run(class_of(save_all), {"texts": ["0", 0]}, {"0": [["x", "y"]]}, prompt={"1": {}})
-    assert outputs == [[(["x", "y"], "a", {"1": {}}, None)]]
+    assert outputs == [[(["x", "y"], "a", {"prompt": '{"1": {}}'})]]
 
 
 def test_no_metadata_where_the_user_wants_none(comfy) -> None:
     comfy.args.disable_metadata = True
-    assert comfy.run(class_of(save), {"text": "a"}, prompt={"1": {}}, extra={"workflow": {}})[0] == [[(None, None)]]
+    assert comfy.run(class_of(save), {"text": "a"}, prompt={"1": {}}, extra={"workflow": {}})[0] == [[{}]]
 
 
 def test_a_context_without_comfyui(tmp_path: Path) -> None:
     def report(context: SaveContext) -> AnyValue:
         """Report."""
         context.progress(1, 2)
-        return (context.node_id, context.folders.inputs, context.folders.models, context.prompt)
+        return (context.node_id, context.folders.inputs, context.folders.models, context.texts)
 
-    assert class_of(report)().run() == (("", (), (), None),)
+    assert class_of(report)().run() == (("", (), (), {}),)
 
 
 # ------------------------------------------------------------------------------------------ stopping, failing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 from dataclasses import replace
 from typing import Any
@@ -58,7 +59,7 @@ def test_files_embed_the_editor_s_workflow_and_nothing_else_that_came_along(lab)
     @node("Look", category="test", title="Look", output=True)
     def look(context: SaveContext) -> None:
         """Keeps what it was given."""
-        seen.append(context.extra)
+        seen.append({name: json.loads(text) for name, text in context.texts.items() if name != "prompt"})
 
     lab.nodes.append(look)
     came = {"workflow": {"nodes": []}, "client_id": "somebody", "extra_data": {"api_key": "secret"}}
@@ -79,9 +80,8 @@ def test_a_node_gets_its_context(lab):
     lab.run(lab.executor(), {"7": ("Look", {})})
     lab.run(lab.executor(), {"7": ("Look", {})}, metadata=False)
     assert (seen[0].folders, seen[0].node_id) == (lab.folders, "7")
-    assert seen[0].prompt == {"7": {"class_type": "Look", "inputs": {}}}
-    assert seen[0].extra == {}
-    assert (seen[1].prompt, seen[1].extra) == (None, None)
+    assert seen[0].texts == {"prompt": '{"7": {"class_type": "Look", "inputs": {}}}'}
+    assert seen[1].texts == {}
     assert [(e.kind, e.done, e.total) for e in lab.events[:3]] == [
         ("started", 0, 0),
         ("progress", 1, 2),

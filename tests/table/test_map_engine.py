@@ -107,7 +107,7 @@ def test_a_full_disk_stops_and_keeps_what_is_done(tmp_path: Path, monkeypatch: p
     path = table(tmp_path, rows_of(20, 2))
     write, written, lock = png.write_next, [0], threading.Lock()
 
-    def full(wanted: NumberedPng) -> Path | OSError:
+    def full(wanted: NumberedPng) -> str | OSError:
         with lock:
             written[0] += 1
             room = written[0] <= 30

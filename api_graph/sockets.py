@@ -55,7 +55,7 @@ class Attribution:
 
     @classmethod
     def joined(cls, maps: Sequence[Attribution]) -> Attribution:
-        """The maps of all, which have one grid, on the device of the first."""
+        """All maps in one; they have one grid and lie on one device."""
         values = torch.cat([each.values for each in maps])
         return cls(values, tuple(place for each in maps for place in each.geometry))
 

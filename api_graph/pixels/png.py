@@ -23,8 +23,8 @@ FOR_KEEPS, FOR_NOW = 4, 1
 class NumberedPng:
     """A picture on its way to `folder`/`name`_00001_.png, or whatever number is the next.
 
-    `pixels` are 8 bits, (H, W, 3), or (H, W) for grey; `texts` become text chunks. Paths go from process to process as
-    texts, in a fifth of the time.
+    `pixels` are 8 bits, (H, W, 3), or (H, W) for grey; `texts` become text chunks. The folder is a text since
+    pictures go from process to process, and pathlib takes its time over that.
     """
 
     folder: str

@@ -30,7 +30,8 @@ def say(text: str = "") -> None:
 
 def complain(text: str, kind: str = "error") -> None:
     """One line on stderr."""
-    print(f"{kind}: {one_line(text)}", file=sys.stderr)
+    # Written as one: what a signal has to say might come between a line and its end.
+    sys.stderr.write(f"{kind}: {one_line(text)}\n")
 
 
 def printable(text: str) -> str:

@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 FEW = 16
 """Items that threads see to: processes take as long to begin."""
-SHARE = 8
+SHARE = 16
 """Items that go to a process at one time."""
 
 

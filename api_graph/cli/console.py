@@ -28,10 +28,14 @@ def say(text: str = "") -> None:
     print(printable(text))
 
 
+def tell(line: str) -> None:
+    """One line on stderr, written as one: what a signal has to say might come between a line and its end."""
+    print(f"{line}\n", end="", file=sys.stderr)
+
+
 def complain(text: str, kind: str = "error") -> None:
-    """One line on stderr."""
-    # Written as one: what a signal has to say might come between a line and its end.
-    sys.stderr.write(f"{kind}: {one_line(text)}\n")
+    """One line on stderr, of some kind."""
+    tell(f"{kind}: {one_line(text)}")
 
 
 def printable(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from api_graph.cli.console import complain
 from api_graph.errors import Cancelled
 
 _SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -48,7 +49,7 @@ def interruptible() -> Iterator[None]:
         yield
     except Cancelled:
         number = received[0][0]
-        print(f"api-graph: {_SAID[signal.Signals(number)]}", file=sys.stderr)
+        complain(_SAID[signal.Signals(number)], kind="api-graph")
         sys.exit(128 + number)
     finally:
         for number in _SAID:  # the work is over: the interpreter may shut down in peace

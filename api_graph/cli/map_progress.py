@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api_graph.cli.console import human_size, is_live
+from api_graph.cli.console import human_size, is_live, tell
 from api_graph.table.run import TableRun
 
 _LINE_EVERY = 10.0  # seconds
@@ -55,7 +55,7 @@ class Shown:
         """Some more rows are done."""
         if time.monotonic() - self._last >= _LINE_EVERY:
             self._last = time.monotonic()
-            print(self.words(), file=sys.stderr, flush=True)
+            tell(self.words())
 
 
 class _Bar(Shown):

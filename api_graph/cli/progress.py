@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api_graph.cli.console import is_live, one_line
+from api_graph.cli.console import is_live, one_line, tell
 from api_graph.executor import Event, Listener
 
 _LINE_EVERY = 5.0  # seconds between two lines about one node
@@ -74,4 +74,4 @@ class _Lines:
             self._write(event, event.kind)
 
     def _write(self, event: Event, what: str) -> None:
-        print(f"{one_line(event.title)}: {what}", file=sys.stderr)
+        tell(f"{one_line(event.title)}: {what}")

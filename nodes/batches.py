@@ -24,13 +24,22 @@ LAST_FOUR = -4
 """The first of the layers that count in the paper's recipe, unless the user says otherwise."""
 
 
-def alike(calls: Sequence[Call], *names: str) -> Iterable[list[int]]:
-    """Indices of the calls that agree in the inputs `names`: the same model object, the same literals."""
+def grouped(calls: Sequence[Call], kind: Callable[[Call], Hashable]) -> Iterable[list[int]]:
+    """Indices of the calls of each kind."""
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for index, call in enumerate(calls):
-        values = (call[name] for name in names)
-        groups[tuple(v if isinstance(v, (str, int, float, bool)) else id(v) for v in values)].append(index)
+        groups[kind(call)].append(index)
     return groups.values()
+
+
+def alike(calls: Sequence[Call], *names: str) -> Iterable[list[int]]:
+    """Indices of the calls that agree in the inputs `names`: the same model object, the same literals."""
+
+    def kind(call: Call) -> Hashable:
+        values = (call[name] for name in names)
+        return tuple(v if isinstance(v, (str, int, float, bool)) else id(v) for v in values)
+
+    return grouped(calls, kind)
 
 
 def encode_images(calls: Sequence[Call]) -> list[ImageTokens]:
@@ -87,12 +96,13 @@ def _maps_of(function: Callable[..., Attribution], call: Call, queries: Sequence
 
 def measure_maps(calls: Sequence[Call]) -> list[str]:
     """`Measure map`: the figures of all maps that have one grid are found together."""
-    grids: dict[Hashable, list[int]] = defaultdict(list)
-    for index, call in enumerate(calls):
+
+    def grid(call: Call) -> Hashable:
         values = call["attribution"].values
-        grids[values.shape[1:], values.device].append(index)
+        return values.shape[1:], values.device
+
     lines: dict[int, list[str]] = {}
-    for group in grids.values():
+    for group in grouped(calls, grid):
         maps = [calls[index]["attribution"] for index in group]
         found = map(str, figures(Attribution.joined(maps)))
         lines |= {index: list(islice(found, len(each.geometry))) for index, each in zip(group, maps, strict=True)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,7 +23,10 @@ def overlay(image: Tensor, heatmap: Tensor, opacity: float = 0.5, colormap: Colo
     heatmap = checked_maps(heatmap, "heatmap").to(image.device)
     check_sizes(image, heatmap, "heatmap")
     in_range(opacity, 0.0, 1.0, "opacity")
-    return torch.add(_coloured(heatmap, opacity * color_table(colormap)), image, alpha=1 - opacity)
+    colours = _coloured(heatmap, opacity * color_table(colormap))
+    if len(colours) < len(image):
+        return colours.add(image, alpha=1 - opacity)
+    return colours.add_(image, alpha=1 - opacity)  # where they lie already: two thirds of the time
 
 
 def _coloured(heatmap: Tensor, table: Tensor) -> Tensor:

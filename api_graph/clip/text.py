@@ -92,8 +92,9 @@ def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
         )
     with _tokenizing:
         token_ids = model.tokenizer(texts)  # (Q, context length)
-        counts = [_token_count(model.tokenizer, text) for text in texts]
-    for text, count in zip(texts, counts, strict=True):
+        full = [text for text, padded in zip(texts, _padded(token_ids).tolist(), strict=True) if not padded]
+        counts = [_token_count(model.tokenizer, text) for text in full]
+    for text, count in zip(full, counts, strict=True):
         cut = count - token_ids.shape[1]
         if cut > 0:
             warnings.warn(
@@ -103,6 +104,11 @@ def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
                 stacklevel=4,
             )
     return token_ids
+
+
+def _padded(token_ids: Tensor) -> Tensor:
+    """Which queries (Q,) end in the same token several times over: nothing was cut off of them."""
+    return (token_ids[:, -_STEP:] == token_ids[:, -1:]).all(1)
 
 
 def _token_count(tokenizer: Any, text: str) -> int:

@@ -63,10 +63,26 @@ class Folders:
         if trusted and os.path.exists(expanded(name)):
             return real_path(expanded(name))
         for root in roots:
-            candidate = inside(root, name)
+            candidate = _below(root, name) or inside(root, name)
             if candidate is not None and os.path.exists(candidate):
                 return candidate
         return None
+
+
+def _below(root: Path, name: str) -> Path | None:
+    """`root`/`name` where that is plainly `inside`, with no link on the way from `root`; else None.
+
+    Tables ask for every row, and to follow links from the top of the file system down takes its time.
+    """
+    parts = name.split("/")
+    if os.name != "posix" or not {"", os.curdir, os.pardir}.isdisjoint(parts):
+        return None
+    path = os.path.abspath(root)
+    for part in parts:
+        path = os.path.join(path, part)
+        if os.path.islink(path):
+            return None
+    return Path(path)
 
 
 def names_in(roots: Iterable[Path], wanted: Callable[[Path], bool]) -> list[str]:

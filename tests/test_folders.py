@@ -24,6 +24,9 @@ def place(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
     (tmp_path / "input" / "link.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "input" / "sub" / "out").symlink_to(tmp_path)
+    (tmp_path / "input" / "near.png").symlink_to(tmp_path / "input" / "a.png")
+    (tmp_path / "other").symlink_to(tmp_path / "input")
     return tmp_path
 
 
@@ -42,6 +45,7 @@ def folders(place: Path, *trusted: str) -> Folders:
         ("c.png [output]", "output/c.png"),
         ("d.png[temp]", "temp/d.png"),
         ("sub/../a.png", "input/a.png"),
+        ("near.png", "input/a.png"),
     ],
 )
 def test_names_inside_the_folders(place: Path, name: str, file: str) -> None:
@@ -49,11 +53,30 @@ def test_names_inside_the_folders(place: Path, name: str, file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret.png", "/etc/passwd", "link.png", "c.png", "", " ", "a\0.png", "../secret.png [output]", "~"]
+    "name",
+    [
+        "../secret.png",
+        "/etc/passwd",
+        "link.png",
+        "sub/out/secret.png",
+        "c.png",
+        "",
+        " ",
+        "a\0.png",
+        "../secret.png [output]",
+        "~",
+    ],
 )
 def test_names_outside_are_not_there(place: Path, name: str) -> None:
     with pytest.raises(BadInput, match="no such file"):
         folders(place).input_file(name)
+
+
+def test_the_folder_itself_may_be_a_link(place: Path) -> None:
+    linked = Folders((place / "other",), place / "output", place / "temp")
+    assert linked.input_file("a.png").samefile(place / "input" / "a.png")
+    with pytest.raises(BadInput, match="no such file"):
+        linked.input_file("link.png")
 
 
 def test_an_absolute_path_needs_trust(place: Path) -> None:

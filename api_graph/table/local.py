@@ -28,7 +28,8 @@ def run_local(worker: Worker, rows: Iterator[Row], chunk_size: int | None = None
         ThreadPoolExecutor(AT_ONCE, thread_name_prefix="chunk") as threads,
     ):
         under_way: set[Future[Done]] = set()
-        left_out = False
+        loaded = False
+        gc.freeze()
         try:
             while True:
                 while len(under_way) < AT_ONCE and (chunk := chunks.take()):
@@ -38,12 +39,11 @@ def run_local(worker: Worker, rows: Iterator[Row], chunk_size: int | None = None
                 finished, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                 for future in finished:
                     done = future.result()
-                    if not left_out:  # models and libraries are there by now
+                    if not loaded:  # models, and more libraries, are there by now
                         gc.freeze()
-                        left_out = True
+                        loaded = True
                     chunks.learn(done.bytes_per_row)
                     yield done
         finally:
             worker.cancelled.set()
-            if left_out:
-                gc.unfreeze()
+            gc.unfreeze()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,18 @@ class Spread(Protocol):
 def one_by_one(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
     """The `Spread` that does it all here and now."""
     return map(function, items)
+
+
+@dataclass(frozen=True)
+class Later:
+    """What the batched form of an output node may give in place of its results: `work` will find them.
+
+    It runs in a thread beside everything else. It must not touch what it does not own, for which `claims` stands: two
+    pieces of work with a claim in common are done one after the other. Should the run be cancelled, it ends soon.
+    """
+
+    work: Callable[[], Sequence[Any]]
+    claims: frozenset[Hashable] = frozenset()
 
 
 @dataclass

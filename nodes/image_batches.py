@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
-from api_graph.context import SaveContext
+from api_graph.context import Later, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.pixels.png import NumberedPng, write_in_turn
 from api_graph.pixels.write import numbered_png, written
@@ -16,22 +17,23 @@ from api_graph.pixels.write import numbered_png, written
 Call = Mapping[str, Any]
 
 
-def save_images(calls: Sequence[Call]) -> list[Tensor | Exception]:
+def save_images(calls: Sequence[Call]) -> Later:
     """`Save image`: the images as they came in, or what went wrong with one call."""
     return _saved(calls, "images")
 
 
-def save_heatmaps(calls: Sequence[Call]) -> list[Tensor | Exception]:
+def save_heatmaps(calls: Sequence[Call]) -> Later:
     """`Save heatmap`: likewise, as grey pictures."""
     return _saved(calls, "heatmap")
 
 
-def save_images_for_good(calls: Sequence[Call]) -> list[Exception | None]:
+def save_images_for_good(calls: Sequence[Call]) -> Later:
     """ComfyUI's `Save Image`, which hands nothing on."""
-    return [came if isinstance(came, Exception) else None for came in save_images(calls)]
+    saved = _saved(calls, "images")
+    return replace(saved, work=lambda: [came if isinstance(came, Exception) else None for came in saved.work()])
 
 
-def _saved(calls: Sequence[Call], input: str) -> list[Tensor | Exception]:
+def _saved(calls: Sequence[Call], input: str) -> Later:
     """What is saved must not be saved again: a call that fails is answered by its error, and the others stand."""
     results: list[Tensor | Exception] = [call[input] for call in calls]
     # Files that are numbered together are written in turn: the first picture gets the first number.
@@ -39,16 +41,20 @@ def _saved(calls: Sequence[Call], input: str) -> list[Tensor | Exception]:
     for index, call in enumerate(calls):
         try:
             for png in _pngs(call, input):
-                series[png.folder, png.name].append((index, png))
+                series[png.series].append((index, png))
         except Exception as error:
             results[index] = _named(error, input)
-    for pngs, cames in zip(series.values(), _written(series.values(), calls), strict=True):
-        for (index, png), came in zip(pngs, cames, strict=True):
-            try:
-                calls[index]["context"].show_file(written(png, came))
-            except BadInput as error:
-                results[index] = _named(error, input)
-    return results
+
+    def work() -> list[Tensor | Exception]:
+        for pngs, cames in zip(series.values(), _written(series.values(), calls), strict=True):
+            for (index, png), came in zip(pngs, cames, strict=True):
+                try:
+                    calls[index]["context"].show_file(written(png, came))
+                except BadInput as error:
+                    results[index] = _named(error, input)
+        return results
+
+    return Later(work, frozenset(series))
 
 
 def _pngs(call: Call, input: str) -> list[NumberedPng]:
@@ -62,8 +68,13 @@ def _written(series: Iterable[Sequence[tuple[int, NumberedPng]]], calls: Sequenc
     if not calls:
         return []
     context: SaveContext = calls[0]["context"]
-    with context.waiting():
-        return list(context.spread(write_in_turn, [[png for _, png in pngs] for pngs in series]))
+
+    def pictures() -> Iterator[list[NumberedPng]]:
+        for pngs in series:
+            context.check_cancelled()
+            yield [png for _, png in pngs]
+
+    return list(context.spread(write_in_turn, pictures()))
 
 
 def _named(error: Exception, input: str) -> Exception:

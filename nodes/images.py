@@ -76,7 +76,7 @@ def save_image(
     filename_prefix: Prefix = "api-graph",
 ) -> SameImages:
     """Write images as PNG into the output folder, with the graph embedded, so that the picture can be run again."""
-    return _only(save_images([{"images": images, "context": context, "filename_prefix": filename_prefix}]))
+    return _only(save_images([{"images": images, "context": context, "filename_prefix": filename_prefix}]).work())
 
 
 @node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, preview=True, waits=True)
@@ -117,7 +117,7 @@ def save_heatmap(
     filename_prefix: Prefix = "heatmap",
 ) -> Annotated[Mask, Field(description="The heatmap as it came in.")]:
     """Write heatmaps as grey PNG, white where attended."""
-    return _only(save_heatmaps([{"heatmap": heatmap, "context": context, "filename_prefix": filename_prefix}]))
+    return _only(save_heatmaps([{"heatmap": heatmap, "context": context, "filename_prefix": filename_prefix}]).work())
 
 
 def _only(results: Sequence[Tensor | Exception]) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from api_graph.context import Context
+from api_graph.context import Context, Later
 from api_graph.errors import ApiGraphError
 from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.entry import Entry
@@ -15,6 +15,8 @@ from api_graph.executor.rowwise import stacked
 from api_graph.spec import NodeSpec
 
 Arguments = dict[str, Any]
+Steps = Sequence[tuple[Sequence[Arguments], Context | None]]
+"""Of each step its calls and the context that they share."""
 
 
 def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[Any]]) -> list[Arguments]:
@@ -43,23 +45,31 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
     return _entry(spec, results, context)
 
 
-def run_batch(
-    spec: NodeSpec, steps: Sequence[tuple[Sequence[Arguments], Context | None]], limits: BatchLimits
-) -> list[Entry | Exception]:
-    """All calls of many steps, (calls, context) each, through the node's batched form, as many at once as memory has
-    room for.
+def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> Sequence[Any] | Later:
+    """Results of all calls of many steps through the node's batched form, as many at once as memory has room for.
 
-    A batched form gets every input of every call: those that a graph leaves out stand at their default. It may answer
-    a call that failed by an exception, in its place; that call's step is then that exception. The form of an output
-    node gets all calls at once: what it has done to the world it must not do again.
+    A batched form gets every input of every call: those that a graph leaves out stand at their default. The form of an
+    output node gets all calls at once: what it has done to the world it must not do again. It may leave the rest of its
+    work for later.
     """
     batched = stacked(spec.function) if spec.batched is None else spec.batched
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
     together = [defaults | _with_context(spec, call, context) for calls, context in steps for call in calls]
     with torch.inference_mode(not spec.model):
-        results = list(batched(together)) if spec.output else limits.run(spec.id, together, batched)
-    if len(results) != len(together):
-        raise ApiGraphError(f"the batched form of {spec.id} answered {len(results)} of {len(together)} calls")
+        if spec.output:
+            return batched(together)
+        return limits.run(spec.id, together, lambda part: _now(batched(part)))
+
+
+def _now(came: Sequence[Any] | Later) -> Sequence[Any]:
+    return came.work() if isinstance(came, Later) else came
+
+
+def entries_of(spec: NodeSpec, steps: Steps, results: Sequence[Any]) -> list[Entry | Exception]:
+    """Each step's entry, from the results of a batched form; an exception in the place of a result is its step's."""
+    count = sum(len(calls) for calls, _ in steps)
+    if len(results) != count:
+        raise ApiGraphError(f"the batched form of {spec.id} answered {len(results)} of {count} calls")
     entries: list[Entry | Exception] = []
     first = 0
     for calls, context in steps:

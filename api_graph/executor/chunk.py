@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from api_graph.context import Context
+from api_graph.context import Later
 from api_graph.errors import ApiGraphWarning, Cancelled
-from api_graph.executor.call import Arguments, calls_of, run_batch, run_calls
+from api_graph.executor.beside import Beside, Piece
+from api_graph.executor.call import Steps, calls_of, entries_of, run_batch, run_calls
 from api_graph.executor.contexts import Contexts
 from api_graph.executor.entry import Entry
 from api_graph.executor.events import Event, EventKind
@@ -48,6 +49,7 @@ class Chunk:
         self.holdings = Holdings(stores)
         self.listening = threading.RLock()
         self.contexts = Contexts(graphs, options, self._is_cancelled, self._tell_progress)
+        self.beside = Beside()
 
     def run(self) -> list[RunResult]:
         """Run what is missing; raises Cancelled when the caller has asked to stop."""
@@ -56,12 +58,14 @@ class Chunk:
             self._find_needed()
             for stage in self.plan.stages:
                 self._run_stage([task for task in stage if task.needed and task.entry is None])
+            self._finish(self.beside.take())
             seconds, options, held = time.perf_counter() - started, self.options, self.holdings.most
             return [
                 result_of_row(row, graph, self.plan.of_row[row], options.roots, options.folders[row], seconds, held)
                 for row, graph in enumerate(self.graphs)
             ]
         finally:
+            self.beside.close()
             for stage in self.plan.stages:
                 for task in stage:
                     self.holdings.release(task)
@@ -94,6 +98,7 @@ class Chunk:
 
     def _run_stage(self, tasks: Sequence[Task]) -> None:
         """Run one node for all rows that need it, save for what another run has under way."""
+        self._finish(self.beside.take_read_by(tasks))
         ready = [task for task in tasks if not self._blocked(task)]
         if not ready:
             return
@@ -139,9 +144,12 @@ class Chunk:
         return nullcontext()
 
     def _wait_for(self, flight: Flight) -> Entry | None:
-        sharing = self.options.sharing
-        with nullcontext() if flight.done() or sharing is None else sharing.place.outside():
+        with nullcontext() if flight.done() else self._outside():
             return wait_for(flight, self._check_cancelled)
+
+    def _outside(self) -> AbstractContextManager[None]:
+        """Let others compute while this run waits."""
+        return nullcontext() if self.options.sharing is None else self.options.sharing.place.outside()
 
     def _found_by_now(self, task: Task) -> bool:
         """Whether another run has done the step since this one was planned."""
@@ -193,23 +201,45 @@ class Chunk:
         else:
             self._run_each(tasks)
 
-    def _run_steps(self, tasks: Sequence[Task], steps: Sequence[tuple[list[Arguments], Context | None]]) -> None:
+    def _run_steps(self, tasks: Sequence[Task], steps: Steps) -> None:
         self._check_cancelled()
         for task in tasks:
             self._tell("started", task)
         started = time.perf_counter()
         try:
-            entries = run_batch(tasks[0].spec, steps, self.options.batches)
+            came = run_batch(tasks[0].spec, steps, self.options.batches)
+            entries = [] if isinstance(came, Later) else entries_of(tasks[0].spec, steps, came)
         except Exception as error:
             self._run_one_by_one(tasks, error)
             return
-        seconds = (time.perf_counter() - started) / len(tasks)
+        seconds = time.perf_counter() - started
+        if isinstance(came, Later):
+            self._finish(self.beside.take_claiming(came.claims))
+            self.beside.begin(tasks, steps, came, seconds)
+        else:
+            self._give(tasks, entries, seconds)
+
+    def _finish(self, pieces: Sequence[Piece]) -> None:
+        """Wait for what goes on beside the run."""
+        for piece in pieces:
+            started = time.perf_counter()
+            entries: Sequence[Entry | Exception]
+            try:
+                with self._outside():
+                    results = piece.answer.result()
+                entries = entries_of(piece.tasks[0].spec, piece.steps, results)
+            except Exception as error:  # some of it may be done: it is not tried again
+                entries = [error] * len(piece.tasks)
+            self._give(piece.tasks, entries, piece.seconds + time.perf_counter() - started)
+
+    def _give(self, tasks: Sequence[Task], entries: Sequence[Entry | Exception], seconds: float) -> None:
+        """The tasks' results, which took so long altogether."""
         for task, entry in zip(tasks, entries, strict=True):
             if isinstance(entry, Exception):
                 _clear_frames(entry)
-                self._failed(task, entry, seconds)
+                self._failed(task, entry, seconds / len(tasks))
             else:
-                self._done(task, entry, seconds)
+                self._done(task, entry, seconds / len(tasks))
 
     def _run_one_by_one(self, tasks: Sequence[Task], error: Exception) -> None:
         _clear_frames(error)

@@ -33,6 +33,11 @@ class NumberedPng:
     texts: Mapping[str, str] = field(default_factory=dict)
     compression: int = FOR_KEEPS
 
+    @property
+    def series(self) -> tuple[str, str]:
+        """What files have in common that are numbered together."""
+        return self.folder, self.name.lower()
+
 
 def write_in_turn(pngs: Sequence[NumberedPng]) -> list[str | OSError]:
     """`write_next` of each: their numbers follow their order."""

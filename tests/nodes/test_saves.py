@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_numbers_follow_the_pictures_order_though_threads_write_them(tmp_path: P
         {"heatmap": part, "context": context(tmp_path / place), "filename_prefix": "map"}
         for part, place in zip(parts, places, strict=True)
     ]
-    assert all(isinstance(result, torch.Tensor) for result in save_heatmaps(calls))
+    assert all(isinstance(result, torch.Tensor) for result in save_heatmaps(calls).work())
     assert shades_in(tmp_path / "one") == [*range(32), *range(48, 64)]
     assert shades_in(tmp_path / "other") == list(range(32, 48))
     assert [image["filename"] for image in calls[3]["context"].ui["images"]] == [
@@ -60,11 +61,24 @@ def test_a_call_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
         {"images": image, "context": context(tmp_path / "file"), "filename_prefix": "image"},
         {"images": image, "context": context(tmp_path / "d"), "filename_prefix": "image"},
     ]
-    first, outside, in_the_way, last = save_images(calls)
+    first, outside, in_the_way, last = save_images(calls).work()
     assert first is image and last is image
     assert isinstance(outside, BadInput) and "leads out" in str(outside) and outside.input == "filename_prefix"
     assert isinstance(in_the_way, BadInput) and "cannot be written" in str(in_the_way)
     assert sorted(path.name for path in tmp_path.glob("*/*.png")) == ["image_00001_.png"] * 2
+
+
+def test_work_on_one_series_of_files_claims_it(tmp_path: Path) -> None:
+    """Two nodes that are given the same prefix number their files in turn."""
+
+    def claims(place: str, prefix: str) -> frozenset[Hashable]:
+        return save_heatmaps(
+            [{"heatmap": shades(1), "context": context(tmp_path / place), "filename_prefix": prefix}]
+        ).claims
+
+    assert claims("one", "map") == claims("one", "Map") == claims("one", "./map")
+    assert not claims("one", "map") & claims("one", "other")
+    assert not claims("one", "map") & claims("two", "map")
 
 
 def test_alone_it_raises_what_goes_wrong(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ from api_graph.errors import ApiGraphWarning, BadInput, shown
 _STEP = 8
 """Where it must not matter which queries go together, their numbers are multiples of it, their lengths it times 2^n."""
 
+_TAIL = 8
+"""So many equal tokens at the end of a query are padding."""
+
 _tokenizing = threading.Lock()
 """Tokenizers of the hub keep their truncation and padding in themselves, for whoever calls next."""
 
@@ -107,8 +110,8 @@ def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
 
 
 def _padded(token_ids: Tensor) -> Tensor:
-    """Which queries (Q,) end in the same token several times over: nothing was cut off of them."""
-    return (token_ids[:, -_STEP:] == token_ids[:, -1:]).all(1)
+    """Which queries (Q,) end in padding: nothing was cut off of them."""
+    return (token_ids[:, -_TAIL:] == token_ids[:, -1:]).all(1)
 
 
 def _token_count(tokenizer: Any, text: str) -> int:

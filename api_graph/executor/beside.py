@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,31 +34,32 @@ class Beside:
         self._threads: ThreadPoolExecutor | None = None
 
     def begin(self, tasks: Sequence[Task], steps: Steps, later: Later, seconds: float) -> None:
-        """Let the rest of a node's work go on."""
+        """Let the rest of a node's work go on, behind what it would disturb."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_MOST, thread_name_prefix="beside")
-        self._pieces.append(Piece(tasks, steps, later.claims, self._threads.submit(later.work), seconds))
+        before = [piece.answer for piece in self._pieces if piece.claims & later.claims]
+
+        def work() -> Sequence[Any]:
+            wait(before)  # they were submitted first, and so they have their threads
+            return later.work()
+
+        self._pieces.append(Piece(tasks, steps, later.claims, self._threads.submit(work), seconds))
 
     def take(self) -> list[Piece]:
-        """All pieces, which are the caller's to finish from now on. So it is with those that the others take."""
-        return self._take(self._pieces)
-
-    def take_claiming(self, claims: frozenset[Hashable]) -> list[Piece]:
-        """Those that would be disturbed."""
-        return self._take([piece for piece in self._pieces if piece.claims & claims])
+        """All pieces, which are the caller's to finish from now on."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
 
     def take_read_by(self, tasks: Sequence[Task]) -> list[Piece]:
-        """Those whose results the tasks read."""
+        """Likewise those whose results the tasks read."""
         if not self._pieces:
             return []
         read = {id(parent) for task in tasks for parent in task.parents.values()}
-        return self._take([piece for piece in self._pieces if any(id(task) in read for task in piece.tasks)])
+        pieces = [piece for piece in self._pieces if any(id(task) in read for task in piece.tasks)]
+        self._pieces = [piece for piece in self._pieces if piece not in pieces]
+        return pieces
 
     def close(self) -> None:
         """Wait for what nobody has waited for: after this, nothing goes on."""
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
-
-    def _take(self, pieces: Sequence[Piece]) -> list[Piece]:
-        self._pieces = [piece for piece in self._pieces if piece not in pieces]
-        return list(pieces)

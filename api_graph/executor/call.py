@@ -45,8 +45,8 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
     return _entry(spec, results, context)
 
 
-def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> Sequence[Any] | Later:
-    """Results of all calls of many steps through the node's batched form, as many at once as memory has room for.
+def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry | Exception] | Later:
+    """All calls of many steps through the node's batched form, as many at once as memory has room for: `entries_of`.
 
     A batched form gets every input of every call: those that a graph leaves out stand at their default. The form of an
     output node gets all calls at once: what it has done to the world it must not do again. It may leave the rest of its
@@ -56,9 +56,8 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> Sequence[Any
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
     together = [defaults | _with_context(spec, call, context) for calls, context in steps for call in calls]
     with torch.inference_mode(not spec.model):
-        if spec.output:
-            return batched(together)
-        return limits.run(spec.id, together, lambda part: _now(batched(part)))
+        came = batched(together) if spec.output else limits.run(spec.id, together, lambda part: _now(batched(part)))
+    return came if isinstance(came, Later) else entries_of(spec, steps, came)
 
 
 def _now(came: Sequence[Any] | Later) -> Sequence[Any]:

@@ -208,16 +208,14 @@ class Chunk:
         started = time.perf_counter()
         try:
             came = run_batch(tasks[0].spec, steps, self.options.batches)
-            entries = [] if isinstance(came, Later) else entries_of(tasks[0].spec, steps, came)
         except Exception as error:
             self._run_one_by_one(tasks, error)
             return
         seconds = time.perf_counter() - started
         if isinstance(came, Later):
-            self._finish(self.beside.take_claiming(came.claims))
             self.beside.begin(tasks, steps, came, seconds)
         else:
-            self._give(tasks, entries, seconds)
+            self._give(tasks, came, seconds)
 
     def _finish(self, pieces: Sequence[Piece]) -> None:
         """Wait for what goes on beside the run."""

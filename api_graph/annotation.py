@@ -98,6 +98,6 @@ def annotate(
 def _prompt(maps: ClipAttribution, psi: Psi, normalization: Normalization, contrast: float) -> Tensor:
     """The map (n, gh, gw) that annotates: the soft OR expects both of its maps in [0, 1]."""
     if psi not in get_args(Psi):
-        raise BadInput("unknown choice of maps", input="psi", value=psi, cure="Use 'both', 'cls' or 'comp'.")
+        raise BadInput("unknown choice of maps", input="psi", value=psi, hint="Use 'both', 'cls' or 'comp'.")
     wanted = [getattr(maps, name) for name in ("cls", "comp") if psi in ("both", name)]
     return reduce(soft_or, [normalize(values, normalization, contrast) for values in wanted])

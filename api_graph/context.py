@@ -19,7 +19,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Spread(Protocol):
+class ParallelMap(Protocol):
     """Like `map`, but perhaps in threads or other processes: give it a function of a module, and plain data.
 
     Results come in order. The items may be made as they are asked for. Should making one raise, what is under way is
@@ -30,12 +30,12 @@ class Spread(Protocol):
 
 
 def one_by_one(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
-    """The `Spread` that does it all here and now."""
+    """The `ParallelMap` that does it all here and now."""
     return map(function, items)
 
 
 @dataclass(frozen=True)
-class Later:
+class DeferredWork:
     """What the batched form of an output node may give in place of its results: `work` will find them.
 
     It runs in a thread beside everything else. It must not touch what it does not own, for which `claims` stands: two
@@ -53,7 +53,7 @@ class Context:
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
     `run_id` names the run: what is limited per run is counted under it. A node that computes and also waits, for a
     server's answer say, does the waiting in `with context.waiting():`, so that other rows may compute meanwhile. What
-    is a lot of work for a processor and needs no model may be handed to `spread`.
+    is a lot of work for a processor and needs no model may be handed to `parallel_map`.
     `device` is what "auto" means to a loader (None: the best there is), and `staging` where it reads weights to, for a
     host that moves them to their device itself (None: straight onto the device).
     """
@@ -64,15 +64,15 @@ class Context:
     is_cancelled: Callable[[], bool] = lambda: False
     ui: dict[str, list[Any]] = field(default_factory=dict)
     run_id: str = ""
-    lasting: bool = True
+    cacheable: bool = True
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
-    spread: Spread = one_by_one
+    parallel_map: ParallelMap = one_by_one
     device: torch.device | None = None
     staging: torch.device | None = None
 
     def keep_for_this_run_only(self) -> None:
         """The result stands in for one that could not be had: no cache may hold it, nor what is made from it."""
-        self.lasting = False
+        self.cacheable = False
 
     def progress(self, done: int, total: int) -> None:
         """Say that `done` of `total` steps are behind us. Raises Cancelled when the user has asked to stop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,19 +25,25 @@ class SpecError(ApiGraphError, TypeError):
 class BadInput(ApiGraphError, ValueError):
     """A value that a function cannot work with.
 
-    `problem` says what is wrong, `input` names the parameter, `value` is what was given, `cure` says what to do. The
+    `problem` says what is wrong, `input` names the parameter, `value` is what was given, `hint` says what to do. The
     methods' rooms (`clip`, `pixels`, ...) raise it; the executor adds the node's id and title.
     """
 
-    def __init__(self, problem: str, *, input: str | None = None, value: Any = None, cure: str = "") -> None:
-        self.problem, self.input, self.value, self.cure = problem, input, value, cure
+    def __init__(self, problem: str, *, input: str | None = None, value: Any = None, hint: str = "") -> None:
+        self.problem, self.input, self.value, self.hint = problem, input, value, hint
         super().__init__(str(self))
+
+    @property
+    def cure(self) -> str:
+        """What version 0.1 called `hint`."""
+        warnings.warn("BadInput.cure is called BadInput.hint now", DeprecationWarning, stacklevel=2)
+        return self.hint
 
     def __str__(self) -> str:
         where = f"{self.input}: " if self.input else ""
         given = "" if self.value is None else f" (got {shown(self.value)})"
-        cure = f" {self.cure}" if self.cure else ""
-        return f"{where}{self.problem}{given}.{cure}"
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{where}{self.problem}{given}.{hint}"
 
 
 @contextmanager
@@ -47,7 +54,7 @@ def inputs_named(**names: str) -> Iterator[None]:
     except BadInput as error:
         if error.input not in names:
             raise
-        raise BadInput(error.problem, input=names[error.input], value=error.value, cure=error.cure) from error
+        raise BadInput(error.problem, input=names[error.input], value=error.value, hint=error.hint) from error
 
 
 class Cancelled(BaseException):

@@ -40,14 +40,14 @@ class Folders:
         found = self._find(match["name"] if match else name, roots, trusted=name in self.trusted)
         if found is not None:
             if not found.is_file():
-                raise BadInput("it is a folder or a device, not a file", input=input, value=name, cure="Name one file.")
+                raise BadInput("it is a folder or a device, not a file", input=input, value=name, hint="Name one file.")
             return found
         where = ", ".join(str(r) for r in roots) or "no folder at all"
         raise BadInput(
             f"there is no such file in the {root} folder ({where})",
             input=input,
             value=name,
-            cure=f"Put the file there; on the command line, --set {input}=PATH may name any file.",
+            hint=f"Put the file there; on the command line, --set {input}=PATH may name any file.",
         )
 
     def model_path(self, name: str) -> Path | None:

@@ -29,5 +29,5 @@ def find_graph(name: str) -> Path:
         "there is no such file, and no shipped graph of this name",
         input="graph",
         value=name,
-        cure=f"{meant}`api-graph graphs` lists the shipped ones.",
+        hint=f"{meant}`api-graph graphs` lists the shipped ones.",
     )

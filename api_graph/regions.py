@@ -14,7 +14,7 @@ from api_graph.errors import BadInput
 
 BoxFormat = Literal["xyxy", "xywh", "normalized"]
 
-_CURES = {
+_HINTS = {
     "xyxy": "Write left, top, right and bottom, in pixels.",
     "xywh": "Write left, top, width and height, in pixels.",
     "normalized": "Write left, top, right and bottom, as shares of the image's width and height.",
@@ -73,12 +73,12 @@ def read_boxes(
     `clip`, a box that lies outside the image; BadInput too where there is no box at all.
     """
     if format not in get_args(BoxFormat):
-        raise BadInput("unknown format of boxes", input="format", value=format, cure="Use xyxy, xywh or normalized.")
+        raise BadInput("unknown format of boxes", input="format", value=format, hint="Use xyxy, xywh or normalized.")
     if min(size) < 1:
-        raise BadInput("the image is empty", input="size", value=size, cure="Give its width and height in pixels.")
+        raise BadInput("the image is empty", input="size", value=size, hint="Give its width and height in pixels.")
     rows = [_to_xyxy(numbers, where, format, size) for where, numbers in _rows(boxes, format)]
     if not rows:
-        raise BadInput("there is no box", input="boxes", cure=_CURES[format])
+        raise BadInput("there is no box", input="boxes", hint=_HINTS[format])
     if clip:
         rows = [_clipped(box, where, size) for where, box in rows]
         return Boxes(torch.tensor(rows, dtype=torch.float64), size)
@@ -97,18 +97,18 @@ def boxes_around(masks: Tensor, threshold: float = 0.5) -> Boxes:
     for index, one in enumerate(inside, start=1):
         down, across = one.any(1).nonzero(), one.any(0).nonzero()
         if not len(down):
-            cure = "Lower the threshold, or leave the mask out."
-            raise BadInput(f"mask {index} has nothing at or above {threshold:g}", input="mask", cure=cure)
+            hint = "Lower the threshold, or leave the mask out."
+            raise BadInput(f"mask {index} has nothing at or above {threshold:g}", input="mask", hint=hint)
         rows.append([int(across[0]), int(down[0]), int(across[-1]) + 1, int(down[-1]) + 1])
     return Boxes(torch.tensor(rows, dtype=torch.float64), (masks.shape[2], masks.shape[1]))
 
 
-def check_box(box: Sequence[float], where: str, cure: str = "") -> None:
+def check_box(box: Sequence[float], where: str, hint: str = "") -> None:
     """Raise BadInput if a box (left, top, right, bottom) is not finite or has a negative width or height."""
     if not all(abs(number) < float("inf") for number in box):  # a NaN fails this too
-        raise BadInput(f"{where} has a number that is not finite", input="boxes", value=list(box), cure=cure)
+        raise BadInput(f"{where} has a number that is not finite", input="boxes", value=list(box), hint=hint)
     if box[2] < box[0] or box[3] < box[1]:
-        raise BadInput(f"{where} has a negative width or height", input="boxes", value=list(box), cure=cure)
+        raise BadInput(f"{where} has a negative width or height", input="boxes", value=list(box), hint=hint)
 
 
 def touches(low: float, high: float, length: float) -> bool:
@@ -132,9 +132,9 @@ def _numbers(words: Any, given: Any, where: str, format: str) -> list[float]:
     try:
         numbers = [float(word) for word in words]
     except (TypeError, ValueError) as error:
-        raise BadInput(f"{where} is not four numbers", input="boxes", value=given, cure=_CURES[format]) from error
+        raise BadInput(f"{where} is not four numbers", input="boxes", value=given, hint=_HINTS[format]) from error
     if len(numbers) != 4:
-        raise BadInput(f"{where} has {len(numbers)} numbers, not 4", input="boxes", value=given, cure=_CURES[format])
+        raise BadInput(f"{where} has {len(numbers)} numbers, not 4", input="boxes", value=given, hint=_HINTS[format])
     return numbers
 
 
@@ -146,7 +146,7 @@ def _to_xyxy(numbers: list[float], where: str, format: str, size: tuple[int, int
         left, right = left * size[0], right * size[0]
         top, bottom = top * size[1], bottom * size[1]
     box = [left, top, right, bottom]
-    check_box(box, where, _CURES[format])
+    check_box(box, where, _HINTS[format])
     return where, box
 
 
@@ -158,6 +158,6 @@ def _clipped(box: list[float], where: str, size: tuple[int, int]) -> list[float]
             f"{where} lies outside the image of {width}×{height} pixels",
             input="boxes",
             value=box,
-            cure="Look at the format, and at which image the boxes belong to.",
+            hint="Look at the format, and at which image the boxes belong to.",
         )
     return [max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))]

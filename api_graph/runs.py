@@ -39,7 +39,7 @@ def on_device(graph: Graph, registry: Registry, device: str, *, input: str = "de
     loaders = [id for id, node in graph.nodes.items() if (spec := registry.get(node.class_type)) and spec.model]
     names = [f"{id}.device" for id in loaders if registry[graph.nodes[id].class_type].input("device")]
     if not names:
-        raise BadInput("the graph loads no model that could be told its device", input=input, cure="Leave it out.")
+        raise BadInput("the graph loads no model that could be told its device", input=input, hint="Leave it out.")
     return set_inputs(graph, registry, dict.fromkeys(names, device))
 
 
@@ -83,7 +83,7 @@ def _node_id(graph: Graph, name: str) -> str:
     titled = [id for id, node in graph.nodes.items() if node.title == name]
     if len(titled) != 1:
         raise BadInput(
-            "names no single node of the graph", input="targets", value=name, cure="Use a node's id or title."
+            "names no single node of the graph", input="targets", value=name, hint="Use a node's id or title."
         )
     return titled[0]
 

@@ -34,7 +34,7 @@ def cache_limit() -> int:
     except ValueError:
         limit = -1.0
     if not 0 <= limit < float("inf"):
-        raise BadInput("is not a size in GiB", input="API_GRAPH_CACHE_GIB", value=given, cure="Set it to a number.")
+        raise BadInput("is not a size in GiB", input="API_GRAPH_CACHE_GIB", value=given, hint="Set it to a number.")
     return int(limit * 2**30)
 
 

@@ -24,6 +24,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from api_graph.bench.answers import mcnemar_p
+from api_graph.bench.localization import wilson_interval
 from api_graph.clip.load import load_clip
 from api_graph.demo.asking import answers_right, attention_maps, points_at_target
 from api_graph.demo.maps import cls_map
@@ -31,8 +33,6 @@ from api_graph.demo.queries import plain_query
 from api_graph.demo.questions import KINDS, AskedScene, asked_scenes
 from api_graph.demo.scenes import COLOURS, TEST_SEEDS, VALIDATION_SEEDS
 from api_graph.demo.shapes import SHAPES
-from api_graph.evaluate.answers import mcnemar_p
-from api_graph.evaluate.localization import wilson_interval
 from api_graph.geometry import Geometry
 from api_graph.lvlm import LvlmModel, load_lvlm
 from api_graph.pixels.blend import alpha_blend

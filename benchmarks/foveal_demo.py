@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from api_graph.bench.localization import wilson_interval
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import Bump, box_masks
 from api_graph.clip.load import load_clip
@@ -29,7 +30,6 @@ from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
 from api_graph.demo.queries import plain_query
 from api_graph.demo.scenes import TEST_SEEDS, scene
-from api_graph.evaluate.localization import wilson_interval
 from api_graph.pixels.prompts.circle import draw_circle
 from api_graph.pixels.prompts.crop import crop_boxes
 from api_graph.pixels.prompts.outside import weaken_outside

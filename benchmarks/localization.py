@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from api_graph.bench.localization import Case, MapFunction, Scores, evaluate_maps, wilson_interval
 from api_graph.clip.attribution import clip_attribution
 from api_graph.clip.baselines import attention_rollout, attention_times_gradient, raw_attention
 from api_graph.clip.decompose import encode_image
@@ -30,7 +31,6 @@ from api_graph.clip.vision import ClsTower
 from api_graph.demo.cases import localization_cases
 from api_graph.demo.maps import cls_map
 from api_graph.demo.scenes import TEST_SEEDS, VALIDATION_SEEDS
-from api_graph.evaluate.localization import Case, MapFunction, Scores, evaluate_maps, wilson_interval
 from api_graph.geometry import Geometry
 from api_graph.pixels.combine import soft_or
 from api_graph.pixels.normalize import normalize

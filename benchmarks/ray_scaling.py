@@ -22,7 +22,7 @@ import ray
 
 from api_graph.files import sha256_of
 from api_graph.table.map import map_graph
-from api_graph.table.ray_engine import RayWishes
+from api_graph.table.ray_engine import RayOptions
 from benchmarks.map import GRAPH, Rows, made_table
 
 QUESTIONS = 5
@@ -30,10 +30,10 @@ QUESTIONS = 5
 
 def timed(rows: Rows, folder: Path, output: Path, actors: int | None) -> dict[str, float]:
     """One run, by so many actors; None for the local engine."""
-    wishes = None if actors is None else RayWishes(actors)
+    options = None if actors is None else RayOptions(actors)
     started = time.perf_counter()
     ends = []
-    for result in map_graph(GRAPH, rows, output=output, input_folders=[folder], cache=False, ray=wishes):
+    for result in map_graph(GRAPH, rows, output=output, input_folders=[folder], cache=False, ray=options):
         if not result.ok:
             raise RuntimeError(result.error)
         ends.append(time.perf_counter())

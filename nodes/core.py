@@ -119,7 +119,7 @@ def mask_to_image(mask: Mask) -> Image:
 def image_to_mask(image: Image, channel: Literal["red", "green", "blue", "alpha"]) -> Mask:
     """One channel of an image as a mask."""
     if channel == "alpha":
-        raise BadInput("an IMAGE here has no alpha", input="channel", value=channel, cure="Use red, green or blue.")
+        raise BadInput("an IMAGE here has no alpha", input="channel", value=channel, hint="Use red, green or blue.")
     return image[..., COLOUR_CHANNELS.index(channel)]
 
 

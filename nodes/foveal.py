@@ -128,7 +128,7 @@ def foveal_mask(
     if sum(region is not None for region in (boxes, mask, attribution)) != 1:
         raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
     if boxes is None and join == "enclosing":
-        raise BadInput("only boxes are enclosed", input="join", value=join, cure="Use each or max.")
+        raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
     if boxes is not None:
         batches.check_size(boxes.size, size, "boxes")
         with inputs_named(region="boxes"):

@@ -57,14 +57,14 @@ def masks_per_image(model: ClipModel, image: Tensor, fovea: Attribution) -> list
         raise BadInput(
             "it was made for a model that sees another part of the image",
             input="fovea",
-            cure="Make it with this model; an attribution can be its attribution input.",
+            hint="Make it with this model; an attribution can be its attribution input.",
         )
     values = fovea.values
     if len(image) == 1:
         return [values]
     if len(values) not in (1, len(image)):
-        cure = "Give one for all, or one for each."
-        raise BadInput(f"{len(values)} masks do not go with {len(image)} images", input="fovea", cure=cure)
+        hint = "Give one for all, or one for each."
+        raise BadInput(f"{len(values)} masks do not go with {len(image)} images", input="fovea", hint=hint)
     return [*values.expand(len(image), -1, -1).unsqueeze(1)]
 
 
@@ -74,7 +74,7 @@ def check_size(own: tuple[int, int], image: tuple[int, int], input: str) -> None
         raise BadInput(
             f"it belongs to an image of {own[0]}×{own[1]} pixels, not {image[0]}×{image[1]}",
             input=input,
-            cure="Use the image that it was made for.",
+            hint="Use the image that it was made for.",
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from api_graph.context import Later, SaveContext
+from api_graph.context import DeferredWork, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.pixels.png import NumberedPng, write_in_turn
 from api_graph.pixels.write import numbered_png, written
@@ -17,23 +17,23 @@ from api_graph.pixels.write import numbered_png, written
 Call = Mapping[str, Any]
 
 
-def save_images(calls: Sequence[Call]) -> Later:
+def save_images(calls: Sequence[Call]) -> DeferredWork:
     """`Save image`: the images as they came in, or what went wrong with one call."""
     return _saved(calls, "images")
 
 
-def save_heatmaps(calls: Sequence[Call]) -> Later:
+def save_heatmaps(calls: Sequence[Call]) -> DeferredWork:
     """`Save heatmap`: likewise, as grey pictures."""
     return _saved(calls, "heatmap")
 
 
-def save_images_for_good(calls: Sequence[Call]) -> Later:
+def save_images_for_good(calls: Sequence[Call]) -> DeferredWork:
     """ComfyUI's `Save Image`, which hands nothing on."""
     saved = _saved(calls, "images")
     return replace(saved, work=lambda: [came if isinstance(came, Exception) else None for came in saved.work()])
 
 
-def _saved(calls: Sequence[Call], input: str) -> Later:
+def _saved(calls: Sequence[Call], input: str) -> DeferredWork:
     """What is saved must not be saved again: a call that fails is answered by its error, and the others stand."""
     results: list[Tensor | Exception] = [call[input] for call in calls]
     # Files that are numbered together are written in turn: the first picture gets the first number.
@@ -54,7 +54,7 @@ def _saved(calls: Sequence[Call], input: str) -> Later:
                     results[index] = _named(error, input)
         return results
 
-    return Later(work, frozenset(series))
+    return DeferredWork(work, frozenset(series))
 
 
 def _pngs(call: Call, input: str) -> list[NumberedPng]:
@@ -74,7 +74,7 @@ def _written(series: Iterable[Sequence[tuple[int, NumberedPng]]], calls: Sequenc
             context.check_cancelled()
             yield [png for _, png in pngs]
 
-    return list(context.spread(write_in_turn, pictures()))
+    return list(context.parallel_map(write_in_turn, pictures()))
 
 
 def _named(error: Exception, input: str) -> Exception:

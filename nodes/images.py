@@ -38,7 +38,7 @@ def image_fingerprint(folders: Folders, image: str) -> Mapping[str, Any]:
         return {"image": sha256_of(path)}
     except OSError as error:
         reason = error.strerror or str(error)
-        raise BadInput(f"it cannot be read ({reason})", input="image", value=str(path), cure="Check it.") from error
+        raise BadInput(f"it cannot be read ({reason})", input="image", value=str(path), hint="Check it.") from error
 
 
 ImageFile = Annotated[

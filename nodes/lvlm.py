@@ -157,5 +157,5 @@ def choose_image(
     context.show_text(f"{chosen.replace('_', ' ')}: {verdict.strip() or '(no answer)'}")
     image = when_true if chosen == "when_true" else when_false
     if image is None:
-        raise BadInput("the verdict asks for this image, but nothing is linked", input=chosen, cure="Link an image.")
+        raise BadInput("the verdict asks for this image, but nothing is linked", input=chosen, hint="Link an image.")
     return image

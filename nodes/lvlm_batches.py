@@ -96,18 +96,18 @@ def layers_of(text: str) -> list[int] | None:
         return [int(number) for number in text.split(",")]
     except ValueError:
         raise BadInput(
-            "is no list of layers", input="layers", value=text, cure="Write auto, or numbers such as 20 or 14,15,17."
+            "is no list of layers", input="layers", value=text, hint="Write auto, or numbers such as 20 or 14,15,17."
         ) from None
 
 
 def _steps(call: Call) -> Any:
     if call["steps"] == "range":
         if call["last_step"] < call["first_step"]:
-            raise BadInput("comes before first_step", input="last_step", value=call["last_step"], cure="Swap them.")
+            raise BadInput("comes before first_step", input="last_step", value=call["last_step"], hint="Swap them.")
         return range(call["first_step"], call["last_step"] + 1)
     if call["steps"] == "phrase":
         if not call["phrase"].strip():
-            raise BadInput("is empty", input="phrase", cure="Write a part of the answer, or take all steps.")
+            raise BadInput("is empty", input="phrase", hint="Write a part of the answer, or take all steps.")
         return call["phrase"]
     return call["steps"]
 

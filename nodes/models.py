@@ -270,7 +270,7 @@ def _inside(folders: Folders, input: str, name: str) -> Path:
     return path
 
 
-def not_among(folders: Folders, input: str, name: str, cure: str) -> BadInput:
+def not_among(folders: Folders, input: str, name: str, hint: str) -> BadInput:
     """What is wrong with a name that leads to nothing in the model folders."""
     where = ", ".join(map(str, folders.models)) or "none given"
-    return BadInput(f"there is no such thing in the model folders ({where})", input=input, value=name, cure=cure)
+    return BadInput(f"there is no such thing in the model folders ({where})", input=input, value=name, hint=hint)

@@ -295,6 +295,6 @@ def corners(boxes: Boxes, image: Tensor) -> Tensor:
         raise BadInput(
             f"the boxes belong to an image of {boxes.size[0]}×{boxes.size[1]} pixels, not of {size[0]}×{size[1]}",
             input="boxes",
-            cure="Link the image that they were given for.",
+            hint="Link the image that they were given for.",
         )
     return boxes.values

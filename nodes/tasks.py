@@ -266,4 +266,4 @@ def _numbers(text: str) -> list[float] | None:
     try:
         return [float(word) for word in text.replace(",", " ").split()] or None
     except ValueError as error:
-        raise BadInput("these are no numbers", input="weights", value=text, cure="Write six, or none.") from error
+        raise BadInput("these are no numbers", input="weights", value=text, hint="Write six, or none.") from error

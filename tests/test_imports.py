@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 LEAVES = {"errors", "geometry", "files", "regions", "sockets"}
 CONTRACT = LEAVES | {"folders", "context", "spec", "registry"}
-ROOMS = {"clip", "lvlm", "pixels", "segment", "tasks", "demo", "evaluate"}
+ROOMS = {"models", "clip", "lvlm", "pixels", "segment", "tasks", "demo", "bench"}
 
 # What each part of `api_graph` (and `nodes`) may import; itself it always may.
 MAY_IMPORT = {
@@ -38,9 +38,13 @@ MAY_IMPORT = {
     "executor": CONTRACT | {"graph"},
     "runs": CONTRACT | {"graph", "executor", "library", "settings"},
     "docs": CONTRACT,
+    "draw": CONTRACT | {"graph"},
     "table": CONTRACT | {"graph", "executor", "runs", "settings"},
-    "editor": CONTRACT | {"graph", "executor", "library", "settings", "comfy"} | ROOMS,
-    "cli": CONTRACT | {"graph", "executor", "library", "runs", "settings", "table", "editor", "annotation"} | ROOMS,
+    "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
+    "editor": CONTRACT | {"graph", "draw", "executor", "library", "settings", "comfy"} | ROOMS,
+    "cli": CONTRACT
+    | {"graph", "draw", "executor", "library", "runs", "settings", "table", "report", "editor", "annotation"}
+    | ROOMS,
     "__main__": {"cli"},
 }
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "server"}

@@ -19,8 +19,8 @@ from PIL import Image, ImageOps
 
 from api_graph import run_graph
 from api_graph.docs import Catalogue, chinese, help_page, locale_files, reference
+from api_graph.draw import to_picture, to_workflow
 from api_graph.graph import Graph, read_graph
-from api_graph.graph.export import to_picture, to_workflow
 from api_graph.library import shipped
 from api_graph.registry import all_nodes, own_nodes
 

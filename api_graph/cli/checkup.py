@@ -22,12 +22,12 @@ _MODULES = {"open_clip_torch": "open_clip", "pillow": "PIL"}  # where a distribu
 
 
 class Finding(NamedTuple):
-    """One thing looked at. `note` is worth knowing, `broken` keeps the package from working; `cure` says what to do."""
+    """One thing looked at. `note` is worth knowing, `broken` keeps the package from working; `hint` says what to do."""
 
     state: State
     what: str
     text: str
-    cure: str = ""
+    hint: str = ""
 
 
 def checkup() -> list[Finding]:
@@ -61,8 +61,8 @@ def _import_finding(name: str, version: str) -> Finding:
     try:
         importlib.import_module(_MODULES.get(name, name))
     except Exception as error:
-        cure = f"Install it again: pip install --force-reinstall --no-deps {name}=={version}"
-        return Finding("broken", name, f"{version}, which cannot be imported ({_said(error)})", cure)
+        hint = f"Install it again: pip install --force-reinstall --no-deps {name}=={version}"
+        return Finding("broken", name, f"{version}, which cannot be imported ({_said(error)})", hint)
     return Finding("ok", name, version)
 
 
@@ -88,8 +88,8 @@ def _torchvision() -> Iterator[Finding]:
 
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except Exception as error:
-        cure = "Install the two together: pip install --upgrade torch torchvision"
-        yield Finding("broken", "torchvision", f"does not fit torch {torch.__version__} ({_said(error)})", cure)
+        hint = "Install the two together: pip install --upgrade torch torchvision"
+        yield Finding("broken", "torchvision", f"does not fit torch {torch.__version__} ({_said(error)})", hint)
 
 
 def _torchaudio() -> Iterator[Finding]:
@@ -99,8 +99,8 @@ def _torchaudio() -> Iterator[Finding]:
     try:
         importlib.import_module("torchaudio")
     except Exception as error:
-        cure = "It is not needed: pip uninstall torchaudio. Or install the one for this torch."
-        yield Finding("note", "torchaudio", f"does not fit torch, so multimodal models fail ({_said(error)})", cure)
+        hint = "It is not needed: pip uninstall torchaudio. Or install the one for this torch."
+        yield Finding("note", "torchaudio", f"does not fit torch, so multimodal models fail ({_said(error)})", hint)
 
 
 def _devices() -> Iterator[Finding]:
@@ -114,8 +114,8 @@ def _devices() -> Iterator[Finding]:
         yield Finding("ok", "mps", "Apple GPU")
     if not torch.cuda.is_available() and shutil.which("nvidia-smi"):
         built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
-        cure = "Install a torch for your driver; https://pytorch.org/get-started says which."
-        yield Finding("note", "cuda", f"there is an NVIDIA driver, but torch, built {built}, sees no GPU", cure)
+        hint = "Install a torch for your driver; https://pytorch.org/get-started says which."
+        yield Finding("note", "cuda", f"there is an NVIDIA driver, but torch, built {built}, sees no GPU", hint)
 
 
 def _cache() -> Iterator[Finding]:

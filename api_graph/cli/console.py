@@ -86,7 +86,7 @@ def parse_size(text: str, option: str = "--to") -> int:
     except (ValueError, KeyError):
         size = -1.0
     if not 0 <= size < 2**63:
-        raise BadInput("is not a size", input=option, value=text, cure="Write for example 500M or 2G.")
+        raise BadInput("is not a size", input=option, value=text, hint="Write for example 500M or 2G.")
     return int(size)
 
 

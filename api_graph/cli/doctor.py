@@ -19,11 +19,11 @@ def doctor(as_json: Json = False, debug: Debug = False) -> int:
     broken = [f for f in found if f.state == "broken"]
     code = FAILED if broken else OK
     if as_json:
-        print_json({"ok": not broken, "exit_code": code, "findings": [f._asdict() for f in found]})
+        print_json({"ok": not broken, "exit_code": code, "findings": [f._asdict() | {"cure": f.hint} for f in found]})
         return code
     print_table(("", "what", "found"), [(f.state, f.what, f.text) for f in found])
     for finding in found:
-        if finding.cure:
-            say(f"\n{finding.what}: {one_line(finding.cure)}")
+        if finding.hint:
+            say(f"\n{finding.what}: {one_line(finding.hint)}")
     say("\nSomething needed is broken." if broken else "\nAll that is needed is here.")
     return code

@@ -85,7 +85,8 @@ def errors_of(error: ApiGraphError) -> list[dict[str, Any]]:
             "input": fault.input,
             "value": None if fault.value is NO_VALUE else fault.value,
             "problem": fault.problem,
-            "cure": fault.cure,
+            "hint": fault.hint,
+            "cure": fault.hint,  # its name in version 0.1
         }
         for fault in error.faults
     ]

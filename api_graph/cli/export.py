@@ -58,7 +58,7 @@ def export(
     from api_graph.registry import all_nodes
 
     if format is Format.png and out is None:
-        raise BadInput("a picture needs a file", input="--out", cure="Write for example --out graph.png.")
+        raise BadInput("a picture needs a file", input="--out", hint="Write for example --out graph.png.")
     registry = all_nodes()
     values = parse_settings(set_ or ())
     source = find_graph(graph)
@@ -77,7 +77,7 @@ def export(
 
 
 def _text(graph: Graph, registry: Registry, format: Format, name: str, values: dict[str, str]) -> str:
-    from api_graph.graph.export import saved_workflow, to_mermaid, to_python
+    from api_graph.draw import saved_workflow, to_mermaid, to_python
 
     if format is Format.mermaid:
         return to_mermaid(graph, registry)
@@ -95,7 +95,7 @@ def _files_in(values: dict[str, str]) -> list[str]:
 
 def _write_picture(graph: Graph, registry: Registry, out: Path) -> None:
     """A PNG that carries the graph in both of ComfyUI's forms, so that it opens in the editor and runs."""
-    from api_graph.graph.export import saved_workflow, to_picture
+    from api_graph.draw import saved_workflow, to_picture
     from api_graph.pixels.write import write_png
 
     embedded = {"prompt": graph.to_api(), "workflow": saved_workflow(graph, registry)}
@@ -112,4 +112,4 @@ def _write_text(out: Path, text: str) -> None:
             file.write(text.encode())
     except OSError as error:
         problem = f"cannot be written: {error.strerror}"
-        raise BadInput(problem, input="--out", value=str(out), cure="Name another file.") from None
+        raise BadInput(problem, input="--out", value=str(out), hint="Name another file.") from None

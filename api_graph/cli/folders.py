@@ -18,13 +18,13 @@ def writable_folder(path: Path, option: str) -> Path:
         existing = next(p for p in (folder, *folder.absolute().parents) if p.is_symlink() or p.exists())
         if not existing.is_dir():
             raise BadInput(
-                "is a file, where a folder is wanted", input=option, value=str(existing), cure="Name another."
+                "is a file, where a folder is wanted", input=option, value=str(existing), hint="Name another."
             )
         usable = os.access(existing, os.W_OK | os.X_OK)
     except OSError:
         usable = False
     if not usable:
-        raise BadInput("cannot be written to", input=option, value=str(folder), cure="Name another folder.")
+        raise BadInput("cannot be written to", input=option, value=str(folder), hint="Name another folder.")
     return folder
 
 
@@ -32,7 +32,7 @@ def existing_folder(path: Path, option: str) -> Path:
     """`path`, where it is a folder. Raises BadInput."""
     folder = expanded(path)
     if not os.path.isdir(folder):
-        raise BadInput("there is no such folder", input=option, value=str(path), cure="Check the path.")
+        raise BadInput("there is no such folder", input=option, value=str(path), hint="Check the path.")
     return folder
 
 

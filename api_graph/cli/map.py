@@ -14,7 +14,7 @@ from api_graph.cli.exits import FAILED, OK
 from api_graph.cli.options import CacheFolder, Debug, Device, GraphName, Json, Models, NoCache, NoMetadata, Out
 
 if TYPE_CHECKING:
-    from api_graph.table.map import RayWishes
+    from api_graph.table.map import RayOptions
     from api_graph.table.run import Plan, TableRun
 
 _FAILURES_SHOWN = 5
@@ -111,12 +111,12 @@ def map_(
     from api_graph.graph import set_inputs
     from api_graph.registry import all_nodes
     from api_graph.runs import on_device, open_graph
-    from api_graph.table.map import RayWishes
+    from api_graph.table.map import RayOptions
     from api_graph.table.shard import parse_shard
-    from api_graph.table.start import Wishes, plan_of
+    from api_graph.table.start import RunOptions, plan_of
 
-    ray = RayWishes(concurrency, gpus_per_actor, ray_address or None) if engine == "ray" else None
-    wishes = Wishes(
+    ray = RayOptions(concurrency, gpus_per_actor, ray_address or None) if engine == "ray" else None
+    options = RunOptions(
         columns=parse_settings(column or (), "--column"),
         inputs=existing_folders(input_, "--input"),
         models=existing_folders(models, "--models"),
@@ -136,13 +136,13 @@ def map_(
     ready = set_inputs(open_graph(graph), registry, {}, constants)
     if device:
         ready = on_device(ready, registry, device, input="--device")
-    plan = plan_of(ready, graph, rows, writable_folder(out, "--out"), registry, constants, wishes)
+    plan = plan_of(ready, graph, rows, writable_folder(out, "--out"), registry, constants, options)
     if not quiet:
         say_where_images_go(ready)
     return _run(plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
 
 
-def _run(plan: Plan, ray: RayWishes | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
+def _run(plan: Plan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
     from api_graph.cli.map_progress import shown_rows
     from api_graph.cli.quiet import clean_stdout, collected_warnings
     from api_graph.table.columnar import write_parquet

@@ -56,7 +56,7 @@ def _find(name: str, registry: Registry) -> NodeSpec:
     known = {n.casefold(): n for spec in registry.values() for n in (spec.id, spec.title, *spec.aliases)}
     near = [known[n] for n in get_close_matches(wanted, known, n=1)]
     meant = f"Did you mean {near[0]}? " if near else ""
-    raise BadInput("there is no such node", input="NAME", value=name, cure=f"{meant}`api-graph nodes` lists them.")
+    raise BadInput("there is no such node", input="NAME", value=name, hint=f"{meant}`api-graph nodes` lists them.")
 
 
 def _first_sentence(spec: NodeSpec) -> str:

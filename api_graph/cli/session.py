@@ -74,10 +74,10 @@ def parse_settings(settings: Sequence[str], option: str = "--set") -> dict[str, 
         name, equals, value = setting.partition("=")
         if not equals or not name.strip():
             raise BadInput(
-                "is not NAME=VALUE", input=option, value=setting, cure=f'Write for example {option} query="..."'
+                "is not NAME=VALUE", input=option, value=setting, hint=f'Write for example {option} query="..."'
             )
         if name in values:
-            raise BadInput("is set twice", input=option, value=name, cure="Set it once.")
+            raise BadInput("is set twice", input=option, value=name, hint="Set it once.")
         values[name] = value
     return values
 

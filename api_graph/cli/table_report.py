@@ -12,7 +12,7 @@ from api_graph.cli.exits import OK
 from api_graph.cli.options import Debug, Json
 
 if TYPE_CHECKING:
-    from api_graph.table.report.page import Report
+    from api_graph.report.page import Report
 
 
 def report(
@@ -33,7 +33,7 @@ def report(
     A summary, the failures by cause, the time of each node, and a contact sheet that can be searched. The run may
     still be going. Where a table has more rows than --most or --rows, an even sample of it is shown.
     """
-    from api_graph.table.report.page import write_report
+    from api_graph.report.page import write_report
 
     written = write_report(folder, out, pictures=most, rows=rows)
     if as_json:

@@ -110,6 +110,6 @@ def _cls_tower(model: ClipModel) -> ClsTower:
             "this map is read off the CLS token, and this model makes its image feature without one",
             input="model",
             value=model.name,
-            cure="Use a model pooled by a CLS token (ViT-B-32, ViT-L-14, ...).",
+            hint="Use a model pooled by a CLS token (ViT-B-32, ViT-L-14, ...).",
         )
     return tower

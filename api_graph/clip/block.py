@@ -105,7 +105,7 @@ def refuse_unknown(module: nn.Module, known: set[str], where: str) -> None:
             raise BadInput(
                 f"the vision tower's {where} has a part that the decomposition does not know: `{name}`",
                 input="model",
-                cure=WHAT_WORKS,
+                hint=WHAT_WORKS,
             )
 
 

@@ -90,7 +90,7 @@ def encode_image(
     Raises BadInput for a model that cannot be decomposed, a layer out of range, and unreadable images.
     """
     if recipe not in get_args(Recipe):
-        raise BadInput("unknown recipe", input="recipe", value=recipe, cure="Use 'paper' or 'reference'.")
+        raise BadInput("unknown recipe", input="recipe", value=recipe, hint="Use 'paper' or 'reference'.")
     tower = model.tower
     pixels, geometry = model_input(model, images, pixel_values)
     with torch.no_grad():
@@ -145,7 +145,7 @@ def _from_pool(
             "the reference recipe is the official code's, which knows no attention-pooled models",
             input="recipe",
             value=recipe,
-            cure="Use recipe='paper'.",
+            hint="Use recipe='paper'.",
         )
     _refuse(layer, "layer", "The paper's recipe sums the layers from `start_layer` on.")
     layer_index(start_layer, 1, "start_layer", default=0)
@@ -156,4 +156,4 @@ def _from_pool(
 
 def _refuse(value: int | None, name: str, why: str) -> None:
     if value is not None:
-        raise BadInput("does not belong to this recipe", input=name, value=value, cure=why)
+        raise BadInput("does not belong to this recipe", input=name, value=value, hint=why)

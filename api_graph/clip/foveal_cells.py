@@ -51,7 +51,7 @@ def cells_of(
     """
     check_box(box, "the box", "Write left, top, right and bottom, in pixels.")
     if rule not in get_args(CellRule):
-        raise BadInput("unknown rule", input="cells", value=rule, cure="Use overlap or reference.")
+        raise BadInput("unknown rule", input="cells", value=rule, hint="Use overlap or reference.")
     left, top, right, bottom = box
     g = geometry
     if not (touches(left, right, g.width) and touches(top, bottom, g.height)):

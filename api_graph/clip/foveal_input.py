@@ -59,14 +59,14 @@ class FovealInput:
     def need_prompt(self, input: str) -> None:
         """Raise BadInput where there is neither a mask nor a clean image to compare with."""
         if not self.masked and self.clean is None:
-            cure = "Give masks, or the clean image of which the given ones are drawn copies."
-            raise BadInput("there is no prompt that heads could react to", input=input, cure=cure)
+            hint = "Give masks, or the clean image of which the given ones are drawn copies."
+            raise BadInput("there is no prompt that heads could react to", input=input, hint=hint)
 
 
 def _check_clean(clean: int, images: int) -> None:
     if clean not in (1, images):
-        cure = "Give one for all, or one for each."
-        raise BadInput(f"{clean} clean images do not go with {images} drawn ones", input="clean", cure=cure)
+        hint = "Give one for all, or one for each."
+        raise BadInput(f"{clean} clean images do not go with {images} drawn ones", input="clean", hint=hint)
 
 
 def mask_rows(masks: Masks | None, images: int, grid: tuple[int, int]) -> tuple[Tensor | None, Tensor]:
@@ -80,8 +80,8 @@ def mask_rows(masks: Masks | None, images: int, grid: tuple[int, int]) -> tuple[
         elif len(checked) in (1, images):
             checked, owner = checked.expand(images, -1, -1), torch.arange(images)
         else:
-            cure = "Give one each, or a list with one tensor of masks per image."
-            raise BadInput(f"{len(checked)} masks do not go with {images} images", input="masks", cure=cure)
+            hint = "Give one each, or a list with one tensor of masks per image."
+            raise BadInput(f"{len(checked)} masks do not go with {images} images", input="masks", hint=hint)
     else:
         if len(masks) != images:
             raise BadInput(f"there are masks for {len(masks)} images, not {images}", input="masks")
@@ -100,8 +100,8 @@ def _checked(masks: Tensor, grid: tuple[int, int]) -> Tensor:
             f"the model has {grid[0]}×{grid[1]} patches, so masks need the shape (B, {grid[0]}, {grid[1]})",
             input="masks",
             value=tuple(masks.shape),
-            cure="Make them for this model's grid.",
+            hint="Make them for this model's grid.",
         )
     if not bool(masks.isfinite().all()):
-        raise BadInput("a mask holds NaN or infinite values", input="masks", cure="Look at the step that made it.")
+        raise BadInput("a mask holds NaN or infinite values", input="masks", hint="Look at the step that made it.")
     return masks

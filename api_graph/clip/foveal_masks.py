@@ -43,11 +43,11 @@ class Bump:
 
     def __post_init__(self) -> None:
         if not abs(self.alpha) < float("inf"):
-            raise BadInput("it is not finite", input="alpha", value=self.alpha, cure="Use a number such as 0.2.")
+            raise BadInput("it is not finite", input="alpha", value=self.alpha, hint="Use a number such as 0.2.")
         if not 0 < self.sigma < float("inf"):
-            raise BadInput("it is not above 0", input="sigma", value=self.sigma, cure="Give a width in cells.")
+            raise BadInput("it is not above 0", input="sigma", value=self.sigma, hint="Give a width in cells.")
         if self.scale not in get_args(BumpScale):
-            raise BadInput("unknown scale", input="scale", value=self.scale, cure="Use minmax or none.")
+            raise BadInput("unknown scale", input="scale", value=self.scale, hint="Use minmax or none.")
 
     def over(self, height: int, width: int) -> Tensor:
         """M over a region of height × width cells: (H', W'), float64."""
@@ -87,9 +87,9 @@ def foveal_mask(
     """
     values = torch.as_tensor(box, dtype=torch.float64).reshape(-1)
     if len(values) != 4:
-        raise BadInput("a box has four numbers", input="box", value=box, cure="Give left, top, right and bottom.")
+        raise BadInput("a box has four numbers", input="box", value=box, hint="Give left, top, right and bottom.")
     if min(image_size) < 1:
-        raise BadInput("the image is empty", input="image_size", value=image_size, cure="Give width and height.")
+        raise BadInput("the image is empty", input="image_size", value=image_size, hint="Give width and height.")
     bump = Bump(alpha, sigma, scale)
     with inputs_named(boxes="box", region="box"):
         return box_masks(values[None], Geometry.whole(*image_size), grid, bump, cells=cells, on_empty=on_empty)[0]
@@ -113,7 +113,7 @@ def box_masks(
     """
     check_grid(grid)
     if join not in get_args(Join):
-        raise BadInput("unknown way to join", input="join", value=join, cure="Use each, max or enclosing.")
+        raise BadInput("unknown way to join", input="join", value=join, hint="Use each, max or enclosing.")
     bump = bump or Bump()
     regions = [cells_of(box, geometry, grid, cells) for box in boxes.tolist()]
     refuse_empty([index for index, region in enumerate(regions, start=1) if region is None], "box", on_empty)
@@ -128,19 +128,19 @@ def box_masks(
 def check_grid(grid: tuple[int, int]) -> None:
     """Raise BadInput for a grid without cells."""
     if len(grid) != 2 or min(grid) < 1:
-        raise BadInput("a grid has rows and columns", input="grid", value=grid, cure="Give the model's (gh, gw).")
+        raise BadInput("a grid has rows and columns", input="grid", value=grid, hint="Give the model's (gh, gw).")
 
 
 def refuse_empty(empty: Sequence[int], kind: str, on_empty: OnEmpty) -> None:
     """Raise BadInput for regions that cover no cell, unless they are to become zeros."""
     if on_empty not in get_args(OnEmpty):
-        raise BadInput("unknown choice", input="on_empty", value=on_empty, cure="Use error or zero.")
+        raise BadInput("unknown choice", input="on_empty", value=on_empty, hint="Use error or zero.")
     if empty and on_empty == "error":
         named = ", ".join(f"{kind} {index}" for index in empty)
         raise BadInput(
             f"the model sees nothing of {named}",
             input="region",
-            cure="Check what the region belongs to, or use on_empty='zero' for a mask that points nowhere.",
+            hint="Check what the region belongs to, or use on_empty='zero' for a mask that points nowhere.",
         )
 
 

@@ -185,10 +185,10 @@ def rows_at_once(tower: ClsTower | PooledTower) -> int:
 def check_form(form: str, tower: ClsTower | PooledTower) -> None:
     """Raise BadInput for a form that is none, or that the tower has no place for."""
     if form not in get_args(Form):
-        raise BadInput("unknown form", input="form", value=form, cure="Use cls, rows or diagonal.")
+        raise BadInput("unknown form", input="form", value=form, hint="Use cls, rows or diagonal.")
     if form != "cls" and isinstance(tower, PooledTower):
-        cure = "Use form='cls', or a model with a CLS token."
-        raise BadInput("a model pooled by attention has one query to bias", input="form", value=form, cure=cure)
+        hint = "Use form='cls', or a model with a CLS token."
+        raise BadInput("a model pooled by attention has one query to bias", input="form", value=form, hint=hint)
 
 
 def one_row(query: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:

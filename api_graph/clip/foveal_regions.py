@@ -45,10 +45,10 @@ def pixel_masks(
             f"the mask's size (height, width) is not the image's {(geometry.height, geometry.width)}",
             input="mask",
             value=tuple(masks.shape[1:]),
-            cure="Resize it to the image.",
+            hint="Resize it to the image.",
         )
     if shape not in get_args(MaskShape):
-        raise BadInput("unknown shape", input="shape", value=shape, cure="Use mask, centroid or box.")
+        raise BadInput("unknown shape", input="shape", value=shape, hint="Use mask, centroid or box.")
     bump = bump or Bump()
     if shape == "box":
         return _box_around_masks(masks, geometry, grid, bump, cells, on_empty)

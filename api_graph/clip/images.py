@@ -44,7 +44,7 @@ def preprocess_images(model: ClipModel, images: Images) -> tuple[Tensor, tuple[G
         raise BadInput(
             "this model has no preprocessing",
             input="images",
-            cure="Give pixel_values, or wrap the model with a preprocess.",
+            hint="Give pixel_values, or wrap the model with a preprocess.",
         )
     pictures = as_pictures(images)
     geometry = tuple(model.preprocess.geometry(*p.size) for p in pictures)
@@ -67,7 +67,7 @@ def as_pictures(images: Images) -> list[Image.Image]:
         "expected images",
         input="images",
         value=images,
-        cure="Give PIL images, paths or a (B, H, W, 3) tensor.",
+        hint="Give PIL images, paths or a (B, H, W, 3) tensor.",
     )
 
 

@@ -20,7 +20,7 @@ def layer_index(layer: int | None, count: int, name: str, default: int) -> int:
             f"the model has no such layer; it has {count}",
             input=name,
             value=layer,
-            cure=f"Use 0 to {count - 1}, or {-count} to -1 to count from the end.",
+            hint=f"Use 0 to {count - 1}, or {-count} to -1 to count from the end.",
         )
     return layer % count
 
@@ -38,19 +38,19 @@ def layer_set(layers: Layers, count: int, name: str = "layers") -> frozenset[int
             return frozenset(range(max(0, count - int(found[1])), count))
         if found := re.fullmatch(r"from\s+(\d+)", words):
             return frozenset(range(layer_index(int(found[1]), count, name, default=0), count))
-        layers = whole_numbers(words, name, _CURE)
+        layers = whole_numbers(words, name, _HINT)
     several = [layers] if isinstance(layers, int) else layers
     if not several:
-        raise BadInput("there is no layer", input=name, value=layers, cure=_CURE)
+        raise BadInput("there is no layer", input=name, value=layers, hint=_HINT)
     return frozenset(layer_index(layer, count, name, default=0) for layer in several)
 
 
-def whole_numbers(text: str, name: str, cure: str = "Write numbers such as 0, 3, -1.") -> list[int]:
+def whole_numbers(text: str, name: str, hint: str = "Write numbers such as 0, 3, -1.") -> list[int]:
     """The numbers in a text such as "8, 9, -1". Raises BadInput where there is anything else, or nothing."""
     parts = [part for part in re.split(r"[\s,]+", text.strip("[]() ")) if part]
     if not parts or not all(re.fullmatch(r"[+-]?\d{1,4}", part) for part in parts):
-        raise BadInput("it is no list of whole numbers", input=name, value=text, cure=cure)
+        raise BadInput("it is no list of whole numbers", input=name, value=text, hint=hint)
     return [int(part) for part in parts]
 
 
-_CURE = 'Write "last 4", "from 8", "all", or numbers such as 8, 9, -1.'
+_HINT = 'Write "last 4", "from 8", "all", or numbers such as 8, 9, -1.'

@@ -82,7 +82,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
             "this machine has no such device",
             input="device",
             value=str(device),
-            cure="Use 'cpu', or leave it empty to take what is there.",
+            hint="Use 'cpu', or leave it empty to take what is there.",
         ) from error
     return chosen
 
@@ -93,7 +93,7 @@ def choose_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch
         return torch.float16 if device.type == "cuda" else torch.float32
     chosen = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
     if chosen not in _PRECISION:
-        raise BadInput("unknown precision", input="dtype", value=str(dtype), cure="Use float32, float16 or bfloat16.")
+        raise BadInput("unknown precision", input="dtype", value=str(dtype), hint="Use float32, float16 or bfloat16.")
     return chosen
 
 
@@ -126,7 +126,7 @@ def _tokenizer(source: Source) -> Any:
             f"the model's tokenizer could not be loaded: {_first_line(error)}",
             input="name",
             value=source.name,
-            cure=_OFFLINE if source.path is None else "Put the tokenizer's files into the model's folder.",
+            hint=_OFFLINE if source.path is None else "Put the tokenizer's files into the model's folder.",
         ) from error
 
 
@@ -146,22 +146,22 @@ def _explained(source: Source, error: Exception) -> BadInput:
     if source.path is not None and misfit:
         return BadInput(
             f"the checkpoint does not fit the architecture of {source.name!r}: {_misfit(error)}",
-            cure="Name the architecture that it was trained as.",
+            hint="Name the architecture that it was trained as.",
             **asked,
         )
     if "Weights only load failed" in str(error):  # torch goes on to say how to run the code in it
         return BadInput(
             "the checkpoint is damaged, or holds more than tensors: code in it is never run",
-            cure="Save its tensors as .safetensors, or download it again.",
+            hint="Save its tensors as .safetensors, or download it again.",
             **asked,
         )
     if source.path is not None:
         return BadInput(
             f"the checkpoint cannot be read: {_first_line(error)}",
-            cure="It must be .safetensors, or a .pt of tensors only. If it is damaged, download it again.",
+            hint="It must be .safetensors, or a .pt of tensors only. If it is damaged, download it again.",
             **asked,
         )
-    return BadInput(f"the weights could not be downloaded: {_first_line(error)}", cure=_OFFLINE, **asked)
+    return BadInput(f"the weights could not be downloaded: {_first_line(error)}", hint=_OFFLINE, **asked)
 
 
 def _misfit(error: Exception) -> str:

@@ -41,7 +41,7 @@ def _map(patches: Tensor, tokens: ImageTokens, query: QueryFeatures | Tensor, si
         similarity = "cosine" if tokens.recipe == "paper" else "contribution"
     if similarity not in get_args(Similarity):
         raise BadInput(
-            "unknown similarity", input="similarity", value=similarity, cure="Use 'cosine' or 'contribution'."
+            "unknown similarity", input="similarity", value=similarity, hint="Use 'cosine' or 'contribution'."
         )
     text = query.features if isinstance(query, QueryFeatures) else query
     text = F.normalize(text.to(patches), dim=-1)  # (Q, E)
@@ -60,13 +60,13 @@ def _pairs(patches: Tensor, text: Tensor) -> int:
         raise BadInput(
             f"the query has shape {tuple(text.shape)}, the image tokens have {patches.shape[2]} channels",
             input="query",
-            cure="Encode both with the same model.",
+            hint="Encode both with the same model.",
         )
     images, queries = len(patches), len(text)
     if images != queries and 1 not in (images, queries):
         raise BadInput(
             f"{images} images and {queries} queries cannot be paired",
             input="query",
-            cure="Give one query, one image, or as many queries as images.",
+            hint="Give one query, one image, or as many queries as images.",
         )
     return max(images, queries)

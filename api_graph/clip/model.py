@@ -100,7 +100,7 @@ class ClipModel:
             raise BadInput(
                 f"a {type(model).__name__} is no CLIP: it has no vision tower `visual`",
                 input="model",
-                cure="Pass a model made by open_clip.create_model.",
+                hint="Pass a model made by open_clip.create_model.",
             )
         facts = Preprocess.of(visual)
         model.eval().requires_grad_(False)

@@ -28,7 +28,7 @@ def open_clip_tower(visual: Any) -> ClsTower | PooledTower:
         raise BadInput(
             f"the model pools by {visual.pool_type!r}, so no attention row leads into its image feature",
             input="model",
-            cure=WHAT_WORKS,
+            hint=WHAT_WORKS,
         )
     refuse_unknown(visual, _TOWER | {"attn_pool"}, "vision transformer")
     refuse_unknown(visual.transformer, {"resblocks"}, "transformer")

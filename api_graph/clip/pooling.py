@@ -133,7 +133,7 @@ def siglip_pool(pool: Any, head: Head) -> AttentionPool:
         raise BadInput(
             "the attention pool averages several queries, or has no output projection",
             input="model",
-            cure="SigLIP's pool, with one query, works.",
+            hint="SigLIP's pool, with one query, works.",
         )
 
     def query() -> Tensor:

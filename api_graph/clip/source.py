@@ -36,7 +36,7 @@ def source_of(name: str, pretrained: str | None = None) -> Source:
     if not brings_its_own:
         return _architecture(name.replace("/", "-"), pretrained)
     if pretrained is not None:
-        raise BadInput(f"{name!r} brings its own weights", input="pretrained", value=pretrained, cure="Leave it empty.")
+        raise BadInput(f"{name!r} brings its own weights", input="pretrained", value=pretrained, hint="Leave it empty.")
     if name.startswith("hf-hub:"):
         return Source(name)
     folder = _checked_folder(name)
@@ -68,7 +68,7 @@ def _checked_folder(name: str) -> Path:
             f"there is no model there: {_CONFIG} is missing" if folder.is_dir() else "there is no such folder",
             input="name",
             value=name,
-            cure="A model's folder holds open_clip_config.json, its weights and its tokenizer.",
+            hint="A model's folder holds open_clip_config.json, its weights and its tokenizer.",
         )
     try:
         described = json.loads(config.read_text(encoding="utf-8"))
@@ -76,14 +76,14 @@ def _checked_folder(name: str) -> Path:
         described = None
     if not (isinstance(described, dict) and isinstance(described.get("model_cfg"), dict)):
         raise BadInput(
-            f"{_CONFIG} is damaged: it describes no model", input="name", value=name, cure="Download it again."
+            f"{_CONFIG} is damaged: it describes no model", input="name", value=name, hint="Download it again."
         )
     if not any(path.suffix in _FOLDER_WEIGHTS for path in folder.iterdir()):
         raise BadInput(
             "the model's folder holds no weights",
             input="name",
             value=name,
-            cure=f"Put open_clip_model.safetensors beside its {_CONFIG}.",
+            hint=f"Put open_clip_model.safetensors beside its {_CONFIG}.",
         )
     return folder
 
@@ -98,7 +98,7 @@ def _architecture(name: str, pretrained: str | None) -> Source:
             "unknown model",
             input="name",
             value=name,
-            cure=f"{_did_you_mean(name, ['demo', *known])}Use 'demo', an open_clip model, 'hf-hub:ORG/REPO', a folder.",
+            hint=f"{_did_you_mean(name, ['demo', *known])}Use 'demo', an open_clip model, 'hf-hub:ORG/REPO', a folder.",
         )
     tags = open_clip.list_pretrained_tags_by_model(name)
     if pretrained is None:
@@ -106,7 +106,7 @@ def _architecture(name: str, pretrained: str | None) -> Source:
             "an architecture alone would have random weights",
             input="pretrained",
             value=name,
-            cure=f"Say which weights: {_listed([*tags, 'the path of a checkpoint', repr(RANDOM)])}.",
+            hint=f"Say which weights: {_listed([*tags, 'the path of a checkpoint', repr(RANDOM)])}.",
         )
     if pretrained == RANDOM:
         return Source(name, RANDOM)
@@ -126,7 +126,7 @@ def _checkpoint_file(pretrained: str, name: str, tags: list[str]) -> Path:
         f"{name} has no weights of that name",
         input="pretrained",
         value=pretrained,
-        cure=f"{_did_you_mean(pretrained, tags)}Its tags: {_listed(tags)}; or give a checkpoint file.",
+        hint=f"{_did_you_mean(pretrained, tags)}Its tags: {_listed(tags)}; or give a checkpoint file.",
     )
 
 

@@ -79,10 +79,10 @@ def encode_text(
 def _texts(queries: Any) -> list[str]:
     texts = [queries] if isinstance(queries, str) else list(queries)
     if not texts:
-        raise BadInput("no query was given", input="queries", cure="Give at least one text.")
+        raise BadInput("no query was given", input="queries", hint="Give at least one text.")
     for text in texts:
         if not isinstance(text, str) or not text.strip():
-            raise BadInput("a query is empty", input="queries", value=text, cure="Say what to look for.")
+            raise BadInput("a query is empty", input="queries", value=text, hint="Say what to look for.")
     return texts
 
 
@@ -91,7 +91,7 @@ def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
         raise BadInput(
             f"the model {model.name!r} has no tokenizer",
             input="queries",
-            cure="Give token_ids, or wrap the model with a tokenizer.",
+            hint="Give token_ids, or wrap the model with a tokenizer.",
         )
     with _tokenizing:
         token_ids = model.tokenizer(texts)  # (Q, context length)

@@ -20,7 +20,7 @@ def timm_tower(visual: Any) -> ClsTower | PooledTower:
     """Lay open a timm trunk; BadInput for trunks without patch tokens and for average pooling."""
     trunk = visual.trunk
     if not (hasattr(trunk, "blocks") and hasattr(trunk, "patch_embed") and hasattr(trunk, "_pos_embed")):
-        raise BadInput(f"a {type(trunk).__name__} has no patch tokens to attribute to", input="model", cure=WHAT_WORKS)
+        raise BadInput(f"a {type(trunk).__name__} has no patch tokens to attribute to", input="model", hint=WHAT_WORKS)
     grid = tuple(trunk.patch_embed.grid_size)
     if getattr(trunk, "attn_pool", None) is not None:
         pool = siglip_pool(trunk.attn_pool, Head(*_projection(visual, norms=(trunk.fc_norm,))))
@@ -30,13 +30,13 @@ def timm_tower(visual: Any) -> ClsTower | PooledTower:
         raise BadInput(
             f"the model pools by {trunk.global_pool!r}, so no attention row leads into its image feature",
             input="model",
-            cure=WHAT_WORKS,
+            hint=WHAT_WORKS,
         )
     if getattr(trunk, "rope_mixed", False):
         raise BadInput(
             "the vision tower's rotary embedding changes with depth, which is not supported",
             input="model",
-            cure=WHAT_WORKS,
+            hint=WHAT_WORKS,
         )
     head = Head(*_projection(visual, norms=(trunk.norm, trunk.fc_norm)))
     blocks = tuple(_block(b) for b in trunk.blocks)
@@ -52,7 +52,7 @@ def _projection(visual: Any, norms: tuple[nn.Module, ...]) -> tuple[nn.LayerNorm
     ]
     if strange or len(active) > 1:
         name = type((strange or active)[0]).__name__
-        raise BadInput(f"the vision tower's head has a part that is not linear: {name}", input="model", cure=WHAT_WORKS)
+        raise BadInput(f"the vision tower's head has a part that is not linear: {name}", input="model", hint=WHAT_WORKS)
     return (active[0] if active else None), tuple(stages), visual.trunk.embed_dim  # type: ignore[return-value]
 
 
@@ -76,7 +76,7 @@ def _block(block: Any) -> Block:
         raise BadInput(
             "the vision tower shares keys between heads, which is not supported",
             input="model",
-            cure=WHAT_WORKS,
+            hint=WHAT_WORKS,
         )
     inner = getattr(block.attn, "norm", None)
     return Block(

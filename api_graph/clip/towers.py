@@ -18,4 +18,4 @@ def tower_of(visual: nn.Module) -> ClsTower | PooledTower:
         return open_clip_tower(visual)
     if hasattr(visual, "trunk"):
         return timm_tower(visual)
-    raise BadInput(f"a {type(visual).__name__} has no patch tokens to attribute to", input="model", cure=WHAT_WORKS)
+    raise BadInput(f"a {type(visual).__name__} has no patch tokens to attribute to", input="model", hint=WHAT_WORKS)

@@ -47,7 +47,7 @@ class Unleash:
     ) -> Unleash | None:
         """For these layers of a tower, and `only` these heads; None where every λ is zero. Raises BadInput."""
         if order not in get_args(Order):
-            raise BadInput("unknown order", input="order", value=order, cure="Use sequential or parallel.")
+            raise BadInput("unknown order", input="order", value=order, hint="Use sequential or parallel.")
         heads, size = head_shape(tower)
         gains = gains_of(unleash, layers, heads, only)  # (layers, H)
         if not bool(gains.any()):
@@ -118,15 +118,15 @@ def gains_of(unleash: Gains, layers: Collection[int], heads: int, only: Sequence
     try:
         gains = torch.as_tensor(unleash, dtype=torch.float32)
     except (TypeError, ValueError) as error:
-        raise BadInput("it is not numbers", input="unleash", value=unleash, cure=_CURE) from error
+        raise BadInput("it is not numbers", input="unleash", value=unleash, hint=_HINT) from error
     if tuple(gains.shape) not in {(), (heads,), (len(layers), heads)}:
         raise BadInput(
             f"gains of {len(layers)} layers with {heads} heads do not come in the shape {tuple(gains.shape)}",
             input="unleash",
-            cure=_CURE,
+            hint=_HINT,
         )
     if not bool(gains.isfinite().all()):
-        raise BadInput("a gain is not finite", input="unleash", value=unleash, cure=_CURE)
+        raise BadInput("a gain is not finite", input="unleash", value=unleash, hint=_HINT)
     gains = gains.expand(len(layers), heads)
     return gains if only is None else gains * _chosen(only, heads).to(gains.device)
 
@@ -135,11 +135,11 @@ def _chosen(only: Sequence[int], heads: int) -> Tensor:
     """1 for the heads in `only`, else 0: (H,)."""
     for head in only:
         if not -heads <= head < heads:
-            cure = f"Use 0 to {heads - 1}, or negative numbers to count from the end."
-            raise BadInput(f"the model has {heads} heads a layer", input="heads", value=head, cure=cure)
+            hint = f"Use 0 to {heads - 1}, or negative numbers to count from the end."
+            raise BadInput(f"the model has {heads} heads a layer", input="heads", value=head, hint=hint)
     chosen = torch.zeros(heads)
     chosen[list(only)] = 1.0
     return chosen
 
 
-_CURE = "Give one number, one for each head, or one for each layer and head."
+_HINT = "Give one number, one for each head, or one for each layer and head."

@@ -40,7 +40,7 @@ def _fault(spec: NodeSpec, declared: InputSpec, value: Any) -> str | None:
     """What is wrong with one value. A link arrives as None: its value is not known yet."""
     if value is None:
         if declared.name in spec.fingerprinted:
-            return str(BadInput("it takes no link", input=declared.name, cure="Type the value into the node."))
+            return str(BadInput("it takes no link", input=declared.name, hint="Type the value into the node."))
         return None
     if not isinstance(value, str):
         return f"{declared.name}: a text is wanted, not {shown(value)}."

@@ -23,6 +23,6 @@ def _only(name: str, values: Sequence[Any]) -> Any:
         raise BadInput(
             f"it takes one value, but a list of {len(values)} is linked to it",
             input=name,
-            cure="Pick one of them before, or link something else.",
+            hint="Pick one of them before, or link something else.",
         )
     return values[0]

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
+from api_graph.bench.answers import is_right
+from api_graph.bench.localization import pointing_game
 from api_graph.demo.questions import AskedScene
-from api_graph.evaluate.answers import is_right
-from api_graph.evaluate.localization import pointing_game
 from api_graph.lvlm import LvlmModel, Request, Sampling, attribute, generate
 from api_graph.sockets import Attribution
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from api_graph.bench.localization import Case
 from api_graph.demo.queries import plain_query
 from api_graph.demo.scenes import Scene, SceneObject, scene
-from api_graph.evaluate.localization import Case
 
 
 def localization_cases(seeds: Iterable[int], count: int, *, objects: tuple[int, int] = (3, 5)) -> list[Case]:

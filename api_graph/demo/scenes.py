@@ -107,7 +107,7 @@ def _check(objects: tuple[int, int], width: int, height: int) -> None:
             "the scene is too small to draw in",
             input="width, height",
             value=(width, height),
-            cure=f"Use at least {SIDE // 2} pixels on each side.",
+            hint=f"Use at least {SIDE // 2} pixels on each side.",
         )
 
 

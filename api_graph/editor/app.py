@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from api_graph.editor import limits
-from api_graph.editor.desk import DESK, Desk
+from api_graph.editor.desk import DESK, EditorState
 from api_graph.editor.frontend import add_frontend
 from api_graph.editor.routes import add_routes
 from api_graph.editor.security import add_headers, guard
@@ -25,7 +25,7 @@ def make_app(workspace: Workspace, load: Callable[[], Engine], frontend: Path, t
     app.on_response_prepare.append(add_headers)
 
     async def desk(app: web.Application) -> AsyncIterator[None]:
-        app[DESK] = Desk(workspace, load)
+        app[DESK] = EditorState(workspace, load)
         yield
 
     async def close(app: web.Application) -> None:

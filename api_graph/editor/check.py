@@ -101,8 +101,8 @@ def _files_not_there(graph: Graph, registry: Registry, folders: Folders) -> Iter
                     folders.input_file(value, input=declared.name)
                 except BadInput as error:
                     title = node.title or spec.title
-                    cure = "Choose a file, or drop one onto the node."
-                    yield Fault(node.id, title, spec.id, declared.name, value, error.problem, cure)
+                    hint = "Choose a file, or drop one onto the node."
+                    yield Fault(node.id, title, spec.id, declared.name, value, error.problem, hint)
 
 
 # ------------------------------------------------------------------------------------------------- what feeds what

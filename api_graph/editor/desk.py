@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # both need torch
 _PATIENCE = 5.0  # seconds that a run gets to stop when the server does
 
 
-class Desk:
+class EditorState:
     """Lives on one event loop. `load` gives the engine; it is called in a thread, while the page loads."""
 
     def __init__(self, workspace: Workspace, load: Callable[[], Engine]) -> None:
@@ -92,9 +92,9 @@ class Desk:
         return told
 
 
-DESK = web.AppKey("desk", Desk)
+DESK = web.AppKey("desk", EditorState)
 
 
-def desk_of(request: web.Request) -> Desk:
+def desk_of(request: web.Request) -> EditorState:
     """The desk of the server that got this request."""
     return request.app[DESK]

@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL.Image import Image
 
+from api_graph.draw import to_picture, to_workflow
 from api_graph.editor.events import Narrator
 from api_graph.editor.jobs import Job
 from api_graph.editor.object_info import node_info
@@ -16,7 +17,6 @@ from api_graph.errors import Cancelled
 from api_graph.executor import DiskCache, Executor, MemoryCache
 from api_graph.folders import Folders
 from api_graph.graph import read_graph
-from api_graph.graph.export import to_picture, to_workflow
 from api_graph.registry import Registry, all_nodes
 from api_graph.settings import cache_limit
 

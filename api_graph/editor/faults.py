@@ -48,7 +48,7 @@ def _error(fault: Fault, graph: Graph, registry: Registry) -> dict[str, Any]:
     spec = registry.get(fault.class_type)
     declared = spec.input(fault.input) if spec is not None and fault.input is not None else None
     type = _type(fault, declared, graph)
-    details = f"{fault.problem}.{' ' if fault.cure else ''}{fault.cure}"
+    details = f"{fault.problem}.{' ' if fault.hint else ''}{fault.hint}"
     extra: dict[str, Any] = {}
     if fault.input is not None:
         extra["input_name"] = fault.input

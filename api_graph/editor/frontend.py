@@ -43,7 +43,7 @@ def frontend_folder() -> Path:
     raise BadInput(
         "the editor's frontend is not installed",
         input="comfyui-frontend-package",
-        cure="Install it with: pip install 'api-graph[editor]'",
+        hint="Install it with: pip install 'api-graph[editor]'",
     )
 
 

@@ -51,7 +51,7 @@ class EditorServer:
     def __init__(self, options: Options) -> None:
         if options.token is None and not is_loopback(options.host):
             raise BadInput(
-                "it is no loopback address, so a token is needed", input="host", value=options.host, cure="Give one."
+                "it is no loopback address, so a token is needed", input="host", value=options.host, hint="Give one."
             )
         self.options = options
         self.port = options.port
@@ -126,7 +126,7 @@ class EditorServer:
 
 def _cannot_listen(options: Options, error: OSError) -> BadInput:
     if error.errno == errno.EADDRINUSE:
-        cure = "Is the editor open already? --port 0 takes any free one."
-        return BadInput("the port is in use", input="--port", value=options.port, cure=cure)
+        hint = "Is the editor open already? --port 0 takes any free one."
+        return BadInput("the port is in use", input="--port", value=options.port, hint=hint)
     reason = error.strerror or str(error)
-    return BadInput(f"it cannot be listened to ({reason})", input="--host", value=options.host, cure="Name another.")
+    return BadInput(f"it cannot be listened to ({reason})", input="--host", value=options.host, hint="Name another.")

@@ -64,8 +64,8 @@ def open_workspace(
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = error.strerror or str(error)
-            cure = "Name another folder with --folder."
+            hint = "Name another folder with --folder."
             raise BadInput(
-                f"the folder cannot be made ({reason})", input="--folder", value=str(path), cure=cure
+                f"the folder cannot be made ({reason})", input="--folder", value=str(path), hint=hint
             ) from error
     return workspace

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from api_graph.context import Later
+from api_graph.context import DeferredWork
 from api_graph.executor.call import Steps
 from api_graph.executor.plan import Task
 
@@ -33,7 +33,7 @@ class Beside:
         self._pieces: list[Piece] = []
         self._threads: ThreadPoolExecutor | None = None
 
-    def begin(self, tasks: Sequence[Task], steps: Steps, later: Later, seconds: float) -> None:
+    def begin(self, tasks: Sequence[Task], steps: Steps, later: DeferredWork, seconds: float) -> None:
         """Let the rest of a node's work go on, behind what it would disturb."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_MOST, thread_name_prefix="beside")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from api_graph.context import Context, Later
+from api_graph.context import Context, DeferredWork
 from api_graph.errors import ApiGraphError
 from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.entry import Entry
@@ -45,7 +45,7 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
     return _entry(spec, results, context)
 
 
-def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry | Exception] | Later:
+def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry | Exception] | DeferredWork:
     """All calls of many steps through the node's batched form, as many at once as memory has room for: `entries_of`.
 
     A batched form gets every input of every call: those that a graph leaves out stand at their default. The form of an
@@ -57,11 +57,11 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
     together = [defaults | _with_context(spec, call, context) for calls, context in steps for call in calls]
     with torch.inference_mode(not spec.model):
         came = batched(together) if spec.output else limits.run(spec.id, together, lambda part: _now(batched(part)))
-    return came if isinstance(came, Later) else entries_of(spec, steps, came)
+    return came if isinstance(came, DeferredWork) else entries_of(spec, steps, came)
 
 
-def _now(came: Sequence[Any] | Later) -> Sequence[Any]:
-    return came.work() if isinstance(came, Later) else came
+def _now(came: Sequence[Any] | DeferredWork) -> Sequence[Any]:
+    return came.work() if isinstance(came, DeferredWork) else came
 
 
 def entries_of(spec: NodeSpec, steps: Steps, results: Sequence[Any]) -> list[Entry | Exception]:
@@ -85,7 +85,7 @@ def _entry(spec: NodeSpec, results: Sequence[tuple[Any, ...]], context: Context 
     for slot, output in enumerate(spec.outputs):
         values = [result[slot] for result in results]
         outputs.append([v for each in values for v in each] if output.is_list else values)
-    return Entry(tuple(outputs)) if context is None else Entry(tuple(outputs), context.ui, context.lasting)
+    return Entry(tuple(outputs)) if context is None else Entry(tuple(outputs), context.ui, context.cacheable)
 
 
 def _with_context(spec: NodeSpec, arguments: Arguments, context: Context | None) -> Arguments:

@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from api_graph.context import Later
+from api_graph.context import DeferredWork
 from api_graph.errors import ApiGraphWarning, Cancelled
 from api_graph.executor.beside import Beside, Piece
 from api_graph.executor.call import Steps, calls_of, entries_of, run_batch, run_calls
 from api_graph.executor.contexts import Contexts
 from api_graph.executor.entry import Entry
 from api_graph.executor.events import Event, EventKind
-from api_graph.executor.flights import Flight, Flights, wait_for
-from api_graph.executor.holdings import Holdings
+from api_graph.executor.in_flight import Flight, InFlight, wait_for
 from api_graph.executor.keys import as_declared
+from api_graph.executor.live_results import LiveResults
 from api_graph.executor.options import Options
 from api_graph.executor.plan import Plan, Task
 from api_graph.executor.reasons import FOUND, History
 from api_graph.executor.report import result_of_row
 from api_graph.executor.result import RunResult
-from api_graph.executor.sharing import LARGE, torch_threads
+from api_graph.executor.shared import LARGE, torch_threads
 from api_graph.executor.stores import Stores
 from api_graph.executor.threaded import run_threaded
 from api_graph.graph import Graph, Link
@@ -40,13 +40,13 @@ class Chunk:
         plan: Plan,
         stores: Stores,
         history: History,
-        flights: Flights,
+        in_flight: InFlight,
         options: Options,
     ) -> None:
         self.graphs, self.plan, self.stores, self.history, self.options = graphs, plan, stores, history, options
-        self.flights = flights
+        self.in_flight = in_flight
         self.stopped = False  # the caller's own `cancelled` is not ours to set
-        self.holdings = Holdings(stores)
+        self.live_results = LiveResults(stores)
         self.listening = threading.RLock()
         self.contexts = Contexts(graphs, options, self._is_cancelled, self._tell_progress)
         self.beside = Beside()
@@ -59,7 +59,7 @@ class Chunk:
             for stage in self.plan.stages:
                 self._run_stage([task for task in stage if task.needed and task.entry is None])
             self._finish(self.beside.take())
-            seconds, options, held = time.perf_counter() - started, self.options, self.holdings.most
+            seconds, options, held = time.perf_counter() - started, self.options, self.live_results.most
             return [
                 result_of_row(row, graph, self.plan.of_row[row], options.roots, options.folders[row], seconds, held)
                 for row, graph in enumerate(self.graphs)
@@ -68,7 +68,7 @@ class Chunk:
             self.beside.close()
             for stage in self.plan.stages:
                 for task in stage:
-                    self.holdings.release(task)
+                    self.live_results.release(task)
 
     # ------------------------------------------------------------------------------------------ what must run
 
@@ -78,7 +78,7 @@ class Chunk:
             for task in stage:
                 if task.error is not None:
                     self._tell("failed", task, error=task.error)
-                elif task.culprit is None and (task.readers or task.root):
+                elif task.failed_upstream is None and (task.readers or task.root):
                     self._look_up(task)
 
     def _look_up(self, task: Task) -> None:
@@ -90,7 +90,7 @@ class Chunk:
                 parent.readers += 1
         else:
             entry, where = found
-            self.holdings.hold(task, entry)
+            self.live_results.hold(task, entry)
             task.action, task.why = where, FOUND[where]
             self._tell("cached", task, ui=entry.ui)
 
@@ -120,7 +120,7 @@ class Chunk:
         mine: list[Task] = []
         others: list[tuple[Task, Flight]] = []
         for task in tasks:
-            flight = self.flights.take(task.key) if self._is_shared(task) else None
+            flight = self.in_flight.take(task.key) if self._is_shared(task) else None
             if flight is None:
                 mine.append(task)
             else:
@@ -129,18 +129,18 @@ class Chunk:
 
     def _is_shared(self, task: Task) -> bool:
         """Whether another run may want the same step: every row does its own output, and the pool sees to models."""
-        sharing = self.options.sharing
-        return not (task.spec.output or task.spec.model or (sharing and task.node.id in sharing.fleeting))
+        shared = self.options.shared
+        return not (task.spec.output or task.spec.model or (shared and task.node.id in shared.transient))
 
     def _room_for(self, task: Task) -> AbstractContextManager[None]:
         """A node that waits does so beside the lane, and one that runs a large model gets more of the processors."""
-        sharing = self.options.sharing
-        if sharing is None:
+        shared = self.options.shared
+        if shared is None:
             return nullcontext()
         if task.spec.waits:
-            return sharing.place.outside()
-        if sharing.model_threads is not None and any(_is_large_model(parent) for parent in task.parents.values()):
-            return torch_threads(sharing.model_threads)
+            return shared.place.outside()
+        if shared.model_threads is not None and any(_is_large_model(parent) for parent in task.parents.values()):
+            return torch_threads(shared.model_threads)
         return nullcontext()
 
     def _wait_for(self, flight: Flight) -> Entry | None:
@@ -149,11 +149,11 @@ class Chunk:
 
     def _outside(self) -> AbstractContextManager[None]:
         """Let others compute while this run waits."""
-        return nullcontext() if self.options.sharing is None else self.options.sharing.place.outside()
+        return nullcontext() if self.options.shared is None else self.options.shared.place.outside()
 
     def _found_by_now(self, task: Task) -> bool:
         """Whether another run has done the step since this one was planned."""
-        if self.options.sharing is None or not self._is_shared(task):
+        if self.options.shared is None or not self._is_shared(task):
             return False
         return self._arrived(task, self.stores.in_memory(task), held=True)
 
@@ -162,16 +162,16 @@ class Chunk:
             return False
         if not held:
             self.stores.hold(task, entry)
-        self.holdings.hold(task, entry)
+        self.live_results.hold(task, entry)
         task.action = "pool" if task.spec.model else "memory"
         task.why = FOUND[task.action]
-        self.holdings.read_parents(task)
+        self.live_results.read_parents(task)
         self._tell("cached", task, ui=entry.ui)
         return True
 
     def _land(self, task: Task) -> None:
         if self._is_shared(task):
-            self.flights.land(task.key, task.entry if task.lasting else None)
+            self.in_flight.land(task.key, task.entry if task.cacheable else None)
 
     def _run_mine(self, tasks: Sequence[Task]) -> None:
         spec = tasks[0].spec
@@ -185,7 +185,7 @@ class Chunk:
     def _blocked(self, task: Task) -> bool:
         if not task.block():
             return False
-        self.holdings.read_parents(task)
+        self.live_results.read_parents(task)
         return True
 
     def _run_each(self, tasks: Sequence[Task]) -> None:
@@ -196,7 +196,7 @@ class Chunk:
         """All calls of all tasks at once; should that fail, one task at a time, so that only the culprit fails."""
         steps = [(calls_of(task.spec, self._inputs(task)), self.contexts.of(task)) for task in tasks]
         # A row of a table is treated alike, whether others go with it or not: the last bits of its result depend on it.
-        if self.options.sharing is not None or sum(len(calls) for calls, _ in steps) > 1:
+        if self.options.shared is not None or sum(len(calls) for calls, _ in steps) > 1:
             self._run_steps(tasks, steps)
         else:
             self._run_each(tasks)
@@ -212,7 +212,7 @@ class Chunk:
             self._run_one_by_one(tasks, error)
             return
         seconds = time.perf_counter() - started
-        if isinstance(came, Later):
+        if isinstance(came, DeferredWork):
             self.beside.begin(tasks, steps, came, seconds)
         else:
             self._give(tasks, came, seconds)
@@ -303,20 +303,20 @@ class Chunk:
     # ------------------------------------------------------------------------------------------ afterwards
 
     def _done(self, task: Task, entry: Entry, seconds: float) -> None:
-        self.holdings.hold(task, entry)
+        self.live_results.hold(task, entry)
         # Keys know nothing of a result that only stands in for one: what is made from it may not be kept either.
-        task.lasting = entry.lasting and all(parent.lasting for parent in task.parents.values())
-        if task.lasting:
+        task.cacheable = entry.cacheable and all(parent.cacheable for parent in task.parents.values())
+        if task.cacheable:
             self.stores.keep(task, entry, seconds)
         task.action, task.seconds = "ran", seconds
         self.history.remember(task)
-        self.holdings.read_parents(task)
+        self.live_results.read_parents(task)
         self._tell("done", task, ui=entry.ui)
 
     def _failed(self, task: Task, error: Exception, seconds: float) -> None:
         task.fail(error)
         task.seconds = seconds
-        self.holdings.read_parents(task)
+        self.live_results.read_parents(task)
         self._tell("failed", task, error=task.error)
 
     def _tell_progress(self, task: Task, done: int, total: int) -> None:

@@ -42,10 +42,10 @@ class Contexts:
             "on_progress": progress,
             "is_cancelled": self._is_cancelled,
             "run_id": self._options.run_id,
-            "spread": self._options.spread,
+            "parallel_map": self._options.parallel_map,
         }
-        if self._options.sharing is not None and not task.spec.waits:  # those are outside anyway
-            facts["waiting"] = self._options.sharing.place.outside
+        if self._options.shared is not None and not task.spec.waits:  # those are outside anyway
+            facts["waiting"] = self._options.shared.place.outside
         if issubclass(kind, SaveContext) and self._options.metadata:
             facts["texts"] = self._texts_of(task.row)
         return kind(**facts)

@@ -26,9 +26,9 @@ class Task:
     """One distinct step.
 
     `parents` are the tasks that its linked inputs read, and `links` says it in keys: of each the key and the number of
-    the output. `readers` counts those who will still read its entry; that of a `root` is read after the run. `culprit`
-    is the failed task because of which this one gives nothing. A task that is not `lasting` has a result that only this
-    run may use.
+    the output. `readers` counts those who will still read its entry; that of a `root` is read after the run.
+    `failed_upstream` is the failed task because of which this one gives nothing. A task that is not `cacheable` has a
+    result that only this run may use.
     """
 
     node: GraphNode
@@ -43,10 +43,10 @@ class Task:
     root: bool = False
     needed: bool = False
     readers: int = 0
-    lasting: bool = True
+    cacheable: bool = True
     entry: Entry | None = None
     error: NodeError | None = None
-    culprit: Task | None = None
+    failed_upstream: Task | None = None
     action: Action = "unneeded"
     why: str = "nothing that ran reads it"
     seconds: float = 0.0
@@ -59,14 +59,14 @@ class Task:
     def fail(self, error: Exception) -> None:
         """The task gives nothing, and `error` is why."""
         self.error = NodeError(self.node.id, self.title, self.spec.id, error)
-        self.culprit, self.action, self.why = self, "failed", str(error)
+        self.failed_upstream, self.action, self.why = self, "failed", str(error)
 
     def block(self) -> bool:
         """Whether a task that this one reads gave nothing; then this one gives nothing either."""
         for parent in self.parents.values():
-            if parent.culprit is not None:
-                self.culprit, self.action = parent.culprit, "blocked"
-                self.why = f'node {self.culprit.node.id} "{self.culprit.title}" failed'
+            if parent.failed_upstream is not None:
+                self.failed_upstream, self.action = parent.failed_upstream, "blocked"
+                self.why = f'node {self.failed_upstream.node.id} "{self.failed_upstream.title}" failed'
                 return True
         return False
 
@@ -168,7 +168,7 @@ def _identity(task: Task) -> Hashable:
 
 def _is_own(task: Task) -> bool:
     """Whether its row has the task to itself. An output acts on the world, so every node of the kind does its own."""
-    return task.spec.output or task.culprit is not None
+    return task.spec.output or task.failed_upstream is not None
 
 
 def _check_same(first: Graph, graph: Graph, order: Sequence[str]) -> None:
@@ -182,5 +182,5 @@ def _check_same(first: Graph, graph: Graph, order: Sequence[str]) -> None:
                 "the rows are not one graph with other values: they differ in a class or a link",
                 input="graphs",
                 value=f"node {node_id}",
-                cure="Run different graphs one after the other.",
+                hint="Run different graphs one after the other.",
             )

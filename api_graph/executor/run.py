@@ -11,7 +11,7 @@ from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.chunk import Chunk
 from api_graph.executor.disk import DiskCache
 from api_graph.executor.events import Listener
-from api_graph.executor.flights import Flights
+from api_graph.executor.in_flight import InFlight
 from api_graph.executor.memory import MemoryCache
 from api_graph.executor.options import Options
 from api_graph.executor.plan import plan
@@ -19,7 +19,7 @@ from api_graph.executor.pool import ModelPool
 from api_graph.executor.reasons import History
 from api_graph.executor.receipts import Receipts
 from api_graph.executor.result import RunResult
-from api_graph.executor.sharing import Sharing
+from api_graph.executor.shared import SharedResources
 from api_graph.executor.stores import Stores
 from api_graph.folders import Folders
 from api_graph.graph import Graph, execution_order
@@ -52,7 +52,7 @@ class Executor:
         self.pool = ModelPool() if pool is None else pool
         self.registry = all_nodes() if registry is None else registry
         self.history = History()
-        self.flights = Flights()
+        self.in_flight = InFlight()
         self.batches = BatchLimits(batch_size)
 
     def run(
@@ -91,11 +91,11 @@ class Executor:
         save_again: bool = True,
         run_id: str = "",
         previews: bool = True,
-        sharing: Sharing | None = None,
+        shared: SharedResources | None = None,
     ) -> list[RunResult]:
         """Run rows of one valid graph together: the same nodes and links, other literals. Results are in row order.
 
-        `folders` may be one for each row, which differ in where they write only. `sharing` is for rows that run at the
+        `folders` may be one for each row, which differ in where they write only. `shared` is for rows that run at the
         same time as others.
         `targets` are nodes whose outputs are wanted besides the graph's own output nodes. `listener` hears of each
         distinct step once, from one thread at a time. `metadata` says whether saved files embed the graph. Without
@@ -127,8 +127,8 @@ class Executor:
             self.threads,
             run_id or uuid4().hex,
             self.batches,
-            sharing,
+            shared,
         )
         receipts = Receipts(self.disk, own[0], metadata) if self.disk is not None and not save_again else None
-        stores = Stores(self.memory, self.disk, self.pool, receipts, sharing)
-        return Chunk(graphs, chunk, stores, history, self.flights, options).run()
+        stores = Stores(self.memory, self.disk, self.pool, receipts, shared)
+        return Chunk(graphs, chunk, stores, history, self.in_flight, options).run()

@@ -11,7 +11,7 @@ from api_graph.executor.plan import Task
 from api_graph.executor.pool import ModelPool
 from api_graph.executor.receipts import Receipts
 from api_graph.executor.result import Action
-from api_graph.executor.sharing import Sharing
+from api_graph.executor.shared import SharedResources
 from api_graph.spec import NodeSpec
 
 
@@ -23,7 +23,7 @@ class Stores:
     disk: DiskCache | None
     pool: ModelPool
     receipts: Receipts | None = None
-    sharing: Sharing | None = None
+    shared: SharedResources | None = None
 
     def find(self, task: Task) -> tuple[Entry, Action] | None:
         """The task's result and where it was, if it is held. The run that asks reads it, so it stays until `let_go`."""
@@ -61,7 +61,7 @@ class Stores:
             self.receipts.keep(task, entry)
         self.hold(task, entry)
         disk = self._disk(spec)
-        if disk is not None and (self.sharing is None or seconds >= self.sharing.worth_storing):
+        if disk is not None and (self.shared is None or seconds >= self.shared.worth_storing):
             disk.put(task.key, entry, spec)
 
     def hold(self, task: Task, entry: Entry) -> None:
@@ -82,8 +82,8 @@ class Stores:
         return task.spec.model or self._memory(task) is not None or self._disk(task.spec) is not None
 
     def _memory(self, task: Task) -> MemoryCache | None:
-        fleeting = self.sharing is not None and task.node.id in self.sharing.fleeting
-        return None if task.spec.model or task.spec.output or fleeting else self.memory
+        transient = self.shared is not None and task.node.id in self.shared.transient
+        return None if task.spec.model or task.spec.output or transient else self.memory
 
     def _disk(self, spec: NodeSpec) -> DiskCache | None:
         return self.disk if spec.store and not spec.model and not spec.output else None

@@ -18,8 +18,8 @@ def run_threaded(tasks: Sequence[Task], run_each: RunEach, stop: Callable[[], No
 
     Raises what it raises, once the other shares have ended, as they do soon after `stop`.
     """
-    if options.sharing is not None and options.sharing.threads is not None:
-        _run_in(options.sharing.threads, tasks, run_each, stop, options.threads)
+    if options.shared is not None and options.shared.threads is not None:
+        _run_in(options.shared.threads, tasks, run_each, stop, options.threads)
         return
     with ThreadPoolExecutor(min(options.threads, len(tasks))) as threads:
         _run_in(threads, tasks, run_each, stop, options.threads)

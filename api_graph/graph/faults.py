@@ -31,14 +31,14 @@ class Fault:
     input: str | None
     value: Any
     problem: str
-    cure: str
+    hint: str
 
     def __str__(self) -> str:
         where = f"node {node_label(self.node, self.title)}" if self.node else ""
         if self.input is not None:
             where += f"{', ' if where else ''}input {one_line(self.input)}"
             where += "" if self.value is NO_VALUE else f" = {as_json(self.value)}"
-        return f"{where}{': ' if where else ''}{self.problem}.{' ' if self.cure else ''}{self.cure}"
+        return f"{where}{': ' if where else ''}{self.problem}.{' ' if self.hint else ''}{self.hint}"
 
 
 class GraphError(ApiGraphError):
@@ -52,14 +52,14 @@ class GraphError(ApiGraphError):
         return "\n".join(map(str, self.faults))
 
 
-def file_fault(problem: str, cure: str) -> Fault:
+def file_fault(problem: str, hint: str) -> Fault:
     """A Fault of the whole file."""
-    return Fault("", "", "", None, NO_VALUE, problem, cure)
+    return Fault("", "", "", None, NO_VALUE, problem, hint)
 
 
-def file_error(problem: str, cure: str) -> GraphError:
+def file_error(problem: str, hint: str) -> GraphError:
     """A GraphError about the whole file."""
-    return GraphError([file_fault(problem, cure)])
+    return GraphError([file_fault(problem, hint)])
 
 
 def fault_at(
@@ -68,7 +68,7 @@ def fault_at(
     input: str | None,
     value: Any,
     problem: str,
-    cure: str,
+    hint: str,
 ) -> Fault:
     """A Fault of `node`, or of one of its inputs."""
-    return Fault(node.id, title_of(node, spec), node.class_type, input, value_to_api(value), problem, cure)
+    return Fault(node.id, title_of(node, spec), node.class_type, input, value_to_api(value), problem, hint)

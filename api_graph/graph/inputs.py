@@ -122,7 +122,7 @@ class InputSetter:
         try:
             value = parse_value(text, spec)
         except BadInput as error:
-            raise GraphError([self._fault(place, text, error.problem, error.cure)]) from None
+            raise GraphError([self._fault(place, text, error.problem, error.hint)]) from None
         return self._checked(place, value)
 
     def _checked(self, place: Place, value: Any) -> Any:
@@ -145,13 +145,13 @@ class InputSetter:
                 [self._fault(place, link, f"it is linked to {quoted(link.node)}", "No such node is there.")]
             )
         feeding = [self._names.all_names(*p)[0] for p in self._names.free() if p[0] == source.id]
-        cure = f"Set that instead: {listed(feeding)}." if feeding else "Set what feeds that, or cut the link."
+        hint = f"Set that instead: {listed(feeding)}." if feeding else "Set what feeds that, or cut the link."
         problem = f"it is linked: node {label(source, self._registry.get(source.class_type))} feeds it"
-        raise GraphError([self._fault(place, link, problem, cure)])
+        raise GraphError([self._fault(place, link, problem, hint)])
 
-    def _fault(self, place: Place, value: Any, problem: str, cure: str) -> Fault:
+    def _fault(self, place: Place, value: Any, problem: str, hint: str) -> Fault:
         node, spec, input = _at(self._graph, self._registry, place)
-        return fault_at(node, spec, input.name, value, problem, cure)
+        return fault_at(node, spec, input.name, value, problem, hint)
 
     def _with(self, changed: Mapping[Place, Any]) -> Graph:
         if not changed:

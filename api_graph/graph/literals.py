@@ -40,7 +40,7 @@ def wanted(spec: InputSpec, options: Options = InputSpec.options) -> str:
 
 
 def json_problem(value: Any) -> tuple[str, str] | None:
-    """What keeps a value from being JSON that every program reads alike, and the cure; None if nothing does."""
+    """What keeps a value from being JSON that every program reads alike, and the hint; None if nothing does."""
     waiting = [(value, 0)]
     while waiting:
         part, depth = waiting.pop()
@@ -58,7 +58,7 @@ def json_problem(value: Any) -> tuple[str, str] | None:
 
 
 def literal_problem(value: Any, spec: InputSpec, options: Options = InputSpec.options) -> tuple[str, str] | None:
-    """What is wrong with `value` at an input, and the cure; None if it is fine.
+    """What is wrong with `value` at an input, and the hint; None if it is fine.
 
     Types are JSON's own and strict: true is no number, "7" is none either, and 7.9 is no whole number. A whole number
     is also a FLOAT.
@@ -140,16 +140,16 @@ def parse_value(text: str, input: InputSpec) -> Any:
     for an input that takes a link.
     """
     if not input.is_widget:
-        raise BadInput("no value can stand here", input=input.name, value=text, cure=f"It takes {wanted(input)}.")
+        raise BadInput("no value can stand here", input=input.name, value=text, hint=f"It takes {wanted(input)}.")
     if input.socket in ("STRING", "COMBO"):
         return text
     parse = {"INT": _int, "FLOAT": _float, "BOOLEAN": _bool}[input.socket]
     value = parse(text.strip())
     if value is None:
-        cure = (
+        hint = (
             "Give true or false (yes, no, 1 and 0 do too)." if input.socket == "BOOLEAN" else f"Give {wanted(input)}."
         )
-        raise BadInput(f"this is not {_KINDS[input.socket]}", input=input.name, value=text, cure=cure)
+        raise BadInput(f"this is not {_KINDS[input.socket]}", input=input.name, value=text, hint=hint)
     return value
 
 

@@ -30,7 +30,7 @@ class Unreadable:
 
     value: Any
     problem: str
-    cure: str
+    hint: str
 
 
 @dataclass(frozen=True)

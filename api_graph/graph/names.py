@@ -75,8 +75,8 @@ class Names:
         return _name_error(name, "the graph has no such input", f"{meant}What can be set: {handiest}.")
 
 
-def _name_error(name: str, problem: str, cure: str) -> GraphError:
-    return GraphError([Fault("", "", "", name, NO_VALUE, problem, cure)])
+def _name_error(name: str, problem: str, hint: str) -> GraphError:
+    return GraphError([Fault("", "", "", name, NO_VALUE, problem, hint)])
 
 
 class _Index:

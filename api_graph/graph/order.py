@@ -78,8 +78,8 @@ def _ancestors(graph: Graph, targets: Iterable[str]) -> set[str]:
     waiting = list(targets)
     for target in waiting:
         if target not in graph.nodes:
-            cure = f"Name one of {listed(list(graph.nodes))}."
-            raise BadInput("there is no such node in the graph", input="targets", value=target, cure=cure)
+            hint = f"Name one of {listed(list(graph.nodes))}."
+            raise BadInput("there is no such node in the graph", input="targets", value=target, hint=hint)
     needed: set[str] = set()
     while waiting:
         id = waiting.pop()

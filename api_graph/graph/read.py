@@ -96,8 +96,8 @@ def _node_fault(id: Any, raw: Any) -> Fault | None:
     class_type, inputs = raw.get("class_type"), raw.get("inputs")
     known = class_type if isinstance(class_type, str) else ""
 
-    def fault(problem: str, cure: str) -> Fault:
-        return Fault(id, _title(raw) or known, known, None, NO_VALUE, problem, cure)
+    def fault(problem: str, hint: str) -> Fault:
+        return Fault(id, _title(raw) or known, known, None, NO_VALUE, problem, hint)
 
     if not known:
         return fault("it has no class_type, or one that is no text", f"A node is {_NODE_FORM}.")
@@ -139,7 +139,7 @@ def _link(raw: list[Any] | tuple[Any, ...]) -> Link | Unreadable:
     if len(raw) == 2 and isinstance(raw[0], str) and type(raw[1]) is int:
         return Link(raw[0], raw[1])
     if len(raw) == 2 and type(raw[0]) is int and type(raw[1]) is int:
-        cure = f'Write ["{raw[0]}", {raw[1]}].'
-        return Unreadable(raw, "a link names its node by a text", cure)
-    cure = f'A link is ["node id", output number]; a list that is a value is written {{"{WRAPPER}": [...]}}.'
-    return Unreadable(raw, "a list, but no link", cure)
+        hint = f'Write ["{raw[0]}", {raw[1]}].'
+        return Unreadable(raw, "a link names its node by a text", hint)
+    hint = f'A link is ["node id", output number]; a list that is a value is written {{"{WRAPPER}": [...]}}.'
+    return Unreadable(raw, "a list, but no link", hint)

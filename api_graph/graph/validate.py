@@ -1,4 +1,4 @@
-"""Hold a graph against the nodes' contracts: every fault at once, each with its place and its cure."""
+"""Hold a graph against the nodes' contracts: every fault at once, each with its place and its hint."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def unknown_class(node: GraphNode, registry: Registry) -> Fault:
     """The fault of a node whose class is not in the registry."""
     classes = {spec.title: spec for spec in registry.values()} | dict(registry)
     near = closest(node.class_type, classes)
-    cure = "`api-graph nodes` lists the nodes that there are."
+    hint = "`api-graph nodes` lists the nodes that there are."
     if near:
         spec = classes[near]
-        cure = f"Did you mean {spec.id} ({quoted(spec.title)})? {cure}"
-    return fault_at(node, None, None, NO_VALUE, f"there is no node class {quoted(node.class_type)}", cure)
+        hint = f"Did you mean {spec.id} ({quoted(spec.title)})? {hint}"
+    return fault_at(node, None, None, NO_VALUE, f"there is no node class {quoted(node.class_type)}", hint)
 
 
 def _no_output(graph: Graph, registry: Registry) -> list[Fault]:
@@ -81,16 +81,16 @@ class _Checker:
         misspelt = {_meant(spec, name) for name in node.inputs}
         for input in spec.inputs:
             if input.required and input.name not in node.inputs and input.name not in misspelt:
-                cure = f"Give {wanted(input, self._options)}."
-                yield fault_at(node, spec, input.name, NO_VALUE, "missing, and it has no default", cure)
+                hint = f"Give {wanted(input, self._options)}."
+                yield fault_at(node, spec, input.name, NO_VALUE, "missing, and it has no default", hint)
 
     def input(self, spec: NodeSpec, name: str, value: Any) -> tuple[str, str] | None:
-        """What is wrong with the value or link at input `name` of a node, and the cure."""
+        """What is wrong with the value or link at input `name` of a node, and the hint."""
         input = spec.input(name)
         if input is None:
             return _unknown_input(spec, name)
         if isinstance(value, Unreadable):
-            return value.problem, value.cure
+            return value.problem, value.hint
         if isinstance(value, Link):
             return self._link(spec, input, value)
         return literal_problem(value, input, self._options)

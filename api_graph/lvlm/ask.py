@@ -71,7 +71,7 @@ def ask_all(
 
 
 def _generated(model: LvlmModel, requests: Sequence[Request], sampling: Sampling, progress: Any) -> list[Any]:
-    """One batch; should it fail, its halves, so that only a culprit fails, and memory that ran out may suffice."""
+    """One batch; should it fail, its halves, so that only the culprit fails, and memory that ran out may suffice."""
     try:
         return list(generate(model, requests, sampling, progress=progress))
     except Exception as error:

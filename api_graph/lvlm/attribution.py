@@ -137,7 +137,7 @@ def attribute(
     for request in requests:
         if len(request.images) != 1:
             raise BadInput(
-                "a map belongs to one image", input="image", value=len(request.images), cure="Ask about one at a time."
+                "a map belongs to one image", input="image", value=len(request.images), hint="Ask about one at a time."
             )
     if answers is not None and len(answers) != len(requests):
         raise BadInput(f"there are {len(requests)} requests", input="answers", value=len(answers))
@@ -149,7 +149,7 @@ def attribute(
 def _request(image: Any, query: str | None, system: str) -> Request:
     if image is None or query is None:
         raise BadInput(
-            "there is nothing to ask", input="image" if image is None else "query", cure="Give an image and a query."
+            "there is nothing to ask", input="image" if image is None else "query", hint="Give an image and a query."
         )
     pictures = as_pictures(image)
     if len(pictures) != 1:
@@ -157,7 +157,7 @@ def _request(image: Any, query: str | None, system: str) -> Request:
             "a map belongs to one image",
             input="image",
             value=len(pictures),
-            cure="Give one; `attribute` takes several.",
+            hint="Give one; `attribute` takes several.",
         )
     return Request(query, (pictures[0],), system)
 
@@ -218,7 +218,7 @@ def _watched(
 
 def _only(images: Sequence[Places]) -> Places:
     if len(images) != 1:
-        raise BadInput("a map belongs to one image", input="image", value=len(images), cure="Ask about one at a time.")
+        raise BadInput("a map belongs to one image", input="image", value=len(images), hint="Ask about one at a time.")
     return images[0]
 
 

@@ -44,7 +44,7 @@ class Capture:
             raise BadInput(
                 "this model's attention cannot be read: it does not go through transformers' AttentionInterface",
                 input="model",
-                cure="Use a family that transformers itself implements, in its newest release.",
+                hint="Use a family that transformers itself implements, in its newest release.",
             )
         return torch.cat(self._kept[layer], dim=2).cpu()
 
@@ -102,7 +102,7 @@ def capture(
     wait: there is one lock per network. Raises BadInput for a layer that does not exist or has no attention.
     """
     if normalize not in get_args(Normalization):
-        raise BadInput("unknown normalisation", input="normalize", value=normalize, cure="Use full or image_only.")
+        raise BadInput("unknown normalisation", input="normalize", value=normalize, hint="Use full or image_only.")
     with model.lock:
         module = model.module
         kept = Capture(module, [checked_layer(module, layer) for layer in layers], Columns.of(columns), normalize, rows)

@@ -29,7 +29,7 @@ def decoder_of(module: nn.Module) -> Any:
     raise BadInput(
         f"a {type(module).__name__} has no decoder whose attention could be read",
         input="model",
-        cure="Use an image-text-to-text model of transformers, such as LLaVA or Qwen2.5-VL.",
+        hint="Use an image-text-to-text model of transformers, such as LLaVA or Qwen2.5-VL.",
     )
 
 
@@ -49,7 +49,7 @@ def checked_layer(module: nn.Module, layer: int) -> int:
             f"the decoder's layers are 0 to {depth - 1}",
             input="layer",
             value=layer,
-            cure="A negative one counts from the end.",
+            hint="A negative one counts from the end.",
         )
     chosen = layer % depth
     if chosen not in attending:
@@ -57,6 +57,6 @@ def checked_layer(module: nn.Module, layer: int) -> int:
             "this layer has no attention over the tokens (linear attention or convolution)",
             input="layer",
             value=layer,
-            cure=f"Layers with full attention: {', '.join(map(str, attending)) or 'none'}.",
+            hint=f"Layers with full attention: {', '.join(map(str, attending)) or 'none'}.",
         )
     return chosen

@@ -27,7 +27,7 @@ def answer_ids(model: LvlmModel, answer: str | Sequence[int], most: int) -> list
                 "without a tokenizer an answer cannot be read",
                 input="answer",
                 value=answer,
-                cure="Give its token ids, or wrap the model together with its processor.",
+                hint="Give its token ids, or wrap the model together with its processor.",
             )
         ids = [*model.tokenizer(answer, add_special_tokens=False).input_ids, *_end(model)][:most]
     else:
@@ -63,7 +63,7 @@ def run_forced(model: LvlmModel, inputs: dict[str, Any], answers: Sequence[Seque
         raise BadInput(
             f"prompt and answer have {length} tokens, image included, and {model.name} has room for {context}",
             input="answer",
-            cure="Give a shorter answer, or show fewer or smaller images.",
+            hint="Give a shorter answer, or show fewer or smaller images.",
         )
     module: Any = model.module
     takes = inspect.signature(module.forward).parameters

@@ -113,7 +113,7 @@ def out_of_memory_explained() -> Iterator[None]:
         raise BadInput(
             f"the device ran out of memory: {str(error).splitlines()[0]}",
             input="model",
-            cure="Use smaller batches or images, load the model with dtype float16 or bfloat16, or with "
+            hint="Use smaller batches or images, load the model with dtype float16 or bfloat16, or with "
             'quantization "8bit" or "4bit".',
         ) from error
 
@@ -148,7 +148,7 @@ def _room(model: LvlmModel, length: int, sampling: Sampling) -> int:
         raise BadInput(
             f"the prompt has {length} tokens, image included, and {model.name} has room for {context}",
             input="question",
-            cure="Ask a shorter question, or show fewer or smaller images.",
+            hint="Ask a shorter question, or show fewer or smaller images.",
         )
     return sampling.max_tokens if context is None else min(sampling.max_tokens, context - length)
 

@@ -36,7 +36,7 @@ def quantization_config(bits: str) -> Any:
             f"quantization needs {' and '.join(lacking)}",
             input="quantization",
             value=bits,
-            cure=f"Run: pip install {' '.join(lacking)}.",
+            hint=f"Run: pip install {' '.join(lacking)}.",
         )
     from transformers import BitsAndBytesConfig
 
@@ -46,7 +46,7 @@ def quantization_config(bits: str) -> Any:
 def _no_transformers(error: Exception) -> BadInput:
     return BadInput(
         f"transformers, which runs local LVLMs, cannot be imported: {error}",
-        cure="Run: pip install -U 'transformers>=4.57'.",
+        hint="Run: pip install -U 'transformers>=4.57'.",
     )
 
 
@@ -59,14 +59,14 @@ def import_failure(error: BaseException) -> BadInput | None:
     if not any(isinstance(e, ImportError) for e in chain):
         return None
     cause = str(chain[-1])
-    for package, cure in _CURES.items():
+    for package, hint in _HINTS.items():
         if package in cause.lower():
             line = cause.strip().splitlines()[0]
-            return BadInput(f"{package} keeps transformers from loading LVLMs: {line}", cure=cure)
+            return BadInput(f"{package} keeps transformers from loading LVLMs: {line}", hint=hint)
     return None
 
 
-_CURES = {
+_HINTS = {
     "torchaudio": (
         "Its build does not fit your torch: install the torchaudio of the same release "
         "(pip install -U torch torchaudio), or remove it (pip uninstall torchaudio)."

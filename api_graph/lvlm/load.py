@@ -83,7 +83,7 @@ def _placing(quantization: Quantization | None, device: torch.device) -> dict[st
     if quantization is None:
         return {}
     if quantization not in get_args(Quantization):
-        raise BadInput("unknown quantization", input="quantization", value=quantization, cure="Use 8bit or 4bit.")
+        raise BadInput("unknown quantization", input="quantization", value=quantization, hint="Use 8bit or 4bit.")
     return {"quantization_config": library.quantization_config(quantization), "device_map": {"": device}}
 
 
@@ -95,7 +95,7 @@ def _check_complete(source: Source, report: dict[str, Any]) -> None:
             f"the weights do not fit config.json: {len(missing)} are missing, {missing[0]} for one",
             input="name",
             value=source.name,
-            cure="Download the model again, all of its files.",
+            hint="Download the model again, all of its files.",
         )
 
 
@@ -106,7 +106,7 @@ def _check_processor(source: Source, processor: Any) -> None:
             f"its processor is a {type(processor).__name__}, which does not take both images and text",
             input="name",
             value=source.name,
-            cure="Add the processor's files (processor_config.json or preprocessor_config.json, and the tokenizer's).",
+            hint="Add the processor's files (processor_config.json or preprocessor_config.json, and the tokenizer's).",
         )
     if tokenizer.pad_token is None:  # batches are padded with it, and masked
         tokenizer.pad_token = tokenizer.eos_token

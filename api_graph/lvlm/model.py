@@ -41,7 +41,7 @@ class LvlmModel:
             raise BadInput(
                 f"a {type(model).__name__} is no model of transformers that generates",
                 input="model",
-                cure="Pass one of AutoModelForImageTextToText's.",
+                hint="Pass one of AutoModelForImageTextToText's.",
             )
         model.eval().requires_grad_(False)
         return cls(model, processor, name or type(model).__name__)

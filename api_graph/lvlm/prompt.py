@@ -45,7 +45,7 @@ def build_prompt(model: LvlmModel, requests: Sequence[Request]) -> Prompt:
         raise BadInput(
             "this model has no processor, so it cannot be asked in words",
             input="model",
-            cure="Wrap it together with its processor, or give input_ids and pixel_values.",
+            hint="Wrap it together with its processor, or give input_ids and pixel_values.",
         )
     for request in requests:
         _check_text(model, request.question, "question")
@@ -88,7 +88,7 @@ def _check_text(model: LvlmModel, text: str, input: str) -> None:
             f"the text contains {found[0]!r}, which this model reads as a control token",
             input=input,
             value=text,
-            cure="Leave it out, or write it with spaces in between.",
+            hint="Leave it out, or write it with spaces in between.",
         )
 
 
@@ -114,7 +114,7 @@ def _rendered(model: LvlmModel, request: Request) -> str:
         raise BadInput(
             f"the chat template of {model.name} does not take this request: {error}",
             input="system" if request.system else "question",
-            cure="Leave the system prompt empty." if request.system else "",
+            hint="Leave the system prompt empty." if request.system else "",
         ) from error
 
 
@@ -129,7 +129,7 @@ def _processed(model: LvlmModel, texts: list[str], images: list[list[Any]]) -> d
         raise BadInput(
             "prompts of different lengths need a padding token, and this tokenizer has none",
             input="model",
-            cure="Set processor.tokenizer.pad_token (to its eos_token, for instance), or ask one at a time.",
+            hint="Set processor.tokenizer.pad_token (to its eos_token, for instance), or ask one at a time.",
         )
     bos = tokenizer.bos_token
     try:
@@ -155,6 +155,6 @@ def _processed(model: LvlmModel, texts: list[str], images: list[list[Any]]) -> d
         raise BadInput(
             f"the processor of {model.name} pads on the right, where answers begin",
             input="model",
-            cure="Set processor.tokenizer.padding_side = 'left'.",
+            hint="Set processor.tokenizer.padding_side = 'left'.",
         )
     return tensors

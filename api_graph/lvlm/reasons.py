@@ -42,23 +42,23 @@ _CAUSES = (
 
 
 def load_failure(source: Source, error: Exception) -> BadInput:
-    """What went wrong while transformers loaded `source`, with its cure."""
+    """What went wrong while transformers loaded `source`, with its hint."""
     environment = import_failure(error)
     if environment is not None:
         return environment
     said = str(error).lower()
-    for words, problem, cure in _CAUSES:
+    for words, problem, hint in _CAUSES:
         if any(word in said for word in words):
-            return BadInput(f"{problem}: {_first_line(error)}", input="name", value=source.name, cure=cure)
+            return BadInput(f"{problem}: {_first_line(error)}", input="name", value=source.name, hint=hint)
     if source.path is not None:
         return BadInput(
             f"its files cannot be read: {_first_line(error)}",
             input="name",
             value=source.name,
-            cure="If they are damaged, download them again.",
+            hint="If they are damaged, download them again.",
         )
     return BadInput(
-        f"the model could not be downloaded: {_first_line(error)}", input="name", value=source.name, cure=_OFFLINE
+        f"the model could not be downloaded: {_first_line(error)}", input="name", value=source.name, hint=_OFFLINE
     )
 
 

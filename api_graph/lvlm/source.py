@@ -34,7 +34,7 @@ def source_of(name: str) -> Source:
             "CogVLM has no class in transformers, and the code in its repository no longer runs with it",
             input="name",
             value=name,
-            cure=_ENDPOINT,
+            hint=_ENDPOINT,
         )
     if name == "demo" or names_a_path(name):
         folder = _checked_folder(name)
@@ -44,7 +44,7 @@ def source_of(name: str) -> Source:
             "unknown model",
             input="name",
             value=name,
-            cure="Use 'demo', a model's folder, or ORG/NAME on the Hugging Face hub.",
+            hint="Use 'demo', a model's folder, or ORG/NAME on the Hugging Face hub.",
         )
     return Source(name)
 
@@ -89,7 +89,7 @@ def _checked_folder(name: str) -> Path:
             "the model's folder holds no safetensors; weights in other formats may hold code, and are never read",
             input="name",
             value=name,
-            cure="Save the model anew with save_pretrained, which writes them.",
+            hint="Save the model anew with save_pretrained, which writes them.",
         )
     if not is_lvlm(folder):
         raise _lacks("the model's folder holds no processor: its tokenizer or its image settings are missing", name)
@@ -103,10 +103,10 @@ def _check_config(config: Path, name: str) -> None:
         described = None
     if not (isinstance(described, dict) and isinstance(described.get("model_type"), str)):
         raise BadInput(
-            f"{_CONFIG} is damaged: it names no model_type", input="name", value=name, cure="Download it again."
+            f"{_CONFIG} is damaged: it names no model_type", input="name", value=name, hint="Download it again."
         )
 
 
 def _lacks(problem: str, name: str) -> BadInput:
-    cure = "A model's folder is what save_pretrained writes: config.json, *.safetensors, and its processor's files."
-    return BadInput(problem, input="name", value=name, cure=cure)
+    hint = "A model's folder is what save_pretrained writes: config.json, *.safetensors, and its processor's files."
+    return BadInput(problem, input="name", value=name, hint=hint)

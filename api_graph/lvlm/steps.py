@@ -42,7 +42,7 @@ def _steps_of_phrase(phrase: str, tokens: Sequence[int], tokenizer: Any | None) 
     if tokenizer is None:
         raise BadInput("without a tokenizer there is no text to look in", input="steps", value=phrase)
     if not phrase.strip():
-        raise BadInput("the phrase is empty", input="steps", value=phrase, cure="Write 'all' to take every token.")
+        raise BadInput("the phrase is empty", input="steps", value=phrase, hint="Write 'all' to take every token.")
     text = _decoded(tokenizer, tokens)
     start = text.find(phrase)
     start = start if start >= 0 else text.lower().find(phrase.lower())
@@ -51,7 +51,7 @@ def _steps_of_phrase(phrase: str, tokens: Sequence[int], tokenizer: Any | None) 
             f"the answer does not contain it; it is {text.strip()!r}",
             input="steps",
             value=phrase,
-            cure="Take a phrase of the answer, 'all' or 'first'; if the answer was cut, allow more tokens.",
+            hint="Take a phrase of the answer, 'all' or 'first'; if the answer was cut, allow more tokens.",
         )
     spans = _spans(tokenizer, tokens, text)
     return [step for step, (first, last) in enumerate(spans) if first < start + len(phrase) and last > start]

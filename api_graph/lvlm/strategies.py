@@ -78,10 +78,10 @@ def strategy_prompt(
             f"the official scripts have no wording for {strategy!r}",
             input="wording",
             value=wording,
-            cure="Use 'paper'.",
+            hint="Use 'paper'.",
         )
     if strategy == "reflect" and not answer.strip():
-        raise BadInput("reflecting needs an answer to reflect on", input="answer", cure="Link round 1's answer to it.")
+        raise BadInput("reflecting needs an answer to reflect on", input="answer", hint="Link round 1's answer to it.")
     # One pass: a question that itself contains "[A]" stays as it is.
     return _SLOT.sub(lambda slot: {"Q": question, "A": answer}[slot[1]], template)
 
@@ -107,5 +107,5 @@ def says_true(text: str) -> bool | None:
 
 def _of(known: dict[str, str] | dict[str, None], name: str, input: str) -> str:
     if name not in known:
-        raise BadInput("there is none of that name", input=input, value=name, cure=f"Use one of {', '.join(known)}.")
+        raise BadInput("there is none of that name", input=input, value=name, hint=f"Use one of {', '.join(known)}.")
     return known[name] or ""

@@ -17,7 +17,7 @@ def checked_maps(maps: Tensor, input: str) -> Tensor:
             "a map needs the shape (B, h, w) with nothing empty",
             input=input,
             value=tuple(maps.shape),
-            cure="Add or remove axes; a single map is map[None].",
+            hint="Add or remove axes; a single map is map[None].",
         )
     return maps.float()
 
@@ -29,14 +29,14 @@ def checked_image(image: Tensor, input: str = "image") -> Tensor:
             "an image tensor needs the shape (B, H, W, 3) with nothing empty",
             input=input,
             value=tuple(image.shape),
-            cure="Move the channels last and drop any alpha channel; a single image is image[None].",
+            hint="Move the channels last and drop any alpha channel; a single image is image[None].",
         )
     if not image.is_floating_point():
         raise BadInput(
             "an image tensor needs floats in [0, 1]",
             input=input,
             value=str(image.dtype),
-            cure="Divide it by 255.",
+            hint="Divide it by 255.",
         )
     return image.float()
 
@@ -49,13 +49,13 @@ def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
             f"its size (height, width) is not the image's {tuple(image.shape[1:3])}",
             input=input,
             value=tuple(other.shape[1:3]),
-            cure="Resize it to the image, or use the image that it was made from.",
+            hint="Resize it to the image, or use the image that it was made from.",
         )
     if len(counts) > 1:
         raise BadInput(
             f"a batch of {other.shape[0]} does not go with one of {image.shape[0]}",
             input=input,
-            cure="Give as many, or a single one for all.",
+            hint="Give as many, or a single one for all.",
         )
 
 
@@ -70,7 +70,7 @@ def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
         raise BadInput(
             f"map {int(wrong.nonzero()[0])} holds NaN or infinite values",
             input=input,
-            cure="Look at the step that made it: half precision overflows, and so does a division by zero.",
+            hint="Look at the step that made it: half precision overflows, and so does a division by zero.",
         )
     return low[:, None, None], high[:, None, None]
 
@@ -79,7 +79,7 @@ def in_range(number: float, low: float, high: float, input: str) -> float:
     """`number`, or a BadInput if it is not a number in [low, high]."""
     if not low <= number <= high:  # a NaN fails this too
         wanted = f"in [{low:g}, {high:g}]" if high < sys.float_info.max else f"of at least {low:g}"
-        raise BadInput("the number is out of range", input=input, value=number, cure=f"Use one {wanted}.")
+        raise BadInput("the number is out of range", input=input, value=number, hint=f"Use one {wanted}.")
     return number
 
 

@@ -44,8 +44,8 @@ _STOPS = {
 def color_table(colormap: Colormap) -> Tensor:
     """The 256 colours of a map from low to high, float32 (256, 3) in [0, 1]. Nobody changes it."""
     if colormap not in get_args(Colormap):
-        cure = f"Use one of {', '.join(get_args(Colormap))}."
-        raise BadInput("unknown colour map", input="colormap", value=colormap, cure=cure)
+        hint = f"Use one of {', '.join(get_args(Colormap))}."
+        raise BadInput("unknown colour map", input="colormap", value=colormap, hint=hint)
     return _table(colormap)
 
 

@@ -31,7 +31,7 @@ def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
                 "an image of 32-bit floats needs values in [0, 1]",
                 input="image",
                 value=(float(samples.min()), float(samples.max())),
-                cure="Save it with 8 or 16 bits per sample.",
+                hint="Save it with 8 or 16 bits per sample.",
             )
         return Image.fromarray(np.round(samples * 255).astype(np.uint8))
     # Pillow's 32-bit mode "I" holds 16-bit files as well; only the values tell the two apart.

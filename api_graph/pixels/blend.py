@@ -80,9 +80,9 @@ def _background(
     if kind == "blur":
         return gaussian_blur(image, blur_radius)
     if kind != "image":
-        cure = f"Use one of {', '.join(get_args(Background))}."
-        raise BadInput("unknown background", input="background", value=kind, cure=cure)
+        hint = f"Use one of {', '.join(get_args(Background))}."
+        raise BadInput("unknown background", input="background", value=kind, hint=hint)
     if background_image is None:
-        raise BadInput("the background is an image, but none is given", input="background_image", cure="Link one.")
+        raise BadInput("the background is an image, but none is given", input="background_image", hint="Link one.")
     check_sizes(image, checked_image(background_image, "background_image")[..., 0], "background_image")
     return background_image.to(image)

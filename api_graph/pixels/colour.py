@@ -17,8 +17,8 @@ def parse_colour(colour: str | Sequence[float], input: str = "colour") -> Tensor
         try:
             return tensor(ImageColor.getrgb(colour.strip())[:3]).float() / 255
         except ValueError as error:
-            cure = "Write a name such as red, or #rrggbb."
-            raise BadInput("this is not a colour", input=input, value=colour, cure=cure) from error
+            hint = "Write a name such as red, or #rrggbb."
+            raise BadInput("this is not a colour", input=input, value=colour, hint=hint) from error
     if len(colour) != 3:
-        raise BadInput("not three numbers", input=input, value=colour, cure="Give red, green and blue in [0, 1].")
+        raise BadInput("not three numbers", input=input, value=colour, hint="Give red, green and blue in [0, 1].")
     return tensor([in_range(float(part), 0.0, 1.0, input) for part in colour])

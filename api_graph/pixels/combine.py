@@ -27,7 +27,7 @@ def combine(a: Tensor, b: Tensor, mode: Combination = "soft_or") -> Tensor:
         "unknown combination",
         input="mode",
         value=mode,
-        cure=f"Use one of {', '.join(get_args(Combination))}.",
+        hint=f"Use one of {', '.join(get_args(Combination))}.",
     )
 
 
@@ -43,5 +43,5 @@ def _check_same_shape(a: Tensor, b: Tensor) -> None:
             "two maps can be combined only where they have the same shape",
             input="a, b",
             value=(tuple(a.shape), tuple(b.shape)),
-            cure="Make both from the same model and the same images.",
+            hint="Make both from the same model and the same images.",
         )

@@ -20,7 +20,7 @@ def mean_filter(heatmap: Tensor, kernel_size: int) -> Tensor:
             "a mean filter needs an odd, positive size, so that its window has a centre",
             input="kernel_size",
             value=kernel_size,
-            cure=f"Use {kernel_size - 1} or {kernel_size + 1}." if kernel_size > 1 else "Use 1, 3, 5, ...",
+            hint=f"Use {kernel_size - 1} or {kernel_size + 1}." if kernel_size > 1 else "Use 1, 3, 5, ...",
         )
     heatmap = checked_maps(heatmap, "heatmap")
     if kernel_size == 1:

@@ -31,7 +31,7 @@ def normalize(maps: Tensor, mode: Normalization = "minmax", contrast: float = 5.
     if mode == "sigmoid":
         return sigmoid(maps, contrast, input=input)
     if mode != "none":
-        raise BadInput("unknown normalisation", input="mode", value=mode, cure="Use none, minmax or sigmoid.")
+        raise BadInput("unknown normalisation", input="mode", value=mode, hint="Use none, minmax or sigmoid.")
     maps = checked_maps(maps, input)
     value_range(maps, input)
     return maps

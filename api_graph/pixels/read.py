@@ -53,21 +53,21 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         raise
     except PermissionError as error:
         raise BadInput(
-            "the file may not be read", input="path", value=str(path), cure="Give it read permission."
+            "the file may not be read", input="path", value=str(path), hint="Give it read permission."
         ) from error
     except Image.DecompressionBombError as error:
         raise BadInput(
             f"the image has more pixels than Pillow will open ({error})",
             input="path",
             value=str(path),
-            cure="Make it smaller.",
+            hint="Make it smaller.",
         ) from error
     except Exception as error:  # Pillow's decoders answer broken data with nearly any exception
         raise BadInput(
             f"the file is damaged or cut short and cannot be decoded ({error})",
             input="path",
             value=str(path),
-            cure="Download or save it again.",
+            hint="Download or save it again.",
         ) from error
 
 
@@ -98,7 +98,7 @@ def to_levels(image: Tensor) -> NDArray[np.uint8]:
             "a PNG file holds one image",
             input="image",
             value=tuple(image.shape),
-            cure="Write each on its own.",
+            hint="Write each on its own.",
         )
     return _eight_bits(images)[0]
 
@@ -123,7 +123,7 @@ def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
         images = [images]
     if not isinstance(images, Sequence) or not images:
         raise BadInput(
-            "there is no image", input="images", cure="Give a picture, a path, a list of those, or a tensor."
+            "there is no image", input="images", hint="Give a picture, a path, a list of those, or a tensor."
         )
     tensors = [to_tensor(_picture(item))[0] for item in images]
     sizes = sorted({(t.shape[2], t.shape[1]) for t in tensors})
@@ -132,7 +132,7 @@ def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
             "the images of a batch need one size",
             input="images",
             value=[f"{w}×{h}" for w, h in sizes],
-            cure="Give them one at a time, or as rows of a table.",
+            hint="Give them one at a time, or as rows of a table.",
         )
     return torch.cat(tensors)
 
@@ -142,20 +142,20 @@ def _picture(item: Picture) -> Image.Image:
         return item
     if isinstance(item, (str, os.PathLike)):
         return read_image(item)
-    raise BadInput("this is no picture", input="images", value=item, cure="Give a PIL image or a path.")
+    raise BadInput("this is no picture", input="images", value=item, hint="Give a PIL image or a path.")
 
 
 def _not_a_file(path: str | os.PathLike[str]) -> BadInput:
     if not os.path.exists(path):
         return BadInput(
-            "there is no such file", input="path", value=str(path), cure="Check the spelling and the folder."
+            "there is no such file", input="path", value=str(path), hint="Check the spelling and the folder."
         )
-    return BadInput("this is a folder or a device, not a file", input="path", value=str(path), cure="Name one image.")
+    return BadInput("this is a folder or a device, not a file", input="path", value=str(path), hint="Name one image.")
 
 
 def _decode(file: IO[bytes], path: str | os.PathLike[str], max_pixels: int) -> Image.Image:
     if os.fstat(file.fileno()).st_size == 0:
-        raise BadInput("the file is empty", input="path", value=str(path), cure="Download or save it again.")
+        raise BadInput("the file is empty", input="path", value=str(path), hint="Download or save it again.")
     Image.init()
     try:
         image = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
@@ -164,14 +164,14 @@ def _decode(file: IO[bytes], path: str | os.PathLike[str], max_pixels: int) -> I
             "this is not an image that can be read, or its header is damaged",
             input="path",
             value=str(path),
-            cure=f"Save it in one of {', '.join(_FORMATS)}.",
+            hint=f"Save it in one of {', '.join(_FORMATS)}.",
         ) from error
     if image.width * image.height > max_pixels:
         raise BadInput(
             f"an image of {image.width}×{image.height} pixels is over the limit of {max_pixels:,}",
             input="path",
             value=str(path),
-            cure="Make it smaller, or raise max_pixels if you trust it.",
+            hint="Make it smaller, or raise max_pixels if you trust it.",
         )
     image.load()
     return to_rgb_or_rgba(_upright(image))

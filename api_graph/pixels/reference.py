@@ -45,6 +45,6 @@ def mask_to_u8(mask: Tensor) -> Tensor:
             "the reference recipe stores its mask in 8 bits, which needs values in [0, 1]",
             input="mask",
             value=(float(low.min()), float(high.max())),
-            cure="Normalise the map first (minmax or sigmoid).",
+            hint="Normalise the map first (minmax or sigmoid).",
         )
     return (mask.clamp(0, 1) * 255).to(torch.uint8)

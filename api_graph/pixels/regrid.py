@@ -42,7 +42,7 @@ def _laid(
             "the map belongs to an image of another size",
             input="attribution",
             value=f"{source.width}×{source.height}, not {target.width}×{target.height}",
-            cure="Use the image that the map was made from.",
+            hint="Use the image that the map was made from.",
         )
     (gh, gw), (rows, columns) = grid, values.shape
     down = _axis(gh, rows, (target.top, target.bottom), (source.top, source.bottom), interpolation)

@@ -41,14 +41,14 @@ def to_pixels(
             "unknown interpolation",
             input="interpolation",
             value=interpolation,
-            cure=f"Use one of {', '.join(get_args(Interpolation))}.",
+            hint=f"Use one of {', '.join(get_args(Interpolation))}.",
         )
     values = checked_maps(attribution.values, "attribution")
     width, height = _source_size(attribution.geometry)
     if geometry == "reference":
         return _stretched(values, width, height, interpolation)
     if geometry != "correct":
-        raise BadInput("unknown geometry", input="geometry", value=geometry, cure="Use correct or reference.")
+        raise BadInput("unknown geometry", input="geometry", value=geometry, hint="Use correct or reference.")
     return _laid_over(values, attribution.geometry, interpolation)
 
 
@@ -59,7 +59,7 @@ def _source_size(geometry: tuple[Geometry, ...]) -> tuple[int, int]:
             "the maps of a batch need source images of one size",
             input="attribution",
             value=[f"{w}×{h}" for w, h in sizes],
-            cure="Run images of different sizes one at a time.",
+            hint="Run images of different sizes one at a time.",
         )
     for g in geometry:
         if not (g.right > g.left and g.bottom > g.top):
@@ -67,7 +67,7 @@ def _source_size(geometry: tuple[Geometry, ...]) -> tuple[int, int]:
                 "the model saw an empty rectangle of the source",
                 input="attribution",
                 value=g,
-                cure="Look at the step that made its geometry.",
+                hint="Look at the step that made its geometry.",
             )
     return sizes[0]
 

@@ -53,17 +53,17 @@ def _check(
     pictures: Sequence[Image.Image], captions: Sequence[str], columns: int | None, cell: tuple[int, int]
 ) -> None:
     if not pictures:
-        raise BadInput("there is no picture", input="pictures", cure="Give at least one.")
+        raise BadInput("there is no picture", input="pictures", hint="Give at least one.")
     if len(captions) != len(pictures):
         raise BadInput(
             f"there are {len(captions)} captions for {len(pictures)} pictures",
             input="captions",
-            cure="Give one for each, or none at all.",
+            hint="Give one for each, or none at all.",
         )
     if columns is not None and columns < 1:
-        raise BadInput("there is no column", input="columns", value=columns, cure="Use 1 or more.")
+        raise BadInput("there is no column", input="columns", value=columns, hint="Use 1 or more.")
     if min(cell) < 1:
-        raise BadInput("a cell is empty", input="cell", value=cell, cure="Use a width and height of 1 or more.")
+        raise BadInput("a cell is empty", input="cell", value=cell, hint="Use a width and height of 1 or more.")
 
 
 def _letterboxed(picture: Image.Image, cell: tuple[int, int]) -> Image.Image:

@@ -91,7 +91,7 @@ def _checked_texts(metadata: Mapping[str, str]) -> Mapping[str, str]:
                 "this cannot be a PNG keyword",
                 input="metadata",
                 value=key,
-                cure="Use 1 to 79 ASCII characters.",
+                hint="Use 1 to 79 ASCII characters.",
             )
     return metadata
 
@@ -101,7 +101,7 @@ def _inside(folder: str | os.PathLike[str], prefix: str) -> tuple[str | os.PathL
     prefix = prefix.replace("\\", "/")
     name = prefix.rpartition("/")[2]
     if name in ("", ".", "..") or _CONTROL_CHARACTERS.search(prefix):
-        raise BadInput("a file name is needed", input="prefix", value=prefix, cure="Write for example heatmaps/cat.")
+        raise BadInput("a file name is needed", input="prefix", value=prefix, hint="Write for example heatmaps/cat.")
     if prefix == name:
         return folder, name
     root = Path(folder).resolve()
@@ -111,7 +111,7 @@ def _inside(folder: str | os.PathLike[str], prefix: str) -> tuple[str | os.PathL
             "the prefix leads out of the output folder",
             input="prefix",
             value=prefix,
-            cure="Use a path inside it, without '..'.",
+            hint="Use a path inside it, without '..'.",
         )
     return target, name
 
@@ -125,5 +125,5 @@ def _disk_errors(path: str | os.PathLike[str]) -> Iterator[None]:
             f"cannot be written ({error.strerror or error})",
             input="path",
             value=str(path),
-            cure="Free some space, or choose a folder that you may write to.",
+            hint="Free some space, or choose a folder that you may write to.",
         ) from error

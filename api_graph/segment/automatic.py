@@ -66,7 +66,7 @@ class Candidates:
                 "no mask passes the thresholds",
                 input="pred_iou_thresh",
                 value=self.thresholds.pred_iou,
-                cure="Lower pred_iou_thresh, stability_score_thresh or min_area, or ask with boxes.",
+                hint="Lower pred_iou_thresh, stability_score_thresh or min_area, or ask with boxes.",
             )
         kept = nms(torch.cat(self.boxes), torch.cat(self.scores), self.thresholds.nms)
         return torch.cat(self.logits)[kept]

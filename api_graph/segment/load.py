@@ -57,7 +57,7 @@ def load_segmenter(
             f"the weights lack {len(missing)} of the model's tensors, such as {sorted(missing)[0]}",
             input="name",
             value=name,
-            cure="Download it again.",
+            hint="Download it again.",
         )
     return Segmenter(model.to(where).eval().requires_grad_(False), processor, name)
 
@@ -73,7 +73,7 @@ def _read(source: str | Path, dtype: torch.dtype) -> tuple[nn.Module, Any, set[s
                 f"this is no segmenter, but a model of type {kind}",
                 input="name",
                 value=str(source),
-                cure=f"Use one of type {', '.join(MODEL_TYPES)}.",
+                hint=f"Use one of type {', '.join(MODEL_TYPES)}.",
             )
         family = "Sam" if kind == "sam" else "Sam2"
         network, processor = getattr(transformers, f"{family}Model"), getattr(transformers, f"{family}Processor")
@@ -95,11 +95,11 @@ def _explained(source: str | Path, error: Exception) -> BadInput:
             f"the model cannot be read: {reason}",
             input="name",
             value=str(source),
-            cure="Its folder holds config.json, model.safetensors and processor_config.json. Download it again.",
+            hint="Its folder holds config.json, model.safetensors and processor_config.json. Download it again.",
         )
     return BadInput(
         f"the model could not be downloaded: {reason}",
         input="name",
         value=source,
-        cure="Without a network, use a folder, or set HF_HUB_OFFLINE=1 for a model that is in the cache already.",
+        hint="Without a network, use a folder, or set HF_HUB_OFFLINE=1 for a model that is in the cache already.",
     )

@@ -28,25 +28,25 @@ def source_of(name: str) -> str | Path:
     is_folder = not name.startswith(_HUB) and os.path.isdir(expanded(name))
     if not is_folder and _REPOSITORY.fullmatch(repository) and not repository.startswith("."):
         if os.path.exists(repository):  # transformers would take it instead
-            cure = "Rename it, or work in another folder."
-            raise BadInput("a file or folder of that name lies here", input="name", value=name, cure=cure)
+            hint = "Rename it, or work in another folder."
+            raise BadInput("a file or folder of that name lies here", input="name", value=name, hint=hint)
         return repository
     folder = expanded(name)
     if not folder.is_dir():
-        raise BadInput("there is no such folder", input="name", value=name, cure="Give a folder or 'hf-hub:ORG/NAME'.")
+        raise BadInput("there is no such folder", input="name", value=name, hint="Give a folder or 'hf-hub:ORG/NAME'.")
     if not (folder / "config.json").is_file():
         raise BadInput(
             "there is no model there: config.json is missing",
             input="name",
             value=name,
-            cure="A model's folder holds config.json, its weights and its processor's configuration.",
+            hint="A model's folder holds config.json, its weights and its processor's configuration.",
         )
     if not any(path.suffix == _WEIGHTS for path in folder.iterdir()):
         raise BadInput(
             "the model's folder holds no weights",
             input="name",
             value=name,
-            cure="Put model.safetensors beside its config.json; pickled weights are never read.",
+            hint="Put model.safetensors beside its config.json; pickled weights are never read.",
         )
     return folder
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from api_graph.context import Later
+from api_graph.context import DeferredWork
 from api_graph.folders import Folders
 
 
@@ -112,7 +112,7 @@ class NodeSpec:
     `rowwise`      it treats each map or picture of a batch by itself: many calls may be one call with a larger batch.
     `batched`      the same work for many calls at once: a list of keyword mappings in, each with every input, and a
                    list of results out, with an exception in the place of a call that failed. That of an output node
-                   is called once for all, so it must not raise when some of it is done; it may give a `Later`.
+                   is called once for all, so it must not raise when some of it is done; it may give a `DeferredWork`.
     `fingerprint`  `(folders, **literals) -> dict` of what enters the cache key in place of those literals: the content
                    of the file that a name means, the precision that "auto" means.
     `needs`        `(**some inputs) -> names` of the other links that these make necessary; a host that asks first
@@ -133,7 +133,7 @@ class NodeSpec:
     model: bool = False
     waits: bool = False
     rowwise: bool = False
-    batched: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any] | Later] | None = None
+    batched: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any] | DeferredWork] | None = None
     fingerprint: Callable[..., Mapping[str, Any]] | None = None
     fingerprinted: tuple[str, ...] = ()
     needs: Callable[..., Sequence[str]] | None = None

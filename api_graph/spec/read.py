@@ -13,7 +13,7 @@ from pydantic.config import ConfigDict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from api_graph.context import Context, Later
+from api_graph.context import Context, DeferredWork
 from api_graph.errors import SpecError
 from api_graph.sockets import Socket
 from api_graph.spec.model import REQUIRED, Choices, InputSpec, NodeSpec, OutputSpec, Widget
@@ -41,7 +41,7 @@ def node(
     model: bool = False,
     waits: bool = False,
     rowwise: bool = False,
-    batched: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any] | Later] | None = None,
+    batched: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any] | DeferredWork] | None = None,
     fingerprint: Callable[..., Mapping[str, Any]] | None = None,
     needs: Callable[..., Sequence[str]] | None = None,
     aliases: Sequence[str] = (),

@@ -40,14 +40,14 @@ class Binding:
         """Raise BadInput where `columns` set nothing, or lack one that was promised; warn of names that nearly fit."""
         missing = [column for column in self._named if column not in columns]
         if missing:
-            raise BadInput("the table has no such column", input="--column", value=missing[0], cure=_there(columns))
+            raise BadInput("the table has no such column", input="--column", value=missing[0], hint=_there(columns))
         if not any([self._input(column) for column in columns]):  # the list: each is looked up, and warned of
             names = ", ".join(s.name for s in settable(self.graph, self.registry) if s.given)
             raise BadInput(
                 f"none of its columns is an input of the graph, which has: {names}",
                 input="ROWS",
                 value=", ".join(columns),
-                cure="Rename one, or say --column NAME=COLUMN.",
+                hint="Rename one, or say --column NAME=COLUMN.",
             )
 
     def graph_of(self, values: Mapping[str, Any]) -> Graph:
@@ -85,8 +85,8 @@ class Binding:
         """Raise GraphError for a name that means nothing, BadInput where another node feeds what it means."""
         place = self._names.find(name)
         if self._is_linked(place):
-            cure = "Name an input of the node that feeds it."
-            raise BadInput("is linked: another node feeds it", input="--column", value=name, cure=cure)
+            hint = "Name an input of the node that feeds it."
+            raise BadInput("is linked: another node feeds it", input="--column", value=name, hint=hint)
 
     def _is_linked(self, place: Place) -> bool:
         node, input = place

@@ -155,7 +155,7 @@ def journal_lines(path: Path) -> Iterator[JournalLine]:
     except OSError as error:
         reason = error.strerror or error
         raise BadInput(
-            f"the results cannot be read ({reason})", value=str(path), cure="Name another folder."
+            f"the results cannot be read ({reason})", value=str(path), hint="Name another folder."
         ) from error
 
 
@@ -198,8 +198,8 @@ def _is_record(record: Record) -> bool:
 
 def damaged(path: Path, number: int, problem: str) -> BadInput:
     """The complaint about one line of a journal."""
-    cure = "Take that line out, and its row is done again."
-    return BadInput(f"line {number} of the results cannot be used: {problem}", value=str(path), cure=cure)
+    hint = "Take that line out, and its row is done again."
+    return BadInput(f"line {number} of the results cannot be used: {problem}", value=str(path), hint=hint)
 
 
 def _open(path: Path) -> int:

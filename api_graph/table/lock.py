@@ -60,7 +60,7 @@ def _held(folder: Path) -> BadInput:
         f"another run is writing to this folder{_who(folder / _HOLDER)}",
         input="--out",
         value=str(folder),
-        cure="Wait until it ends, stop it, or name another folder.",
+        hint="Wait until it ends, stop it, or name another folder.",
     )
 
 

@@ -87,7 +87,7 @@ def check_same(old: Manifest, new: Manifest) -> None:
     raise BadInput(
         f"this folder has results of something else: {'; '.join(found[:_MOST_SHOWN])}{more}",
         input="--out",
-        cure="Name another folder, or give the graph, its values and the columns as before.",
+        hint="Name another folder, or give the graph, its values and the columns as before.",
     )
 
 
@@ -138,4 +138,4 @@ def _canonical(value: Any) -> str:
 
 
 def _unusable(path: Path, problem: str) -> BadInput:
-    return BadInput(f"the manifest {problem}", value=str(path), cure="Restore it, or name another folder.")
+    return BadInput(f"the manifest {problem}", value=str(path), hint="Restore it, or name another folder.")

@@ -18,14 +18,14 @@ from api_graph.table.job import GIB
 from api_graph.table.local import run_local
 from api_graph.table.processes import Processes
 from api_graph.table.processors import processors
-from api_graph.table.ray_engine import RayWishes, run_on_ray
+from api_graph.table.ray_engine import RayOptions, run_on_ray
 from api_graph.table.results import RowResult, result_of
 from api_graph.table.row import Row
 from api_graph.table.run import Engine, Plan, TableRun
 from api_graph.table.shard import parse_shard
 from api_graph.table.source import Rows
-from api_graph.table.start import Wishes, plan_of
-from api_graph.table.uses import Uses
+from api_graph.table.start import RunOptions, plan_of
+from api_graph.table.uses import ReferenceCounts
 from api_graph.table.worker import Done, Worker
 
 _WORTH_PROCESSES = 64
@@ -49,7 +49,7 @@ def map_graph(
     threads: int | None = None,
     memory: int = 2 * GIB,
     metadata: bool = True,
-    ray: RayWishes | None = None,
+    ray: RayOptions | None = None,
 ) -> Iterator[RowResult]:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -66,7 +66,7 @@ def map_graph(
     source = open_graph(graph)
     registry = all_nodes()
     constants = dict(inputs or {})
-    wishes = Wishes(
+    options = RunOptions(
         columns=dict(columns or {}),
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
@@ -80,20 +80,20 @@ def map_graph(
         max_failures=0 if fail_fast else None,
     )
     name = graph if isinstance(graph, str) else "graph"
-    plan = plan_of(set_inputs(source, registry, constants), name, rows, Path(output), registry, constants, wishes)
+    plan = plan_of(set_inputs(source, registry, constants), name, rows, Path(output), registry, constants, options)
     return _results(TableRun(plan), engine_of(plan, ray))
 
 
-def engine_of(plan: Plan, ray: RayWishes | None = None, *, listener: Listener | None = None) -> Engine:
+def engine_of(plan: Plan, ray: RayOptions | None = None, *, listener: Listener | None = None) -> Engine:
     """What the plan runs on: this process, or Ray. The model is loaded when the first row comes."""
     if ray is not None:
         return partial(run_on_ray, plan.job, ray, chunk_size=plan.chunk_size)
 
     def local(rows: Iterator[Row]) -> Generator[Done, None, None]:
         worker = Worker(plan.job, listener)
-        worker.uses = Uses(worker.binding.nodes_by_columns(plan.table.columns()), plan.rows())
+        worker.uses = ReferenceCounts(worker.binding.nodes_by_columns(plan.table.columns()), plan.rows())
         with Processes(min(plan.job.threads, processors() - 1), plan.job.threads) as processes:
-            worker.spread = processes.spread
+            worker.parallel_map = processes.parallel_map
             ahead = list(islice(rows, _WORTH_PROCESSES))
             if len(ahead) == _WORTH_PROCESSES:
                 processes.begin()

@@ -47,8 +47,8 @@ def merge_shards(folder: Path, *, allow_missing: bool = False) -> MergeReport:
     parts = checked_parts(folder)
     missing = missing_parts(parts)
     if missing and not allow_missing:
-        cure = "Run them to the end, or pass --allow-missing to merge what there is."
-        raise BadInput(f"shards are missing or not finished: {', '.join(missing)}", value=str(folder), cure=cure)
+        hint = "Run them to the end, or pass --allow-missing to merge what there is."
+        raise BadInput(f"shards are missing or not finished: {', '.join(missing)}", value=str(folder), hint=hint)
     with output_lock(folder):
         _refuse_own_results(folder)
         rows = Finished()
@@ -66,7 +66,7 @@ def _refuse_own_results(folder: Path) -> None:
     own = (folder / journal.NAME).exists() if manifest is None else MERGED not in manifest.arguments
     if own:
         problem = "the folder has results of a run without --shard, which the merged ones would replace"
-        raise BadInput(problem, value=str(folder), cure="Move its results.jsonl and manifest.json away.")
+        raise BadInput(problem, value=str(folder), hint="Move its results.jsonl and manifest.json away.")
 
 
 @dataclass
@@ -84,8 +84,8 @@ def _index(part: Part, rows: Finished) -> _Index:
         key = line.record["key"]
         if key in rows:
             problem = f"row {line.record['row']} of shard {part.shard} (key {key}) stands in another line, too"
-            cure = "The table was changed between the shards: run them again in a new folder."
-            raise BadInput(problem, value=str(index.path), cure=cure)
+            hint = "The table was changed between the shards: run them again in a new folder."
+            raise BadInput(problem, value=str(index.path), hint=hint)
         rows.add(key, line.record["ok"])
         index.rows.append(line.record["row"])
         index.offsets.append(line.offset)

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
-from api_graph.executor.spreading import in_order, over_threads
+from api_graph.executor.parallel import in_order, over_threads
 from api_graph.table.process import begin, each
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ class Processes:
         if pool is not None:
             pool.submit(each, abs, os.getpid(), [])  # they begin with the first call
 
-    def spread(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
-        """A `Spread` over the processes. Raises ProcessDied once for all that was under way; from then on, and for a
-        few items, it uses threads."""
+    def parallel_map(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        """A `ParallelMap` over the processes. Raises ProcessDied once for all that was under way; from then on, and
+        for a few items, it uses threads."""
         items = iter(items)
         first = list(islice(items, FEW))
         pool = self._begun() if len(first) == FEW else None

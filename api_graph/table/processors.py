@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from api_graph.executor.sharing import torch_threads
+from api_graph.executor.shared import torch_threads
 from api_graph.graph import Graph
 from api_graph.registry import Registry
 

@@ -120,7 +120,7 @@ def move_in(home: dict[str, Any]) -> None:
 
 def packed(row: Row) -> str:
     """The row as a text."""
-    fault = None if row.fault is None else [row.fault.problem, row.fault.input, row.fault.value, row.fault.cure]
+    fault = None if row.fault is None else [row.fault.problem, row.fault.input, row.fault.value, row.fault.hint]
     return json.dumps([row.number, row.key, dict(row.values), fault], default=repr)
 
 
@@ -132,5 +132,5 @@ def unpacked(text: str) -> Row:
     number, key, values, fault = json.loads(text)
     if fault is None:
         return Row(number, key, values)
-    problem, input, value, cure = fault
-    return Row(number, key, values, BadInput(problem, input=input, value=value, cure=cure))
+    problem, input, value, hint = fault
+    return Row(number, key, values, BadInput(problem, input=input, value=value, hint=hint))

@@ -28,7 +28,7 @@ _LONGEST_FOLDER = 24  # characters: below it lie sockets, whose paths must not e
 
 
 @dataclass(frozen=True)
-class RayWishes:
+class RayOptions:
     """How many `actors`, with how many GPUs each (a fraction shares one), on the cluster at `address`.
 
     None leaves it to the cluster: a GPU each where it has some, and as many actors as GPUs. Without an address it is
@@ -57,24 +57,24 @@ class Room:
 
 
 @contextmanager
-def cluster(wishes: RayWishes, size: int) -> Iterator[Room]:
+def cluster(options: RayOptions, size: int) -> Iterator[Room]:
     """The room on the cluster, with `size` bytes to send there. What is begun here is ended here. Raises BadInput."""
     with ExitStack() as stack:
         stack.enter_context(_settings())
         ray = _ray()
         stack.enter_context(_silence(ray))
         if not ray.is_initialized():
-            _connect(ray, wishes, size, stack)
-        yield room(wishes, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+            _connect(ray, options, size, stack)
+        yield room(options, [node["Resources"] for node in ray.nodes() if node["Alive"]])
 
 
-def room(wishes: RayWishes, nodes: Sequence[Mapping[str, float]]) -> Room:
+def room(options: RayOptions, nodes: Sequence[Mapping[str, float]]) -> Room:
     """As many processors for each actor as all of them can have. Raises BadInput where they cannot have one each."""
-    gpus = wishes.gpus_per_actor
+    gpus = options.gpus_per_actor
     if gpus is None:
         gpus = float(any(node.get("GPU", 0) >= 1 for node in nodes))
     most = sum(_fitting(node, 1, gpus) for node in nodes)
-    actors = wishes.actors or (max(1, most) if gpus else 1)
+    actors = options.actors or (max(1, most) if gpus else 1)
     if actors > most:
         have = {kind: sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU")}
         raise BadInput(
@@ -84,7 +84,7 @@ def room(wishes: RayWishes, nodes: Sequence[Mapping[str, float]]) -> Room:
             if gpus and not sum(_fitting(node, 1, 0) < 1 for node in nodes)
             else "--concurrency",
             value=actors,
-            cure="Ask for fewer, or for a smaller part of a GPU.",
+            hint="Ask for fewer, or for a smaller part of a GPU.",
         )
     processors = int(max(node.get("CPU", 0) for node in nodes))
     while sum(_fitting(node, processors, gpus) for node in nodes) < actors:
@@ -107,17 +107,17 @@ def _ray() -> Any:
         import ray.data
     except ImportError as error:
         raise BadInput(
-            f"Ray is not installed ({error})", input="--engine", value="ray", cure="pip install 'api-graph[ray]'"
+            f"Ray is not installed ({error})", input="--engine", value="ray", hint="pip install 'api-graph[ray]'"
         ) from None
     return ray
 
 
-def _connect(ray: Any, wishes: RayWishes, size: int, stack: ExitStack) -> None:
-    address = wishes.address or os.environ.get("RAY_ADDRESS") or "local"
+def _connect(ray: Any, options: RayOptions, size: int, stack: ExitStack) -> None:
+    address = options.address or os.environ.get("RAY_ADDRESS") or "local"
     local: dict[str, Any] = {}
     if address == "local":
         local = {
-            "num_cpus": _processors(wishes),
+            "num_cpus": _processors(options),
             "object_store_memory": _LEAST_STORE + 2 * size,
             "include_dashboard": False,
             "_temp_dir": stack.enter_context(_short_folder()),
@@ -131,15 +131,15 @@ def _connect(ray: Any, wishes: RayWishes, size: int, stack: ExitStack) -> None:
             f"there is no cluster ({str(error).strip().splitlines()[0]})",
             input="--ray-address",
             value=address,
-            cure="`ray start --head` starts one; both sides need one RAY_AUTH_TOKEN, or RAY_AUTH_MODE=disabled. "
+            hint="`ray start --head` starts one; both sides need one RAY_AUTH_TOKEN, or RAY_AUTH_MODE=disabled. "
             "Leave the address out for one on this machine.",
         ) from error
 
 
-def _processors(wishes: RayWishes) -> int:
+def _processors(options: RayOptions) -> int:
     """Processors that a cluster on this machine pretends to have, if more actors are asked for than it has."""
     have = processors()
-    return max(have, min(wishes.actors or 1, have * _CROWD))
+    return max(have, min(options.actors or 1, have * _CROWD))
 
 
 @contextmanager

@@ -17,11 +17,11 @@ from api_graph.errors import ApiGraphWarning, RunStopped
 from api_graph.table import ray_actor
 from api_graph.table.job import Job
 from api_graph.table.ray_actor import RayActor, home_of_driver, packed
-from api_graph.table.ray_cluster import RayWishes, Room, cluster
+from api_graph.table.ray_cluster import RayOptions, Room, cluster
 from api_graph.table.row import Row
 from api_graph.table.worker import Done
 
-__all__ = ["RayFailed", "RayWishes", "run_on_ray"]
+__all__ = ["RayFailed", "RayOptions", "run_on_ray"]
 
 _LARGEST_BLOCK = 256
 _BLOCKS_PER_ACTOR = 8
@@ -32,7 +32,7 @@ class RayFailed(RunStopped):
 
 
 def run_on_ray(
-    job: Job, wishes: RayWishes, rows: Iterator[Row], chunk_size: int | None = None
+    job: Job, options: RayOptions, rows: Iterator[Row], chunk_size: int | None = None
 ) -> Generator[Done, None, None]:
     """What came of each block of rows, in order of completion.
 
@@ -42,7 +42,7 @@ def run_on_ray(
     texts = [packed(row) for row in rows]
     if not texts:
         return
-    with cluster(wishes, sum(map(len, texts))) as room, _readable_errors():
+    with cluster(options, sum(map(len, texts))) as room, _readable_errors():
         warned: set[str] = set()
         for told in map(json.loads, _told(job, room, texts, chunk_size)):
             for text in told["warned"]:

@@ -44,9 +44,9 @@ def row_of(values: Mapping[str, Any], where: str) -> Found:
         return Found({}, raw_digest(repr(values).encode("utf-8", "backslashreplace")), fault)
 
 
-def row_fault(where: str, problem: str, value: Any = None, cure: str = "Correct that row, or take it out.") -> BadInput:
+def row_fault(where: str, problem: str, value: Any = None, hint: str = "Correct that row, or take it out.") -> BadInput:
     """Why a row cannot be read. `where` names its place in the table, such as "line 12"."""
-    return BadInput(f"{where}: {problem}", input="ROWS", value=value, cure=cure)
+    return BadInput(f"{where}: {problem}", input="ROWS", value=value, hint=hint)
 
 
 def values_digest(values: Mapping[str, Any]) -> bytes:

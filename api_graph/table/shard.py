@@ -34,11 +34,11 @@ def parse_shard(text: str) -> Shard:
     """ "2/8" as a Shard. Raises BadInput."""
     match = _SHARD.fullmatch(text.strip())
     if match is None:
-        raise BadInput("is no part of a table", input="--shard", value=text, cure='Write "2/8" for the second of 8.')
+        raise BadInput("is no part of a table", input="--shard", value=text, hint='Write "2/8" for the second of 8.')
     index, of = int(match[1]), int(match[2])
     if not 1 <= index <= of:
-        cure = f"Of {of} parts, the first is 1/{of} and the last {of}/{of}; sbatch --array=1-{of} counts so."
+        hint = f"Of {of} parts, the first is 1/{of} and the last {of}/{of}; sbatch --array=1-{of} counts so."
         raise BadInput(
-            "there is no such part", input="--shard", value=text, cure=cure if of else "Write for example 1/8."
+            "there is no such part", input="--shard", value=text, hint=hint if of else "Write for example 1/8."
         )
     return Shard(index, of)

@@ -43,14 +43,14 @@ def checked_parts(root: Path) -> list[Part]:
     """The shards in an output folder. Raises BadInput where there are none, or where they are not of one run."""
     parts = find_parts(root)
     if not parts:
-        cure = "Give the --out of `api-graph map --shard`."
-        raise BadInput("there are no shards in this folder", value=str(root), cure=cure)
+        hint = "Give the --out of `api-graph map --shard`."
+        raise BadInput("there are no shards in this folder", value=str(root), hint=hint)
     first = parts[0]
     for part in parts[1:]:
         problem = _difference(first, part)
         if problem:
             problem = f"shards {first.shard} and {part.shard} do not belong together: {problem}"
-            raise BadInput(problem, value=str(root), cure=f"Remove the folder of the wrong one in {root / NAME}.")
+            raise BadInput(problem, value=str(root), hint=f"Remove the folder of the wrong one in {root / NAME}.")
     return parts
 
 

@@ -18,7 +18,7 @@ KINDS = ("jsonl", "csv", "tsv", "parquet", "folder", "glob")
 
 _KIND_OF = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
 _ENDINGS = "Name a .jsonl, .csv, .tsv or .parquet file (.gz too), a folder of pictures, or a glob such as 'pics/*.jpg'."
-_CURES = {
+_HINTS = {
     ".json": "Write one object per line, and name the file .jsonl.",
     ".xlsx": "Export it as CSV in UTF-8.",
     ".xls": "Export it as CSV in UTF-8.",
@@ -62,7 +62,7 @@ def open_table(source: Rows, *, kind: str | None = None) -> Table:
     path = expanded(name)
     if kind is not None and kind not in KINDS:
         raise BadInput(
-            "there is no such kind of table", input="kind", value=kind, cure=f"There are: {', '.join(KINDS)}."
+            "there is no such kind of table", input="kind", value=kind, hint=f"There are: {', '.join(KINDS)}."
         )
     kind = kind or _kind_of(path, name)
     return _not_empty(Table(kind, name, *_base_and_reader(kind, path, name)))
@@ -82,7 +82,7 @@ def _kind_of(path: Path, name: str) -> str:
     if ending not in _KIND_OF:
         if not os.path.exists(path):
             raise _bad("there is no such file", name, "Check the spelling and the folder.")
-        raise _bad("its ending says no kind of table", name, _CURES.get(ending, _ENDINGS))
+        raise _bad("its ending says no kind of table", name, _HINTS.get(ending, _ENDINGS))
     return _KIND_OF[ending]
 
 
@@ -129,12 +129,12 @@ def _not_empty(table: Table) -> Table:
     if next(iter(table), None) is not None:
         return table
     if table.kind == "folder":
-        cure = "Hidden files, and links that lead out of the folder, are not taken."
-        raise _bad("there are no pictures in this folder", table.source, cure)
+        hint = "Hidden files, and links that lead out of the folder, are not taken."
+        raise _bad("there are no pictures in this folder", table.source, hint)
     if table.kind == "glob":
         raise _bad("this matches no picture", table.source, "A glob names pictures; a table is named by itself.")
     raise _bad("the table has no rows", table.source, "Give it one row at least.")
 
 
-def _bad(problem: str, value: Any, cure: str) -> BadInput:
-    return BadInput(problem, input="ROWS", value=value, cure=cure)
+def _bad(problem: str, value: Any, hint: str) -> BadInput:
+    return BadInput(problem, input="ROWS", value=value, hint=hint)

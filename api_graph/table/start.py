@@ -25,7 +25,7 @@ _TEXTS = ("csv", "tsv")
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RunOptions:
     """How a graph is to go over a table.
 
     `columns` maps names of the graph's inputs to columns that are called otherwise. `inputs` are folders in which rows
@@ -63,7 +63,7 @@ def plan_of(
     output: Path,
     registry: Registry,
     constants: Mapping[str, Any],
-    wishes: Wishes,
+    options: RunOptions,
 ) -> Plan:
     """The plan of a run. `graph` has the `constants` in it already: they are noted in the manifest.
 
@@ -76,28 +76,28 @@ def plan_of(
             "none of its nodes saves a file or gives a text",
             input="graph",
             value=name,
-            cure="End it in a Save image node; a preview is not kept.",
+            hint="End it in a Save image node; a preview is not kept.",
         )
     table = open_table(rows)
     texts = table.kind in _TEXTS
-    Binding(graph, registry, wishes.columns, texts=texts).check(table.columns())
+    Binding(graph, registry, options.columns, texts=texts).check(table.columns())
     output = real_path(output)
-    folders = headless_folders(output, _input_folders(table, wishes.inputs))
+    folders = headless_folders(output, _input_folders(table, options.inputs))
     job = Job(
         graph=graph.to_api(),
         output=str(output),
         inputs=tuple(dict.fromkeys(str(real_path(path)) for path in folders.inputs)),
-        models=tuple(str(real_path(path)) for path in wishes.models or folders.models),
+        models=tuple(str(real_path(path)) for path in options.models or folders.models),
         temp=str(real_path(folders.temp)),
-        columns=dict(wishes.columns),
+        columns=dict(options.columns),
         texts=texts,
-        cache=None if wishes.cache is None else str(real_path(wishes.cache)),
+        cache=None if options.cache is None else str(real_path(options.cache)),
         run_id=uuid4().hex,
         trusted=tuple(value for value in constants.values() if isinstance(value, str)),
-        metadata=wishes.metadata,
-        batch_size=wishes.batch_size,
-        threads=wishes.threads or processors(),
-        memory=wishes.memory,
+        metadata=options.metadata,
+        batch_size=options.batch_size,
+        threads=options.threads or processors(),
+        memory=options.memory,
     )
     return Plan(
         job,
@@ -109,15 +109,15 @@ def plan_of(
             columns=job.columns,
             set=dict(constants),
             inputs=list(job.inputs),
-            shard=None if wishes.shard is None else str(wishes.shard),
+            shard=None if options.shard is None else str(options.shard),
             device=device_name(graph, registry),
-            arguments=_arguments(wishes),
+            arguments=_arguments(options),
         ),
-        shard=wishes.shard,
-        retry_failed=wishes.retry_failed,
-        max_failures=wishes.max_failures,
-        limit=wishes.limit,
-        chunk_size=wishes.chunk_size,
+        shard=options.shard,
+        retry_failed=options.retry_failed,
+        max_failures=options.max_failures,
+        limit=options.limit,
+        chunk_size=options.chunk_size,
     )
 
 
@@ -132,13 +132,13 @@ def _keeps(graph: Graph, id: str, registry: Registry) -> bool:
     return spec.output and not spec.preview
 
 
-def _arguments(wishes: Wishes) -> dict[str, Any]:
+def _arguments(options: RunOptions) -> dict[str, Any]:
     """For the manifest, so that somebody can see how it was made."""
     return {
-        "batch_size": wishes.batch_size,
-        "chunk_size": wishes.chunk_size,
-        "threads": wishes.threads,
-        "memory": wishes.memory,
-        "limit": wishes.limit,
-        "metadata": wishes.metadata,
+        "batch_size": options.batch_size,
+        "chunk_size": options.chunk_size,
+        "threads": options.threads,
+        "memory": options.memory,
+        "limit": options.limit,
+        "metadata": options.metadata,
     }

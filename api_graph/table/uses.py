@@ -23,10 +23,10 @@ class _Group:
     left: NDArray[np.int32]
 
 
-class Uses:
+class ReferenceCounts:
     """Counted from the table beforehand: 12 bytes for each different value, or set of values, that rows share.
 
-    `nodes` are ids of nodes by the columns that they depend on. `fleeting` are those whose results no two rows have in
+    `nodes` are ids of nodes by the columns that they depend on. `transient` are those whose results no two rows have in
     common: they need not be held at all.
     """
 
@@ -37,14 +37,14 @@ class Uses:
         for row in rows:
             for columns, _, digests in found:
                 digests.append(_digest(row, columns))
-        fleeting: set[str] = set()
+        transient: set[str] = set()
         for columns, ids, digests in found:
             different, counts = np.unique(np.asarray(digests, dtype=np.int64), return_counts=True)
             if len(different) == len(digests):
-                fleeting.update(ids)
+                transient.update(ids)
             else:
                 self._groups.append(_Group(columns, ids, different, counts.astype(np.int32)))
-        self.fleeting = frozenset(fleeting)
+        self.transient = frozenset(transient)
 
     def finish(self, row: Row) -> list[str]:
         """The row is done. Ids of the nodes whose results for it no row to come will read."""

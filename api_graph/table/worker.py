@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from api_graph.context import Spread
+from api_graph.context import ParallelMap
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.executor import Listener, RunResult
-from api_graph.executor.sharing import Lane, Place, Sharing
+from api_graph.executor.shared import ComputeLock, Place, SharedResources
 from api_graph.graph import Graph
 from api_graph.registry import all_nodes
 from api_graph.table.binding import Binding
@@ -19,7 +19,7 @@ from api_graph.table.places import clear_row_folder, row_folder
 from api_graph.table.processes import ProcessDied
 from api_graph.table.records import Record, disk_is_full, record_of, record_of_fault
 from api_graph.table.row import Row
-from api_graph.table.uses import Uses
+from api_graph.table.uses import ReferenceCounts
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Worker:
     def __init__(self, job: Job, listener: Listener | None = None) -> None:
         registry = all_nodes()
         self.job, self.listener = job, listener
-        self.uses: Uses | None = None
+        self.uses: ReferenceCounts | None = None
         self.cancelled = threading.Event()
         self.binding = Binding(job.read_graph(), registry, job.columns, texts=job.texts)
         self.executor = job.executor(registry)
-        self._folders, self._lane = job.folders(), Lane()
+        self._folders, self._lane = job.folders(), ComputeLock()
         self.threads: ThreadPoolExecutor | None = None  # an engine's, while it runs
-        self.spread: Spread | None = None  # likewise
+        self.parallel_map: ParallelMap | None = None  # likewise
         self.model_threads: int | None = None  # likewise
         self._reading = threading.Lock()  # guards the binding, which learns columns as it meets them
 
@@ -74,8 +74,8 @@ class Worker:
                     graphs.append((index, self._graph(row)))
                 except ApiGraphError as fault:
                     records[index] = record_of_fault(row, fault)
-            fleeting = self.binding.own_nodes() if self.uses is None else self.uses.fleeting
-        results = self._results(place, [graph for _, graph in graphs], [rows[index] for index, _ in graphs], fleeting)
+            transient = self.binding.own_nodes() if self.uses is None else self.uses.transient
+        results = self._results(place, [graph for _, graph in graphs], [rows[index] for index, _ in graphs], transient)
         self._let_go(rows, {index: result for (index, _), result in zip(graphs, results, strict=True)})
         full = False
         for (index, _), result in zip(graphs, results, strict=True):
@@ -105,16 +105,16 @@ class Worker:
             raise BadInput(f"the row cannot be read ({error})", input="ROWS", value=row.number) from error
 
     def _results(
-        self, place: Place, graphs: Sequence[Graph], rows: Sequence[Row], fleeting: frozenset[str]
+        self, place: Place, graphs: Sequence[Graph], rows: Sequence[Row], transient: frozenset[str]
     ) -> list[RunResult]:
-        sharing = Sharing(place, self.threads, self.spread, self.model_threads, fleeting, WORTH_STORING)
+        shared = SharedResources(place, self.threads, self.parallel_map, self.model_threads, transient, WORTH_STORING)
         try:
-            return self._results_once(graphs, rows, sharing)
+            return self._results_once(graphs, rows, shared)
         except ProcessDied:
             self._clear(rows)
-            return self._results_once(graphs, rows, sharing)
+            return self._results_once(graphs, rows, shared)
 
-    def _results_once(self, graphs: Sequence[Graph], rows: Sequence[Row], sharing: Sharing) -> list[RunResult]:
+    def _results_once(self, graphs: Sequence[Graph], rows: Sequence[Row], shared: SharedResources) -> list[RunResult]:
         return self.executor.run_rows(
             graphs,
             [replace(self._folders, output=row_folder(self._folders.output, row.key)) for row in rows],
@@ -123,5 +123,5 @@ class Worker:
             metadata=self.job.metadata,
             previews=False,
             run_id=self.job.run_id,
-            sharing=sharing,
+            shared=shared,
         )

@@ -19,8 +19,8 @@ class WriteFailed(RunStopped):
         super().__init__(path, reason)  # an exception is pickled by its arguments
 
     def __str__(self) -> str:
-        cure = "Free some space, or make it writable, and run the same command again: what is finished is kept."
-        return f"{self.path} cannot be written ({self.reason}). {cure}"
+        hint = "Free some space, or make it writable, and run the same command again: what is finished is kept."
+        return f"{self.path} cannot be written ({self.reason}). {hint}"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from api_graph.bench.readers.example import Benchmark
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.images import Images, as_pictures
@@ -21,7 +22,6 @@ from api_graph.regions import boxes_around
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, region_features, seeing
 from api_graph.tasks.labels import checked_labels
 from api_graph.tasks.metrics import per_class_mean, shares_by, top_k, worst_group
-from api_graph.tasks.readers.example import Benchmark
 from api_graph.tasks.referring import AnyBoxes, boxes_in
 from api_graph.tasks.scores import logit_scale
 from api_graph.tasks.templates import Templates, class_features
@@ -98,7 +98,7 @@ def classify(
     regions = _regions(pictures, boxes, masks)
     way = way_of(method or ("none" if regions is None else "foveal"))
     if regions is None and (way.foveal or way.draw):
-        raise BadInput("this method needs a region", input="boxes", value=method, cure="Give boxes or masks.")
+        raise BadInput("this method needs a region", input="boxes", value=method, hint="Give boxes or masks.")
     fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
     (loaded,) = as_models(model)
     seen = seeing(loaded, resize_mode)
@@ -113,7 +113,7 @@ def classified(features: Tensor, classes: Tensor, labels: tuple[str, ...], scale
         raise BadInput(
             f"the features have {features.shape[-1]} numbers, the labels' {classes.shape[-1]}",
             input="features",
-            cure="Use features and labels of the same model.",
+            hint="Use features and labels of the same model.",
         )
     visual = F.normalize(features.float(), dim=-1)
     return Classification((scale * visual @ classes.to(visual).mT).cpu(), labels)
@@ -183,8 +183,8 @@ def _regions(pictures: Sequence[Tensor], boxes: Any, masks: Tensor | None) -> li
         return None
     each = boxes if _one_per_picture(boxes) else [boxes] * len(pictures)
     if len(each) != len(pictures):
-        cure = "Give one list of boxes per image, or one for all."
-        raise BadInput(f"there are {len(pictures)} images", input="boxes", value=f"{len(each)} lists", cure=cure)
+        hint = "Give one list of boxes per image, or one for all."
+        raise BadInput(f"there are {len(pictures)} images", input="boxes", value=f"{len(each)} lists", hint=hint)
     return [boxes_in(own, picture) for own, picture in zip(each, pictures, strict=True)]
 
 
@@ -204,8 +204,8 @@ def _mask_regions(pictures: Sequence[Tensor], masks: Tensor) -> list[Tensor]:
     regions = []
     for picture, mask in zip(pictures, masks.expand(len(pictures), -1, -1), strict=True):
         if mask.shape != picture.shape[1:3]:
-            cure = "Resize the mask to the image."
-            raise BadInput(f"the image is {picture.shape[1:3]}", input="masks", value=mask.shape, cure=cure)
+            hint = "Resize the mask to the image."
+            raise BadInput(f"the image is {picture.shape[1:3]}", input="masks", value=mask.shape, hint=hint)
         with inputs_named(mask="masks"):
             regions.append(boxes_around(mask[None]).values)
     return regions

@@ -93,8 +93,8 @@ def seeing(model: ClipModel, resize_mode: SeeingMode) -> ClipModel:
     if resize_mode in ("model", model.preprocess.resize_mode):
         return model
     if resize_mode not in get_args(ResizeMode):
-        cure = f"Use model, {', '.join(get_args(ResizeMode))}."
-        raise BadInput("unknown resize mode", input="resize_mode", value=resize_mode, cure=cure)
+        hint = f"Use model, {', '.join(get_args(ResizeMode))}."
+        raise BadInput("unknown resize mode", input="resize_mode", value=resize_mode, hint=hint)
     preprocess = replace(model.preprocess, resize_mode=resize_mode)
     return replace(model, preprocess=preprocess, transform=preprocess.transform())
 
@@ -103,7 +103,7 @@ def as_models(model: ClipModel | str | Sequence[ClipModel | str]) -> list[ClipMo
     """One model or several, each loaded if it comes as a name."""
     models = [model] if isinstance(model, (ClipModel, str)) else list(model)
     if not models:
-        raise BadInput("there is no model", input="model", cure='Give a loaded CLIP, or a name such as "demo".')
+        raise BadInput("there is no model", input="model", hint='Give a loaded CLIP, or a name such as "demo".')
     return [load_clip(m) if isinstance(m, str) else m for m in models]
 
 

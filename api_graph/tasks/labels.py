@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Sequence
 
+from api_graph.bench.readers.record import read_text
 from api_graph.errors import BadInput
-from api_graph.tasks.readers.record import read_text
 
 _NUMBER = re.compile(r"^\d+\.")
 _WORDNET_ID = re.compile(r"^n\d{8}-")
@@ -25,13 +25,13 @@ def checked_labels(labels: str | Sequence[str]) -> tuple[str, ...]:
     """The labels, one per line where they come as one text; BadInput if there is none, or one stands twice."""
     given = labels.splitlines() if isinstance(labels, str) else list(labels)
     if not all(isinstance(label, str) for label in given):
-        raise BadInput("labels are texts", input="labels", value=given, cure="Give one name per class.")
+        raise BadInput("labels are texts", input="labels", value=given, hint="Give one name per class.")
     names = tuple(label.strip() for label in given if label.strip())
     if not names:
-        raise BadInput("there is no label", input="labels", cure="Give at least one, one per line.")
+        raise BadInput("there is no label", input="labels", hint="Give at least one, one per line.")
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise BadInput("the label stands twice", input="labels", value=twice[0], cure="Name each class once.")
+        raise BadInput("the label stands twice", input="labels", value=twice[0], hint="Name each class once.")
     return names
 
 

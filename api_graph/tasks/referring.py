@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from api_graph.bench.readers.reclip import ReferringExample
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.images import Images
@@ -22,7 +23,6 @@ from api_graph.errors import BadInput
 from api_graph.regions import Boxes, BoxFormat, read_boxes
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, box_features, picture_of, seeing
 from api_graph.tasks.metrics import refers_to
-from api_graph.tasks.readers.reclip import ReferringExample
 from api_graph.tasks.scores import Aggregate, BoxChoice, logit_scale, score_boxes
 from api_graph.tasks.subtract import caption_text, mean_text, sample_captions
 from api_graph.tasks.ways import Way, ways_of

@@ -36,7 +36,7 @@ def replaced_features(
     if not isinstance(tower, ClsTower):
         raise BadInput("this model has one attention over patches, its pool; nothing to replace", input="model")
     if part not in get_args(Part):
-        raise BadInput("there is no such part", input="part", value=part, cure="Use v or qk.")
+        raise BadInput("there is no such part", input="part", value=part, hint="Use v or qk.")
     chosen = layer_set(layers, len(tower.blocks))
     prompted, _ = model_input(model, drawn, None)
     original, _ = model_input(model, clean, None)

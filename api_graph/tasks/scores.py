@@ -83,7 +83,7 @@ def score_boxes(
 def aggregated(logits: Tensor, aggregate: Aggregate = "sum") -> Tensor:
     """Representations as one: (..., M, B) -> (..., B)."""
     if aggregate not in get_args(Aggregate):
-        raise BadInput("unknown aggregation", input="aggregate", value=aggregate, cure="Use sum or max.")
+        raise BadInput("unknown aggregation", input="aggregate", value=aggregate, hint="Use sum or max.")
     return logits.sum(-2) if aggregate == "sum" else logits.amax(-2)
 
 
@@ -105,7 +105,7 @@ def _logits(features: Tensor, text: Tensor, scale: float, negatives: Tensor | No
             f"features (B, E) or (M, B, E) are needed that share their last axis with the text's {tuple(text.shape)}",
             input="features",
             value=tuple(features.shape),
-            cure="Use features and texts of the same model.",
+            hint="Use features and texts of the same model.",
         )
     shown = features if features.ndim == 3 else features.unsqueeze(0)
     said = F.normalize(text.float(), dim=-1)

@@ -39,7 +39,7 @@ def mean_text(model: ClipModel, captions: str | Sequence[str], template: str = R
     """mean_q T(q): the mean of the captions' unit vectors, float32 (E,). Captions are written as the query is."""
     texts = [caption_text(caption, template) for caption in _lines(captions)]
     if not texts:
-        raise BadInput("there is no caption", input="captions", cure="Give at least one, one per line.")
+        raise BadInput("there is no caption", input="captions", hint="Give at least one, one per line.")
     parts = [texts[i : i + _TEXTS_AT_ONCE] for i in range(0, len(texts), _TEXTS_AT_ONCE)]
     return F.normalize(torch.cat([encode_text(model, part) for part in parts]), dim=-1).mean(0)
 
@@ -47,7 +47,7 @@ def mean_text(model: ClipModel, captions: str | Sequence[str], template: str = R
 def caption_text(caption: str, template: str = REFERRING) -> str:
     """The text that is encoded for a caption: "a photo of {}", lower-cased, with no full stop of its own added."""
     if not isinstance(caption, str) or not caption.strip():
-        raise BadInput("the text is empty", input="text", value=caption, cure="Say which object is meant.")
+        raise BadInput("the text is empty", input="text", value=caption, hint="Say which object is meant.")
     return filled(template_texts([template])[0], caption.strip().lower())
 
 

@@ -45,11 +45,11 @@ def template_texts(templates: Templates) -> tuple[str, ...]:
         templates = TEMPLATES.get(templates) or [line.strip() for line in templates.splitlines() if line.strip()]
     texts = tuple(templates)
     if not texts:
-        raise BadInput("there is no template", input="templates", cure="Give a text with {} where the label stands.")
+        raise BadInput("there is no template", input="templates", hint="Give a text with {} where the label stands.")
     for text in texts:
         if not isinstance(text, str) or text.count("{}") != 1:
-            cure = f"Put one {{}} where the label stands, or use one of {', '.join([*TEMPLATES, OPENAI])}."
-            raise BadInput("this is no template", input="templates", value=text, cure=cure)
+            hint = f"Put one {{}} where the label stands, or use one of {', '.join([*TEMPLATES, OPENAI])}."
+            raise BadInput("this is no template", input="templates", value=text, hint=hint)
     return texts
 
 

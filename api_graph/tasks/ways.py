@@ -86,7 +86,7 @@ def way_of(name: str) -> Way:
     function, arguments = _prompt(drawn[0])
     if added and function == "crop":
         problem = "a crop shows nothing but the box, so there is nothing to point at or to compare with"
-        raise BadInput(problem, input="method", value=name, cure="Use crop alone, or in an ensemble.")
+        raise BadInput(problem, input="method", value=name, hint="Use crop alone, or in an ensemble.")
     return Way(
         name,
         foveal=_FOVEAL in added,
@@ -101,7 +101,7 @@ def ways_of(method: str | Sequence[str]) -> list[Way]:
     """One way, or several that are to be aggregated."""
     names: list[Any] = list(method) if isinstance(method, (list, tuple)) else [method]
     if not names:
-        raise BadInput("there is no method", input="method", cure=f"Use one of {', '.join(WAYS)}.")
+        raise BadInput("there is no method", input="method", hint=f"Use one of {', '.join(WAYS)}.")
     return [way_of(name) for name in names]
 
 
@@ -116,5 +116,5 @@ def _prompt(name: str) -> tuple[str, dict[str, Any]]:
 
 def _unknown(name: Any) -> BadInput:
     presets = ", ".join(f"{p.prompt}:{p.name}" for p in prompts.PRESETS)
-    cure = f"Use one of {', '.join(WAYS)}, a drawn one with +foveal, or published parameters: {presets}."
-    return BadInput("there is no such method", input="method", value=name, cure=cure)
+    hint = f"Use one of {', '.join(WAYS)}, a drawn one with +foveal, or published parameters: {presets}."
+    return BadInput("there is no such method", input="method", value=name, hint=hint)

@@ -1,4 +1,4 @@
-"""Bad input, end to end: one clear line that names the node, the input, the value and a cure, and no work is lost."""
+"""Bad input, end to end: one clear line that names the node, the input, the value and a hint, and no work is lost."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ FILES: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 @pytest.mark.parametrize("name", FILES, ids=lambda name: name[:20])
 def test_a_file_that_is_no_picture(cli: Cli, name: str) -> None:
-    make, problem, cure = FILES[name]
+    make, problem, hint = FILES[name]
     make(Path(name))
     answer = cli("run", "api_clip_cls", image=name)
     error = answer.error()
     assert answer.code == 1
     assert error.startswith('node 1 "image": image: ')
-    assert problem in error and cure in error and name[-20:] in error
+    assert problem in error and hint in error and name[-20:] in error
     assert not list(Path("output").glob("*"))
 
 

@@ -52,7 +52,7 @@ def fail(text: str, how: Literal["bad input", "crash"]) -> str:
     """Fail, in one of two ways."""
     if how == "crash":
         raise ZeroDivisionError("one line\nand another")
-    raise BadInput("is no good", input="text", value=text, cure="Give another.")
+    raise BadInput("is no good", input="text", value=text, hint="Give another.")
 
 
 @node("TWarn", category="test", title="Warn")

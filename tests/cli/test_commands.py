@@ -180,7 +180,7 @@ def test_doctor_of_a_sound_installation(cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("sound")
-def test_doctor_names_what_is_missing_and_the_cure(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_what_is_missing_and_the_hint(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def not_there(name: str, device: str) -> None:
         raise BadInput("there is no such folder", input="name", value=name)
 
@@ -211,9 +211,9 @@ def test_doctor_sees_parts_that_do_not_fit_torch(cli: Cli, monkeypatch: pytest.M
     found = findings(answer.json)
     assert answer.code == 1
     assert found["torchvision"]["state"] == "broken"
-    assert "pip install --upgrade torch torchvision" in found["torchvision"]["cure"]
+    assert "pip install --upgrade torch torchvision" in found["torchvision"]["hint"]
     assert found["torchaudio"]["state"] == "note"
-    assert "pip uninstall torchaudio" in found["torchaudio"]["cure"]
+    assert "pip uninstall torchaudio" in found["torchaudio"]["hint"]
 
 
 @pytest.mark.usefixtures("sound")

@@ -246,7 +246,7 @@ def test_cancelled_without_comfyui_stays_ours() -> None:
 def test_bad_input_reaches_comfyui_as_one_line(comfy) -> None:
     def refuse(size: Annotated[int, Field(ge=1)] = 2) -> None:
         """Refuse."""
-        raise BadInput("it must be odd", input="size", value=size, cure="Take 1 or 3.")
+        raise BadInput("it must be odd", input="size", value=size, hint="Take 1 or 3.")
 
     with pytest.raises(BadInput) as refused:
         comfy.run(class_of(refuse), {"size": 2})

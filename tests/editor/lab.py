@@ -53,7 +53,7 @@ def fail(text: str, crash: bool = False) -> str:
     """Fail, in one of two ways."""
     if crash:
         raise ZeroDivisionError("by zero")
-    raise BadInput("is no good", input="text", value=text, cure="Give another.")
+    raise BadInput("is no good", input="text", value=text, hint="Give another.")
 
 
 class Answer(NamedTuple):

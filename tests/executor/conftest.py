@@ -132,7 +132,7 @@ def _nodes(lab: Lab) -> list[Callable[..., Any]]:
         """Passes on all numbers but one."""
         calls["Refuse"] += 1
         if a == at:
-            raise BadInput("is refused", input="a", value=a, cure="Give another.")
+            raise BadInput("is refused", input="a", value=a, hint="Give another.")
         return a
 
     @node("Show", category="test", title="Show", output=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from api_graph.context import Context, Later
+from api_graph.context import Context, DeferredWork
 from api_graph.errors import ApiGraphError, Cancelled
-from api_graph.executor.sharing import Lane, Sharing
+from api_graph.executor.shared import ComputeLock, SharedResources
 from api_graph.spec import node
 
 Calls = Sequence[Mapping[str, Any]]
@@ -56,7 +56,7 @@ def test_other_nodes_run_meanwhile(lab):
         calls[0]["context"].show_text("saved")
         return numbers(calls)
 
-    add_saver(lab, lambda calls: Later(lambda: work(calls)))
+    add_saver(lab, lambda calls: DeferredWork(lambda: work(calls)))
     add_hook(lab, lambda value: went_on.set() or value)
     first, second = lab.rows(lab.executor(), [SAVE_THEN_HOOK, SAVE_THEN_HOOK])
     assert [r.outputs["1"].values["int"] for r in (first, second)] == [1, 1]
@@ -66,7 +66,7 @@ def test_other_nodes_run_meanwhile(lab):
 
 
 def test_whoever_reads_a_result_waits_for_it(lab):
-    add_saver(lab, lambda calls: Later(lambda: [10 * number for number in numbers(calls)]))
+    add_saver(lab, lambda calls: DeferredWork(lambda: [10 * number for number in numbers(calls)]))
     rows = [
         {"1": ("Save", {"value": v}), "2": ("Add", {"a": ["1", 0]}), "3": ("Show", {"value": ["2", 0]})} for v in (1, 2)
     ]
@@ -88,7 +88,7 @@ def test_work_on_the_same_things_is_done_in_turn(lab, claims, together):
             met.append(False)
         return numbers(calls)
 
-    add_saver(lab, lambda calls: Later(lambda: work(calls), frozenset({calls[0]["name"]})))
+    add_saver(lab, lambda calls: DeferredWork(lambda: work(calls), frozenset({calls[0]["name"]})))
     graph = {str(i): ("Save", {"value": i, "name": name}) for i, name in enumerate(claims)}
     lab.rows(lab.executor(), [graph, graph])
     assert met == [together] * 2
@@ -105,7 +105,7 @@ def test_what_goes_wrong_later_fails_its_rows_and_is_not_tried_again(lab, fault)
             raise fault
         return [0]
 
-    add_saver(lab, lambda calls: Later(lambda: work(calls)))
+    add_saver(lab, lambda calls: DeferredWork(lambda: work(calls)))
     add_hook(lab, lambda value: value)
     results = lab.rows(lab.executor(), [SAVE_THEN_HOOK, SAVE_THEN_HOOK])
     assert tries == [2]
@@ -130,7 +130,7 @@ def test_nothing_goes_on_behind_a_run_that_was_cancelled(lab):
         cancelled.set()
         return value
 
-    add_saver(lab, lambda calls: Later(lambda: work(calls)))
+    add_saver(lab, lambda calls: DeferredWork(lambda: work(calls)))
     add_hook(lab, stop)
     with pytest.raises(Cancelled):
         lab.rows(lab.executor(), [SAVE_THEN_HOOK, SAVE_THEN_HOOK], cancelled=cancelled)
@@ -138,7 +138,7 @@ def test_nothing_goes_on_behind_a_run_that_was_cancelled(lab):
 
 
 def test_others_have_the_lane_while_a_run_waits_for_its_work(lab):
-    lane, got_in = Lane(), threading.Event()
+    lane, got_in = ComputeLock(), threading.Event()
 
     def work(calls: Calls) -> list[int]:
         assert got_in.wait(PATIENCE), "the run keeps the lane while it waits"
@@ -148,17 +148,22 @@ def test_others_have_the_lane_while_a_run_waits_for_its_work(lab):
         with lane.inside():
             got_in.set()
 
-    add_saver(lab, lambda calls: Later(lambda: work(calls)))
+    add_saver(lab, lambda calls: DeferredWork(lambda: work(calls)))
     thread = threading.Thread(target=other)
     add_hook(lab, lambda value: thread.start() or value)
     with lane.inside() as place:
-        lab.rows(lab.executor(), [SAVE_THEN_HOOK], sharing=Sharing(place))
+        lab.rows(lab.executor(), [SAVE_THEN_HOOK], shared=SharedResources(place))
     thread.join(PATIENCE)
     assert got_in.is_set()
 
 
 def test_in_what_is_no_output_the_work_is_done_at_once(lab):
-    @node("Double", category="test", title="Double", batched=lambda calls: Later(lambda: [2 * c["a"] for c in calls]))
+    @node(
+        "Double",
+        category="test",
+        title="Double",
+        batched=lambda calls: DeferredWork(lambda: [2 * c["a"] for c in calls]),
+    )
     def double(a: int) -> int:
         """Batched only."""
         raise AssertionError("the batched form suffices")

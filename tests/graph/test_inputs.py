@@ -230,9 +230,9 @@ class TestSetting:
     def test_an_input_that_takes_links_only(self, message: Message) -> None:
         graph = {"1": step("TBlend", image=["1", 0])}
         start = 'node 1 "Blend", input heatmap = "x": '
-        cure = "It takes a link from a MASK output."
-        assert message(graph, {"1.heatmap": "x"}) == f"{start}a value, where only a link can stand. {cure}"
-        assert message(graph, {}, {"1.heatmap": "x"}) == f"{start}no value can stand here. {cure}"
+        hint = "It takes a link from a MASK output."
+        assert message(graph, {"1.heatmap": "x"}) == f"{start}a value, where only a link can stand. {hint}"
+        assert message(graph, {}, {"1.heatmap": "x"}) == f"{start}no value can stand here. {hint}"
 
     def test_one_input_by_two_names(self, graph: Graph, message: Message) -> None:
         assert message(graph, {"query": "x"}, {"4.text": "y"}) == (

@@ -140,8 +140,8 @@ class TestImages:
         assert read_graph(path) == graph
 
     def test_an_image_without_a_graph(self, png) -> None:
-        cure = "Give a picture that ComfyUI saved, or the graph's .json file."
-        assert message(png()) == f"out.png has no graph in it. {cure}"
+        hint = "Give a picture that ComfyUI saved, or the graph's .json file."
+        assert message(png()) == f"out.png has no graph in it. {hint}"
 
     def test_a_bad_prompt_in_an_image(self, png) -> None:
         assert message(png(prompt="{")).startswith("the prompt in out.png is not JSON: ")
@@ -285,7 +285,7 @@ class TestValues:
     """What can be neither link nor literal is kept, for `validate` to report with the rest."""
 
     @pytest.mark.parametrize(
-        ("value", "problem", "cure"),
+        ("value", "problem", "hint"),
         [
             ([1, 0], "a link names its node by a text", 'Write ["1", 0].'),
             (["1", 0.0], "a list, but no link", 'A link is ["node id", output number]; '),
@@ -303,11 +303,11 @@ class TestValues:
             ({"a": {"b": "\ud800"}}, "half a character (a lone surrogate)", "Type the text again."),
         ],
     )
-    def test_unreadable(self, value: Any, problem: str, cure: str) -> None:
+    def test_unreadable(self, value: Any, problem: str, hint: str) -> None:
         read = read_graph(node(value=value)).nodes["1"].inputs["value"]
         assert isinstance(read, Unreadable)
         assert (read.value, read.problem) == (value, problem)
-        assert read.cure.startswith(cure)
+        assert read.hint.startswith(hint)
 
     def test_they_are_neither_links_nor_literals(self) -> None:
         read = read_graph(node(a=[1, 0], b=["1", 0], c=1)).nodes["1"]

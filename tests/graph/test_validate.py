@@ -1,4 +1,4 @@
-"""Every fault at once, one per cause, each with its place and its cure."""
+"""Every fault at once, one per cause, each with its place and its hint."""
 
 from __future__ import annotations
 
@@ -229,14 +229,14 @@ class TestLinks:
         assert str(fault).startswith(f'node 1 "Mean filter", input heatmap = {shown}: {line}')
 
     @pytest.mark.parametrize(
-        ("input", "source", "cure"),
+        ("input", "source", "hint"),
         [
             ("strength", "int", "Link FLOAT to it, or type a number from 0 to 1."),
             ("recipe", "text", 'Link COMBO to it, or type one of "paper", "reference".'),
             ("invert", "int", "Link BOOLEAN to it, or type true or false."),
         ],
     )
-    def test_a_widget_takes_its_own_socket_only(self, faults_of: FaultsOf, input: str, source: str, cure: str) -> None:
+    def test_a_widget_takes_its_own_socket_only(self, faults_of: FaultsOf, input: str, source: str, hint: str) -> None:
         api = {
             "load": step("TLoad", image="cat.png"),
             "int": step("TInt"),
@@ -244,7 +244,7 @@ class TestLinks:
             "1": step("TBlend", image=["load", 0], **{input: [source, 0]}),
         }
         (line,) = faults_of(api)
-        assert line.endswith(cure)
+        assert line.endswith(hint)
 
     def test_a_widget_may_be_linked(self, faults_of: FaultsOf) -> None:
         assert faults_of({"1": step("TText", text="a"), "2": step("TText", text=["1", 0])}) == []

@@ -194,17 +194,17 @@ def test_identity_is_the_content(folder: Path, saved: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "cure"),
+    ("cause", "hint"),
     [
         (OSError("libtorchaudio.so: undefined symbol"), "install the torchaudio of the same release"),
         (ModuleNotFoundError("No module named 'torchvision'"), "pip install -U torch torchvision"),
         (ImportError("Package `num2words` is required"), "pip install num2words"),
     ],
 )
-def test_broken_environments_are_named(cause: Exception, cure: str) -> None:
+def test_broken_environments_are_named(cause: Exception, hint: str) -> None:
     """transformers says only that a class could not be imported; the cause is further down."""
     error = ModuleNotFoundError("Could not import module 'LlavaForConditionalGeneration'.")
     error.__cause__ = cause
     found = import_failure(error)
-    assert found is not None and cure in str(found)
+    assert found is not None and hint in str(found)
     assert import_failure(ValueError("something else")) is None

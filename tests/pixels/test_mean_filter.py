@@ -62,7 +62,7 @@ def test_a_kernel_far_beyond_the_map_is_worked_out_without_padding():
     assert torch.allclose(mean_filter(heatmap, 10**9 + 1), torch.ones(1, 2, 2))
 
 
-@pytest.mark.parametrize(("size", "cure"), [(4, "3 or 5"), (0, "1, 3, 5"), (-3, "1, 3, 5")])
-def test_bad_sizes(size, cure):
-    with pytest.raises(BadInput, match=f"kernel_size: .*odd.*Use {cure}"):
+@pytest.mark.parametrize(("size", "hint"), [(4, "3 or 5"), (0, "1, 3, 5"), (-3, "1, 3, 5")])
+def test_bad_sizes(size, hint):
+    with pytest.raises(BadInput, match=f"kernel_size: .*odd.*Use {hint}"):
         mean_filter(torch.zeros(1, 3, 3), size)

@@ -65,7 +65,7 @@ def test_bad_content_is_one_clear_error(tmp_path, name):
     with pytest.raises(BadInput, match=problem) as caught:
         read_image(path)
     error = caught.value
-    assert error.input == "path" and error.value == str(path) and error.cure
+    assert error.input == "path" and error.value == str(path) and error.hint
     assert "\n" not in str(error)
 
 
@@ -97,7 +97,7 @@ def test_a_damaged_file_is_read_or_refused_without_a_warning(tmp_path, format, d
     try:
         assert read_image(path, max_pixels=10**6).mode in ("RGB", "RGBA")
     except BadInput as error:
-        assert error.cure
+        assert error.hint
 
 
 def test_missing_file_and_folder(tmp_path):

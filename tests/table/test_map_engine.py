@@ -23,8 +23,8 @@ from api_graph.table.local import run_local
 from api_graph.table.map import engine_of, map_graph
 from api_graph.table.row import Row
 from api_graph.table.run import TableRun
-from api_graph.table.start import Wishes, plan_of
-from api_graph.table.uses import Uses
+from api_graph.table.start import RunOptions, plan_of
+from api_graph.table.uses import ReferenceCounts
 from api_graph.table.worker import Worker
 from api_graph.table.writing import WriteFailed
 from tests.lvlm.remote.server import Server, after, running, says
@@ -33,11 +33,11 @@ from tests.table.runs import GRAPH, picture, records, results, rows_of, table
 PICTURES, QUESTIONS = 40, 5
 
 
-def run_heard(folder: Path, rows: list[dict[str, Any]], **wishes: Any) -> tuple[TableRun, list[Event]]:
+def run_heard(folder: Path, rows: list[dict[str, Any]], **options: Any) -> tuple[TableRun, list[Event]]:
     """Run the rows to the end; also what the executor told meanwhile."""
     registry, heard = all_nodes(), []
     path, graph = table(folder, rows), open_graph(GRAPH)
-    plan = plan_of(graph, GRAPH, path, folder / "out", registry, {}, Wishes(cache=None, **wishes))
+    plan = plan_of(graph, GRAPH, path, folder / "out", registry, {}, RunOptions(cache=None, **options))
     run = TableRun(plan)
     for _ in run.records(engine_of(plan, listener=heard.append)):
         pass
@@ -66,11 +66,11 @@ def test_rows_of_equal_content_are_computed_once(tmp_path: Path) -> None:
 def test_what_no_row_to_come_will_read_is_not_held(tmp_path: Path) -> None:
     path = table(tmp_path, rows_of(30, 4))
     registry = all_nodes()
-    plan = plan_of(open_graph(GRAPH), GRAPH, path, tmp_path / "out", registry, {}, Wishes(cache=None))
+    plan = plan_of(open_graph(GRAPH), GRAPH, path, tmp_path / "out", registry, {}, RunOptions(cache=None))
     worker = Worker(plan.job)
     memory = worker.executor.memory
     assert memory is not None
-    worker.uses = Uses(worker.binding.nodes_by_columns(plan.table.columns()), plan.rows())
+    worker.uses = ReferenceCounts(worker.binding.nodes_by_columns(plan.table.columns()), plan.rows())
     for _ in run_local(worker, plan.rows()):
         pass
     assert len(memory) == 0
@@ -79,8 +79,8 @@ def test_what_no_row_to_come_will_read_is_not_held(tmp_path: Path) -> None:
 def test_uses_count_down() -> None:
     rows = [Row(i, f"{i}", {"image": image, "query": i}) for i, image in enumerate("aab")]
     nodes = {frozenset({"image"}): ["1", "4"], frozenset({"query"}): ["2"], frozenset({"image", "query"}): ["6"]}
-    uses = Uses(nodes, rows)
-    assert uses.fleeting == {"2", "6"}
+    uses = ReferenceCounts(nodes, rows)
+    assert uses.transient == {"2", "6"}
     assert [uses.finish(row) for row in rows] == [[], ["1", "4"], ["1", "4"]]
 
 

@@ -73,7 +73,7 @@ def test_columns_that_no_row_can_have(tmp_path: Path, values: Any, kind: str) ->
     with pytest.raises(BadInput) as caught:
         table_of(tmp_path, {"image": values})
     assert str(caught.value).startswith(f"ROWS: column 'image' holds {kind}")
-    assert "Write pictures as files" in caught.value.cure
+    assert "Write pictures as files" in caught.value.hint
 
 
 def test_a_number_that_json_does_not_have_is_a_fault_of_its_row(tmp_path: Path) -> None:

@@ -41,17 +41,17 @@ def die_at_20(number: int) -> int:
 
 def test_results_in_order_from_other_processes() -> None:
     with Processes(2) as processes:
-        assert list(processes.spread(square, range(MANY))) == [n * n for n in range(MANY)]
-        used = set(processes.spread(process_of, range(MANY)))
+        assert list(processes.parallel_map(square, range(MANY))) == [n * n for n in range(MANY)]
+        used = set(processes.parallel_map(process_of, range(MANY)))
         assert os.getpid() not in used and 1 <= len(used) <= 2
-        assert all(processes.spread(ignores_interrupts, range(MANY)))
+        assert all(processes.parallel_map(ignores_interrupts, range(MANY)))
 
 
 @pytest.mark.parametrize(("count", "items"), [(2, FEW - 1), (2, 0), (0, MANY)])
 def test_threads_see_to_a_few_items_and_to_all_where_there_is_no_processor_to_spare(count: int, items: int) -> None:
     with Processes(count) as processes:
-        assert set(processes.spread(process_of, range(items))) <= {os.getpid()}
-        assert list(processes.spread(square, range(items))) == [n * n for n in range(items)]
+        assert set(processes.parallel_map(process_of, range(items))) <= {os.getpid()}
+        assert list(processes.parallel_map(square, range(items))) == [n * n for n in range(items)]
 
 
 def test_few_items_are_made_before_they_are_wanted() -> None:
@@ -63,7 +63,7 @@ def test_few_items_are_made_before_they_are_wanted() -> None:
             yield number
 
     with Processes(2) as processes:
-        answers = processes.spread(square, items())
+        answers = processes.parallel_map(square, items())
         assert next(answers) == 0
         assert len(made) <= FEW + 2 * 2 * SHARE
         answers.close()  # type: ignore[attr-defined]
@@ -72,16 +72,16 @@ def test_few_items_are_made_before_they_are_wanted() -> None:
 def test_an_error_of_an_item_is_the_asker_s() -> None:
     with Processes(2) as processes:
         with pytest.raises(TypeError):
-            list(processes.spread(square, [*range(MANY), "text"]))  # type: ignore[list-item]
-        assert list(processes.spread(square, range(MANY))) == [n * n for n in range(MANY)]
+            list(processes.parallel_map(square, [*range(MANY), "text"]))  # type: ignore[list-item]
+        assert list(processes.parallel_map(square, range(MANY))) == [n * n for n in range(MANY)]
 
 
 @posix
 def test_a_process_that_is_killed_is_told_once_and_threads_go_on() -> None:
     with Processes(2) as processes:
         with pytest.raises(ProcessDied):
-            list(processes.spread(die_at_20, range(MANY)))
-        assert set(processes.spread(process_of, range(MANY))) == {os.getpid()}
+            list(processes.parallel_map(die_at_20, range(MANY)))
+        assert set(processes.parallel_map(process_of, range(MANY))) == {os.getpid()}
 
 
 @posix
@@ -132,7 +132,7 @@ def test_processes_end_with_a_parent_that_is_killed() -> None:
         "from api_graph.table.processes import Processes\n"
         "from tests.table.test_processes_beside import process_of\n"
         "processes = Processes(2)\n"
-        f"print(*set(processes.spread(process_of, range({MANY}))), flush=True)\n"
+        f"print(*set(processes.parallel_map(process_of, range({MANY}))), flush=True)\n"
         "time.sleep(60)\n"
     )
     parent = subprocess.Popen(

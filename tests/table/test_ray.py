@@ -18,7 +18,7 @@ from api_graph.errors import BadInput
 from api_graph.table.journal import read_records
 from api_graph.table.map import map_graph
 from api_graph.table.ray_actor import MOST_ATTEMPTS, counted_attempt, packed, unpacked
-from api_graph.table.ray_cluster import RayWishes, Room, room
+from api_graph.table.ray_cluster import RayOptions, Room, room
 from api_graph.table.row import Row
 
 ROOT = Path(__file__).parents[2]
@@ -67,8 +67,8 @@ def cluster() -> Iterator[None]:
         ray.shutdown()
 
 
-def run(table: Path, output: Path, wishes: RayWishes | None, **more: Any) -> Path:
-    for _ in map_graph("api_clip_map", table / "rows.jsonl", output=output, cache=False, ray=wishes, **more):
+def run(table: Path, output: Path, options: RayOptions | None, **more: Any) -> Path:
+    for _ in map_graph("api_clip_map", table / "rows.jsonl", output=output, cache=False, ray=options, **more):
         pass
     return output
 
@@ -106,7 +106,7 @@ def _is_descendant(pid: int) -> bool:
 
 
 def test_same_rows_and_files_as_in_one_process(table: Path, local: Path, cluster: None, tmp_path: Path) -> None:
-    output = run(table, tmp_path, RayWishes(2))
+    output = run(table, tmp_path, RayOptions(2))
     assert results(output) == results(local)
     assert len(results(output)) == ROWS
     assert files(output) == files(local)
@@ -114,7 +114,7 @@ def test_same_rows_and_files_as_in_one_process(table: Path, local: Path, cluster
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the actor's process in /proc")
 def test_killed_actor_costs_no_row(table: Path, local: Path, cluster: None, tmp_path: Path) -> None:
-    rows = map_graph("api_clip_map", table / "rows.jsonl", output=tmp_path, cache=False, ray=RayWishes(1))
+    rows = map_graph("api_clip_map", table / "rows.jsonl", output=tmp_path, cache=False, ray=RayOptions(1))
     next(rows)
     (actor,) = actors()
     os.kill(actor, signal.SIGKILL)
@@ -125,59 +125,59 @@ def test_killed_actor_costs_no_row(table: Path, local: Path, cluster: None, tmp_
 
 def test_goes_on_where_another_engine_stopped(table: Path, local: Path, cluster: None, tmp_path: Path) -> None:
     run(table, tmp_path, None, limit=ROWS // 2)
-    rest = map_graph("api_clip_map", table / "rows.jsonl", output=tmp_path, cache=False, ray=RayWishes(1))
+    rest = map_graph("api_clip_map", table / "rows.jsonl", output=tmp_path, cache=False, ray=RayOptions(1))
     assert sorted(result.number for result in rest) == list(range(ROWS // 2, ROWS))
     assert results(tmp_path) == results(local)
 
 
 def test_no_room_is_said_at_once(table: Path, cluster: None, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="room for 4 actors"):
-        run(table, tmp_path, RayWishes(5))
+        run(table, tmp_path, RayOptions(5))
     with pytest.raises(BadInput, match="room for 0 actors"):
-        run(table, tmp_path, RayWishes(1, gpus_per_actor=0.5))
+        run(table, tmp_path, RayOptions(1, gpus_per_actor=0.5))
 
 
 @pytest.mark.parametrize(
-    ("wishes", "nodes", "expected"),
+    ("options", "nodes", "expected"),
     [
-        (RayWishes(), [{"CPU": 8.0}], Room(1, 8, 0)),
-        (RayWishes(3), [{"CPU": 8.0}], Room(3, 2, 0)),
-        (RayWishes(3), [{"CPU": 8.0}, {"CPU": 4.0}], Room(3, 4, 0)),
-        (RayWishes(), [GPU_NODE], Room(4, 4, 1)),
-        (RayWishes(), [GPU_NODE, {"CPU": 8.0}], Room(4, 4, 1)),
-        (RayWishes(gpus_per_actor=2), [GPU_NODE, GPU_NODE], Room(4, 8, 2)),
-        (RayWishes(gpus_per_actor=0.3), [GPU_NODE], Room(12, 1, 0.3)),
-        (RayWishes(2, gpus_per_actor=0), [GPU_NODE], Room(2, 8, 0)),
+        (RayOptions(), [{"CPU": 8.0}], Room(1, 8, 0)),
+        (RayOptions(3), [{"CPU": 8.0}], Room(3, 2, 0)),
+        (RayOptions(3), [{"CPU": 8.0}, {"CPU": 4.0}], Room(3, 4, 0)),
+        (RayOptions(), [GPU_NODE], Room(4, 4, 1)),
+        (RayOptions(), [GPU_NODE, {"CPU": 8.0}], Room(4, 4, 1)),
+        (RayOptions(gpus_per_actor=2), [GPU_NODE, GPU_NODE], Room(4, 8, 2)),
+        (RayOptions(gpus_per_actor=0.3), [GPU_NODE], Room(12, 1, 0.3)),
+        (RayOptions(2, gpus_per_actor=0), [GPU_NODE], Room(2, 8, 0)),
     ],
 )
-def test_room(wishes: RayWishes, nodes: list[dict[str, float]], expected: Room) -> None:
-    assert room(wishes, nodes) == expected
+def test_room(options: RayOptions, nodes: list[dict[str, float]], expected: Room) -> None:
+    assert room(options, nodes) == expected
 
 
 @pytest.mark.parametrize(
-    ("wishes", "input"),
+    ("options", "input"),
     [
-        (RayWishes(9), "--concurrency"),
-        (RayWishes(gpus_per_actor=0.5), "--gpus-per-actor"),
+        (RayOptions(9), "--concurrency"),
+        (RayOptions(gpus_per_actor=0.5), "--gpus-per-actor"),
     ],
 )
-def test_no_room(wishes: RayWishes, input: str) -> None:
+def test_no_room(options: RayOptions, input: str) -> None:
     with pytest.raises(BadInput, match="cluster has 8 CPUs and 0 GPUs") as error:
-        room(wishes, [{"CPU": 8.0}])
+        room(options, [{"CPU": 8.0}])
     assert error.value.input == input
 
 
 @pytest.mark.parametrize("wrong", [{"actors": 0}, {"gpus_per_actor": -1.0}, {"gpus_per_actor": 1.5}])
 def test_wishes_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
-        RayWishes(**wrong)
+        RayOptions(**wrong)
 
 
 @pytest.mark.parametrize(
     "row",
     [
         Row(3, "ab-2", {"query": "grün\udcff", "x": [1, None, 0.1]}),
-        Row(4, "cd", {}, BadInput("it is no object", input="ROWS", value=(1, 2), cure="Mend it.")),
+        Row(4, "cd", {}, BadInput("it is no object", input="ROWS", value=(1, 2), hint="Mend it.")),
     ],
 )
 def test_rows_travel_as_texts(row: Row) -> None:

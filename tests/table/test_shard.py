@@ -32,7 +32,7 @@ def test_what_is_no_part(text: str) -> None:
         parse_shard(text)
 
 
-@pytest.mark.parametrize(("text", "cure"), [("0/8", "--array=1-8"), ("9/8", "the last 8/8"), ("0/0", "example 1/8")])
-def test_parts_that_there_are_not(text: str, cure: str) -> None:
-    with pytest.raises(BadInput, match=cure):
+@pytest.mark.parametrize(("text", "hint"), [("0/8", "--array=1-8"), ("9/8", "the last 8/8"), ("0/0", "example 1/8")])
+def test_parts_that_there_are_not(text: str, hint: str) -> None:
+    with pytest.raises(BadInput, match=hint):
         parse_shard(text)

@@ -150,7 +150,7 @@ def test_what_is_no_table(write: Write, tmp_path: Path, name: str, content: byte
         write(name, content)
     with pytest.raises(BadInput, match=rf"^ROWS: {said}") as caught:
         open_table(str(tmp_path / name))
-    assert caught.value.value == str(tmp_path / name) and caught.value.cure
+    assert caught.value.value == str(tmp_path / name) and caught.value.hint
 
 
 @pytest.mark.parametrize("source", ["", " ", "a\0b", {"a": 1}, 3, []])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from api_graph.bench.readers.reclip import read_reclip
 from api_graph.clip import ClipModel, encode_text, foveal_features, foveal_mask, load_clip
 from api_graph.demo.scenes import TEST_SEEDS, Scene, scene
 from api_graph.errors import BadInput
@@ -17,7 +18,6 @@ from api_graph.pixels.prompts import draw_circle
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import Boxes
 from api_graph.tasks.features import Fovea, box_features, plain_features, seeing
-from api_graph.tasks.readers.reclip import read_reclip
 from api_graph.tasks.referring import Chooser, choose_box, evaluate_referring
 from api_graph.tasks.scores import score_boxes
 from api_graph.tasks.ways import WAYS, way_of, ways_of

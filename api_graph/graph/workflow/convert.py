@@ -14,7 +14,7 @@ from api_graph.graph.workflow.links import PASSING_ON, PRIMITIVE, Broken, Links,
 from api_graph.graph.workflow.model import GETTERS, SETTERS, Node, Slot
 from api_graph.graph.workflow.parse import parse
 from api_graph.graph.workflow.scopes import Placed, Scope, expand, targets
-from api_graph.graph.workflow.widgets import CURE, Misfit, slots, widget_values
+from api_graph.graph.workflow.widgets import HINT, Misfit, slots, widget_values
 from api_graph.registry import Registry
 
 _NOTES = ("Note", "MarkdownNote", "Label (rgthree)", "Bookmark (rgthree)")
@@ -81,7 +81,7 @@ class _Converter:
         try:
             inputs = {name: _literal(value) for name, value in self._widgets(scope, node).items()}
         except Misfit as misfit:
-            faults.append(self._fault(scope, node, str(misfit), CURE))
+            faults.append(self._fault(scope, node, str(misfit), HINT))
             inputs = {}
         for slot in self._linked_slots(scope, node):
             end = self._links.end(scope, slot)
@@ -90,7 +90,7 @@ class _Converter:
             elif isinstance(end, Value):
                 inputs[slot.name] = _literal(end.value)
             elif isinstance(end, Broken):
-                faults.append(self._fault(scope, node, end.problem, end.cure, slot.name))
+                faults.append(self._fault(scope, node, end.problem, end.hint, slot.name))
         if faults:
             raise GraphError(faults)
         return {"class_type": node.type, "inputs": inputs, "_meta": {"title": node.title or spec.title}}
@@ -137,13 +137,13 @@ class _Converter:
         if _UUID.fullmatch(node.type):
             return self._fault(scope, node, "it stands for a subgraph that the file does not define", "Save it again.")
         if _GROUP_NODE.match(node.type):
-            cure = "Turn it into a subgraph in the editor (Convert group node to subgraph), and save the file again."
-            return self._fault(scope, node, "it is a group node, which is no longer supported", cure)
+            hint = "Turn it into a subgraph in the editor (Convert group node to subgraph), and save the file again."
+            return self._fault(scope, node, "it is a group node, which is no longer supported", hint)
         return unknown_class(self._graph_node(scope, node), self._registry)
 
-    def _fault(self, scope: Scope, node: Node, problem: str, cure: str, input: str | None = None) -> Fault:
+    def _fault(self, scope: Scope, node: Node, problem: str, hint: str, input: str | None = None) -> Fault:
         spec = self._registry.get(node.type)
-        return fault_at(self._graph_node(scope, node), spec, input, NO_VALUE, problem, cure)
+        return fault_at(self._graph_node(scope, node), spec, input, NO_VALUE, problem, hint)
 
     def _graph_node(self, scope: Scope, node: Node) -> GraphNode:
         return GraphNode(scope.api_id(node.id), node.type, {}, node.title)

@@ -30,7 +30,7 @@ class Broken:
     """A link that leads nowhere."""
 
     problem: str
-    cure: str = _LINK_AGAIN
+    hint: str = _LINK_AGAIN
 
 
 @dataclass(frozen=True)

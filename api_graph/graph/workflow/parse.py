@@ -78,8 +78,8 @@ class _Reader:
     def __init__(self) -> None:
         self.faults: list[Fault] = []
 
-    def complain(self, problem: str, cure: str = _SAVE_AGAIN) -> None:
-        self.faults.append(file_fault(problem, cure))
+    def complain(self, problem: str, hint: str = _SAVE_AGAIN) -> None:
+        self.faults.append(file_fault(problem, hint))
 
     def level(self, raw: Mapping[str, Any], name: str) -> Level:
         return Level(name, self._nodes(raw, name), self._wires(raw, name))

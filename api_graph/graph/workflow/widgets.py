@@ -20,7 +20,7 @@ _UPLOAD_BUTTON, _BUTTON_HOLDS = "upload", "image"
 _EDITORS_OWN = ("control_after_generate", "control_filter_list", _UPLOAD_BUTTON)
 _SHOWS_RESULTS = ("PreviewAny",)  # the editor gives it widgets for what it showed last
 
-CURE = "It was saved with another version of the node. Open the file in the editor, look at the values, save it again."
+HINT = "It was saved with another version of the node. Open the file in the editor, look at the values, save it again."
 
 
 class Misfit(Exception):

@@ -44,7 +44,7 @@ def token_places(
             "it is not known where this family's image tokens lie in the image",
             input="model",
             value=config.model_type,
-            cure=f"Use one of {', '.join(_VIEWS)}.",
+            hint=f"Use one of {', '.join(_VIEWS)}.",
         )
     columns = image_columns(config, inputs)
     prompted = Prompted(config, processor, inputs, columns, _sizes(config, processor, inputs, sizes, len(columns)))
@@ -65,6 +65,6 @@ def _sizes(
             f"there are {prompts} prompts",
             input="sizes",
             value=sizes,
-            cure="Give, for each prompt, the (width, height) of its images.",
+            hint="Give, for each prompt, the (width, height) of its images.",
         )
     return sizes

@@ -27,7 +27,7 @@ def gemma3_views(prompted: Prompted) -> list[list[View]]:
             raise BadInput(
                 f"prompt {prompt} has {shown} views of {len(sizes)} images, and nothing says which are whose",
                 input="inputs",
-                cure="Give the size of every image; with do_pan_and_scan, show one image at a time.",
+                hint="Give the size of every image; with do_pan_and_scan, show one image at a time.",
             )
         crops = shown - len(sizes)
         found += [[whole(size, (side, side)), *_crops(size, (side, side), crops)] for size in sizes]

@@ -25,7 +25,7 @@ def views(prompted: Prompted) -> list[list[View]]:
                 f"prompt {prompt} shows {len(images)} whole images, but {len(sizes)} sizes were given",
                 input="sizes",
                 value=sizes,
-                cure="Give the size of every image of every prompt, and the prompt uncut.",
+                hint="Give the size of every image of every prompt, and the prompt uncut.",
             )
         found += [_views(prompted, tags, size) for tags, size in zip(images, sizes, strict=True)]
     return found
@@ -38,7 +38,7 @@ def _tags(prompted: Prompted, prompt: int) -> list[Tag]:
             raise BadInput(
                 "an image is split into tiles, and only the tokenizer knows where each belongs",
                 input="processor",
-                cure="Give the model's processor.",
+                hint="Give the model's processor.",
             )
         return [(0, 0)] * len(runs)
     ids = prompted.inputs["input_ids"][prompt].tolist()
@@ -61,7 +61,7 @@ def _images(tags: list[Tag]) -> list[list[Tag]]:
         else:
             tiles.append(tag)
     if tiles:
-        raise BadInput("the prompt ends before its last image does", input="inputs", cure="Give the prompt uncut.")
+        raise BadInput("the prompt ends before its last image does", input="inputs", hint="Give the prompt uncut.")
     return images
 
 

@@ -20,7 +20,7 @@ def views(prompted: Prompted) -> list[list[View]]:
                 f"prompt {prompt} has {len(runs)} runs of image tokens, but {len(sizes)} image sizes",
                 input="sizes",
                 value=sizes,
-                cure="Give the size of every image of every prompt; videos are not supported.",
+                hint="Give the size of every image of every prompt; videos are not supported.",
             )
         found += [_views(prompted.config, size, length) for size, (_, length) in zip(sizes, runs, strict=True)]
     return found

@@ -18,7 +18,7 @@ def views(prompted: Prompted) -> list[list[View]]:
             "this LLaVA's vision tower takes images of any size (Pixtral), which is not known here",
             input="config",
             value=prompted.config.vision_config.model_type,
-            cure="Use a LLaVA with a CLIP or SigLIP tower.",
+            hint="Use a LLaVA with a CLIP or SigLIP tower.",
         )
     pixels = tuple(prompted.fact("pixel_values").shape[-2:])
     before = _leading_tokens(prompted.config)
@@ -33,7 +33,7 @@ def _view(prompted: Prompted, size: tuple[int, int], pixels: tuple[int, ...], be
         raise BadInput(
             f"by its settings the processor shows images at {shown}, but pixel_values are {pixels}",
             input="processor",
-            cure="Set up the processor itself, not its single calls.",
+            hint="Set up the processor itself, not its single calls.",
         )
     grid, area = patched(area, (pixels[0], pixels[1]), prompted.config.vision_config.patch_size)
     return View(grid, area, before)

@@ -34,7 +34,7 @@ def _check_sizes(prompted: Prompted) -> None:
             f"the processor saw images of {said}",
             input="sizes",
             value=prompted.images,
-            cure="Give the (width, height) of the images that the processor was given, in its order.",
+            hint="Give the (width, height) of the images that the processor was given, in its order.",
         )
 
 

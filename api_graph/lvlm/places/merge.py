@@ -28,7 +28,7 @@ def merge(places: Places, values: Tensor) -> tuple[Tensor, Geometry]:
             f"the image has {len(columns)} tokens, not {values.shape[-1]}",
             input="values",
             value=tuple(values.shape),
-            cure="Give one value per token, in the order of places.columns.",
+            hint="Give one value per token, in the order of places.columns.",
         )
     if len(places.parts) == 1:
         (part,) = places.parts

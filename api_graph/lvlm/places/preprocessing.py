@@ -70,5 +70,5 @@ def _crop_offset(resized: int, crop: int) -> int:
 
 def _unknown(problem: str, setting: str, value: Any) -> BadInput:
     return BadInput(
-        problem, input=f"processor.{setting}", value=value, cure="Use the preprocessing that the model came with."
+        problem, input=f"processor.{setting}", value=value, hint="Use the preprocessing that the model came with."
     )

@@ -38,7 +38,7 @@ class Prompted:
         """What the processor says in `inputs` under `name`, one row per image."""
         if name not in self.inputs:
             raise BadInput(
-                f"{name} is missing", input="inputs", value=sorted(self.inputs), cure="Keep all the processor returns."
+                f"{name} is missing", input="inputs", value=sorted(self.inputs), hint="Keep all the processor returns."
             )
         value = self.inputs[name]
         if len(value) != len(self.images):
@@ -46,7 +46,7 @@ class Prompted:
                 f"{name} speaks of {len(value)} images, but {len(self.images)} sizes were given",
                 input="sizes",
                 value=self.sizes,
-                cure="Give the size of every image of every prompt.",
+                hint="Give the size of every image of every prompt.",
             )
         return value
 
@@ -69,7 +69,7 @@ def image_columns(config: Any, inputs: Mapping[str, Any]) -> list[Tensor]:
     """Positions of the image tokens of each prompt, (n,) int64 each: read from the ids, never assumed to be a range."""
     if "input_ids" not in inputs:
         raise BadInput(
-            "input_ids are missing", input="inputs", value=sorted(inputs), cure="Keep all the processor returns."
+            "input_ids are missing", input="inputs", value=sorted(inputs), hint="Keep all the processor returns."
         )
     is_image = inputs["input_ids"] == config.image_token_id  # (B, S)
     return [row.nonzero().flatten() for row in is_image]

@@ -32,4 +32,4 @@ def sizes_from_tensors(config: Any, inputs: Mapping[str, Any], prompts: int) -> 
 
 
 def _unknown(problem: str) -> BadInput:
-    return BadInput(problem, input="sizes", cure="Give the (width, height) of every image of every prompt.")
+    return BadInput(problem, input="sizes", hint="Give the (width, height) of every image of every prompt.")

@@ -46,7 +46,7 @@ def placed(columns: Tensor, images: Sequence[Sequence[View]]) -> list[Places]:
             f"the prompt has {len(columns)} image tokens, but its images would make {sum(counts)}",
             input="inputs",
             value=[[view.grid for view in views] for views in images],
-            cure="Give the processor's own output for these images, uncut, and the processor with the settings it had.",
+            hint="Give the processor's own output for these images, uncut, and the processor with the settings it had.",
         )
     chunks = iter(torch.split(columns, counts))
     places = []

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-_CURE = "Write for example https://api.example.com/v1 or http://localhost:8000/v1."
+_HINT = "Write for example https://api.example.com/v1 or http://localhost:8000/v1."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # One spelling per URL: what two parsers could read in two ways is refused.
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/\[\]@+-]+")
@@ -50,20 +50,20 @@ class BadAddress(ValueError):
 def parse_base_url(url: str) -> tuple[Origin, str]:
     """Origin and path (without a `/` at its end) of a base URL. Raises BadAddress for one that is not to be used."""
     if "?" in url or "#" in url:
-        raise BadAddress(f"has a query or a fragment. {_CURE}")
+        raise BadAddress(f"has a query or a fragment. {_HINT}")
     if not _CHARACTERS.fullmatch(url):
-        raise BadAddress(f"has characters that no base URL has; write other scripts' names as xn--... {_CURE}")
+        raise BadAddress(f"has characters that no base URL has; write other scripts' names as xn--... {_HINT}")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise BadAddress(f"is no URL. {_CURE}") from None
+        raise BadAddress(f"is no URL. {_HINT}") from None
     if "@" in url:
         raise BadAddress("has a user or a password in it. Put the key into an environment variable, and name that.")
     if parts.scheme not in _DEFAULT_PORTS or not host or port == 0:
-        raise BadAddress(f"is no http or https URL. {_CURE}")
+        raise BadAddress(f"is no http or https URL. {_HINT}")
     if any(part in (".", "..", "") for part in parts.path.rstrip("/").split("/")[1:]):
-        raise BadAddress(f"has a path with empty or dotted parts. {_CURE}")
+        raise BadAddress(f"has a path with empty or dotted parts. {_HINT}")
     _check_host(parts.scheme, host)
     return Origin(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme]), parts.path.rstrip("/")
 
@@ -89,7 +89,7 @@ def _check_host(scheme: str, host: str) -> None:
         check_address(scheme, literal)
     elif not _HOST_NAME.fullmatch(host) or _NUMBER.fullmatch(host.rpartition(".")[2]):
         # 0x7f000001, 2130706433 and 127.1 are addresses to some parsers, and names to others.
-        raise BadAddress(f"has a host that is neither a name nor an address in its usual form. {_CURE}")
+        raise BadAddress(f"has a host that is neither a name nor an address in its usual form. {_HINT}")
     elif host in _METADATA_NAMES:
         raise BadAddress("leads to a cloud's metadata server, which is never asked. Name another.")
     elif scheme == "http" and host != "localhost":

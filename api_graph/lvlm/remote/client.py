@@ -143,8 +143,8 @@ def _not_reached(profile: Profile, error: Exception) -> EndpointError:
         problem = f"no reply within {profile.timeout_s:g} s"
         return EndpointError(profile, problem, "Ask for less, or raise the profile's `timeout_s`.", kind="passing")
     if isinstance(error, BadAddress):
-        problem, _, cure = f"the host's name {error}".partition(". ")
-        return EndpointError(profile, problem, cure, kind="setup")
+        problem, _, hint = f"the host's name {error}".partition(". ")
+        return EndpointError(profile, problem, hint, kind="setup")
     if isinstance(error, aiohttp.ClientSSLError):
         problem = "no secure connection: a bad certificate, or no TLS at all"
         return EndpointError(profile, problem, "Look at the server's set-up.", kind="setup")

@@ -20,8 +20,8 @@ def add_profile(name: str, fields: dict[str, Any]) -> Profile:
     profile = read_profile(name, fields, "endpoints add")
     path = profiles_file()
     if path.exists() and name in tables():
-        cure = f"Remove it first: api-graph endpoints remove {name}"
-        raise BadInput("there is such a profile already", input="NAME", value=name, cure=cure)
+        hint = f"Remove it first: api-graph endpoints remove {name}"
+        raise BadInput("there is such a profile already", input="NAME", value=name, hint=hint)
     before = text_of(path).rstrip() if path.exists() else ""
     text = (f"{before}\n\n" if before else "") + tomli_w.dumps({name: fields})
     parse_toml(text, path)
@@ -35,8 +35,8 @@ def remove_profile(name: str) -> None:
 
     known = tables()
     if name not in known:
-        cure = f"There are {', '.join(known)}." if known else "There are none."
-        raise BadInput(f"there is no such profile in {profiles_file()}", input="NAME", value=name, cure=cure)
+        hint = f"There are {', '.join(known)}." if known else "There are none."
+        raise BadInput(f"there is no such profile in {profiles_file()}", input="NAME", value=name, hint=hint)
     _write(profiles_file(), tomli_w.dumps({other: table for other, table in known.items() if other != name}))
 
 
@@ -54,4 +54,4 @@ def _write(path: Path, text: str) -> None:
             raise
     except OSError as error:
         problem = f"cannot be written: {error.strerror}"
-        raise BadInput(problem, input="endpoints file", value=str(path), cure="Check the folder.") from None
+        raise BadInput(problem, input="endpoints file", value=str(path), hint="Check the folder.") from None

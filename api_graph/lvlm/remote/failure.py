@@ -1,4 +1,4 @@
-"""Why an endpoint gave no answer, as one line with a cure, and whether it is worth asking again."""
+"""Why an endpoint gave no answer, as one line with a hint, and whether it is worth asking again."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class EndpointError(ApiGraphError):
         self,
         profile: Profile,
         problem: str,
-        cure: str,
+        hint: str,
         *,
         kind: Kind,
         status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
-        self.profile, self.problem, self.cure = profile.name, problem, cure
+        self.profile, self.problem, self.hint = profile.name, problem, hint
         self.kind, self.status, self.retry_after = kind, status, retry_after
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        return f"endpoint {self.profile}: {self.problem}. {self.cure}"
+        return f"endpoint {self.profile}: {self.problem}. {self.hint}"
 
 
 def failure_of(
@@ -56,7 +56,7 @@ def failure_of(
     return EndpointError(
         profile,
         problem,
-        _cure(profile, status),
+        _hint(profile, status),
         kind="passing" if status in _PASSING or status >= 500 else "request" if status not in _SETUP else "setup",
         status=status,
         retry_after=_seconds(headers.get("Retry-After", "")),
@@ -65,8 +65,8 @@ def failure_of(
 
 def redirect_of(profile: Profile, status: int) -> EndpointError:
     """A redirect is an error: image and key go to the profile's own server, or nowhere."""
-    cure = "Redirects are not followed: put the server's final URL into the profile."
-    return EndpointError(profile, f"HTTP status {status}, a redirect", cure, kind="setup", status=status)
+    hint = "Redirects are not followed: put the server's final URL into the profile."
+    return EndpointError(profile, f"HTTP status {status}, a redirect", hint, kind="setup", status=status)
 
 
 def server_error(body: bytes) -> tuple[str, str]:
@@ -90,13 +90,13 @@ def one_line(text: str) -> str:
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 1]}…"
 
 
-def _cure(profile: Profile, status: int) -> str:
+def _hint(profile: Profile, status: int) -> str:
     key = f"${profile.key_env}" if profile.key_env else ""
     if status == 401:
         return f"Check the key in {key}." if key else "This server wants a key: set the profile's `key_env`."
     if status == 403:
         return f"See what the key in {key} may use." if key else "This server wants a key, or refuses this machine."
-    cures = {
+    hints = {
         404: "Check the profile's `base_url` (mostly it ends in /v1) and the model's id.",
         405: "Check the profile's `base_url`: mostly it ends in /v1.",
         408: "Ask again later.",
@@ -105,7 +105,7 @@ def _cure(profile: Profile, status: int) -> str:
     }
     if status >= 500:
         return "Look into the server's log, or ask again later."
-    return cures.get(
+    return hints.get(
         status, "Some models refuse max_tokens or a temperature: see the profile's `token_field` and `send_sampling`."
     )
 

@@ -14,7 +14,7 @@ from api_graph.errors import BadInput
 from api_graph.lvlm.remote.address import BadAddress, Origin, parse_base_url
 
 MODEL_ID = r"[!-~]([ -~]{0,254}[!-~])?"
-_MODEL_ID_CURE = "A model's id is up to 256 printable ASCII characters."
+_MODEL_ID_HINT = "A model's id is up to 256 printable ASCII characters."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _KEY_FIELDS = frozenset({"key", "api_key", "apikey", "token", "secret", "password", "authorization", "bearer"})
 _OWN_MESSAGES = "profile"
@@ -73,13 +73,13 @@ class Profile(BaseModel):
     def model_id(self, wanted: str = "") -> str:
         """`wanted`, or the default model where it is empty. Raises BadInput for one that the profile does not allow."""
         if not wanted and not self.models:
-            cure = f'Write "{self.name}/MODEL-ID", or add `models` to the profile.'
-            raise BadInput("the profile has no default model", input="endpoint", value=self.name, cure=cure)
+            hint = f'Write "{self.name}/MODEL-ID", or add `models` to the profile.'
+            raise BadInput("the profile has no default model", input="endpoint", value=self.name, hint=hint)
         if self.models and wanted and wanted not in self.models:
-            cure = f"It has {', '.join(self.models)}."
-            raise BadInput(f'the profile "{self.name}" has no such model', input="endpoint", value=wanted, cure=cure)
+            hint = f"It has {', '.join(self.models)}."
+            raise BadInput(f'the profile "{self.name}" has no such model', input="endpoint", value=wanted, hint=hint)
         if wanted and not re.fullmatch(MODEL_ID, wanted):
-            raise BadInput("is no model's id", input="endpoint", value=wanted, cure=_MODEL_ID_CURE)
+            raise BadInput("is no model's id", input="endpoint", value=wanted, hint=_MODEL_ID_HINT)
         return wanted or self.models[0]
 
     def fingerprint(self, model: str) -> str:
@@ -91,8 +91,8 @@ class Profile(BaseModel):
 def check_name(name: str) -> str:
     """`name`, if a profile may be called so. Raises BadInput."""
     if not _NAME.fullmatch(name):
-        cure = "Use up to 64 letters, digits, - and _."
-        raise BadInput("is no name for a profile", input="endpoint", value=name, cure=cure)
+        hint = "Use up to 64 letters, digits, - and _."
+        raise BadInput("is no name for a profile", input="endpoint", value=name, hint=hint)
     return name
 
 
@@ -104,8 +104,8 @@ def read_profile(name: str, fields: Mapping[str, Any], where: str) -> Profile:
     check_name(name)
     for field in fields:
         if field.lower() in _KEY_FIELDS:
-            cure = "Put the key into an environment variable, and that variable's name into `key_env`."
-            raise BadInput("holds a key, which is not kept in files", input=f"{where}, {name}.{field}", cure=cure)
+            hint = "Put the key into an environment variable, and that variable's name into `key_env`."
+            raise BadInput("holds a key, which is not kept in files", input=f"{where}, {name}.{field}", hint=hint)
     problem: tuple[str, str] | None = None
     try:
         return Profile.model_validate({**fields, "name": name})
@@ -123,5 +123,5 @@ def _first_problem(error: ValidationError) -> tuple[str, str]:
     if first["type"] == "extra_forbidden":
         return field, f"there is no such setting. A profile has {', '.join(n for n in Profile.model_fields)}"
     if first["loc"][0] == "models" and len(first["loc"]) > 1:
-        return field, f"is no model's id. {_MODEL_ID_CURE}"
+        return field, f"is no model's id. {_MODEL_ID_HINT}"
     return field, first["msg"]

@@ -59,7 +59,7 @@ def find_profile(name: str) -> Profile:
         f"there is no such profile in {profiles_file()}, nor in the environment",
         input="endpoint",
         value=name,
-        cure=meant + have,
+        hint=meant + have,
     )
 
 
@@ -71,8 +71,8 @@ def tables() -> dict[str, dict[str, Any]]:
     document = parse_toml(text_of(path), path)
     for name, table in document.items():
         if not isinstance(table, dict):
-            cure = 'Write a table for each profile: [local], and below it base_url = "http://localhost:8000/v1".'
-            raise BadInput("stands outside of any profile", input=f"{path.name}, {name}", cure=cure)
+            hint = 'Write a table for each profile: [local], and below it base_url = "http://localhost:8000/v1".'
+            raise BadInput("stands outside of any profile", input=f"{path.name}, {name}", hint=hint)
     return document
 
 
@@ -103,7 +103,7 @@ def text_of(path: Path) -> str:
 
 
 def _bad_file(problem: str, path: Path) -> BadInput:
-    return BadInput(problem, input="endpoints file", value=str(path), cure="Correct it there.")
+    return BadInput(problem, input="endpoints file", value=str(path), hint="Correct it there.")
 
 
 def _from_environment() -> list[Profile]:
@@ -113,15 +113,15 @@ def _from_environment() -> list[Profile]:
             continue
         match = _VARIABLE.fullmatch(variable)
         if not match:
-            cure = "There are ..._URL, ..._MODELS and ..._KEY_ENV; the last is the name of the variable with the key."
-            raise BadInput("is no setting of a profile", input=variable, cure=cure)
+            hint = "There are ..._URL, ..._MODELS and ..._KEY_ENV; the last is the name of the variable with the key."
+            raise BadInput("is no setting of a profile", input=variable, hint=hint)
         given.setdefault(match[1], {})[match[2]] = value
     return [_profile_of(name, values) for name, values in given.items()]
 
 
 def _profile_of(name: str, values: Mapping[str, str]) -> Profile:
     if not values.get("URL"):
-        raise BadInput("is not set", input=f"{_PREFIX}{name}_URL", cure="Set it, or unset the others of this profile.")
+        raise BadInput("is not set", input=f"{_PREFIX}{name}_URL", hint="Set it, or unset the others of this profile.")
     models = [model.strip() for model in values.get("MODELS", "").split(",") if model.strip()]
     fields = {"base_url": values["URL"], "models": models, "key_env": values.get("KEY_ENV") or None}
     return read_profile(name.lower(), fields, f"{_PREFIX}{name}_*")

@@ -50,11 +50,11 @@ def key_of(profile: Profile) -> Secret | None:
         return None
     text = os.environ.get(profile.key_env, "").strip()
     if not text:
-        cure = f"Set it to the key of the endpoint {profile.name}."
-        raise BadInput("this environment variable is not set", input=profile.key_env, cure=cure)
+        hint = f"Set it to the key of the endpoint {profile.name}."
+        raise BadInput("this environment variable is not set", input=profile.key_env, hint=hint)
     if not _PRINTABLE.fullmatch(text):
-        cure = "Copy the key again."
-        raise BadInput("holds spaces or other characters that no key has", input=profile.key_env, cure=cure)
+        hint = "Copy the key again."
+        raise BadInput("holds spaces or other characters that no key has", input=profile.key_env, hint=hint)
     return Secret(text)
 
 

@@ -52,7 +52,7 @@ def chat_body(request: Request, model: str, sampling: Sampling, profile: Profile
 def data_url(image: Image.Image) -> str:
     """`image` as a PNG of its RGB values alone: what a file said of camera and place does not leave the machine."""
     if not image.width or not image.height:
-        raise BadInput("an image has no pixels", input="images", value=image.size, cure="Give another.")
+        raise BadInput("an image has no pixels", input="images", value=image.size, hint="Give another.")
     with _loading:
         image.load()
     bare = to_rgb_or_rgba(image).convert("RGB")

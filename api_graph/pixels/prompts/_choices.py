@@ -10,5 +10,5 @@ from api_graph.errors import BadInput
 def check_choice(word: str, choices: Any, input: str) -> None:
     """A BadInput that lists them if `word` is none of `choices`, a Literal of strings."""
     if word not in get_args(choices):
-        cure = f"Use one of {', '.join(get_args(choices))}."
-        raise BadInput(f"unknown {input.replace('_', ' ')}", input=input, value=word, cure=cure)
+        hint = f"Use one of {', '.join(get_args(choices))}."
+        raise BadInput(f"unknown {input.replace('_', ' ')}", input=input, value=word, hint=hint)

@@ -28,7 +28,7 @@ def inside_of(masks: Tensor, image: Tensor, threshold: float) -> Tensor:
         raise BadInput(
             f"mask {int(empty.nonzero()[0])} is empty",
             input="masks",
-            cure="Leave it out, or lower the threshold. (The mask of a picture without transparency is empty.)",
+            hint="Leave it out, or lower the threshold. (The mask of a picture without transparency is empty.)",
         )
     return inside
 

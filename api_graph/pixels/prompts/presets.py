@@ -71,6 +71,6 @@ def preset(prompt: str, name: str) -> dict[str, Any]:
     known = {row.name: row.arguments for row in PRESETS if row.prompt == prompt}
     if name not in known:
         close = get_close_matches(name, known, n=1)
-        cure = f"{f'Did you mean {close[0]}? ' if close else ''}{prompt} has {', '.join(known) or 'none'}."
-        raise BadInput("unknown preset", input="preset", value=name, cure=cure)
+        hint = f"{f'Did you mean {close[0]}? ' if close else ''}{prompt} has {', '.join(known) or 'none'}."
+        raise BadInput("unknown preset", input="preset", value=name, hint=hint)
     return dict(known[name])

@@ -63,7 +63,7 @@ def set_of_mark(
     """
     image = checked_image(image)
     if len(image) != 1:
-        raise BadInput("marks go on one image at a time", input="image", value=tuple(image.shape), cure="Take it out.")
+        raise BadInput("marks go on one image at a time", input="image", value=tuple(image.shape), hint="Take it out.")
     check_choice(labels, Labels, "labels")
     in_range(thickness, 0.0, 1e6, "thickness")
     inside = _ordered(inside_of(masks, image, threshold), order, min_area)
@@ -86,7 +86,7 @@ def _ordered(inside: Tensor, order: Order, min_area: int) -> Tensor:
     areas = inside.flatten(1).sum(1)  # (N,)
     kept = areas >= min_area
     if not bool(kept.any()):
-        raise BadInput("every mask is smaller than min_area", input="min_area", value=min_area, cure="Lower it.")
+        raise BadInput("every mask is smaller than min_area", input="min_area", value=min_area, hint="Lower it.")
     inside, areas = inside[kept], areas[kept]
     return inside[areas.argsort(descending=True, stable=True)] if order == "area" else inside
 

@@ -39,13 +39,13 @@ class Delimited:
         first = next(self._records(), None)
         if first is None:
             raise BadInput(
-                "the table is empty", input="ROWS", value=str(self._path), cure="Its first line names columns."
+                "the table is empty", input="ROWS", value=str(self._path), hint="Its first line names columns."
             )
         twice = [name for name in first.cells if first.cells.count(name) > 1]
         if first.problem or twice:
             problem = first.problem or f"two columns have the name {twice[0]!r}"
             raise BadInput(
-                f"the header: {problem}", input="ROWS", value=str(self._path), cure="Correct its first line."
+                f"the header: {problem}", input="ROWS", value=str(self._path), hint="Correct its first line."
             )
         return tuple(first.cells)
 

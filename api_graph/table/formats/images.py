@@ -70,7 +70,7 @@ class ImageNames:
             where = str(self._folder / below)
             reason = error.strerror or error
             raise BadInput(
-                f"the folder cannot be read ({reason})", input="ROWS", value=where, cure="Check its permissions."
+                f"the folder cannot be read ({reason})", input="ROWS", value=where, hint="Check its permissions."
             ) from error
 
 

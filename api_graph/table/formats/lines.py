@@ -66,7 +66,7 @@ def open_lines(path: Path) -> Iterator[Lines]:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInput(
-            f"the table cannot be read ({reason})", input="ROWS", value=str(path), cure="Check the file."
+            f"the table cannot be read ({reason})", input="ROWS", value=str(path), hint="Check the file."
         ) from error
 
 
@@ -75,7 +75,7 @@ def refuse_utf16(path: Path) -> None:
     with open_lines(path) as lines:
         first = next(lines, None)
     if first is not None and first.data.startswith(_UTF16):
-        raise BadInput("the table is UTF-16 text", input="ROWS", value=str(path), cure="Save it as UTF-8.")
+        raise BadInput("the table is UTF-16 text", input="ROWS", value=str(path), hint="Save it as UTF-8.")
 
 
 def _opened(path: Path) -> BinaryIO:

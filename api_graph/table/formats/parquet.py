@@ -21,7 +21,7 @@ def import_pyarrow() -> Any:
         import pyarrow.types
     except ImportError as error:
         raise BadInput(
-            f"Parquet needs pyarrow, which cannot be imported ({error})", cure="pip install 'api-graph[data]'"
+            f"Parquet needs pyarrow, which cannot be imported ({error})", hint="pip install 'api-graph[data]'"
         ) from error
     return pyarrow
 
@@ -66,14 +66,14 @@ class Parquet:
         except (OSError, self._arrow.ArrowException) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BadInput(
-                f"the table cannot be read ({reason})", input="ROWS", value=str(self._path), cure="Is it Parquet?"
+                f"the table cannot be read ({reason})", input="ROWS", value=str(self._path), hint="Is it Parquet?"
             ) from error
 
     def _refuse_twice(self) -> None:
         twice = [name for name in self._columns if self._columns.count(name) > 1]
         if twice:
-            cure = "Rename one of them."
-            raise BadInput(f"two columns have the name {twice[0]!r}", input="ROWS", value=str(self._path), cure=cure)
+            hint = "Rename one of them."
+            raise BadInput(f"two columns have the name {twice[0]!r}", input="ROWS", value=str(self._path), hint=hint)
 
     def _readable(self, column: Any) -> Any:
         """The Arrow type in which the column's values are read."""
@@ -86,7 +86,7 @@ class Parquet:
             f"column {column.name!r} holds {kind}: a row's values are texts, numbers, booleans and lists of those",
             input="ROWS",
             value=str(self._path),
-            cure="Write pictures as files and their names into the table, or write it without that column.",
+            hint="Write pictures as files and their names into the table, or write it without that column.",
         )
 
 

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from api_graph.bench.readers.hdf5 import LabelledClouds
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import Bump, box_masks
 from api_graph.clip.foveal_pass import Form
@@ -29,7 +30,6 @@ from api_graph.tasks.labels import checked_labels
 from api_graph.tasks.pointcloud.foreground import foreground_boxes, foreground_cells
 from api_graph.tasks.pointcloud.project import checked_points, depth_images, project, unit_sphere
 from api_graph.tasks.pointcloud.read import read_points
-from api_graph.tasks.readers.hdf5 import LabelledClouds
 from api_graph.tasks.scores import logit_scale
 from api_graph.tasks.templates import Templates, class_features
 
@@ -78,7 +78,7 @@ def view_features(model: ClipModel, clouds: Tensor, method: str = "foveal", fove
     """Features of the depth views of clouds (B, N, 3): float32 (B, V, E), not normalised."""
     if method not in METHODS:
         raise BadInput(
-            "there is no such method", input="method", value=method, cure=f"Use one of {', '.join(METHODS)}."
+            "there is no such method", input="method", value=method, hint=f"Use one of {', '.join(METHODS)}."
         )
     depth = project(clouds)  # (B, V, h, w)
     images = depth_images(depth, model.preprocess.size).contiguous()  # (B·V, 3, H, W)

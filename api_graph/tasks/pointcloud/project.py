@@ -74,13 +74,13 @@ def checked_points(points: Tensor) -> Tensor:
     """Floats (B, N, 3) of clouds (B, N, 3) or (N, 3); BadInput for other shapes, no points, NaN and infinity."""
     points = torch.as_tensor(points)
     if points.ndim not in (2, 3) or points.shape[-1] != 3 or points.numel() == 0 or points.is_complex():
-        cure = "Give x, y, z in the last axis; several clouds of a batch need equally many points."
+        hint = "Give x, y, z in the last axis; several clouds of a batch need equally many points."
         raise BadInput(
-            "points need the shape (N, 3) or (B, N, 3)", input="points", value=tuple(points.shape), cure=cure
+            "points need the shape (N, 3) or (B, N, 3)", input="points", value=tuple(points.shape), hint=hint
         )
     clouds = points.float() if points.ndim == 3 else points.float().unsqueeze(0)
     if not bool(clouds.isfinite().all()):
-        raise BadInput("a coordinate is NaN or infinite", input="points", cure="Remove such points.")
+        raise BadInput("a coordinate is NaN or infinite", input="points", hint="Remove such points.")
     return clouds
 
 

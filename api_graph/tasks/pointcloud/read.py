@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from api_graph.bench.readers.record import bad_record, read_bytes, read_text
 from api_graph.errors import BadInput
 from api_graph.tasks.pointcloud.off import parse_off
 from api_graph.tasks.pointcloud.ply import parse_ply
-from api_graph.tasks.readers.record import bad_record, read_bytes, read_text
 
 MOST_BYTES = 1 << 30
 
@@ -31,8 +31,8 @@ def read_points(path: str | os.PathLike[str]) -> Tensor:
     file = Path(path)
     suffix = file.suffix.lower()
     if suffix not in READERS:
-        cure = f"Save it as one of {', '.join(READERS)}."
-        raise BadInput("this kind of file is not read", input="path", value=str(path), cure=cure)
+        hint = f"Save it as one of {', '.join(READERS)}."
+        raise BadInput("this kind of file is not read", input="path", value=str(path), hint=hint)
     points = READERS[suffix](file)
     if not len(points):
         raise bad_record(file, "there is no point in it")
@@ -47,7 +47,7 @@ def _array(path: Path) -> Points:
     try:
         array = np.load(io.BytesIO(content), allow_pickle=False)
     except Exception as error:  # numpy answers a damaged file with nearly any exception
-        raise bad_record(path, f"this is no array of numbers ({error})", cure="Save it with numpy.save.") from error
+        raise bad_record(path, f"this is no array of numbers ({error})", hint="Save it with numpy.save.") from error
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.shape[1] < 3 or array.dtype.kind not in "fiu":
         shape = getattr(array, "shape", None)
         raise bad_record(path, "an array of numbers (N, 3) is needed", value=shape)

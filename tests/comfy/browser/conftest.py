@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from api_graph.draw.workflow import to_workflow
 from api_graph.graph import read_graph
-from api_graph.graph.export.workflow import to_workflow
 from api_graph.registry import own_nodes
 
 CHROMIUM = os.environ.get("API_GRAPH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

@@ -41,8 +41,8 @@ class TestUnknownNodes:
         ]
 
     def test_group_nodes(self, pen, said) -> None:
-        cure = "Turn it into a subgraph in the editor (Convert group node to subgraph), and save the file again."
-        expected = [f'node 1 "workflow>mine": it is a group node, which is no longer supported. {cure}']
+        hint = "Turn it into a subgraph in the editor (Convert group node to subgraph), and save the file again."
+        expected = [f'node 1 "workflow>mine": it is a group node, which is no longer supported. {hint}']
         assert said(pen().node(1, "workflow>mine").document()) == expected
 
     def test_notes_and_switchboards_are_none(self, pen, registry: Registry) -> None:
@@ -52,8 +52,8 @@ class TestUnknownNodes:
 
     @pytest.mark.parametrize("mode", [2, 4])
     def test_nothing_runs(self, pen, said, mode: int) -> None:
-        cure = "Add nodes; notes do not count, nor do muted and bypassed ones."
-        expected = [f"the graph, in the editor's own save format, has nothing that runs. {cure}"]
+        hint = "Add nodes; notes do not count, nor do muted and bypassed ones."
+        expected = [f"the graph, in the editor's own save format, has nothing that runs. {hint}"]
         assert said(pen().node(1, "PInt", mode=mode).node(2, "Note").document()) == expected
 
 

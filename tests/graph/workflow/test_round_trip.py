@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from api_graph.draw import to_workflow
 from api_graph.graph import Graph, find_faults, read_graph
-from api_graph.graph.export import to_workflow
 from api_graph.library import find_graph
 from api_graph.registry import all_nodes
 from api_graph.runs import run_graph

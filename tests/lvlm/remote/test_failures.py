@@ -103,7 +103,7 @@ def test_retry_after_is_honoured(server: Server, endpoint: Make, pauses: list[fl
 
 # ------------------------------------------------------------------------------------------ not tried again
 
-CURES = {
+HINTS = {
     400: "`token_field`",
     401: "Check the key in $TEST_KEY.",
     403: "$TEST_KEY",
@@ -114,14 +114,14 @@ CURES = {
 }
 
 
-@pytest.mark.parametrize("code", CURES)
+@pytest.mark.parametrize("code", HINTS)
 def test_what_is_not_tried_again_says_what_to_do(server: Server, endpoint: Make, code: int) -> None:
     server.replies = [status(code, {"error": {"message": "no\nway."}})]
     for policy in ("practical", "paper"):
         answer = ask(endpoint(policy=policy))
         if isinstance(answer, Exception):
             assert str(answer).startswith(f"endpoint local: HTTP status {code}, and the server says: no way. ")
-            assert CURES[code] in str(answer)
+            assert HINTS[code] in str(answer)
     assert len(server.seen) == 2
 
 

@@ -1,0 +1,67 @@
+"""Stanford Dogs in its official layout: Images/, Annotation/ and a list of the test pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from api_graph.bench.readers.example import Benchmark, LabelledImage
+from api_graph.bench.readers.record import Record, bad_record, read_text
+from api_graph.bench.readers.voc import read_voc_boxes
+from api_graph.errors import BadInput
+from api_graph.tasks.labels import readable_name
+
+
+def read_dogs(root: str | os.PathLike[str], split: str = "test") -> Benchmark:
+    """The pictures of one `split` ("test": 8,580) with every dog's box; labels are the sorted breeds.
+
+    The list is `test_list.txt` (FOLDER/FILE.jpg a line) where there is one, else the official `test_list.mat`, for
+    which scipy is needed (the extra `data`).
+    """
+    folder = Path(root)
+    breeds = sorted(path.name for path in (folder / "Images").glob("*") if path.is_dir())
+    if not breeds:
+        raise BadInput("there is no folder Images with a folder per breed", input="path", value=str(folder))
+    index = {breed: number for number, breed in enumerate(breeds)}
+    examples = []
+    for record in _listed(folder, split):
+        breed, _, file = record.text("file").partition("/")
+        if breed not in index or not file:
+            raise record.fail("file", "it names none of the breeds' folders", f"{breed}/{file}")
+        boxes = read_voc_boxes(folder / "Annotation" / breed / Path(file).stem)
+        examples.append(LabelledImage(folder / "Images" / breed / file, index[breed], boxes))
+    return Benchmark("StanfordDogs", tuple(map(readable_name, breeds)), tuple(examples))
+
+
+def _listed(folder: Path, split: str) -> Iterator[Record]:
+    text, matlab = folder / f"{split}_list.txt", folder / f"{split}_list.mat"
+    if text.is_file():
+        names = read_text(text).splitlines()
+        path = text
+    else:
+        names = _matlab_names(matlab)
+        path = matlab
+    for number, name in enumerate(names, 1):
+        if name.strip():
+            yield Record(path, number, {"file": name.strip().replace("\\", "/")})
+
+
+def _matlab_names(path: Path) -> list[str]:
+    """`file_list` of a MATLAB file: a column of cells with a text each."""
+    if not path.is_file():
+        hint = "Name the data set's own folder, and a split that it has (train or test)."
+        raise BadInput("there is no such list, nor one that ends in .txt", input="path", value=str(path), hint=hint)
+    try:
+        from scipy.io import loadmat  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise BadInput(
+            "reading MATLAB files needs scipy, which is not installed",
+            input="path",
+            value=str(path),
+            hint="Install api-graph[data], or write the names into a .txt of the same name, one per line.",
+        ) from error
+    try:
+        return [str(cell.item()) for cell in loadmat(path)["file_list"].ravel()]
+    except Exception as error:  # scipy answers a damaged file with nearly any exception
+        raise bad_record(path, f"it cannot be read ({error})", field="file_list") from error

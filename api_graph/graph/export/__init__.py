@@ -1,8 +1,0 @@
-"""A graph in other forms: what the editor saves, a picture, a diagram, a script."""
-
-from api_graph.graph.export.mermaid import to_mermaid
-from api_graph.graph.export.picture import to_picture
-from api_graph.graph.export.python import to_python
-from api_graph.graph.export.workflow import saved_workflow, to_workflow
-
-__all__ = ["saved_workflow", "to_mermaid", "to_picture", "to_python", "to_workflow"]

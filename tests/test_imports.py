@@ -13,21 +13,22 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-LEAVES = {"errors", "geometry", "files", "regions", "sockets"}
+LEAVES = {"errors", "geometry", "files", "json_values", "regions", "sockets"}
 CONTRACT = LEAVES | {"folders", "context", "spec", "registry"}
 ROOMS = {"models", "clip", "lvlm", "pixels", "segment", "tasks", "demo", "bench"}
 
 # What each part of `api_graph` (and `nodes`) may import; itself it always may.
 MAY_IMPORT = {
     "errors": set(),
+    "json_values": set(),
     "files": set(),
     "geometry": {"errors"},
-    "folders": {"errors", "files"},
-    "settings": {"errors", "files", "folders"},
+    "folders": {"errors", "files", "json_values"},
+    "settings": {"errors", "files", "folders", "json_values"},
     "library": {"errors", "files", "settings"},
     "regions": {"errors"},
-    "sockets": {"errors", "geometry"},
-    "context": {"errors", "files", "folders"},
+    "sockets": {"errors", "geometry", "json_values"},
+    "context": {"errors", "files", "folders", "json_values"},
     "spec": LEAVES | {"folders", "context"},
     "registry": {"errors", "spec", "nodes"},
     **{room: LEAVES | ROOMS for room in ROOMS},

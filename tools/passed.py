@@ -48,8 +48,7 @@ class Passed:
         if code.co_name == "<module>":
             self._importing.depth = max(0, depth + (1 if event == "call" else -1))
         elif event == "call" and depth == 0 and code.co_filename.startswith(ROOMS):
-            if code.co_name not in COMPREHENSIONS:
-                self.codes.add(code)
+            self.codes.add(code)
 
 
 def passed_by(command: list[str]) -> dict[str, list[str]]:
@@ -67,7 +66,8 @@ def passed_by(command: list[str]) -> dict[str, list[str]]:
     finally:
         passed.stop()
     found: dict[str, list[str]] = {}
-    for code in sorted(passed.codes, key=lambda code: (code.co_filename, code.co_firstlineno)):
+    codes = {code for code in passed.codes if code.co_name not in COMPREHENSIONS}
+    for code in sorted(codes, key=lambda code: (code.co_filename, code.co_firstlineno)):
         name = getattr(code, "co_qualname", code.co_name)
         found.setdefault(os.path.relpath(code.co_filename, ROOT), []).append(name)
     return found

@@ -83,7 +83,7 @@ class SharedResources:
     """What one run has of what it shares with others.
 
     `place` is its own in the lane, `threads` are all that read or write for any of them, and `parallel_map` is what
-    their nodes may hand work to. A LARGE model computes with `model_threads` threads (None: as many as everything else).
+    their nodes may hand work to. A LARGE model computes with `model_threads` threads (None: as many as all else).
     Results of the nodes `transient` are read by their own row alone, and are let go as soon as it has. What took less
     than `worth_storing` seconds is not written to disk.
     """

@@ -1,0 +1,12 @@
+"""What JSON can hold, as types: for documents that we write, and for those that we have checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, Union
+
+Json: TypeAlias = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]
+"""A value that nobody changes. What comes from outside is `object` until its parts have been looked at."""
+
+JsonObject: TypeAlias = dict[str, Json]
+"""An object under construction."""

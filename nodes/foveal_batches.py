@@ -8,8 +8,8 @@ from torch import Tensor
 
 from api_graph import clip
 from api_graph.clip import ClipModel, ImageFeatures
-from api_graph.clip.layers import whole_numbers
 from api_graph.errors import BadInput, inputs_named
+from api_graph.models.layers import whole_numbers
 from api_graph.sockets import Attribution
 
 from .batches import Call, alike

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from api_graph.clip.block import attention_row, full_attention
 from api_graph.clip.images import Images, model_input
-from api_graph.clip.layers import layer_index
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import QueryFeatures
 from api_graph.clip.vision import ClsTower
 from api_graph.errors import BadInput
+from api_graph.models.layers import layer_index
 
 _GRADIENT_LAYERS = 4
 

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from api_graph.clip.images import Images, model_input
-from api_graph.clip.layers import layer_index
 from api_graph.clip.model import ClipModel
 from api_graph.clip.pooling import PooledTower, patch_features, pooled
 from api_graph.clip.vision import ClsTower, ContributionSum
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
+from api_graph.models.layers import layer_index
 from api_graph.sockets import Attribution
 
 Recipe = Literal["paper", "reference"]

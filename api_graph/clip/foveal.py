@@ -11,9 +11,9 @@ from torch import Tensor
 from api_graph.clip.foveal_input import FovealInput, Masks
 from api_graph.clip.foveal_pass import Form, Pass, as_gathered, check_form, layer_count, pass_through, rows_at_once
 from api_graph.clip.images import Images
-from api_graph.clip.layers import Layers, layer_set
 from api_graph.clip.model import ClipModel
 from api_graph.clip.unleash import CleanHeads, Gains, Order, Unleash
+from api_graph.models.layers import Layers, layer_set
 
 MOST_IMAGES = 32
 """Images that go through the network together."""

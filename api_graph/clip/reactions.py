@@ -19,11 +19,11 @@ from api_graph.clip.foveal_pass import (
     rows_at_once,
 )
 from api_graph.clip.images import Images
-from api_graph.clip.layers import Layers, layer_set
 from api_graph.clip.model import ClipModel
 from api_graph.clip.pooling import PooledTower
 from api_graph.clip.unleash import CleanHeads
 from api_graph.clip.vision import ClsTower
+from api_graph.models.layers import Layers, layer_set
 
 
 def head_reactions(

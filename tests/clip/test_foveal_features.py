@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from api_graph.clip.block import attention_row
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_pass import ClsPass, as_gathered, layer_count
-from api_graph.clip.layers import layer_set
 from api_graph.clip.model import ClipModel
 from api_graph.clip.vision import ClsTower
 from api_graph.errors import BadInput
+from api_graph.models.layers import layer_set
 from tests.clip.small_models import pixels_for, random_clip
 from tests.clip.test_decompose import relative
 from tests.clip.test_towers import TIMM, timm_clip

@@ -20,10 +20,10 @@ from api_graph.bench.readers.hdf5 import LabelledClouds
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import Bump, box_masks
 from api_graph.clip.foveal_pass import Form
-from api_graph.clip.layers import Layers
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
+from api_graph.models.layers import Layers
 from api_graph.tasks.classification import Classification, ClassificationReport, report
 from api_graph.tasks.features import Fovea, as_models, plain_features
 from api_graph.tasks.labels import checked_labels

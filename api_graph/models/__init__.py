@@ -1,0 +1,1 @@
+"""What the loaders of CLIPs, LVLMs and segmenters share."""

@@ -7,20 +7,7 @@ from typing import Annotated
 import typer
 
 from api_graph import __version__
-from api_graph.cli import (
-    cache,
-    check,
-    demo,
-    doctor,
-    edit,
-    endpoints,
-    export,
-    graphs,
-    map,
-    nodes,
-    run,
-    table_report,
-)
+from api_graph.cli import cache, demo, doctor, edit, endpoints, export, graphs, map, nodes, report, run
 from api_graph.cli.exits import EXIT_CODES, command
 from api_graph.cli.options import Debug, Json
 
@@ -55,10 +42,10 @@ for function in (
     run.run,
     map.map_,
     map.merge,
-    table_report.report,
+    report.report,
     demo.demo,
     edit.edit,
-    check.check,
+    graphs.check,
     export.export,
     graphs.graphs,
     nodes.nodes,

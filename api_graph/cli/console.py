@@ -1,17 +1,21 @@
-"""What is written where: results on stdout, all else on stderr; JSON; sizes and times for people."""
+"""What is written where: results on stdout, all else on stderr; warnings, JSON, tables, sizes for people."""
 
 from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
-from api_graph.errors import BadInput
+from api_graph.errors import ApiGraphWarning, BadInput
+from api_graph.json_values import Json
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _WIDEST = 10_000  # characters of a table that nobody looks at
@@ -48,12 +52,71 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def print_json(document: Any) -> None:
+@contextmanager
+def quiet_libraries(*, debug: bool) -> Iterator[None]:
+    """Say each warning of ours once, as a line on stderr; keep the libraries' own to those who debug."""
+    said: set[str] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        text = str(message) if issubclass(category, ApiGraphWarning) else f"{category.__name__}: {message}"
+        if text not in said:
+            said.add(text)
+            complain(text, "warning")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        warnings.simplefilter("default" if debug else "ignore")
+        warnings.simplefilter("always", ApiGraphWarning)
+        if not debug:
+            root = logging.getLogger()
+            if not root.handlers:  # Python would print the warnings that libraries log
+                root.addHandler(logging.NullHandler())
+            os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        yield
+
+
+@contextmanager
+def clean_stdout() -> Iterator[list[str]]:
+    """Inside, whatever libraries print goes to stderr, for stdout is for results. Gives the texts of our warnings
+    inside, which are shown as well.
+    """
+    texts: list[str] = []
+    show = warnings.showwarning
+
+    def collect(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        text = one_line(str(message))
+        if issubclass(category, ApiGraphWarning) and text not in texts:
+            texts.append(text)
+        show(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = collect
+    try:
+        with redirect_stdout(sys.stderr):
+            yield texts
+    finally:
+        warnings.showwarning = show
+
+
+def print_json(document: object) -> None:
     """One JSON document on stdout, in ASCII, so that no terminal's encoding can break it."""
     print(json.dumps(plain(document), indent=2, allow_nan=False))
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Json:
     """`value` as JSON has it: paths as texts, null for NaN and infinities, a note for what has no JSON form."""
     if value is None or isinstance(value, bool | int | str):
         return value

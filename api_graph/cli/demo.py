@@ -40,8 +40,7 @@ def demo(
 
     Where CLIP looks for a question, and the picture that an LVLM would get. It needs no network and no GPU.
     """
-    from api_graph.cli.report import print_failures, print_results, summary
-    from api_graph.cli.session import Request, perform
+    from api_graph.cli.session import Request, perform, print_failures, print_results, summary
     from api_graph.graph import settable
     from api_graph.graph.words import quoted
     from api_graph.registry import all_nodes

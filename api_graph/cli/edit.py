@@ -10,39 +10,50 @@ from typing import Annotated
 import typer
 
 from api_graph.cli.console import complain, say
-from api_graph.cli.interrupts import cancelled
-from api_graph.cli.options import CacheFolder, Debug, Models, NoCache, NoMetadata
+from api_graph.cli.exits import cancelled
+from api_graph.cli.options import (
+    CacheFolder,
+    Debug,
+    Models,
+    NoCache,
+    NoMetadata,
+    existing_folders,
+    kept_results,
+    writable_folder,
+)
+
+Folder = Annotated[
+    Path,
+    typer.Option(
+        "--folder",
+        metavar="DIR",
+        help="Where the editor works: input/ (pictures), output/ (what graphs save), workflows/ (saved graphs).",
+    ),
+]
+MoreInputs = Annotated[
+    list[Path] | None,
+    typer.Option("--input", metavar="DIR", help="Another folder with images, which is only read. Repeatable."),
+]
+OutputFolder = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder for the files that graphs save, instead of FOLDER/output."),
+]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes any free one.")]
+Host = Annotated[
+    str,
+    typer.Option(
+        "--host", metavar="HOST", help="Address to listen on. Others than this machine need the token that is printed."
+    ),
+]
 
 
 def edit(
-    folder: Annotated[
-        Path,
-        typer.Option(
-            "--folder",
-            metavar="DIR",
-            help="Where the editor works: input/ (pictures), output/ (what graphs save), workflows/ (saved graphs).",
-        ),
-    ] = Path("api-graph"),
-    input_: Annotated[
-        list[Path] | None,
-        typer.Option("--input", metavar="DIR", help="Another folder with images, which is only read. Repeatable."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Folder for the files that graphs save, instead of FOLDER/output."),
-    ] = None,
+    folder: Folder = Path("api-graph"),
+    input_: MoreInputs = None,
+    out: OutputFolder = None,
     models: Models = None,
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes any free one.")
-    ] = 8288,
-    host: Annotated[
-        str,
-        typer.Option(
-            "--host",
-            metavar="HOST",
-            help="Address to listen on. Others than this machine need the token that is printed.",
-        ),
-    ] = "127.0.0.1",
+    port: Port = 8288,
+    host: Host = "127.0.0.1",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open nothing.")] = False,
     no_cache: NoCache = False,
     cache: CacheFolder = None,
@@ -56,7 +67,6 @@ def edit(
     """
     import secrets
 
-    from api_graph.cli.folders import existing_folders, kept_results, writable_folder
     from api_graph.editor.security import is_loopback
     from api_graph.editor.server import EditorServer, Options
 

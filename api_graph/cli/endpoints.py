@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -52,7 +52,7 @@ def add(
     from api_graph.lvlm.remote.edit import add_profile
     from api_graph.lvlm.remote.profiles import profiles_file
 
-    fields: dict[str, Any] = {"base_url": url, "models": model or []}
+    fields: dict[str, object] = {"base_url": url, "models": model or []}
     profile = add_profile(name, fields if key_env is None else {**fields, "key_env": key_env})
     if as_json:
         print_json(_facts(profile))
@@ -109,7 +109,7 @@ def _row(profile: Profile) -> tuple[str, str, str, str]:
     return profile.name, profile.host, ", ".join(profile.models) or "any", key
 
 
-def _facts(profile: Profile) -> dict[str, Any]:
+def _facts(profile: Profile) -> dict[str, object]:
     return {
         "name": profile.name,
         "host": profile.host,

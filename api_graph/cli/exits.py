@@ -1,19 +1,23 @@
-"""Exit codes, and the one place where what went wrong becomes one: a line for the user, never a bare traceback."""
+"""How the command begins and ends: signals, exit codes, and what went wrong as one line, never a bare traceback.
+
+Nothing slow is imported here, not even typer: Ctrl-C may come at any time.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from io import TextIOWrapper
+from types import FrameType
 
-import typer
-
-from api_graph.cli.console import complain, print_json
-from api_graph.cli.interrupts import cancelled
-from api_graph.cli.quiet import quiet_libraries
+from api_graph.cli.console import complain, print_json, quiet_libraries
 from api_graph.errors import ApiGraphError, Cancelled, RunStopped
 
 OK, FAILED, BAD_USAGE, READER_LEFT = 0, 1, 2, 141
@@ -26,13 +30,65 @@ Exit codes:
   130  interrupted (Ctrl-C); 143 terminated (SIGTERM); 141 the reader of the output went away
 """
 
+_SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_ECHO = 1.0  # seconds: shells and wrappers often pass on a Ctrl-C that we have already got ourselves
+
+cancelled = threading.Event()
+"""Set as soon as the user wants to stop. A run looks at it between its steps."""
+
+writing = threading.Event()
+"""Set while a node writes files: a signal then leaves it to the run to stop, once they are whole."""
+
+
+def main() -> None:
+    """Run the command line. Ends the process with one of the exit codes."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a Ψ must not end a run where the terminal has none
+    with interruptible():
+        from api_graph.cli.app import app
+
+        app(prog_name="api-graph")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn the first signal into Cancelled, so that what is open gets closed, and leave with 128 + its number.
+
+    A second one, from somebody who does not want to wait for that, ends the process at once.
+    """
+    received: list[tuple[int, float]] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if received:
+            if time.monotonic() - received[0][1] > _ECHO:
+                os._exit(128 + number)
+            return
+        received.append((number, time.monotonic()))
+        cancelled.set()  # also where a library swallows the exception
+        if not writing.is_set():
+            raise Cancelled
+
+    for number in _SAID:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup, or a shell's background job, has it
+            signal.signal(number, stop)
+    try:
+        yield
+    except Cancelled:
+        number = received[0][0]
+        complain(_SAID[signal.Signals(number)], kind="api-graph")
+        sys.exit(128 + number)
+    finally:
+        for number in _SAID:  # the work is over: the interpreter may shut down in peace
+            signal.signal(number, signal.SIG_IGN)
+
 
 def command(function: Callable[..., int]) -> Callable[..., None]:
     """Make a command of a function that returns an exit code and raises what it likes."""
+    from typer import Exit
 
     @wraps(function)
-    def run(**options: Any) -> None:
-        debug, as_json = options.get("debug", False), options.get("as_json", False)
+    def run(**options: object) -> None:
+        debug, as_json = bool(options.get("debug")), bool(options.get("as_json"))
         try:
             with quiet_libraries(debug=debug):
                 code = function(**options)
@@ -53,12 +109,12 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             if not debug:
                 complain("this should not happen: run it again with --debug, and please report what you see", "hint")
             _trace(debug)
-        raise typer.Exit(code)
+        raise Exit(code)
 
     return run
 
 
-def _report(code: int, errors: list[dict[str, Any]], as_json: bool) -> int:
+def _report(code: int, errors: list[dict[str, object]], as_json: bool) -> int:
     for each in errors:
         complain(each["message"])
     try:
@@ -70,7 +126,7 @@ def _report(code: int, errors: list[dict[str, Any]], as_json: bool) -> int:
     return code
 
 
-def errors_of(error: ApiGraphError) -> list[dict[str, Any]]:
+def errors_of(error: ApiGraphError) -> list[dict[str, object]]:
     """Each thing that `error` complains of, with its parts where it has some."""
     from api_graph.graph import NO_VALUE, GraphError
 

@@ -12,7 +12,7 @@ import typer
 
 from api_graph.cli.console import complain
 from api_graph.cli.exits import OK
-from api_graph.cli.options import Debug, GraphName
+from api_graph.cli.options import Debug, GraphName, Setting, parse_settings
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import expanded, real_path, whole_file
 
@@ -45,14 +45,10 @@ def export(
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="The file to write; without it, stdout.", show_default=False),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set an input; `api-graph check GRAPH` lists the names."),
-    ] = None,
+    set_: Setting = None,
     debug: Debug = False,
 ) -> int:
     """Write a graph in another form. A file of that name is replaced."""
-    from api_graph.cli.session import parse_settings
     from api_graph.graph import read_graph, set_inputs
     from api_graph.library import find_graph
     from api_graph.registry import all_nodes

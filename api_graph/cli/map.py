@@ -5,21 +5,44 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from api_graph.cli.console import complain, parse_size, print_json, say
+from api_graph.cli.console import clean_stdout, complain, parse_size, print_json, say
 from api_graph.cli.exits import FAILED, OK
-from api_graph.cli.options import CacheFolder, Debug, Device, GraphName, Json, Models, NoCache, NoMetadata, Out
+from api_graph.cli.options import (
+    CacheFolder,
+    Debug,
+    Device,
+    GraphName,
+    Json,
+    Models,
+    NoCache,
+    NoMetadata,
+    Out,
+    existing_folders,
+    kept_results,
+    parse_settings,
+    writable_folder,
+)
 
 if TYPE_CHECKING:
+    from api_graph.graph import Graph
     from api_graph.table.map import RayOptions
     from api_graph.table.run import Plan, TableRun
 
 _FAILURES_SHOWN = 5
 
-Setting = Annotated[
+Rows = Annotated[
+    str,
+    typer.Argument(
+        metavar="ROWS",
+        help="A .jsonl, .csv, .tsv or .parquet file, a folder of images, or a glob in quotes.",
+        show_default=False,
+    ),
+]
+SharedSetting = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Set an input to the same for all rows. Repeatable."),
 ]
@@ -31,69 +54,71 @@ Columns = Annotated[
         help="The column that sets input NAME, if it is called otherwise. Repeatable.",
     ),
 ]
+RowInputs = Annotated[
+    list[Path] | None,
+    typer.Option("--input", metavar="DIR", help="Folder with the files that rows name, besides the table's own."),
+]
+Limit = Annotated[int | None, typer.Option(metavar="N", help="Only the table's first N rows.")]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going/--fail-fast", help="Note a failed row and go on, or stop there.")
+]
+MaxFailures = Annotated[
+    int | None, typer.Option(metavar="N", help="Stop when more than N rows have failed.", show_default="no limit")
+]
+ResultFormat = Annotated[
+    Literal["jsonl", "parquet"],
+    typer.Option("--format", help="parquet writes results.parquet too, when all is done."),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Most calls that a model gets at once.", show_default="what memory has room for"),
+]
+ChunkSize = Annotated[
+    int | None, typer.Option(metavar="N", help="Rows that go together.", show_default="what memory has room for")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Threads that read and write.", show_default="one for each processor"),
+]
+Memory = Annotated[str, typer.Option(metavar="SIZE", help="Memory for results, besides the models.")]
+Shard = Annotated[
+    str, typer.Option(metavar="I/N", help="Only part I of N, for job arrays; then `api-graph merge DIR`.")
+]
+Concurrency = Annotated[
+    int | None, typer.Option(metavar="N", help="ray: how many actors.", show_default="one per GPU, or one")
+]
+GpusPerActor = Annotated[
+    float | None,
+    typer.Option(metavar="N", help="ray: GPUs of each; a fraction shares one.", show_default="1 where there are any"),
+]
+RayAddress = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="ray: an existing cluster.", show_default="one on this machine")
+]
 
 
 def map_(
     graph: GraphName,
-    rows: Annotated[
-        str,
-        typer.Argument(
-            metavar="ROWS",
-            help="A .jsonl, .csv, .tsv or .parquet file, a folder of images, or a glob in quotes.",
-            show_default=False,
-        ),
-    ],
+    rows: Rows,
     out: Out = Path("output"),
-    set_: Setting = None,
+    set_: SharedSetting = None,
     column: Columns = None,
-    input_: Annotated[
-        list[Path] | None,
-        typer.Option("--input", metavar="DIR", help="Folder with the files that rows name, besides the table's own."),
-    ] = None,
+    input_: RowInputs = None,
     models: Models = None,
     device: Device = "",
-    limit: Annotated[int | None, typer.Option(metavar="N", help="Only the table's first N rows.")] = None,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going/--fail-fast", help="Note a failed row and go on, or stop there.")
-    ] = True,
-    max_failures: Annotated[
-        int | None, typer.Option(metavar="N", help="Stop when more than N rows have failed.", show_default="no limit")
-    ] = None,
+    limit: Limit = None,
+    keep_going: KeepGoing = True,
+    max_failures: MaxFailures = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do failed rows once more.")] = False,
-    format_: Annotated[
-        Literal["jsonl", "parquet"],
-        typer.Option("--format", help="parquet writes results.parquet too, when all is done."),
-    ] = "jsonl",
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Most calls that a model gets at once.", show_default="what memory has room for"
-        ),
-    ] = None,
-    chunk_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Rows that go together.", show_default="what memory has room for")
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Threads that read and write.", show_default="one for each processor"),
-    ] = None,
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory for results, besides the models.")] = "2G",
-    shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Only part I of N, for job arrays; then `api-graph merge DIR`.")
-    ] = "",
+    format_: ResultFormat = "jsonl",
+    batch_size: BatchSize = None,
+    chunk_size: ChunkSize = None,
+    threads: Threads = None,
+    memory: Memory = "2G",
+    shard: Shard = "",
     engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray's actors.")] = "local",
-    concurrency: Annotated[
-        int | None, typer.Option(metavar="N", help="ray: how many actors.", show_default="one per GPU, or one")
-    ] = None,
-    gpus_per_actor: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N", help="ray: GPUs of each; a fraction shares one.", show_default="1 where there are any"
-        ),
-    ] = None,
-    ray_address: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="ray: an existing cluster.", show_default="one on this machine")
-    ] = "",
+    concurrency: Concurrency = None,
+    gpus_per_actor: GpusPerActor = None,
+    ray_address: RayAddress = "",
     as_json: Json = False,
     no_cache: NoCache = False,
     cache: CacheFolder = None,
@@ -106,16 +131,12 @@ def map_(
     Results go to --out, a line per row in results.jsonl. Stopped at any time, by whatever, the same command goes on
     where it was. A row that fails is noted there and in the exit code.
     """
-    from api_graph.cli.folders import existing_folders, kept_results, writable_folder
-    from api_graph.cli.session import parse_settings, say_where_images_go
-    from api_graph.graph import set_inputs
+    from api_graph.cli.session import prepared_graph
     from api_graph.registry import all_nodes
-    from api_graph.runs import on_device, open_graph
     from api_graph.table.map import RayOptions
     from api_graph.table.shard import parse_shard
     from api_graph.table.start import RunOptions, plan_of
 
-    ray = RayOptions(concurrency, gpus_per_actor, ray_address or None) if engine == "ray" else None
     options = RunOptions(
         columns=parse_settings(column or (), "--column"),
         inputs=existing_folders(input_, "--input"),
@@ -131,26 +152,24 @@ def map_(
         retry_failed=retry_failed,
         max_failures=max_failures if keep_going else 0,
     )
-    registry = all_nodes()
-    constants = parse_settings(set_ or ())
-    ready = set_inputs(open_graph(graph), registry, {}, constants)
-    if device:
-        ready = on_device(ready, registry, device, input="--device")
+    registry, constants = all_nodes(), parse_settings(set_ or ())
+    ready = prepared_graph(graph, registry, constants, device)
     plan = plan_of(ready, graph, rows, writable_folder(out, "--out"), registry, constants, options)
-    if not quiet:
-        say_where_images_go(ready)
-    return _run(plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
+    ray = RayOptions(concurrency, gpus_per_actor, ray_address or None) if engine == "ray" else None
+    return _run(ready, plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
 
 
-def _run(plan: Plan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
-    from api_graph.cli.map_progress import shown_rows
-    from api_graph.cli.quiet import clean_stdout, collected_warnings
+def _run(graph: Graph, plan: Plan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
+    from api_graph.cli.progress import shown_rows
+    from api_graph.cli.session import say_where_images_go
     from api_graph.table.columnar import write_parquet
     from api_graph.table.map import engine_of
     from api_graph.table.run import TableRun
 
+    if not quiet:
+        say_where_images_go(graph)
     run, started = TableRun(plan), time.monotonic()
-    with clean_stdout(), collected_warnings() as warned:
+    with clean_stdout() as warned:
         with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:
             for records in batches:
                 _complain(run, [record for record in records if not record["ok"]])
@@ -170,13 +189,13 @@ def _run(plan: Plan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parq
     return code
 
 
-def _complain(run: TableRun, failed: list[dict[str, Any]]) -> None:
+def _complain(run: TableRun, failed: list[dict[str, object]]) -> None:
     """A line on stderr for each of the first failed rows; all of them are in results.jsonl."""
     said_before = run.totals.failed - len(failed)
-    for place, record in enumerate(failed, start=said_before):
-        if place < _FAILURES_SHOWN:
+    for number, record in enumerate(failed, start=said_before):
+        if number < _FAILURES_SHOWN:
             complain(f"row {record['row'] + 1}: {record['error']['message']}")
-        elif place == _FAILURES_SHOWN:
+        elif number == _FAILURES_SHOWN:
             complain("more rows have failed: results.jsonl has them all", kind="note")
 
 
@@ -192,7 +211,7 @@ def _summary(run: TableRun, seconds: float) -> str:
     return f"{text}{seconds:.1f} s"
 
 
-def _document(run: TableRun, seconds: float) -> dict[str, Any]:
+def _document(run: TableRun, seconds: float) -> dict[str, object]:
     totals = run.totals
     return {
         "ok": not run.failed,
@@ -214,10 +233,9 @@ def merge(
     debug: Debug = False,
 ) -> int:
     """Make one results.jsonl of what the parts of a table (`map --shard`) gave."""
-    from api_graph.cli.folders import existing_folder
     from api_graph.table.merge import merge_shards
 
-    report = merge_shards(existing_folder(folder, "DIR"), allow_missing=allow_missing)
+    report = merge_shards(existing_folders([folder], "DIR")[0], allow_missing=allow_missing)
     if as_json:
         print_json({"ok": True, "exit_code": OK, "rows": report.rows, "failed": report.failed})
     else:

@@ -1,11 +1,17 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what is typed made into what is meant."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from api_graph.errors import BadInput
+from api_graph.files import expanded
+from api_graph.settings import cache_folder
 
 GraphName = Annotated[
     str,
@@ -18,6 +24,16 @@ GraphName = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks, and what libraries warn of.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files that the graph saves.")]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set an input; `api-graph check GRAPH` lists the names."),
+]
+Inputs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--input", metavar="DIR", help="Folder with the images that the graph names; default: this one. Repeatable."
+    ),
+]
 CacheFolder = Annotated[
     Path | None,
     typer.Option(
@@ -33,3 +49,51 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep 
 NoMetadata = Annotated[
     bool, typer.Option("--no-metadata", help="Do not embed the graph in the pictures that it saves.")
 ]
+
+
+def parse_settings(settings: Sequence[str], option: str = "--set") -> dict[str, str]:
+    """`NAME=VALUE` texts by name. Raises BadInput for a text without `=`, and for a name that comes twice."""
+    values: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name.strip():
+            raise BadInput(
+                "is not NAME=VALUE", input=option, value=setting, hint=f'Write for example {option} query="..."'
+            )
+        if name in values:
+            raise BadInput("is set twice", input=option, value=name, hint="Set it once.")
+        values[name] = value
+    return values
+
+
+def writable_folder(path: Path, option: str) -> Path:
+    """`path`, where files can be made in it, or it can be made. Raises BadInput."""
+    folder = expanded(path)
+    try:
+        existing = next(p for p in (folder, *folder.absolute().parents) if p.is_symlink() or p.exists())
+        if not existing.is_dir():
+            raise BadInput(
+                "is a file, where a folder is wanted", input=option, value=str(existing), hint="Name another."
+            )
+        usable = os.access(existing, os.W_OK | os.X_OK)
+    except OSError:
+        usable = False
+    if not usable:
+        raise BadInput("cannot be written to", input=option, value=str(folder), hint="Name another folder.")
+    return folder
+
+
+def existing_folders(paths: Iterable[Path] | None, option: str) -> tuple[Path, ...]:
+    """All of `paths`, where they are folders. Raises BadInput."""
+    folders = tuple(expanded(path) for path in paths or ())
+    for path, folder in zip(paths or (), folders, strict=True):
+        if not os.path.isdir(folder):
+            raise BadInput("there is no such folder", input=option, value=str(path), hint="Check the path.")
+    return folders
+
+
+def kept_results(cache: Path | None, no_cache: bool) -> Path | None:
+    """Where --cache and --no-cache mean results to be kept between runs; None for nowhere. Raises BadInput."""
+    if no_cache:
+        return None
+    return cache_folder() if cache is None else writable_folder(cache, "--cache")

@@ -1,16 +1,24 @@
-"""What is going on, while it is: bars on a terminal, plain lines elsewhere. Both listen to an executor's events."""
+"""How a run goes, while it does: bars on a terminal, plain lines now and then elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from api_graph.cli.console import is_live, one_line, tell
+from api_graph.cli.console import human_size, is_live, one_line, tell
 from api_graph.executor import Event, Listener
 
-_LINE_EVERY = 5.0  # seconds between two lines about one node
+if TYPE_CHECKING:
+    from api_graph.table.run import TableRun
+
+_NODE_LINE_EVERY = 5.0  # seconds between two lines about one node
+_ROWS_LINE_EVERY = 10.0  # seconds between two lines about all rows
+_RATE_OVER = 30.0  # seconds that the shown rate looks back
+_REDRAW_EVERY = 0.2
 
 
 @contextmanager
@@ -65,7 +73,7 @@ class _Lines:
         if event.kind == "started":
             self._started[key] = self._last[key] = now
         elif event.kind == "progress":
-            if now - self._last.get(key, now) >= _LINE_EVERY:
+            if now - self._last.get(key, now) >= _NODE_LINE_EVERY:
                 self._last[key] = now
                 self._write(event, f"{event.done} of {event.total}")
         elif event.kind == "done":
@@ -75,3 +83,90 @@ class _Lines:
 
     def _write(self, event: Event, what: str) -> None:
         tell(f"{one_line(event.title)}: {what}")
+
+
+class Rate:
+    """Rows per second, lately."""
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+
+    def at(self, rows: int) -> float:
+        """The rate now that `rows` are done."""
+        now = time.monotonic()
+        self._marks.append((now, rows))
+        while len(self._marks) > 2 and now - self._marks[0][0] > _RATE_OVER:
+            self._marks.popleft()
+        since, before = self._marks[0]
+        return (rows - before) / max(now - since, 1e-9)
+
+
+class ShownRows:
+    """Told after every few rows; says where things stand, in words."""
+
+    def __init__(self, run: TableRun) -> None:
+        self._run, self._rate = run, Rate()
+        self._last = time.monotonic()
+
+    def words(self) -> str:
+        """`1,200 of 2,000 rows, 410 rows/s, 2 s left, 3 failed, 46 % from the cache`."""
+        run, rate = self._run, self._rate.at(self._run.totals.rows)
+        done = run.finished_before + run.totals.rows
+        parts = [f"{done:,} of {run.total:,} rows", f"{rate:.3g} rows/s"]
+        if rate > 0:
+            parts.append(f"{_duration((run.total - done) / rate)} left")
+        if run.failed:
+            parts.append(f"{run.failed:,} failed")
+        parts.append(f"{run.totals.cache_share:.0%} of the steps shared or from the cache")
+        return ", ".join([*parts, *_gpu_memory()])
+
+    def update(self) -> None:
+        """Some more rows are done."""
+        if time.monotonic() - self._last >= _ROWS_LINE_EVERY:
+            self._last = time.monotonic()
+            tell(self.words())
+
+
+class _RowsBar(ShownRows):
+    def __init__(self, run: TableRun) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        super().__init__(run)
+        columns = BarColumn(bar_width=24), TextColumn("{task.description}", markup=False)
+        self.progress = Progress(*columns, console=Console(file=sys.stderr), transient=True)
+        self._task = self.progress.add_task("starting", total=None)
+
+    def update(self) -> None:
+        if time.monotonic() - self._last >= _REDRAW_EVERY:
+            self._last = time.monotonic()
+            done = self._run.finished_before + self._run.totals.rows
+            self.progress.update(self._task, total=self._run.total, completed=done, description=self.words())
+
+
+@contextmanager
+def shown_rows(run: TableRun, *, quiet: bool) -> Iterator[ShownRows | None]:
+    """Something to `update` as rows are done, or None where nothing is to be shown."""
+    if quiet:
+        yield None
+    elif is_live():
+        bar = _RowsBar(run)
+        with bar.progress:
+            yield bar
+    else:
+        yield ShownRows(run)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, hours = round(seconds / 60), seconds / 3600
+    return f"{minutes} min" if minutes < 60 else f"{int(hours)} h {minutes % 60} min"
+
+
+def _gpu_memory() -> list[str]:
+    """What this process has on the GPU; nothing where torch is not at work on one."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return []
+    return [f"{human_size(torch.cuda.memory_allocated())} on the GPU"]

@@ -1,86 +1,74 @@
-"""What came of a run: as lines for people, as one JSON document for programs."""
+"""`api-graph report`: one HTML page that shows what came of a table."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from api_graph.cli.console import complain, human_size, one_line, print_table, say
-from api_graph.cli.session import Outcome
-from api_graph.errors import ApiGraphError
-from api_graph.executor import NodeError, Step
+import typer
 
-_IN_WORDS = {
-    "ran": "ran",
-    "cached": "from the cache",
-    "unneeded": "not needed",
-    "failed": "failed",
-    "blocked": "blocked",
-}
+from api_graph.cli.console import complain, one_line, print_json, say
+from api_graph.cli.exits import OK
+from api_graph.cli.options import Debug, Json
+
+if TYPE_CHECKING:
+    from api_graph.report.page import Report
 
 
-def print_results(outcome: Outcome) -> None:
-    """Files written, a line each, then texts shown: `TITLE: text`."""
-    for output in outcome.result.outputs.values():
-        for file in output.files:
-            say(one_line(str(file)))
-    for shown in _texts(outcome):
-        say(f"{one_line(shown['title'])}: {shown['text']}")
+def report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The --out folder of an `api-graph map`.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where to write it; default: DIR/report.html.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", metavar="N", min=0, help="Rows shown with their pictures.")] = 200,
+    rows: Annotated[int, typer.Option("--rows", metavar="N", min=0, help="Rows that can be searched.")] = 5000,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Show what came of a table, on one HTML page that needs nothing else.
+
+    A summary, the failures by cause, the time of each node, and a contact sheet that can be searched. The run may
+    still be going. Where a table has more rows than --most or --rows, an even sample of it is shown.
+    """
+    from api_graph.report.page import write_report
+
+    written = write_report(folder, out, pictures=most, rows=rows)
+    if as_json:
+        print_json(_facts(written))
+    else:
+        say(one_line(str(written.page)))
+        say(_line(written))
+    if open_:
+        _open(written.page)
+    return OK
 
 
-def print_failures(failures: Sequence[NodeError]) -> None:
-    """A line on stderr for each node that failed."""
-    for failure in failures:
-        hint = "" if isinstance(failure.__cause__, ApiGraphError) else " (--debug shows where)"
-        complain(f"{failure}{hint}")
+def _line(written: Report) -> str:
+    summary = written.summary
+    return (
+        f"{summary.rows:,} rows: {summary.ok:,} ok, {summary.failed:,} failed; "
+        f"{written.pictured:,} shown with their pictures, {written.listed:,} listed."
+    )
 
 
-def summary(outcome: Outcome) -> str:
-    """`12 nodes: 3 ran, 9 from the cache, in 1.2 s`."""
-    steps = outcome.result.steps
-    counts = Counter("cached" if step.cached else step.action for step in steps)
-    parts = [f"{counts[action]} {words}" for action, words in _IN_WORDS.items() if counts[action]]
-    nodes = "1 node" if len(steps) == 1 else f"{len(steps)} nodes"
-    return f"{nodes}: {', '.join(parts)}; {outcome.result.seconds:.1f} s"
-
-
-def print_steps(steps: Sequence[Step]) -> None:
-    """The story of each node: what was done, and why."""
-    rows = [
-        (s.node, s.title, s.action, s.why, f"{s.seconds:.3f} s", human_size(s.bytes) if s.bytes else "") for s in steps
-    ]
-    print_table(("node", "title", "what", "why", "time", "size"), rows)
-
-
-def document(name: str, outcome: Outcome, exit_code: int) -> dict[str, Any]:
-    """All of it, for `--json`. Tensors are named by type and shape."""
-    result = outcome.result
+def _facts(written: Report) -> dict[str, object]:
+    summary = written.summary
     return {
-        "ok": not result.failures,
-        "exit_code": exit_code,
-        "graph": name,
-        "seconds": result.seconds,
-        "files": [file for output in result.outputs.values() for file in output.files],
-        "texts": _texts(outcome),
-        "outputs": {
-            node: {"title": _title(outcome, node), "values": output.values, "files": output.files}
-            for node, output in result.outputs.items()
-        },
-        "steps": [asdict(step) for step in result.steps],
-        "failures": [failure.to_json() for failure in result.failures],
-        "warnings": outcome.warnings,
+        "ok": True,
+        "page": written.page,
+        "rows": summary.rows,
+        "rows_ok": summary.ok,
+        "rows_failed": summary.failed,
+        "pictured": written.pictured,
+        "listed": written.listed,
     }
 
 
-def _texts(outcome: Outcome) -> list[dict[str, str]]:
-    return [
-        {"node": node, "title": _title(outcome, node), "text": text}
-        for node, output in outcome.result.outputs.items()
-        for text in output.ui.get("text", ())
-    ]
+def _open(page: Path) -> None:
+    import webbrowser
 
-
-def _title(outcome: Outcome, node: str) -> str:
-    return next(step.title for step in outcome.result.steps if step.node == node)
+    if not webbrowser.open(page.resolve().as_uri()):
+        complain("there is no browser to open it with", "warning")

@@ -10,22 +10,28 @@ import typer
 
 from api_graph.cli.console import print_json, say
 from api_graph.cli.exits import FAILED, OK
-from api_graph.cli.options import CacheFolder, Debug, Device, GraphName, Json, Models, NoCache, NoMetadata, Out
+from api_graph.cli.options import (
+    CacheFolder,
+    Debug,
+    Device,
+    GraphName,
+    Inputs,
+    Json,
+    Models,
+    NoCache,
+    NoMetadata,
+    Out,
+    Setting,
+    kept_results,
+    parse_settings,
+)
 
 
 def run(
     graph: GraphName,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set an input; `api-graph check GRAPH` lists the names."),
-    ] = None,
+    set_: Setting = None,
     out: Out = Path("output"),
-    input_: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--input", metavar="DIR", help="Folder with the images that the graph names; default: this one. Repeatable."
-        ),
-    ] = None,
+    input_: Inputs = None,
     models: Models = None,
     device: Device = "",
     explain: Annotated[bool, typer.Option("--explain", help="Say of each node what was done, and why.")] = False,
@@ -41,9 +47,15 @@ def run(
     Files are written to --out; their names and the texts that the graph shows are printed. A node that fails stops only
     what depends on it.
     """
-    from api_graph.cli.folders import kept_results
-    from api_graph.cli.report import document, print_failures, print_results, print_steps, summary
-    from api_graph.cli.session import Request, parse_settings, perform
+    from api_graph.cli.session import (
+        Request,
+        document,
+        perform,
+        print_failures,
+        print_results,
+        print_steps,
+        summary,
+    )
 
     outcome = perform(
         Request(

@@ -1,25 +1,32 @@
-"""One run from the command line: find the graph, set its inputs, check all of it, run it."""
+"""One run from the command line: find the graph, set its inputs, check all of it, run it, and say what it gave."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from api_graph import settings
-from api_graph.cli.console import complain
-from api_graph.cli.folders import existing_folders, writable_folder
-from api_graph.cli.interrupts import cancelled, writing
+from api_graph.cli.console import clean_stdout, complain, human_size, one_line, print_table, say
+from api_graph.cli.exits import cancelled, writing
+from api_graph.cli.options import existing_folders, writable_folder
 from api_graph.cli.progress import shown_progress
-from api_graph.cli.quiet import clean_stdout, collected_warnings
-from api_graph.errors import BadInput, Cancelled
-from api_graph.executor import DiskCache, Event, Executor, Listener, RunResult
-from api_graph.folders import Folders
+from api_graph.errors import ApiGraphError, BadInput, Cancelled
+from api_graph.executor import DiskCache, Event, Executor, Listener, NodeError, RunResult, Step
 from api_graph.graph import Graph, read_graph, set_inputs, validate
 from api_graph.library import find_graph
 from api_graph.registry import Registry, all_nodes
 from api_graph.runs import on_device
+
+_IN_WORDS = {
+    "ran": "ran",
+    "cached": "from the cache",
+    "unneeded": "not needed",
+    "failed": "failed",
+    "blocked": "blocked",
+}
 
 
 @dataclass(frozen=True)
@@ -39,47 +46,56 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it. `warnings` are the texts of our warnings, each once."""
+    """The graph as it ran, and what it gave. `warnings` are the texts of our warnings, each once."""
 
     graph: Graph
     result: RunResult
     warnings: Sequence[str]
 
+    def texts(self) -> list[dict[str, str]]:
+        """The texts that nodes have shown, with their nodes' ids and titles."""
+        titles = {step.node: step.title for step in self.result.steps}
+        shown = [(node, text) for node, output in self.result.outputs.items() for text in output.ui.get("text", ())]
+        return [{"node": node, "title": titles[node], "text": text} for node, text in shown]
+
 
 def perform(request: Request) -> Outcome:
     """Run the graph. Raises GraphError or BadInput for what cannot run; a node that fails is in the result."""
-    with clean_stdout(), collected_warnings() as warned:
+    with clean_stdout() as warned:
         registry = all_nodes()
-        graph = _prepared(request, registry)
-        folders = _folders(request)
+        graph = prepared_graph(request.graph, registry, request.values, request.device)
+        validate(graph, registry)
+
+        inputs, models = existing_folders(request.inputs, "--input"), existing_folders(request.models, "--models")
+        output, disk = writable_folder(request.output, "--out"), None
+        folders = settings.headless_folders(output, inputs, frozenset(request.values.values()))
+        folders = replace(folders, models=models or folders.models)
+        if request.cache is not None:
+            folders = replace(folders, temp=request.cache / "temp")
+            disk = DiskCache(request.cache, settings.cache_limit())
+
         if not request.quiet:
             say_where_images_go(graph)
-        disk = DiskCache(request.cache, settings.cache_limit()) if request.cache is not None else None
         # One run reads no result twice from memory: equal steps are one step to begin with.
         executor = Executor(memory=None, disk=disk, registry=registry)
         with shown_progress(quiet=request.quiet) as shown:
-            listener = _while_writing(graph, registry, shown)
             result = executor.run(
-                graph, folders, listener=listener, cancelled=cancelled, metadata=request.metadata, save_again=False
+                graph,
+                folders,
+                listener=_while_writing(graph, registry, shown),
+                cancelled=cancelled,
+                metadata=request.metadata,
+                save_again=False,
             )
     if cancelled.is_set():  # while the last file was being written
         raise Cancelled
     return Outcome(graph, result, warned)
 
 
-def parse_settings(settings: Sequence[str], option: str = "--set") -> dict[str, str]:
-    """`NAME=VALUE` texts by name. Raises BadInput for a text without `=`, and for a name that comes twice."""
-    values: dict[str, str] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name.strip():
-            raise BadInput(
-                "is not NAME=VALUE", input=option, value=setting, hint=f'Write for example {option} query="..."'
-            )
-        if name in values:
-            raise BadInput("is set twice", input=option, value=name, hint="Set it once.")
-        values[name] = value
-    return values
+def prepared_graph(name: str, registry: Registry, values: Mapping[str, str], device: str) -> Graph:
+    """The graph of that name or file, with its inputs set as they were typed. Raises GraphError or BadInput."""
+    graph = set_inputs(read_graph(find_graph(name), registry), registry, {}, values)
+    return on_device(graph, registry, device, input="--device") if device else graph
 
 
 def say_where_images_go(graph: Graph) -> None:
@@ -108,20 +124,55 @@ def _while_writing(graph: Graph, registry: Registry, shown: Listener | None) -> 
     return listen
 
 
-def _prepared(request: Request, registry: Registry) -> Graph:
-    graph = read_graph(find_graph(request.graph), registry)
-    graph = set_inputs(graph, registry, {}, request.values)
-    if request.device:
-        graph = on_device(graph, registry, request.device, input="--device")
-    validate(graph, registry)
-    return graph
+def print_results(outcome: Outcome) -> None:
+    """Files written, a line each, then texts shown: `TITLE: text`."""
+    for output in outcome.result.outputs.values():
+        for file in output.files:
+            say(one_line(str(file)))
+    for shown in outcome.texts():
+        say(f"{one_line(shown['title'])}: {shown['text']}")
 
 
-def _folders(request: Request) -> Folders:
-    inputs = existing_folders(request.inputs, "--input")
-    models = existing_folders(request.models, "--models")
-    output = writable_folder(request.output, "--out")
-    folders = settings.headless_folders(output, inputs, frozenset(request.values.values()))
-    if request.cache is not None:
-        folders = replace(folders, temp=request.cache / "temp")
-    return replace(folders, models=models) if models else folders
+def print_failures(failures: Sequence[NodeError]) -> None:
+    """A line on stderr for each node that failed."""
+    for failure in failures:
+        hint = "" if isinstance(failure.__cause__, ApiGraphError) else " (--debug shows where)"
+        complain(f"{failure}{hint}")
+
+
+def summary(outcome: Outcome) -> str:
+    """`12 nodes: 3 ran, 9 from the cache, in 1.2 s`."""
+    steps = outcome.result.steps
+    counts = Counter("cached" if step.cached else step.action for step in steps)
+    parts = [f"{counts[action]} {words}" for action, words in _IN_WORDS.items() if counts[action]]
+    nodes = "1 node" if len(steps) == 1 else f"{len(steps)} nodes"
+    return f"{nodes}: {', '.join(parts)}; {outcome.result.seconds:.1f} s"
+
+
+def print_steps(steps: Sequence[Step]) -> None:
+    """The story of each node: what was done, and why."""
+    rows = [
+        (s.node, s.title, s.action, s.why, f"{s.seconds:.3f} s", human_size(s.bytes) if s.bytes else "") for s in steps
+    ]
+    print_table(("node", "title", "what", "why", "time", "size"), rows)
+
+
+def document(name: str, outcome: Outcome, exit_code: int) -> dict[str, object]:
+    """All of it, for `--json`. Tensors are named by type and shape."""
+    result = outcome.result
+    titles = {step.node: step.title for step in result.steps}
+    return {
+        "ok": not result.failures,
+        "exit_code": exit_code,
+        "graph": name,
+        "seconds": result.seconds,
+        "files": [file for output in result.outputs.values() for file in output.files],
+        "texts": outcome.texts(),
+        "outputs": {
+            node: {"title": titles[node], "values": output.values, "files": output.files}
+            for node, output in result.outputs.items()
+        },
+        "steps": [asdict(step) for step in result.steps],
+        "failures": [failure.to_json() for failure in result.failures],
+        "warnings": outcome.warnings,
+    }

@@ -97,7 +97,7 @@ def ran() -> Iterator[list[str]]:
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The command line's nodes: all there are, and the test's own."""
     nodes = {**all_nodes(), **registry_of([count, fail, warn, load, picture, progress])}
-    for module in ("session", "check", "nodes", "graphs"):
+    for module in ("session", "nodes", "graphs"):
         monkeypatch.setattr(f"api_graph.cli.{module}.all_nodes", lambda: nodes, raising=False)
     monkeypatch.setattr("api_graph.registry.all_nodes", lambda: nodes)
     return nodes

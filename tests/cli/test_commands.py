@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from api_graph.cli import checkup
+from api_graph.cli import doctor as checkup
 from api_graph.errors import BadInput
 from api_graph.registry import all_nodes
 

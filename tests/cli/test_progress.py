@@ -42,7 +42,7 @@ def test_quiet_is_quiet() -> None:
 def test_a_node_s_own_progress_reaches_the_terminal(
     cli: Cli, graph: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_LINE_EVERY", 0.0)
+    monkeypatch.setattr(progress, "_NODE_LINE_EVERY", 0.0)
     name = graph({"1": ("TProgress", {}), "2": ("APShowText", {"value": ["1", 0]})})
     lines = cli("run", name).err.splitlines()
     assert lines[:4] == ["Progress: 0 of 3", "Progress: 1 of 3", "Progress: 2 of 3", "Progress: 3 of 3"]

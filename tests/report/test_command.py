@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from api_graph.cli.exits import command
-from api_graph.cli.table_report import report
+from api_graph.cli.report import report
 
 
 class Answer:
@@ -83,7 +83,7 @@ def test_it_opens_the_browser(call: Any, finished_run: Path, monkeypatch: pytest
 def test_torch_is_not_needed(finished_run: Path) -> None:
     """A report takes a moment, where importing torch alone takes seconds."""
     script = (
-        "import sys; from pathlib import Path; from api_graph.cli.table_report import report;"
+        "import sys; from pathlib import Path; from api_graph.cli.report import report;"
         "report(Path(sys.argv[1])); print('torch' in sys.modules)"
     )
     root = Path(__file__).parents[2]

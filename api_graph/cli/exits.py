@@ -116,7 +116,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
 
 def _report(code: int, errors: list[dict[str, object]], as_json: bool) -> int:
     for each in errors:
-        complain(each["message"])
+        complain(str(each["message"]))
     try:
         if as_json:
             print_json({"ok": False, "exit_code": code, "errors": errors})

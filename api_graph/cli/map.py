@@ -30,6 +30,7 @@ from api_graph.cli.options import (
 if TYPE_CHECKING:
     from api_graph.graph import Graph
     from api_graph.table.map import RayOptions
+    from api_graph.table.records import Record
     from api_graph.table.run import Plan, TableRun
 
 _FAILURES_SHOWN = 5
@@ -189,7 +190,7 @@ def _run(graph: Graph, plan: Plan, ray: RayOptions | None, *, as_json: bool, qui
     return code
 
 
-def _complain(run: TableRun, failed: list[dict[str, object]]) -> None:
+def _complain(run: TableRun, failed: list[Record]) -> None:
     """A line on stderr for each of the first failed rows; all of them are in results.jsonl."""
     said_before = run.totals.failed - len(failed)
     for number, record in enumerate(failed, start=said_before):

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 
-from api_graph.comfy.changes import change_mark, settings_mark
-from api_graph.comfy.checks import checked_inputs, validator
 from api_graph.comfy.host import host_context, interrupts_of_host
-from api_graph.comfy.inputs import HIDDEN, input_types, takes_prompt
-from api_graph.comfy.models import POOL
-from api_graph.comfy.placement import bring, hand_over, settled
-from api_graph.comfy.values import Values, single_values
+from api_graph.comfy.inputs import hidden_inputs, input_types
+from api_graph.comfy.placement import POOL, bring, hand_over, settled
+from api_graph.comfy.values import Values, change_mark, checked_inputs, settings_mark, single_values, validator
 from api_graph.registry import registry_of
 from api_graph.spec import NodeSpec
 
 
-def mappings(functions: Iterable[Callable[..., Any]]) -> tuple[dict[str, type], dict[str, str]]:
+def mappings(functions: Iterable[Callable[..., object]]) -> tuple[dict[str, type], dict[str, str]]:
     """NODE_CLASS_MAPPINGS and NODE_DISPLAY_NAME_MAPPINGS. Raises SpecError when two functions claim one id."""
     registry = registry_of(functions)
     return {id: comfy_class(s) for id, s in registry.items()}, {id: s.title for id, s in registry.items()}
@@ -27,15 +23,15 @@ def mappings(functions: Iterable[Callable[..., Any]]) -> tuple[dict[str, type], 
 
 def comfy_class(spec: NodeSpec) -> type:
     """The V1 class of one node; ComfyUI calls its `run`. Raises SpecError for names that ComfyUI keeps for itself."""
-    takes_prompt(spec)
+    hidden_inputs(spec)
 
-    def run(self: Any, **values: Any) -> Any:
+    def run(self: object, **values: object) -> object:
         return execute(spec, values)
 
-    body: dict[str, Any] = {
+    body: dict[str, object] = {
         "__doc__": spec.description,
         "__module__": __name__,
-        "INPUT_TYPES": classmethod(lambda cls: input_types(spec)),
+        "INPUT_TYPES": classmethod(lambda cls: {**input_types(spec), **hidden_inputs(spec)}),
         "INPUT_IS_LIST": spec.takes_lists,
         "RETURN_TYPES": tuple(o.socket for o in spec.outputs),
         "RETURN_NAMES": tuple(o.name for o in spec.outputs),
@@ -66,13 +62,13 @@ def missing_inputs(spec: NodeSpec, values: Values) -> list[str]:
     return [name for name in wanted if name in given and given[name] is None]
 
 
-def execute(spec: NodeSpec, values: Values) -> Any:
+def execute(spec: NodeSpec, values: Values) -> object:
     """One call by ComfyUI: a tuple of outputs, with what the node shows if it shows something.
 
     BadInput passes as it is: its text is the line that ComfyUI shows.
     """
     values = single_values(spec, values)
-    hidden = {name: values.pop(name, None) for name in HIDDEN} if takes_prompt(spec) else {}
+    hidden = {name: values.pop(name, None) for name in hidden_inputs(spec).get("hidden", {})}
     with interrupts_of_host():
         if spec.context is None:
             return outputs_of(spec, values)
@@ -82,13 +78,13 @@ def execute(spec: NodeSpec, values: Values) -> Any:
     return {"ui": context.ui, "result": outputs} if context.ui else outputs
 
 
-def outputs_of(spec: NodeSpec, arguments: Values) -> tuple[Any, ...]:
+def outputs_of(spec: NodeSpec, arguments: Values) -> tuple[object, ...]:
     """The function's results, one per output; a loader's model from the pool where one with these settings is alive."""
     if not spec.model:
         bring(arguments.values())
         return tuple(settled(output) for output in spec.unpack(spec.function(**arguments)))
 
-    def load() -> Any:
+    def load() -> object:
         # ComfyUI runs all nodes in inference mode; parameters born in it could never take part in a gradient.
         with torch.inference_mode(False):
             return spec.function(**arguments)
@@ -96,5 +92,5 @@ def outputs_of(spec: NodeSpec, arguments: Values) -> tuple[Any, ...]:
     key = settings_mark(spec, arguments)
     loaded = spec.unpack(load() if key is None else POOL.get(key, load))
     for model in loaded:
-        hand_over(model, arguments.get("device", "auto"))
+        hand_over(model, str(arguments.get("device", "auto")))
     return loaded

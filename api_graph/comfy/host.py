@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from api_graph.comfy.placement import devices
 from api_graph.context import Context, SaveContext
@@ -21,6 +21,12 @@ from api_graph.settings import shipped_graphs
 
 MODEL_FOLDER = "api_graph"
 _MODEL_FOLDERS = (MODEL_FOLDER, "clip", "clip_vision", "LLM", "VLM")
+
+
+class _Bar(Protocol):
+    """ComfyUI's progress bar."""
+
+    def update_absolute(self, value: int, total: int) -> object: ...
 
 
 def register_model_folder() -> None:
@@ -51,19 +57,16 @@ def host_folders() -> Folders:
     )
 
 
-def host_context(kind: type[Context], *, prompt: Any = None, extra: Any = None) -> Context:
+def host_context(kind: type[Context], *, prompt: object = None, extra: object = None) -> Context:
     """The Context (or SaveContext, with the graph that saved images embed) of the node that runs now."""
-    facts: dict[str, Any] = {
-        "folders": host_folders(),
-        **_running(),
-        "on_progress": _progress_bar(),
-        "is_cancelled": _is_interrupted,
-        **devices(),
-    }
-    if issubclass(kind, SaveContext) and _embeds_metadata():
-        embedded = {"prompt": _without_marks(prompt), **(extra or {})}
-        facts["texts"] = {name: json.dumps(value) for name, value in embedded.items() if value is not None}
-    return kind(**facts)
+    node, run = _running()
+    context = kind(
+        host_folders(), node, on_progress=_progress_bar(), is_cancelled=_is_interrupted, run_id=run, **devices()
+    )
+    if isinstance(context, SaveContext) and _embeds_metadata():
+        embedded = {"prompt": _without_marks(prompt), **(extra if isinstance(extra, dict) else {})}
+        context.texts = {name: json.dumps(value) for name, value in embedded.items() if value is not None}
+    return context
 
 
 @contextmanager
@@ -106,7 +109,7 @@ def _is_interrupted() -> bool:
 
 def _progress_bar() -> Callable[[int, int], None]:
     """ComfyUI's bar under the node, made when the first step is told: most nodes have nothing to tell."""
-    bars: list[Any] = []
+    bars: list[_Bar] = []
 
     def on_progress(done: int, total: int) -> None:
         if not bars:
@@ -120,15 +123,15 @@ def _progress_bar() -> Callable[[int, int], None]:
     return on_progress
 
 
-def _running() -> dict[str, str]:
-    """Which node runs, and in which run."""
+def _running() -> tuple[str, str]:
+    """Which node runs, and in which run; empty where nobody says."""
     # Asking for the hidden UNIQUE_ID instead would put the id into ComfyUI's cache key.
     try:
         from comfy_execution.utils import get_executing_context  # pyright: ignore[reportMissingImports]
     except ImportError:
-        return {}
+        return "", ""
     running = get_executing_context()
-    return {} if running is None else {"node_id": str(running.node_id), "run_id": str(running.prompt_id)}
+    return ("", "") if running is None else (str(running.node_id), str(running.prompt_id))
 
 
 def _embeds_metadata() -> bool:
@@ -140,8 +143,8 @@ def _embeds_metadata() -> bool:
     return not args.disable_metadata
 
 
-def _without_marks(prompt: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _without_marks(prompt: object) -> dict[str, object] | None:
     """The graph without ComfyUI's notes on its cache, which it would believe when the graph is sent again."""
-    if prompt is None:
+    if not isinstance(prompt, dict):
         return None
     return {id: {k: v for k, v in node.items() if k != "is_changed"} for id, node in prompt.items()}

@@ -1,4 +1,4 @@
-"""Where models lie: ComfyUI puts them onto their device before a node uses them, and away when it needs the room.
+"""Models in ComfyUI: shared by loaders, put onto their device before a node uses them, and away when room is short.
 
 Each network gets a `comfy.model_patcher.ModelPatcher`, by which ComfyUI counts and moves it. Nothing here keeps a
 network alive: a patcher lives exactly as long as the values that hold its network.
@@ -7,9 +7,10 @@ network alive: a patcher lives exactly as long as the values that hold its netwo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
-from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
+from typing import Any, TypedDict
+from weakref import ReferenceType, WeakKeyDictionary, WeakSet, WeakValueDictionary, ref
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class ApiGraphModel(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.holders: WeakSet[Any] = WeakSet()
+        self.holders: WeakSet[object] = WeakSet()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ApiGraphModel:
         # Every move goes through here. ComfyUI may move in inference mode, and weights that are born there could never
@@ -43,18 +44,49 @@ class ApiGraphModel(nn.Module):
 
 
 _of_network: WeakKeyDictionary[nn.Module, ReferenceType[_Patcher]] = WeakKeyDictionary()
-_of_holder: WeakKeyDictionary[Any, list[_Patcher]] = WeakKeyDictionary()
+_of_holder: WeakKeyDictionary[object, list[_Patcher]] = WeakKeyDictionary()
 
 
-def devices() -> dict[str, torch.device]:
-    """For a node's Context: the device that "auto" means, and where weights are read to; {} without ComfyUI."""
+class ModelPool:
+    """Models that somebody still uses, by the settings they were loaded with: two loader nodes with equal settings hold
+    one model.
+
+    ComfyUI's cache shares results within one prompt only as long as it keeps them; this pool shares whatever is still
+    alive anywhere, and keeps nothing alive itself.
+    """
+
+    def __init__(self) -> None:
+        self._alive: WeakValueDictionary[str, object] = WeakValueDictionary()
+
+    def get(self, key: str, load: Callable[[], object]) -> object:
+        """The model loaded with these settings: the one that is alive, else what `load` gives."""
+        model = self._alive.get(key)
+        if model is None:
+            model = load()
+            with suppress(TypeError):  # a value that takes no weak reference is not shared
+                self._alive[key] = model
+        return model
+
+
+POOL = ModelPool()
+
+
+class Devices(TypedDict, total=False):
+    """The device that "auto" means, and where weights are read to, as a Context has them."""
+
+    device: torch.device
+    staging: torch.device
+
+
+def devices() -> Devices:
+    """For a node's Context; {} without ComfyUI."""
     management = _management()
     if management is None:
         return {}
     return {"device": management.get_torch_device(), "staging": management.text_encoder_offload_device()}
 
 
-def hand_over(loaded: Any, device: str = "auto") -> None:
+def hand_over(loaded: object, device: str = "auto") -> None:
     """Let ComfyUI place the networks in what a loader gave; `device` is where the user wants them to compute."""
     management = _management()
     if management is None or not any(_networks(loaded)) or loaded in _of_holder:
@@ -72,7 +104,7 @@ def hand_over(loaded: Any, device: str = "auto") -> None:
         _of_holder.setdefault(loaded, []).append(patcher)
 
 
-def bring(values: Iterable[Any]) -> None:
+def bring(values: Iterable[object]) -> None:
     """Have the models among a node's inputs on their devices; ComfyUI moves others away where room is short."""
     patchers = {id(patcher): patcher for model in _models(values) for patcher in _of_holder[model]}
     management = _management()
@@ -80,7 +112,7 @@ def bring(values: Iterable[Any]) -> None:
         management.load_models_gpu(list(patchers.values()))
 
 
-def settled(value: Any) -> Any:
+def settled(value: object) -> object:
     """A result where ComfyUI wants results: what lies on an accelerator goes to its intermediate device."""
     management = _management()
     return value if management is None else _moved(value, management.intermediate_device())
@@ -99,17 +131,17 @@ def _patcher(network: nn.Module, load: torch.device, offload: torch.device) -> _
     from comfy.model_patcher import ModelPatcher  # pyright: ignore[reportMissingImports]
 
     class WholePatcher(ModelPatcher):
-        def partially_load(self, device_to: torch.device, extra_memory: float = 0, **more: Any) -> int:
+        def partially_load(self, device_to: torch.device, extra_memory: float = 0, **more: object) -> int:
             with torch.inference_mode(False):  # parts are moved one by one too, not through ApiGraphModel
                 return super().partially_load(device_to, _ALL, **more)
 
-        def partially_unload(self, *args: Any, **more: Any) -> int:
+        def partially_unload(self, *args: object, **more: object) -> int:
             return 0  # no part of it can go alone; ComfyUI then unloads all of it
 
     return WholePatcher(ApiGraphModel(network), load_device=load, offload_device=offload)
 
 
-def _networks(loaded: Any) -> Iterator[nn.Module]:
+def _networks(loaded: object) -> Iterator[nn.Module]:
     """The networks in a model's fields, but quantized ones, which cannot be moved."""
     if not is_dataclass(loaded) or isinstance(loaded, type):
         return
@@ -119,7 +151,7 @@ def _networks(loaded: Any) -> Iterator[nn.Module]:
             yield value
 
 
-def _models(values: Iterable[Any]) -> Iterator[Any]:
+def _models(values: Iterable[object]) -> Iterator[object]:
     for value in values:
         if isinstance(value, list):
             yield from _models(value)
@@ -127,7 +159,7 @@ def _models(values: Iterable[Any]) -> Iterator[Any]:
             yield value
 
 
-def _moved(value: Any, device: torch.device) -> Any:
+def _moved(value: object, device: torch.device) -> object:
     if isinstance(value, Tensor):
         return value if value.device.type == "cpu" else value.to(device)
     if isinstance(value, list):

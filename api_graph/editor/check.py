@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from api_graph.editor import limits
 from api_graph.editor.faults import node_errors, prompt_error
 from api_graph.errors import BadInput
 from api_graph.folders import Folders
-from api_graph.graph import Fault, Graph, GraphError, Link, find_faults, read_graph
+from api_graph.graph import Fault, Graph, GraphError, GraphNode, Link, find_faults, read_graph
 from api_graph.registry import Registry
 
 _MOST_DEPENDENT = 20  # faulty nodes whose outputs are looked for
@@ -22,20 +21,20 @@ class Checked:
 
     graph: Graph
     targets: list[str]
-    node_errors: dict[str, Any]
+    node_errors: dict[str, object]
 
 
 class Refused(Exception):
     """A prompt of which nothing can run. The two objects are ComfyUI's."""
 
-    def __init__(self, error: dict[str, Any], node_errors: dict[str, Any] | None = None) -> None:
+    def __init__(self, error: dict[str, object], node_errors: dict[str, object] | None = None) -> None:
         self.error, self.node_errors = error, node_errors or {}
         super().__init__(error["message"])
 
 
 def check_prompt(
-    prompt: Mapping[str, Any],
-    extra: Mapping[str, Any],
+    prompt: Mapping[str, object],
+    extra: Mapping[str, object],
     registry: Registry,
     folders: Folders,
     wanted: Collection[str] | None = None,
@@ -65,7 +64,7 @@ def check_prompt(
     return Checked(_part(graph, _reached(good, _sources(graph))), good, errors)
 
 
-def _read(prompt: Mapping[str, Any], registry: Registry) -> Graph:
+def _read(prompt: Mapping[str, object], registry: Registry) -> Graph:
     """The graph, with nodes of known classes only and without values that those do not ask for."""
     if len(prompt) > limits.MOST_NODES:
         problem = f"The graph has {len(prompt)} nodes; the editor takes {limits.MOST_NODES}."
@@ -83,7 +82,7 @@ def _read(prompt: Mapping[str, Any], registry: Registry) -> Graph:
     return replace(graph, nodes={id: _declared_only(node, registry) for id, node in graph.nodes.items()})
 
 
-def _declared_only(node: Any, registry: Registry) -> Any:
+def _declared_only(node: GraphNode, registry: Registry) -> GraphNode:
     # As in ComfyUI: scripts in the page may add widgets of their own to a node, whose values come along.
     spec = registry[node.class_type]
     inputs = {n: v for n, v in node.inputs.items() if isinstance(v, Link) or spec.input(n) is not None}

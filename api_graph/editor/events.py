@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from api_graph.editor.jobs import Job, now_ms
 from api_graph.errors import ApiGraphError
 from api_graph.executor import Event, NodeError, RunResult
 
-Tell = Callable[[str, dict[str, Any], "str | None"], None]
-Message = tuple[str, dict[str, Any]]
+Tell = Callable[[str, dict[str, object], "str | None"], None]
+Message = tuple[str, dict[str, object]]
 
 _PROGRESS_EVERY = 0.05  # seconds between two messages about one node's progress
 _MOST_STATES = 500  # nodes in a `progress_state`; of a larger graph the last ones
 
 
-class Narrator:
+class EventPublisher:
     """Tells one job's story to the page that sent it, and keeps in the job what stays of interest."""
 
     def __init__(self, job: Job, tell: Tell) -> None:
         self._job, self._tell = job, tell
-        self._states: dict[str, dict[str, Any]] = {}
+        self._states: dict[str, dict[str, object]] = {}
         self._found: list[Event] | None = []  # what is known before anything runs; None once that was told
         self._last_progress = 0.0
         self._reloaded = False  # a page that reloads may hear of results before it has the nodes to show them in
@@ -72,7 +71,7 @@ class Narrator:
         self._job.error = _error_data(first.node, first.class_type, text, cause, executed)
         self._note("execution_error", **self._job.error)
 
-    def _note(self, type: str, **data: Any) -> None:
+    def _note(self, type: str, **data: object) -> None:
         """Tell, and remember."""
         message = {"prompt_id": self._job.id, **data, "timestamp": now_ms()}
         self._job.messages.append((type, message))
@@ -146,7 +145,7 @@ class Narrator:
             del self._states[next(iter(self._states))]
         self._say("progress_state", {"prompt_id": self._job.id, "nodes": dict(self._states)})
 
-    def _say(self, type: str, data: dict[str, Any]) -> None:
+    def _say(self, type: str, data: dict[str, object]) -> None:
         if self._job.client is not None:
             self._tell(type, data, self._job.client)
 
@@ -169,7 +168,7 @@ class Narrator:
         """All that the job's nodes have shown."""
         return [("executed", self._executed(node, ui)) for node, ui in list(self._job.outputs.items())]
 
-    def _executed(self, node: str, ui: dict[str, list[Any]]) -> dict[str, Any]:
+    def _executed(self, node: str, ui: dict[str, list[object]]) -> dict[str, object]:
         return {"node": node, "display_node": node, "output": ui, "prompt_id": self._job.id}
 
 
@@ -185,7 +184,7 @@ def _behind(job: Job, cached: set[str]) -> list[str]:
     return [id for id in job.graph.nodes if id not in needed]
 
 
-def _error_data(node: str, class_type: str, text: str, cause: BaseException, executed: list[str]) -> dict[str, Any]:
+def _error_data(node: str, class_type: str, text: str, cause: BaseException, executed: list[str]) -> dict[str, object]:
     return {
         "node_id": node,
         "node_type": class_type,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from api_graph.comfy.inputs import input_type
 from api_graph.graph import NO_VALUE, Fault, Graph, Link
@@ -25,31 +24,34 @@ _MESSAGES = {
 }
 
 
-def prompt_error(type: str, message: str, details: str = "", **extra: Any) -> dict[str, Any]:
+def prompt_error(type: str, message: str, details: str = "", **extra: object) -> dict[str, object]:
     """ComfyUI's `error` object."""
     return {"type": type, "message": message, "details": details, "extra_info": extra}
 
 
 def node_errors(
     faults: Iterable[Fault], graph: Graph, registry: Registry, dependent: Mapping[str, list[str]]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """ComfyUI's `node_errors`: by node, with the outputs that cannot be had because of it."""
-    errors: dict[str, Any] = {}
+    by_node: dict[str, list[Fault]] = {}
     for fault in list(faults)[:_MOST_FAULTS]:
-        of_node = errors.setdefault(
-            fault.node,
-            {"errors": [], "dependent_outputs": dependent.get(fault.node, []), "class_type": fault.class_type},
-        )
-        of_node["errors"].append(_error(fault, graph, registry))
-    return errors
+        by_node.setdefault(fault.node, []).append(fault)
+    return {
+        node: {
+            "errors": [_error(fault, graph, registry) for fault in found],
+            "dependent_outputs": dependent.get(node, []),
+            "class_type": found[0].class_type,
+        }
+        for node, found in by_node.items()
+    }
 
 
-def _error(fault: Fault, graph: Graph, registry: Registry) -> dict[str, Any]:
+def _error(fault: Fault, graph: Graph, registry: Registry) -> dict[str, object]:
     spec = registry.get(fault.class_type)
     declared = spec.input(fault.input) if spec is not None and fault.input is not None else None
     type = _type(fault, declared, graph)
     details = f"{fault.problem}.{' ' if fault.hint else ''}{fault.hint}"
-    extra: dict[str, Any] = {}
+    extra: dict[str, object] = {}
     if fault.input is not None:
         extra["input_name"] = fault.input
     if declared is not None:

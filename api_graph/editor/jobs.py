@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from api_graph.graph import Graph
 
@@ -28,31 +28,31 @@ class Job:
 
     id: str
     number: float
-    prompt: Mapping[str, Any]
+    prompt: Mapping[str, object]
     graph: Graph
     targets: list[str]
     client: str | None
-    extra: Mapping[str, Any]
+    extra: Mapping[str, object]
     size: int
     created: int = field(default_factory=now_ms)
     started: int | None = None
     ended: int | None = None
     status: Status = "pending"
     cancelled: threading.Event = field(default_factory=threading.Event)
-    outputs: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
-    messages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    error: dict[str, Any] | None = None
+    outputs: dict[str, dict[str, list[object]]] = field(default_factory=dict)
+    messages: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    error: dict[str, object] | None = None
 
     @property
-    def extra_data(self) -> dict[str, Any]:
+    def extra_data(self) -> dict[str, object]:
         """What came with the graph, without what may be secret."""
         return {"extra_pnginfo": self.extra, "client_id": self.client, "create_time": self.created}
 
-    def as_row(self) -> list[Any]:
+    def as_row(self) -> list[object]:
         """The job in a queue."""
         return [self.number, self.id, self.prompt, self.extra_data, self.targets]
 
-    def as_history(self) -> dict[str, Any]:
+    def as_history(self) -> dict[str, object]:
         """The job in the history."""
         done = self.status == "completed"
         return {
@@ -64,7 +64,7 @@ class Job:
             },
         }
 
-    def as_summary(self) -> dict[str, Any]:
+    def as_summary(self) -> dict[str, object]:
         """The job in a list of jobs; keys without a value are left out."""
         shown = [
             {**item, "nodeId": id, "mediaType": kind}
@@ -73,6 +73,7 @@ class Job:
             for item in items
             if isinstance(item, dict)
         ]
+        workflow = self.extra.get("workflow")
         kept = [item for item in shown if item.get("type") == "output"]
         summary = {
             "id": self.id,
@@ -83,12 +84,12 @@ class Job:
             "preview_output": (kept or shown or [None])[-1],
             "outputs_count": sum(len(items) for ui in self.outputs.values() for items in ui.values()),
             "execution_error": self.error,
-            "workflow_id": (self.extra.get("workflow") or {}).get("id") if self._has_workflow() else None,
+            "workflow_id": workflow.get("id") if isinstance(workflow, Mapping) else None,
             "priority": self.number,
         }
         return {key: value for key, value in summary.items() if value is not None}
 
-    def as_details(self) -> dict[str, Any]:
+    def as_details(self) -> dict[str, object]:
         """The job on its own."""
         return {
             **self.as_summary(),
@@ -97,6 +98,3 @@ class Job:
             "outputs": self.outputs,
             "execution_status": self.as_history()["status"],
         }
-
-    def _has_workflow(self) -> bool:
-        return isinstance(self.extra.get("workflow"), Mapping)

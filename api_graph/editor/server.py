@@ -7,7 +7,7 @@ import errno
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,12 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from api_graph.editor.app import make_app
-from api_graph.editor.frontend import frontend_folder
-from api_graph.editor.security import is_loopback
-from api_graph.editor.workspace import open_workspace
+from api_graph.editor import limits
+from api_graph.editor.frontend import add_frontend, frontend_folder
+from api_graph.editor.routes import add_routes
+from api_graph.editor.security import add_headers, guard, is_loopback
+from api_graph.editor.state import STATE, EditorState
+from api_graph.editor.workspace import Workspace, open_workspace
 from api_graph.errors import BadInput
 
 if TYPE_CHECKING:  # it needs torch
@@ -130,3 +132,22 @@ def _cannot_listen(options: Options, error: OSError) -> BadInput:
         return BadInput("the port is in use", input="--port", value=options.port, hint=hint)
     reason = error.strerror or str(error)
     return BadInput(f"it cannot be listened to ({reason})", input="--host", value=options.host, hint="Name another.")
+
+
+def make_app(workspace: Workspace, load: Callable[[], Engine], frontend: Path, token: str | None) -> web.Application:
+    """The application. `load` gives the engine, in a thread, while the page is served already."""
+    app = web.Application(middlewares=[guard(token)], client_max_size=limits.LARGEST_PROMPT)
+    app.on_response_prepare.append(add_headers)
+
+    async def state(app: web.Application) -> AsyncIterator[None]:
+        app[STATE] = EditorState(workspace, load)
+        yield
+
+    async def close(app: web.Application) -> None:
+        await app[STATE].close()  # before the server waits for its open sockets
+
+    app.cleanup_ctx.append(state)
+    app.on_shutdown.append(close)
+    add_routes(app)
+    add_frontend(app, frontend)
+    return app

@@ -6,14 +6,13 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 from uuid import uuid4
 
 from aiohttp import WSMsgType, web
 
 from api_graph.editor import limits
 
-Message = tuple[str, dict[str, Any]]
+Message = tuple[str, dict[str, object]]
 
 _BEAT = 30.0  # seconds; a page whose machine went to sleep is noticed
 _FEATURES = {"supports_preview_metadata": False, "max_upload_size": limits.LARGEST_UPLOAD}
@@ -26,7 +25,7 @@ class Hub:
         self._loop, self._greet = loop, greet
         self._pages: dict[str, _Page] = {}
 
-    def send(self, type: str, data: dict[str, Any], to: str | None = None) -> None:
+    def send(self, type: str, data: dict[str, object], to: str | None = None) -> None:
         """Tell one page, or all of them. Nobody is told that left."""
         with suppress(RuntimeError):  # the loop is closed: the server has ended
             self._loop.call_soon_threadsafe(self._send, type, data, to)
@@ -60,7 +59,7 @@ class Hub:
         pages = list(self._pages.values())
         await asyncio.gather(*(page.socket.close(code=1001) for page in pages), return_exceptions=True)
 
-    def _send(self, type: str, data: dict[str, Any], to: str | None) -> None:
+    def _send(self, type: str, data: dict[str, object], to: str | None) -> None:
         pages = self._pages.values() if to is None else filter(None, [self._pages.get(to)])
         for page in list(pages):
             page.put(type, data)
@@ -81,7 +80,7 @@ class _Page:
         self._writer = asyncio.create_task(self._write())
         self._closing: asyncio.Future[bool] | None = None
 
-    def put(self, type: str, data: dict[str, Any]) -> None:
+    def put(self, type: str, data: dict[str, object]) -> None:
         try:
             self._unsent.put_nowait(json.dumps({"type": type, "data": data}))
         except asyncio.QueueFull:

@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import nn
 
 from api_graph.comfy import comfy_class
-from api_graph.comfy.models import ModelPool
+from api_graph.comfy.placement import ModelPool
 from api_graph.context import Context
 from api_graph.errors import BadInput
 from api_graph.folders import Folders

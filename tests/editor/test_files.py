@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from api_graph.editor import limits
-from api_graph.editor.previews import trim_previews
+from api_graph.editor.engine import trim_previews
 from tests.editor.lab import Client
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from api_graph.editor.routes import extensions, files, info, jobs, masks, prompt, settings, templates, uploads, userdata
+from api_graph.editor.routes import extensions, files, info, jobs, prompt, settings, templates, uploads, userdata
 
 
 def add_routes(app: web.Application) -> None:
     """All routes but those of the page itself."""
-    for module in (info, prompt, jobs, files, uploads, masks, userdata, settings, templates, extensions):
+    for module in (info, prompt, jobs, files, uploads, userdata, settings, templates, extensions):
         for route in module.routes:
             assert isinstance(route, web.RouteDef)
             for path in (route.path, f"/api{route.path}"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -55,10 +54,10 @@ async def translations(request: web.Request) -> web.Response:
 
 
 @cache
-def _translations() -> dict[str, Any]:
+def _translations() -> dict[str, dict[str, object]]:
     """`locales/zh/nodeDefs.json` -> `{"zh": {"nodeDefs": {...}}}`; what stands in `main.json` goes one level up."""
     folder = locales_folder()
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, object]] = {}
     for path in sorted(folder.glob("*/*.json")) if folder is not None else ():
         content = json.loads(path.read_text("utf-8"))
         found.setdefault(path.parent.name, {}).update(content if path.stem == "main" else {path.stem: content})

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from api_graph.editor.desk import desk_of
-from api_graph.editor.routes.answers import user_file
+from api_graph.editor.routes.bodies import user_file
+from api_graph.editor.state import state_of
 from api_graph.editor.workspace import Workspace
 from api_graph.errors import BadInput
 from api_graph.folders import inside, names_in
@@ -32,7 +32,7 @@ async def view(request: web.Request) -> web.StreamResponse:
     """A file; as a smaller copy (`preview=webp;90`), or its colours or transparency alone (`channel=rgb|a`)."""
     query = request.query
     kind, subfolder = query.get("type", "output"), query.get("subfolder", "")
-    path = find_file(desk_of(request).workspace, kind, subfolder, query.get("filename", ""))
+    path = find_file(state_of(request).workspace, kind, subfolder, query.get("filename", ""))
     if path is None:
         raise web.HTTPNotFound(text="there is no such file")
     channel = query.get("channel", "rgba")
@@ -68,5 +68,5 @@ def _copy(path: Path, preview: str, channel: str) -> tuple[bytes, str]:
 @routes.get("/internal/files/{kind}")
 async def listed(request: web.Request) -> web.Response:
     """Names of the files at the top of a folder."""
-    roots = desk_of(request).workspace.roots(request.match_info["kind"])
+    roots = state_of(request).workspace.roots(request.match_info["kind"])
     return web.json_response(await asyncio.to_thread(names_in, roots, Path.is_file))

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from api_graph import __version__
 from api_graph.editor import limits
-from api_graph.editor.desk import desk_of
+from api_graph.editor.state import state_of
 
 routes = web.RouteTableDef()
 
@@ -18,20 +18,20 @@ routes = web.RouteTableDef()
 @routes.get("/object_info")
 async def object_info(request: web.Request) -> web.Response:
     """All nodes."""
-    engine = await desk_of(request).engine()
+    engine = await state_of(request).engine()
     return web.json_response(await asyncio.to_thread(engine.object_info))
 
 
 @routes.get("/object_info/{id}")
 async def object_info_of(request: web.Request) -> web.Response:
-    id, engine = request.match_info["id"], await desk_of(request).engine()
+    id, engine = request.match_info["id"], await state_of(request).engine()
     found = await asyncio.to_thread(engine.object_info)
     return web.json_response({id: found[id]} if id in found else {})
 
 
 @routes.get("/ws")
 async def socket(request: web.Request) -> web.WebSocketResponse:
-    return await desk_of(request).hub.serve(request)
+    return await state_of(request).hub.serve(request)
 
 
 @routes.get("/users")
@@ -47,7 +47,7 @@ async def features(request: web.Request) -> web.Response:
 @routes.get("/system_stats")
 async def system_stats(request: web.Request) -> web.Response:
     """The machine, as the page's "about" shows it."""
-    await desk_of(request).engine()
+    await state_of(request).engine()
     return web.json_response(await asyncio.to_thread(_stats))
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from api_graph.editor.bodies import json_object, whole_number
-from api_graph.editor.desk import desk_of
+from api_graph.editor.routes.bodies import json_object, whole_number
+from api_graph.editor.state import state_of
 
 if TYPE_CHECKING:
     from api_graph.editor.jobs import Job
@@ -20,7 +20,7 @@ _MOST = 1000
 
 @routes.get("/queue")
 async def queue(request: web.Request) -> web.Response:
-    running, pending = (await desk_of(request).queue()).unfinished()
+    running, pending = (await state_of(request).queue()).unfinished()
     rows = {"queue_running": [job.as_row() for job in running], "queue_pending": [job.as_row() for job in pending]}
     return web.json_response(rows)
 
@@ -28,7 +28,7 @@ async def queue(request: web.Request) -> web.Response:
 @routes.post("/queue")
 async def change_queue(request: web.Request) -> web.Response:
     """Take back all that waits (`clear`), or some of it (`delete`)."""
-    body, waiting = await json_object(request), await desk_of(request).queue()
+    body, waiting = await json_object(request), await state_of(request).queue()
     if body.get("clear") is True:
         waiting.remove_pending()
     for id in _ids(body.get("delete")):
@@ -38,7 +38,7 @@ async def change_queue(request: web.Request) -> web.Response:
 
 @routes.get("/history")
 async def history(request: web.Request) -> web.Response:
-    done = (await desk_of(request).queue()).history()
+    done = (await state_of(request).queue()).history()
     most = whole_number(request.query.get("max_items"), _MOST, _MOST)
     first = whole_number(request.query.get("offset"), max(len(done) - most, 0), len(done))
     return web.json_response({job.id: job.as_history() for job in done[first : first + most]})
@@ -46,14 +46,14 @@ async def history(request: web.Request) -> web.Response:
 
 @routes.get("/history/{id}")
 async def history_of(request: web.Request) -> web.Response:
-    job = (await desk_of(request).queue()).find(request.match_info["id"])
+    job = (await state_of(request).queue()).find(request.match_info["id"])
     return web.json_response({} if job is None or job.ended is None else {job.id: job.as_history()})
 
 
 @routes.post("/history")
 async def change_history(request: web.Request) -> web.Response:
     """Forget all that is over (`clear`), or some of it (`delete`)."""
-    body, done = await json_object(request), await desk_of(request).queue()
+    body, done = await json_object(request), await state_of(request).queue()
     if body.get("clear") is True:
         done.remove_history()
     for id in _ids(body.get("delete")):
@@ -64,7 +64,7 @@ async def change_history(request: web.Request) -> web.Response:
 @routes.get("/jobs")
 async def jobs(request: web.Request) -> web.Response:
     """A page of the jobs of some states: those that run, then those that wait, then the others, newest first."""
-    known = await desk_of(request).queue()
+    known = await state_of(request).queue()
     running, pending = known.unfinished()
     found: Sequence[Job] = [*running, *pending, *reversed(known.history())]
     states = request.query.get("status", "")
@@ -86,7 +86,7 @@ async def jobs(request: web.Request) -> web.Response:
 
 @routes.get("/jobs/{id}")
 async def job_details(request: web.Request) -> web.Response:
-    job = (await desk_of(request).queue()).find(request.match_info["id"])
+    job = (await state_of(request).queue()).find(request.match_info["id"])
     if job is None:
         raise web.HTTPNotFound(text="there is no such job")
     return web.json_response(job.as_details())
@@ -95,7 +95,7 @@ async def job_details(request: web.Request) -> web.Response:
 @routes.post("/jobs/cancel")
 async def cancel_jobs(request: web.Request) -> web.Response:
     """Stop jobs, or take them back; without ids, all."""
-    body, known = await json_object(request), await desk_of(request).queue()
+    body, known = await json_object(request), await state_of(request).queue()
     ids = body.get("job_ids", body.get("ids"))
     if ids is None:
         cancelled = known.remove_pending() | known.interrupt()
@@ -106,7 +106,7 @@ async def cancel_jobs(request: web.Request) -> web.Response:
 
 @routes.post("/jobs/{id}/cancel")
 async def cancel_job(request: web.Request) -> web.Response:
-    id, known = request.match_info["id"], await desk_of(request).queue()
+    id, known = request.match_info["id"], await state_of(request).queue()
     return web.json_response({"cancelled": known.remove_pending(id) or known.interrupt(id)})
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from aiohttp import web
 
 from api_graph.editor import limits
-from api_graph.editor.bodies import json_object
-from api_graph.editor.desk import desk_of
-from api_graph.editor.routes.answers import refusal
+from api_graph.editor.routes.bodies import json_object, refusal
+from api_graph.editor.state import state_of
 
 if TYPE_CHECKING:
     from api_graph.editor.engine import Engine
@@ -27,15 +26,15 @@ _ID = re.compile(r"[0-9a-zA-Z_.:-]{1,100}")
 
 @routes.get("/prompt")
 async def remaining(request: web.Request) -> web.Response:
-    return web.json_response({"exec_info": {"queue_remaining": desk_of(request).remaining}})
+    return web.json_response({"exec_info": {"queue_remaining": state_of(request).remaining}})
 
 
 @routes.post("/prompt")
 async def send(request: web.Request) -> web.Response:
     """Check a graph, and let what of it can run wait its turn."""
-    desk = desk_of(request)
+    state = state_of(request)
     body = await json_object(request)
-    engine, queue = await desk.engine(), await desk.queue()
+    engine, queue = await state.engine(), await state.queue()
     from api_graph.editor.check import Refused
     from api_graph.editor.queue import QueueFull
 
@@ -50,7 +49,7 @@ async def send(request: web.Request) -> web.Response:
     return web.json_response({"prompt_id": job.id, "number": job.number, "node_errors": errors})
 
 
-def _job(body: dict[str, Any], size: int, engine: Engine, queue: PromptQueue) -> tuple[Job, dict[str, Any]]:
+def _job(body: dict[str, object], size: int, engine: Engine, queue: PromptQueue) -> tuple[Job, dict[str, object]]:
     """The job that a request asks for, and `node_errors` of what it leaves out. Raises Refused."""
     from api_graph.editor.check import Refused, check_prompt
     from api_graph.editor.faults import prompt_error
@@ -80,7 +79,7 @@ def _job(body: dict[str, Any], size: int, engine: Engine, queue: PromptQueue) ->
     return job, checked.node_errors
 
 
-def _number(body: dict[str, Any], queue: PromptQueue) -> float:
+def _number(body: dict[str, object], queue: PromptQueue) -> float:
     """The job's place: what the request says, else after all others, or before them with `front`."""
     given = body.get("number")
     if isinstance(given, (int, float)) and not isinstance(given, bool) and math.isfinite(given):
@@ -93,7 +92,7 @@ def _number(body: dict[str, Any], queue: PromptQueue) -> float:
 async def interrupt(request: web.Request) -> web.Response:
     """Stop the prompt that runs; with a `prompt_id`, only that one."""
     id = (await json_object(request)).get("prompt_id")
-    (await desk_of(request).queue()).interrupt(id if isinstance(id, str) else None)
+    (await state_of(request).queue()).interrupt(id if isinstance(id, str) else None)
     return web.Response()
 
 
@@ -101,6 +100,6 @@ async def interrupt(request: web.Request) -> web.Response:
 async def free(request: web.Request) -> web.Response:
     """Let go of models and of results in memory."""
     body = await json_object(request)
-    engine = await desk_of(request).engine()
+    engine = await state_of(request).engine()
     engine.free(models=body.get("unload_models") is True, results=body.get("free_memory") is True)
     return web.Response()

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
-from api_graph.editor.bodies import json_body, json_object
-from api_graph.editor.desk import desk_of
+from api_graph.editor.routes.bodies import json_body, json_object
+from api_graph.editor.state import state_of
 from api_graph.files import whole_file
 
 routes = web.RouteTableDef()
 
-_DEFAULTS: dict[str, Any] = {
+_DEFAULTS: dict[str, object] = {
     # Of ComfyUI's nodes there are few here: the editor's own first graph would be met with a dialog over everything.
     "Comfy.Workflow.ShowMissingNodesWarning": False,
     "Comfy.Workflow.ShowMissingModelsWarning": False,
@@ -46,10 +45,10 @@ async def set_one(request: web.Request) -> web.Response:
 
 
 def _file(request: web.Request) -> Path:
-    return desk_of(request).workspace.user / "comfy.settings.json"
+    return state_of(request).workspace.user / "comfy.settings.json"
 
 
-def _saved(file: Path) -> dict[str, Any]:
+def _saved(file: Path) -> dict[str, object]:
     try:
         saved = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -57,7 +56,7 @@ def _saved(file: Path) -> dict[str, Any]:
     return saved if isinstance(saved, dict) else {}
 
 
-def _save(file: Path, changed: dict[str, Any]) -> web.Response:
+def _save(file: Path, changed: dict[str, object]) -> web.Response:
     data = json.dumps(_saved(file) | changed, indent=2).encode()
     if len(data) > _MOST_BYTES:
         raise web.HTTPRequestEntityTooLarge(_MOST_BYTES, len(data), text="too many settings")

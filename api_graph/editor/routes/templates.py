@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from api_graph.editor.desk import desk_of
+from api_graph.editor.state import state_of
 from api_graph.library import shipped
 from api_graph.settings import example_workflows_folder
 
@@ -34,7 +34,7 @@ async def template(request: web.Request) -> web.StreamResponse:
     name = Path(request.match_info["file"])
     if request.match_info["pack"] != _PACK or name.stem not in shipped() or name.suffix not in (".json", ".jpg"):
         raise web.HTTPNotFound(text="there is no such template")
-    engine, graph = await desk_of(request).engine(), shipped()[name.stem]
+    engine, graph = await state_of(request).engine(), shipped()[name.stem]
     if name.suffix == ".json":
         return web.json_response(await asyncio.to_thread(engine.template, graph))
     made = example_workflows_folder()

@@ -1,8 +1,9 @@
-"""Pictures that are dropped onto the editor."""
+"""Pictures that are dropped onto the editor, and masks that are painted in it: they become transparency."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -13,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from aiohttp import BodyPartReader, web
 
 from api_graph.editor import limits
-from api_graph.editor.desk import desk_of
+from api_graph.editor.routes.files import find_file
+from api_graph.editor.state import state_of
 from api_graph.editor.workspace import Workspace
 from api_graph.errors import BadInput
 from api_graph.files import sha256_of
@@ -40,11 +42,11 @@ class Upload:
 @routes.post("/upload/image")
 async def upload_image(request: web.Request) -> web.Response:
     """Keep a picture in the input folder; answers under which name."""
-    desk = desk_of(request)
-    async with received(request, desk.workspace) as upload:
-        folder = folder_of(desk.workspace, upload.fields)
+    state = state_of(request)
+    async with received(request, state.workspace) as upload:
+        folder = folder_of(state.workspace, upload.fields)
         await asyncio.to_thread(checked_picture, upload.file)
-        async with desk.placing:
+        async with state.placing:
             overwrite = upload.fields.get("overwrite") in ("true", "1")
             name = await asyncio.to_thread(place, upload.file, folder, upload.name, overwrite=overwrite)
     kind, subfolder = upload.fields.get("type", "input"), upload.fields.get("subfolder", "")
@@ -149,3 +151,44 @@ def place(file: Path, folder: Path, name: str, *, overwrite: bool) -> str:
         raise web.HTTPBadRequest(text="something else is in the way of this name")
     os.replace(file, target)
     return target.name
+
+
+@routes.post("/upload/mask")
+async def upload_mask(request: web.Request) -> web.Response:
+    """Keep a copy of a picture (`original_ref`) that has the transparency of the upload."""
+    workspace = state_of(request).workspace
+    async with received(request, workspace) as upload:
+        folder = folder_of(workspace, upload.fields)
+        original = _original(upload.fields.get("original_ref", ""))
+        kind, subfolder = original.get("type", "output"), original.get("subfolder", "")
+        path = find_file(workspace, kind, subfolder, original.get("filename", ""))
+        if path is None:
+            raise web.HTTPBadRequest(text="the picture under the mask is not there")
+        await asyncio.to_thread(checked_picture, upload.file)
+        await asyncio.to_thread(_with_transparency, path, upload.file)
+        name = await asyncio.to_thread(place, upload.file, folder, Path(upload.name).stem + ".png", overwrite=True)
+    kind, subfolder = upload.fields.get("type", "input"), upload.fields.get("subfolder", "")
+    return web.json_response({"name": name, "subfolder": subfolder, "type": kind})
+
+
+def _original(text: str) -> dict[str, str]:
+    try:
+        reference: object = json.loads(text)
+    except (ValueError, RecursionError):
+        reference = None
+    if not isinstance(reference, dict) or not all(isinstance(value, str) for value in reference.values()):
+        raise web.HTTPBadRequest(text="the form does not say which picture the mask belongs to")
+    return reference
+
+
+def _with_transparency(path: Path, mask: Path) -> None:
+    """Write the picture at `path` with the transparency of `mask` over the latter."""
+    from api_graph.pixels.read import read_image
+
+    try:
+        picture = read_image(path).convert("RGBA")
+    except BadInput as error:
+        raise web.HTTPUnsupportedMediaType(text=str(error)) from None
+    alpha = read_image(mask).convert("RGBA").getchannel("A")
+    picture.putalpha(alpha.resize(picture.size))
+    picture.save(mask, "PNG")

@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
-from api_graph.editor.desk import desk_of
+from api_graph.editor.state import state_of
 from api_graph.files import whole_file
 from api_graph.folders import inside
 
@@ -27,7 +26,7 @@ _MOST_LISTED = 10_000
 async def listing(request: web.Request) -> web.Response:
     """The files of a folder, with what is known of each if `full_info`."""
     name = request.query.get("dir", "")
-    folder = desk_of(request).workspace.user_file(name) if name else None
+    folder = state_of(request).workspace.user_file(name) if name else None
     if folder is None:
         raise web.HTTPForbidden(text="the editor keeps files in its own folder only")
     files = _files(folder, deep=request.query.get("recurse") == "true")
@@ -47,7 +46,7 @@ def _files(folder: Path, *, deep: bool) -> list[Path]:
     return found
 
 
-def _facts(file: Path, folder: Path) -> dict[str, Any]:
+def _facts(file: Path, folder: Path) -> dict[str, object]:
     stat = file.stat()
     times = {"modified": int(stat.st_mtime * 1000), "created": int(stat.st_ctime * 1000)}
     return {"path": file.relative_to(folder).as_posix(), "size": stat.st_size, **times}
@@ -111,17 +110,18 @@ def _disk_errors() -> Iterator[None]:
 
 def _place(request: web.Request, name: str) -> Path:
     """Where a file of the editor lies. Raises HTTPForbidden for one that is not the editor's own."""
-    path = desk_of(request).workspace.user_file(name)
+    path = state_of(request).workspace.user_file(name)
     if path is None or path.suffix not in _TYPES:
         raise web.HTTPForbidden(text="the editor keeps .json and .css files, in its own folder")
     return path
 
 
 def _answer(request: web.Request, path: Path) -> web.Response:
-    workspace = desk_of(request).workspace
+    workspace = state_of(request).workspace
     for root, prefix in ((workspace.workflows, "workflows/"), (workspace.user, "")):
         with suppress(ValueError):
-            facts = _facts(path, Path(os.path.realpath(root)))
-            facts["path"] = prefix + facts["path"]
-            return web.json_response(facts if request.query.get("full_info") == "true" else facts["path"])
+            folder = Path(os.path.realpath(root))
+            name = prefix + path.relative_to(folder).as_posix()
+            full = request.query.get("full_info") == "true"
+            return web.json_response({**_facts(path, folder), "path": name} if full else name)
     raise AssertionError(path)  # user_file gives no other

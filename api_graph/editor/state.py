@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -13,7 +13,7 @@ from api_graph.editor.workspace import Workspace
 
 if TYPE_CHECKING:  # both need torch
     from api_graph.editor.engine import Engine
-    from api_graph.editor.events import Narrator
+    from api_graph.editor.events import EventPublisher
     from api_graph.editor.jobs import Job
     from api_graph.editor.queue import PromptQueue
 
@@ -30,7 +30,7 @@ class EditorState:
         self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, load))
         self._queue: PromptQueue | None = None
         self._engine: Engine | None = None
-        self._narrator: Narrator | None = None
+        self._publisher: EventPublisher | None = None
 
     async def engine(self) -> Engine:
         """The engine, once it is loaded."""
@@ -65,11 +65,11 @@ class EditorState:
     # ------------------------------------------------------------------------------------------ in the queue's thread
 
     def _run(self, job: Job) -> None:
-        from api_graph.editor.events import Narrator
+        from api_graph.editor.events import EventPublisher
 
         assert self._engine is not None
-        self._narrator = Narrator(job, self.hub.send)
-        self._engine.run(job, self._narrator)
+        self._publisher = EventPublisher(job, self.hub.send)
+        self._engine.run(job, self._publisher)
 
     def _tell_status(self) -> None:
         self.hub.send(*self._status())
@@ -80,21 +80,21 @@ class EditorState:
 
     # ------------------------------------------------------------------------------------------ pages that come
 
-    def _status(self, **more: Any) -> Message:
+    def _status(self, **more: object) -> Message:
         return "status", {"status": {"exec_info": {"queue_remaining": self.remaining}}, **more}
 
     def _greeting(self, page: str) -> list[Message]:
         """What a page hears first; one that was reloaded in the middle of its run goes on from there."""
         told = [self._status(sid=page)]
         running = self._queue.unfinished()[0] if self._queue is not None else []
-        if self._narrator is not None and any(job.client == page for job in running):
-            told += self._narrator.so_far()
+        if self._publisher is not None and any(job.client == page for job in running):
+            told += self._publisher.so_far()
         return told
 
 
-DESK = web.AppKey("desk", EditorState)
+STATE = web.AppKey("state", EditorState)
 
 
-def desk_of(request: web.Request) -> EditorState:
-    """The desk of the server that got this request."""
-    return request.app[DESK]
+def state_of(request: web.Request) -> EditorState:
+    """The state of the server that got this request."""
+    return request.app[STATE]

@@ -21,7 +21,7 @@ def import_pyarrow() -> Any:
         import pyarrow.types
     except ImportError as error:
         raise BadInput(
-            f"Parquet needs pyarrow, which cannot be imported ({error})", hint="pip install 'api-graph[data]'"
+            f"Parquet needs pyarrow, which cannot be imported ({error})", hint="pip install pyarrow"
         ) from error
     return pyarrow
 

@@ -12,9 +12,8 @@ from api_graph.draw.widgets import drawn_slots, widget_values
 from api_graph.graph.faults import GraphError
 from api_graph.graph.model import Graph, GraphNode, Link
 from api_graph.graph.order import execution_order
-from api_graph.graph.read import read_graph
+from api_graph.graph.read import is_workflow, read_graph
 from api_graph.graph.validate import validate
-from api_graph.graph.workflow import is_workflow
 from api_graph.graph.workflow.model import API_ID
 from api_graph.registry import Registry
 from api_graph.spec import InputSpec, NodeSpec
@@ -82,7 +81,7 @@ def saved_workflow(graph: Graph, registry: Registry) -> Workflow:
     """
     validate(graph, registry)
     saved = graph.extra.get("workflow")
-    if isinstance(saved, dict) and is_workflow(saved):
+    if is_workflow(saved) and isinstance(saved, dict):
         try:
             if read_graph(saved, registry).nodes == graph.nodes:
                 return saved

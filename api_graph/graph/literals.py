@@ -12,8 +12,8 @@ from api_graph.errors import BadInput
 from api_graph.graph.words import as_json, closest, listed, quoted
 from api_graph.spec import Choices, InputSpec
 
-ListEntries = Callable[[InputSpec], Sequence[str]]
-"""Lists a combo's entries: `InputSpec.options`, or a cache of it, as listing may read a folder."""
+ListChoices = Callable[[InputSpec], Sequence[str]]
+"""Lists the choices of a combo: `InputSpec.options`, or a cache of it, as listing may read a folder."""
 
 _KINDS = {"INT": "a whole number", "FLOAT": "a number", "STRING": "a text", "BOOLEAN": "true or false"}
 _OUT_OF_RANGE = ("greater_than_equal", "less_than_equal")
@@ -47,7 +47,7 @@ def json_problem(value: object) -> tuple[str, str] | None:
 
 
 def literal_problem(
-    value: object, spec: InputSpec, entries_of: ListEntries = InputSpec.options
+    value: object, spec: InputSpec, choices_of: ListChoices = InputSpec.options
 ) -> tuple[str, str] | None:
     """What is wrong with `value` at an input, and a hint; None if it is fine.
 
@@ -58,9 +58,9 @@ def literal_problem(
         return "a value, where only a link can stand", f"It takes {wanted(spec)}."
     if spec.socket == "COMBO":
         is_open = isinstance(spec.choices, Choices) and spec.choices.open
-        if isinstance(value, str) and (is_open or value in entries_of(spec)):
+        if isinstance(value, str) and (is_open or value in choices_of(spec)):
             return None
-        return _combo_problem(value, spec, entries_of)
+        return _combo_problem(value, spec, choices_of)
     try:
         spec.adapter.validate_python(value)
     except ValidationError as error:
@@ -70,13 +70,13 @@ def literal_problem(
     return None
 
 
-def wanted(spec: InputSpec, entries_of: ListEntries = InputSpec.options) -> str:
+def wanted(spec: InputSpec, choices_of: ListChoices = InputSpec.options) -> str:
     """What an input takes, in words: "a whole number from 1 to 255", "a link from a MASK output"."""
     if not spec.is_widget:
         return "a link from any output" if spec.socket == "*" else f"a link from a {spec.socket} output"
     if spec.socket == "COMBO":
-        entries = entries_of(spec)
-        return f"one of {listed(entries)}" if entries else "a text"
+        choices = choices_of(spec)
+        return f"one of {listed(choices)}" if choices else "a text"
     kind = _KINDS[spec.socket]
     low, high = (None if bound is None else _number(bound) for bound in (spec.minimum, spec.maximum))
     if low is not None and high is not None:
@@ -86,16 +86,16 @@ def wanted(spec: InputSpec, entries_of: ListEntries = InputSpec.options) -> str:
     return kind if high is None else f"{kind} of at most {high}"
 
 
-def _combo_problem(value: object, spec: InputSpec, entries_of: ListEntries) -> tuple[str, str]:
+def _combo_problem(value: object, spec: InputSpec, choices_of: ListChoices) -> tuple[str, str]:
     """Why a combo does not take `value`, and a hint."""
     if not isinstance(value, str):
-        return f"{_kind(value)}, where a text (COMBO) is wanted", f"Give {wanted(spec, entries_of)}."
-    entries = entries_of(spec)
-    if not entries:
+        return f"{_kind(value)}, where a text (COMBO) is wanted", f"Give {wanted(spec, choices_of)}."
+    choices = choices_of(spec)
+    if not choices:
         return "not in the list, which is empty: nothing of this kind was found", "Put a file where it is looked for."
-    near = closest(value, entries)
+    near = closest(value, choices)
     meant = f"Did you mean {quoted(near)}? " if near else ""
-    return "not in the list", f"{meant}Give {wanted(spec, entries_of)}."
+    return "not in the list", f"{meant}Give {wanted(spec, choices_of)}."
 
 
 def _type_problem(value: object, spec: InputSpec) -> tuple[str, str]:

@@ -62,7 +62,7 @@ class _NodeChecker:
     def __init__(self, graph: Graph, registry: Registry) -> None:
         self._graph, self._registry = graph, registry
         self._ids = list(graph.nodes)
-        self._entries_of = cache(InputSpec.options)
+        self._choices_of = cache(InputSpec.options)
 
     def faults_of(self, node: GraphNode) -> Iterator[Fault]:
         spec = self._registry.get(node.class_type)
@@ -78,21 +78,21 @@ class _NodeChecker:
             elif isinstance(value, Link):
                 problem = self._link_problem(spec, input, value)
             else:
-                problem = literal_problem(value, input, self._entries_of)
+                problem = literal_problem(value, input, self._choices_of)
             if problem:
                 yield fault_at(node, spec, name, value, *problem)
         missing = [input for input in spec.inputs if input.required and input.name not in node.inputs]
         misspelt = {_meant(spec, name) for name in node.inputs} if missing else ()
         for input in missing:
             if input.name not in misspelt:
-                hint = f"Give {wanted(input, self._entries_of)}."
+                hint = f"Give {wanted(input, self._choices_of)}."
                 yield fault_at(node, spec, input.name, NO_VALUE, "missing, and it has no default", hint)
 
     def _link_problem(self, spec: NodeSpec, input: InputSpec, link: Link) -> tuple[str, str] | None:
         """What is wrong with a link into `input`, and a hint; None if it is fine or its node's class is unknown."""
         if input.name in spec.fingerprinted:
             problem = "a link, but it names a file whose content enters the cache key, before anything runs"
-            return problem, f"Type {wanted(input, self._entries_of)}."
+            return problem, f"Type {wanted(input, self._choices_of)}."
         source = self._graph.nodes.get(link.node)
         if source is None:
             return f"there is no node {quoted(link.node)} to link to", f"Link it to one of {listed(self._ids)}."
@@ -104,7 +104,7 @@ class _NodeChecker:
         given = source_spec.outputs[link.output].socket
         if not fits(given, input.socket):
             problem = f"node {label(source, source_spec)} gives {given}, which does not fit {input.socket}"
-            typed = f", or type {wanted(input, self._entries_of)}" if input.is_widget else ""
+            typed = f", or type {wanted(input, self._choices_of)}" if input.is_widget else ""
             return problem, f"Link {input.socket} to it{typed}."
         return None
 

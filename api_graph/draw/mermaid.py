@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api_graph.draw.shades import category_colour
+from api_graph.draw.colours import category_colour
 from api_graph.graph.model import Graph, GraphNode, Link, title_of, value_to_api
 from api_graph.graph.words import as_json
 from api_graph.registry import Registry

@@ -62,7 +62,7 @@ def graphs_by_name() -> dict[str, Graph]:
 
 
 def thumbnail(name: str) -> Image.Image:
-    """What a shipped graph makes of its example picture, side by side; the graph itself where it makes no picture."""
+    """What a shipped graph makes of its example picture, side by side; or the graph itself if it makes no picture."""
     with tempfile.TemporaryDirectory() as folder:
         run_graph(name, cache=False, output=folder)
         pictures = [Image.open(file).convert("RGB") for file in sorted(Path(folder).glob("*.png"))]

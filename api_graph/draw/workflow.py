@@ -90,7 +90,8 @@ def to_workflow(graph: Graph, registry: Registry) -> Workflow:
 def saved_workflow(graph: Graph, registry: Registry) -> Workflow:
     """The workflow that the graph was read from, with its author's layout, groups and notes; else a new one.
 
-    A new one also where the graph has changed since it was read, or came with a workflow of another graph.
+    It is also a new one if the graph has changed since it was read, or came with the workflow of another graph. Raises
+    GraphError for a graph that cannot run.
     """
     validate(graph, registry)
     saved = graph.extra.get("workflow")
@@ -104,7 +105,7 @@ def saved_workflow(graph: Graph, registry: Registry) -> Workflow:
 
 
 def editor_ids(graph: Graph) -> dict[str, int]:
-    """The editor's number for each node: its id where that is a number, else one that is free."""
+    """The editor's number for each node: its id if that is a number, else one that is free."""
     numbers = {id: int(id) for id in graph.nodes if _NUMBER.fullmatch(id)}
     free = max(numbers.values(), default=0)
     for id in graph.nodes:

@@ -28,8 +28,8 @@ class Settable:
     """One value that a graph lets its user set.
 
     `names` are all its names, the handiest first (`query`), the full one last (`Mean filter.kernel_size`). `value` is
-    what the graph has now; where `given` is false the graph leaves the input out, and `value` is the default (REQUIRED
-    where there is none). `spec` has the choices, the range and the description.
+    what the graph has now; if `given` is false the graph leaves the input out, and `value` is the default (REQUIRED if
+    there is none). `spec` has the choices, the range and the description.
     """
 
     names: tuple[str, ...]

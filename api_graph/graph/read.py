@@ -67,7 +67,7 @@ def _refused(source: object, problem: str, hint: str) -> GraphError:
 
 
 def _kind(document: object) -> str:
-    """In words, what stands in the place of a graph or a node."""
+    """What was found instead of a graph or a node, in words."""
     return "a list" if isinstance(document, list | tuple) else as_json(document)
 
 
@@ -177,7 +177,7 @@ def _node(id: object, raw: object) -> GraphNode | Fault:
 
 
 def _value(raw: object) -> object:
-    """What stands at an input: a Link, a literal, or Unreadable."""
+    """The value of an input: a Link, a literal, or Unreadable."""
     if not isinstance(raw, list | tuple):
         literal = raw[WRAPPER] if isinstance(raw, Mapping) and WRAPPER in raw else raw
         problem = json_problem(literal)

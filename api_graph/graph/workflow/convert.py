@@ -34,7 +34,7 @@ def workflow_to_api(document: Mapping[str, object], registry: Registry) -> dict[
     """The graph that the editor sends for a workflow, in API format: `{"1": {"class_type": ..., "inputs": ...}}`.
 
     Subgraphs are laid open (`outer:inner`), reroutes, primitives, bypassed and muted nodes resolved. Raises GraphError
-    with all that is wrong with the file, among it every node that would run and whose class is not in `registry`.
+    with all that is wrong with the file, and with every node that would run but whose class is not in `registry`.
     """
     return _Converter(expand(parse(document)), registry).api()
 
@@ -126,7 +126,7 @@ class _Converter:
                 return next((self._promoted(inside, n) for n, fed in inside.fed.items() if fed is slot), None)
             try:
                 return self._widgets(scope, node).get(slot.widget) if node.type in self._registry else None
-            except Misfit:  # said where that node itself is read
+            except Misfit:  # reported where that node is read
                 return None
         return None
 

@@ -97,7 +97,7 @@ class LinkFollower:
     def _next(self, output: _Output) -> _Output | Source:
         scope, slot = output.scope, output.slot
         node = scope.level.nodes[output.node]
-        if node.type == PRIMITIVE:  # a note to its targets, which counts even where it is muted
+        if node.type == PRIMITIVE:  # its value counts even if it is muted
             return None if node.first_value is None else TypedValue(node.first_value)
         if node.mode == MUTED:
             return None

@@ -11,7 +11,7 @@ MUTED, BYPASSED = 2, 4
 """Modes of a node that does not run: `never`, and `bypass`, which hands its inputs on. All others run."""
 
 API_ID = "api_id"
-"""The property in which `to_workflow` keeps a node's id in the API format, where the editor needs another."""
+"""The property in which `to_workflow` keeps a node's id of the API format, if the editor needs another."""
 
 SETTERS = ("SetNode", "easy setNode")
 GETTERS = ("GetNode", "easy getNode")
@@ -61,7 +61,7 @@ class Node:
 
     @property
     def first_value(self) -> object:
-        """What the first widget holds; None where there is none."""
+        """The value of the first widget; None if there is none."""
         if self.values and isinstance(self.values, list):
             return self.values[0]
         by_name = self.values if isinstance(self.values, Mapping) else self.named or {}

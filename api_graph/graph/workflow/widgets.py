@@ -42,7 +42,7 @@ def slots(node: Node, spec: NodeSpec | None) -> list[InputSlot]:
 
 
 def widget_values(node: Node, spec: NodeSpec) -> dict[str, object]:
-    """The value of each widget; its default where an older file has none. Raises Misfit."""
+    """The value of each widget; its default if an older file has none. Raises Misfit."""
     given = _given(node, spec)
     widgets = [one for one in drawn_inputs(spec) if one.is_widget]
     values = {one.name: one.default for one in widgets if not one.required}

@@ -1,4 +1,4 @@
-"""Text on a picture: fonts of the machine where it has some, else Pillow's own."""
+"""Text on a picture: fonts of the machine if it has some, else Pillow's own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FILES = (
     "PingFang.ttc",
     "msyh.ttc",
 )
-"""What Linux, macOS and Windows have; Pillow looks in their font folders. The first come first."""
+"""What Linux, macOS and Windows have; Pillow looks in their font folders. Earlier ones are preferred."""
 _LOOKED_FOR = 12
 _MISSING = "\uffff"
 """No font has it: it is drawn as the box that stands for every missing character."""
@@ -33,14 +33,14 @@ class Font:
 
     def width(self, text: str) -> float:
         """Width of one line."""
-        return sum(face.getlength(part) for face, part in self._runs(text))
+        return sum(face.getlength(run) for face, run in self._runs(text))
 
     def draw(self, draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, fill: str) -> None:
         """Draw one line with its left end and vertical middle at a point."""
         x, y = at
-        for face, part in self._runs(text):
-            draw.text((x, y), part, fill=fill, font=face, anchor="lm")
-            x += face.getlength(part)
+        for face, run in self._runs(text):
+            draw.text((x, y), run, fill=fill, font=face, anchor="lm")
+            x += face.getlength(run)
 
     def shortened(self, text: str, width: float) -> str:
         """`text`, or as much of its beginning as fits, with an ellipsis."""
@@ -53,7 +53,7 @@ class Font:
         return bisect_right(range(1, len(text) + 1), width, key=lambda count: self.width(text[:count]))
 
     def _runs(self, text: str) -> list[tuple[Face, str]]:
-        """The text in pieces of one face each."""
+        """The text in runs of one face each."""
         runs: list[tuple[Face, str]] = []
         for character in text:
             face = _face(_first_with(character), self._size)
@@ -84,7 +84,7 @@ def _face(file: str, size: float) -> Face:
 
 @lru_cache(maxsize=4096)
 def _first_with(character: str) -> str:
-    """The first font that has a character; the first of all where none has."""
+    """The first font that has a character; the first of all if none has."""
     for file in _available():
         face = _face(file, _LOOKED_FOR)
         if _drawn(character, face) != _drawn(_MISSING, face):

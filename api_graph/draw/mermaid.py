@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api_graph.draw.shades import category_colour
+from api_graph.draw.colours import category_colour
 from api_graph.graph.model import Graph, GraphNode, Link, title_of, value_to_api
 from api_graph.graph.words import as_json
 from api_graph.registry import Registry
@@ -39,7 +39,7 @@ def _label(node: GraphNode, registry: Registry) -> str:
 
 
 def _arrow(graph: Graph, registry: Registry, link: Link, input: str) -> str:
-    """The input's name; before it the output's, where the node has several."""
+    """The input's name; before it the output's name, if the node has several."""
     source = graph.nodes.get(link.node)
     spec = registry.get(source.class_type) if source else None
     if spec is None or not 0 <= link.output < len(spec.outputs):

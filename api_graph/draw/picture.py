@@ -1,34 +1,25 @@
-"""The graph as a picture."""
+"""The graph as a picture: a box for each node, with its linked inputs, its outputs and the values typed into it."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
-from api_graph.draw.boxes import (
-    INDENT,
-    LINE_HEIGHT,
-    PADDING,
-    ROW_HEIGHT,
-    TEXT_FONT,
-    TEXT_SIZE,
-    TITLE_FONT,
-    TITLE_HEIGHT,
-    TITLE_SIZE,
-    NodeBox,
-    node_box,
-)
+from api_graph.draw.colours import category_colour, socket_colour
 from api_graph.draw.fonts import Font
-from api_graph.draw.layout import Layout, Point, layout
-from api_graph.draw.shades import socket_colour
-from api_graph.draw.workflow import feeding_of
-from api_graph.graph.model import Graph
+from api_graph.draw.layout import Layout, Point, Size, layout
+from api_graph.draw.workflow import drawn_slots, feeding_of
+from api_graph.graph.model import Graph, GraphNode, Link, title_of, value_to_api
 from api_graph.graph.order import execution_order
 from api_graph.graph.validate import validate
 from api_graph.registry import Registry
+from api_graph.spec import NodeSpec
 
 _GROUND, _BODY, _EDGE, _WELL = "#1c1d20", "#2c2e33", "#4a4d55", "#222429"
 _INK, _FAINT = "#f0f0f0", "#a8acb3"
@@ -37,6 +28,15 @@ _CORNER, _DOT, _LINE = 7.0, 4.5, 2.5
 _SUPERSAMPLING = 2
 _MOST_PIXELS = 60e6  # before they are sampled down
 _STEPS = 24  # of a curve
+
+TITLE_SIZE, TEXT_SIZE = 14.0, 12.0
+TITLE_HEIGHT, ROW_HEIGHT, LINE_HEIGHT = 28.0, 20.0, 16.0
+PADDING, INDENT = 8.0, 12.0
+TITLE_FONT, TEXT_FONT = Font(TITLE_SIZE), Font(TEXT_SIZE)
+_NARROWEST, _WIDEST = 140.0, 300.0
+_MOST_LINES = 4
+_MOST_CHARACTERS = 1000
+_BETWEEN = 24.0
 
 
 def to_picture(graph: Graph, registry: Registry) -> Image.Image:
@@ -47,34 +47,147 @@ def to_picture(graph: Graph, registry: Registry) -> Image.Image:
     validate(graph, registry)
     boxes = {id: node_box(node, registry[node.class_type]) for id, node in graph.nodes.items()}
     order = execution_order(graph)
-    placed = layout(feeding_of(graph, order), {id: box.size for id, box in boxes.items()})
-    width = max(x + boxes[id].size[0] for id, (x, _) in placed.corners.items()) + 2 * _MARGIN
-    height = max(y + boxes[id].size[1] for id, (_, y) in placed.corners.items()) + 2 * _MARGIN
+    drawn = layout(feeding_of(graph, order), {id: box.size for id, box in boxes.items()})
+    width = max(x + boxes[id].size[0] for id, (x, _) in drawn.corners.items()) + 2 * _MARGIN
+    height = max(y + boxes[id].size[1] for id, (_, y) in drawn.corners.items()) + 2 * _MARGIN
     scale = min(1.0, math.sqrt(_MOST_PIXELS / (width * height)) / _SUPERSAMPLING)
     canvas = _Canvas(width, height, scale * _SUPERSAMPLING)
-    for points, socket in _links(graph, registry, boxes, placed):
+    for points, socket in _links(graph, registry, boxes, drawn):
         canvas.curve(points, socket_colour(socket))
     for id, box in boxes.items():
-        _draw_node(canvas, box, placed.corners[id])
+        _draw_node(canvas, box, drawn.corners[id])
     size = (math.ceil(width * scale), math.ceil(height * scale))
     return canvas.picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def _links(
-    graph: Graph, registry: Registry, boxes: dict[str, NodeBox], placed: Layout
+    graph: Graph, registry: Registry, boxes: dict[str, NodeBox], drawn: Layout
 ) -> Iterator[tuple[list[Point], str]]:
-    """What each link passes, from output to input, and its socket."""
+    """The points that each link passes, from output to input, and its socket."""
     for id, node in graph.nodes.items():
         for input, link in node.links().items():
-            start = _sum(placed.corners[link.node], boxes[link.node].output_at(link.output))
-            end = _sum(placed.corners[id], boxes[id].input_at(input))
-            passed = [point for passage in placed.passages.get((link.node, id), ()) for point in passage]
+            start = _sum(drawn.corners[link.node], boxes[link.node].output_at(link.output))
+            end = _sum(drawn.corners[id], boxes[id].input_at(input))
+            passed = [point for passage in drawn.passages.get((link.node, id), ()) for point in passage]
             source = registry[graph.nodes[link.node].class_type]
             yield [start, *passed, end], source.outputs[link.output].socket
 
 
 def _sum(a: Point, b: Point) -> Point:
     return a[0] + b[0], a[1] + b[1]
+
+
+# ------------------------------------------------------------------------------------------------------ boxes
+
+
+@dataclass(frozen=True)
+class BoxSlot:
+    """An input that is linked, or an output."""
+
+    name: str
+    socket: str
+
+
+@dataclass(frozen=True)
+class BoxValue:
+    """The value typed into an input: beside its name, or in lines below that."""
+
+    name: str
+    lines: tuple[str, ...]
+    below: bool
+
+    @property
+    def height(self) -> float:
+        return ROW_HEIGHT + LINE_HEIGHT * len(self.lines) if self.below else ROW_HEIGHT
+
+
+@dataclass(frozen=True)
+class NodeBox:
+    """What is drawn of a node: a title bar, rows with an input on the left and an output on the right, typed values."""
+
+    title: str
+    colour: str
+    inputs: tuple[BoxSlot, ...]
+    outputs: tuple[BoxSlot, ...]
+    values: tuple[BoxValue, ...]
+
+    @cached_property
+    def size(self) -> Size:
+        """Width and height."""
+        height = self.values_top + PADDING + sum(value.height for value in self.values)
+        return self._width(), height
+
+    @property
+    def values_top(self) -> float:
+        """Where the typed values begin, below the rows of slots."""
+        return TITLE_HEIGHT + PADDING + ROW_HEIGHT * max(len(self.inputs), len(self.outputs))
+
+    def input_at(self, name: str) -> Point:
+        """Where the link into an input ends, from the upper left corner."""
+        number = [slot.name for slot in self.inputs].index(name)
+        return 0.0, TITLE_HEIGHT + PADDING + ROW_HEIGHT * (number + 0.5)
+
+    def output_at(self, number: int) -> Point:
+        """Where the links out of an output begin."""
+        return self.size[0], TITLE_HEIGHT + PADDING + ROW_HEIGHT * (number + 0.5)
+
+    def _width(self) -> float:
+        widths = [TITLE_FONT.width(self.title)]
+        for value in self.values:
+            beside = 0.0 if value.below else TEXT_FONT.width(value.name) + _BETWEEN
+            widths.append(beside + max(map(TEXT_FONT.width, value.lines)))
+        for row in range(max(len(self.inputs), len(self.outputs))):
+            names = [slots[row].name for slots in (self.inputs, self.outputs) if row < len(slots)]
+            widths.append(sum(map(TEXT_FONT.width, names)) + _BETWEEN)
+        return float(math.ceil(min(_WIDEST, max(_NARROWEST, *widths) + 2 * INDENT)))
+
+
+def node_box(node: GraphNode, spec: NodeSpec) -> NodeBox:
+    """The box of one node; values that it leaves at their default are not shown."""
+    linked = [one for one in drawn_slots(node, spec) if isinstance(node.inputs.get(one.name), Link)]
+    return NodeBox(
+        _one_line(title_of(node, spec)),
+        category_colour(spec.category),
+        tuple(BoxSlot(one.name, one.socket) for one in linked),
+        tuple(BoxSlot(one.name, one.socket) for one in spec.outputs),
+        tuple(_box_value(name, value_to_api(value)) for name, value in node.literals().items()),
+    )
+
+
+def _box_value(name: str, value: object) -> BoxValue:
+    """A value as it is shown: texts without quotes, on lines of their own if they do not fit beside their name."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    room = _WIDEST - 2 * INDENT
+    lines = [line for raw in text[:_MOST_CHARACTERS].splitlines() for line in _wrapped(_one_line(raw), room)]
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[: _MOST_LINES - 1], TEXT_FONT.shortened(f"{lines[_MOST_LINES - 1]} …", room)]
+    lines = lines or [""]
+    beside = len(lines) == 1 and TEXT_FONT.width(name) + _BETWEEN + TEXT_FONT.width(lines[0]) <= room
+    return BoxValue(_one_line(name), tuple(lines), below=not beside)
+
+
+def _wrapped(text: str, room: float) -> list[str]:
+    """`text` in lines that fit, broken between words, and within words that are too long."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        rest = f"{line} {word}" if line else word
+        if line and TEXT_FONT.width(rest) > room:
+            lines.append(line)
+            rest = word
+        while TEXT_FONT.width(rest) > room:
+            count = max(1, TEXT_FONT.fitting(rest, room))
+            lines.append(rest[:count])
+            rest = rest[count:]
+        line = rest
+    return [*lines, line]
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+# ---------------------------------------------------------------------------------------------------- drawing
 
 
 class _Canvas:
@@ -105,10 +218,10 @@ class _Canvas:
 
     def curve(self, points: Sequence[Point], colour: str) -> None:
         """A line that leaves each point to the right: straight between a passage's ends, else a Bézier curve."""
-        way = [self._at(points[0])]
+        path = [self._at(points[0])]
         for number, (start, end) in enumerate(pairwise(points)):
-            way += [self._at(end)] if number % 2 else [self._at(point) for point in _bezier(start, end)]
-        self._draw.line(way, colour, max(1, round(_LINE * self._scale)), joint="curve")
+            path += [self._at(end)] if number % 2 else [self._at(point) for point in _bezier(start, end)]
+        self._draw.line(path, colour, max(1, round(_LINE * self._scale)), joint="curve")
 
     def _at(self, point: Point) -> Point:
         return (point[0] + _MARGIN) * self._scale, (point[1] + _MARGIN) * self._scale
@@ -140,8 +253,7 @@ def _draw_node(canvas: _Canvas, box: NodeBox, corner: Point) -> None:
         at = _sum(corner, box.output_at(number))
         canvas.dot(at, socket_colour(slot.socket))
         canvas.text(_sum(at, (-INDENT - TEXT_FONT.width(slot.name), 0)), slot.name, TEXT_SIZE, _FAINT)
-    rows = max(len(box.inputs), len(box.outputs))
-    _draw_values(canvas, box, _sum(corner, (0, TITLE_HEIGHT + PADDING + ROW_HEIGHT * rows)))
+    _draw_values(canvas, box, _sum(corner, (0, box.values_top)))
 
 
 def _draw_values(canvas: _Canvas, box: NodeBox, corner: Point) -> None:

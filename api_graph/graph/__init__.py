@@ -1,4 +1,4 @@
-"""Saved graphs as pure data: read them, hold them against the nodes' contracts, order them, set their inputs."""
+"""Saved graphs as pure data: read them, check them against the nodes' contracts, order them, set their inputs."""
 
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError
 from api_graph.graph.inputs import InputSetter, Settable, set_inputs, settable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from api_graph.errors import ApiGraphError
 from api_graph.graph.model import GraphNode, title_of, value_to_api
@@ -17,13 +17,13 @@ class _NoValue(Enum):  # an enum's member stays the same object when it is pickl
     NO_VALUE = "no value"
 
 
-NO_VALUE: Any = _NoValue.NO_VALUE
+NO_VALUE: Final = _NoValue.NO_VALUE
 """The value of a fault that is about no value; None would be JSON's null."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong. `node` is "" when the whole file is meant, `input` is None when the whole node is."""
+    """One thing that is wrong. `node` is "" for a fault of the whole file; `input` is None for one of a whole node."""
 
     node: str
     title: str
@@ -42,7 +42,7 @@ class Fault:
 
 
 class GraphError(ApiGraphError):
-    """A graph that cannot be read, set or run. `faults` has every cause; the text has one line for each."""
+    """A graph that cannot be read, set or run. `faults` holds every cause; the text has one line for each."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
@@ -66,7 +66,7 @@ def fault_at(
     node: GraphNode,
     spec: NodeSpec | None,
     input: str | None,
-    value: Any,
+    value: object,
     problem: str,
     hint: str,
 ) -> Fault:

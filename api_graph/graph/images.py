@@ -6,24 +6,20 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+PNG = b"\x89PNG\r\n\x1a\n"
+"""The first bytes of a PNG."""
 _LONGEST_TEXT = 64 * 2**20
 
 
-def is_image(data: bytes) -> bool:
-    """Whether a file's content is a PNG or a WebP."""
-    return data.startswith(_PNG) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
-
-
 def embedded_texts(data: bytes) -> dict[str, str]:
-    """Texts by keyword. What is damaged is left out, as an image's metadata may be of any origin."""
-    return _png_texts(data) if data.startswith(_PNG) else _webp_texts(data)
+    """The texts in a PNG or a WebP by keyword, without those that are damaged: metadata may be of any origin."""
+    return _png_texts(data) if data.startswith(PNG) else _webp_texts(data)
 
 
 def _png_texts(data: bytes) -> dict[str, str]:
     """The chunks tEXt, zTXt and iTXt (PNG specification, section 11.3.3)."""
     texts: dict[str, str] = {}
-    for kind, body in _chunks(data, start=len(_PNG), header=">I4s", checksum=4):
+    for kind, body in _chunks(data, start=len(PNG), header=">I4s", checksum=4):
         keyword, _, rest = body.partition(b"\0")
         if kind == b"tEXt":
             text = rest.decode("latin-1")
@@ -55,7 +51,7 @@ def _webp_texts(data: bytes) -> dict[str, str]:
 
 
 def _chunks(data: bytes, start: int, header: str, checksum: int) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each chunk; a RIFF chunk of odd length is followed by one byte of padding."""
+    """Kind and content of each chunk. One byte of padding follows a RIFF chunk of odd length."""
     at = start
     while at + 8 <= len(data):
         fields = struct.unpack(header, data[at : at + 8])

@@ -1,72 +1,66 @@
-"""Whether a value may be typed into an input, said in a graph author's words; and values from a command line."""
+"""Values that are typed into inputs: which JSON a graph takes, which values an input takes, and texts as values."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from pydantic import ValidationError
 
 from api_graph.errors import BadInput
-from api_graph.graph.document import Repeated
 from api_graph.graph.words import as_json, closest, listed, quoted
 from api_graph.spec import Choices, InputSpec
 
-Options = Callable[[InputSpec], Sequence[str]]
-"""Lists a combo's entries: `InputSpec.options`, or a cache of it, as listing may read a folder."""
+ListChoices = Callable[[InputSpec], Sequence[str]]
+"""Lists the choices of a combo: `InputSpec.options`, or a cache of it, as listing may read a folder."""
 
 _KINDS = {"INT": "a whole number", "FLOAT": "a number", "STRING": "a text", "BOOLEAN": "true or false"}
 _OUT_OF_RANGE = ("greater_than_equal", "less_than_equal")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DEEPEST = 100
 
 
-def wanted(spec: InputSpec, options: Options = InputSpec.options) -> str:
-    """What an input takes, in words: "a whole number from 1 to 255", "a link from a MASK output"."""
-    if not spec.is_widget:
-        return "a link from any output" if spec.socket == "*" else f"a link from a {spec.socket} output"
-    if spec.socket == "COMBO":
-        entries = options(spec)
-        return f"one of {listed(entries)}" if entries else "a text"
-    kind = _KINDS[spec.socket]
-    low, high = (None if bound is None else _number(bound) for bound in (spec.minimum, spec.maximum))
-    if low is not None and high is not None:
-        return f"{kind} from {low} to {high}"
-    if low is not None:
-        return f"{kind} of at least {low}"
-    return kind if high is None else f"{kind} of at most {high}"
+class Repeated(dict[str, object]):
+    """A JSON object in which `keys_twice` are written more than once; `dict` would keep the last, silently."""
+
+    keys_twice: tuple[str, ...] = ()
 
 
-def json_problem(value: Any) -> tuple[str, str] | None:
-    """What keeps a value from being JSON that every program reads alike, and the hint; None if nothing does."""
+def json_problem(value: object) -> tuple[str, str] | None:
+    """Why some programs would not read `value` as JSON, and a hint; None if all read it alike."""
     waiting = [(value, 0)]
     while waiting:
-        part, depth = waiting.pop()
+        item, depth = waiting.pop()
         if depth > _DEEPEST:
             return f"nested more than {_DEEPEST} deep", "Give a flatter value."
-        if isinstance(part, float) and not math.isfinite(part):
+        if isinstance(item, float) and not math.isfinite(item):
             return "neither NaN nor Infinity is a number in JSON", "Give a finite number."
-        if isinstance(part, str) and not _is_unicode(part):
+        if isinstance(item, str) and _SURROGATE.search(item):
             return "half a character (a lone surrogate)", "Type the text again."
-        if isinstance(part, Repeated):
-            return f"{listed(part.keys_twice)} is written twice in one object", "Keep one."
-        inner = part.values() if isinstance(part, Mapping) else part if isinstance(part, list | tuple) else ()
-        waiting.extend((p, depth + 1) for p in inner)
+        if isinstance(item, Repeated):
+            return f"{listed(item.keys_twice)} is written twice in one object", "Keep one."
+        inner = item.values() if isinstance(item, Mapping) else item if isinstance(item, list | tuple) else ()
+        waiting.extend((one, depth + 1) for one in inner)
     return None
 
 
-def literal_problem(value: Any, spec: InputSpec, options: Options = InputSpec.options) -> tuple[str, str] | None:
-    """What is wrong with `value` at an input, and the hint; None if it is fine.
+def literal_problem(
+    value: object, spec: InputSpec, choices_of: ListChoices = InputSpec.options
+) -> tuple[str, str] | None:
+    """What is wrong with `value` at an input, and a hint; None if it is fine.
 
-    Types are JSON's own and strict: true is no number, "7" is none either, and 7.9 is no whole number. A whole number
+    Types are JSON's own and strict: true is not a number, nor is "7", and 7.9 is not a whole number. A whole number
     is also a FLOAT.
     """
     if not spec.is_widget or spec.adapter is None:
         return "a value, where only a link can stand", f"It takes {wanted(spec)}."
     if spec.socket == "COMBO":
-        return _combo_problem(value, spec, options)
+        is_open = isinstance(spec.choices, Choices) and spec.choices.open
+        if isinstance(value, str) and (is_open or value in choices_of(spec)):
+            return None
+        return _combo_problem(value, spec, choices_of)
     try:
         spec.adapter.validate_python(value)
     except ValidationError as error:
@@ -76,22 +70,35 @@ def literal_problem(value: Any, spec: InputSpec, options: Options = InputSpec.op
     return None
 
 
-def _combo_problem(value: Any, spec: InputSpec, options: Options) -> tuple[str, str] | None:
-    if isinstance(value, str) and isinstance(spec.choices, Choices) and spec.choices.open:
-        return None
-    entries = options(spec)
+def wanted(spec: InputSpec, choices_of: ListChoices = InputSpec.options) -> str:
+    """What an input takes, in words: "a whole number from 1 to 255", "a link from a MASK output"."""
+    if not spec.is_widget:
+        return "a link from any output" if spec.socket == "*" else f"a link from a {spec.socket} output"
+    if spec.socket == "COMBO":
+        choices = choices_of(spec)
+        return f"one of {listed(choices)}" if choices else "a text"
+    kind = _KINDS[spec.socket]
+    low, high = (None if bound is None else _number(bound) for bound in (spec.minimum, spec.maximum))
+    if low is not None and high is not None:
+        return f"{kind} from {low} to {high}"
+    if low is not None:
+        return f"{kind} of at least {low}"
+    return kind if high is None else f"{kind} of at most {high}"
+
+
+def _combo_problem(value: object, spec: InputSpec, choices_of: ListChoices) -> tuple[str, str]:
+    """Why a combo does not take `value`, and a hint."""
     if not isinstance(value, str):
-        return f"{_kind(value)}, where a text (COMBO) is wanted", f"Give {wanted(spec, options)}."
-    if value in entries:
-        return None
-    if not entries:
+        return f"{_kind(value)}, where a text (COMBO) is wanted", f"Give {wanted(spec, choices_of)}."
+    choices = choices_of(spec)
+    if not choices:
         return "not in the list, which is empty: nothing of this kind was found", "Put a file where it is looked for."
-    near = closest(value, entries)
+    near = closest(value, choices)
     meant = f"Did you mean {quoted(near)}? " if near else ""
-    return "not in the list", f"{meant}Give {wanted(spec, options)}."
+    return "not in the list", f"{meant}Give {wanted(spec, choices_of)}."
 
 
-def _type_problem(value: Any, spec: InputSpec) -> tuple[str, str]:
+def _type_problem(value: object, spec: InputSpec) -> tuple[str, str]:
     problem = f"{_kind(value)}, where {_KINDS[spec.socket]} ({spec.socket}) is wanted"
     if isinstance(value, str):
         try:
@@ -101,7 +108,7 @@ def _type_problem(value: Any, spec: InputSpec) -> tuple[str, str]:
     return problem, f"Give {wanted(spec)}."
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     """What a value is, in words."""
     if value is None:
         return "null"
@@ -122,22 +129,14 @@ def _number(bound: float) -> str:
     return str(int(bound)) if float(bound).is_integer() else str(bound)
 
 
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 # ------------------------------------------------------------------------------------------------------- texts
 
 
-def parse_value(text: str, input: InputSpec) -> Any:
+def parse_value(text: str, input: InputSpec) -> bool | int | float | str:
     """The value that a command line's `text` means at `input`: `7`, `0.5`, `yes`, `a red car`.
 
-    Ranges and lists are not looked at here; `set_inputs` does. Raises BadInput for a text that is no such value, and
-    for an input that takes a link.
+    Ranges and lists are not checked here; `set_inputs` checks them. Raises BadInput for a text that is no such value,
+    and for an input that takes a link.
     """
     if not input.is_widget:
         raise BadInput("no value can stand here", input=input.name, value=text, hint=f"It takes {wanted(input)}.")

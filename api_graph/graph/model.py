@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from api_graph.graph.words import node_label
 from api_graph.spec import NodeSpec
+
+MOST_NODES = 100_000
+"""A larger graph is not read."""
 
 WRAPPER = "__value__"
 """ComfyUI's mark of a literal that would otherwise be read as something else: `{"__value__": [1, 2]}`."""
@@ -23,26 +25,26 @@ class Link:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """What stands at an input in the file and can be neither link nor literal: `[1, 0]`, NaN.
+    """A value in the file that can be neither link nor literal: `[1, 0]`, NaN.
 
     The graph keeps it, so that validation reports it together with every other fault.
     """
 
-    value: Any
+    value: object
     problem: str
     hint: str
 
 
 @dataclass(frozen=True)
 class GraphNode:
-    """One step: `inputs` maps each input that is set to a Link or to a literal (JSON) value."""
+    """One step. `inputs` maps each input that is set to a Link, to a literal (JSON) or to Unreadable."""
 
     id: str
     class_type: str
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, object]
     title: str = ""
 
-    def literals(self) -> dict[str, Any]:
+    def literals(self) -> dict[str, object]:
         """The values typed into the node, by input."""
         return {name: v for name, v in self.inputs.items() if not isinstance(v, Link | Unreadable)}
 
@@ -50,15 +52,11 @@ class GraphNode:
         """The links into the node, by input."""
         return {name: v for name, v in self.inputs.items() if isinstance(v, Link)}
 
-    def to_api(self) -> dict[str, Any]:
+    def to_api(self) -> dict[str, object]:
         """The node in ComfyUI's API format."""
-        api: dict[str, Any] = {
-            "class_type": self.class_type,
-            "inputs": {name: value_to_api(value) for name, value in self.inputs.items()},
-        }
-        if self.title:
-            api["_meta"] = {"title": self.title}
-        return api
+        inputs = {name: value_to_api(value) for name, value in self.inputs.items()}
+        meta = {"_meta": {"title": self.title}} if self.title else {}
+        return {"class_type": self.class_type, "inputs": inputs, **meta}
 
 
 @dataclass(frozen=True)
@@ -66,15 +64,15 @@ class Graph:
     """Nodes by id, in file order. `extra` is what came with them in the file: `{"workflow": ...}` in a saved PNG."""
 
     nodes: Mapping[str, GraphNode]
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, object] = field(default_factory=dict)
 
-    def to_api(self) -> dict[str, Any]:
+    def to_api(self) -> dict[str, object]:
         """The graph in ComfyUI's API format, ready for `json.dumps`."""
         return {id: node.to_api() for id, node in self.nodes.items()}
 
 
 def title_of(node: GraphNode, spec: NodeSpec | None = None) -> str:
-    """The node's own title, else its class's."""
+    """The node's own title, else the title of its class."""
     return node.title or (spec.title if spec else node.class_type)
 
 
@@ -83,8 +81,8 @@ def label(node: GraphNode, spec: NodeSpec | None = None) -> str:
     return node_label(node.id, title_of(node, spec))
 
 
-def value_to_api(value: Any) -> Any:
-    """What stands at an input, as the file writes it."""
+def value_to_api(value: object) -> object:
+    """The value of an input, as the file writes it."""
     if isinstance(value, Link):
         return [value.node, value.output]
     if isinstance(value, Unreadable):

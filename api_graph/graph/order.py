@@ -1,16 +1,19 @@
-"""In which order a graph's nodes can run, and where they run in circles."""
+"""In which order a graph's nodes can run, and where nodes feed each other in a cycle."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from heapq import heapify, heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING
 
 from api_graph.errors import BadInput
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, fault_at
 from api_graph.graph.model import Graph, label
 from api_graph.graph.words import listed
 from api_graph.registry import Registry
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _MOST_NAMED = 10
 
@@ -19,7 +22,7 @@ def execution_order(graph: Graph, targets: Iterable[str] | None = None) -> list[
     """Ids of the nodes that `targets` need, themselves included, each after all that feed it.
 
     Among the nodes that are ready, the one that stands first in the file runs first. Without targets: every node. Links
-    to nodes that do not exist are left to `validate`. Raises GraphError when nodes feed each other in a circle, and
+    to nodes that do not exist are left to `validate`. Raises GraphError when nodes feed each other in a cycle, and
     BadInput for a target that is not in the graph.
     """
     ids = graph.nodes if targets is None else _ancestors(graph, targets)
@@ -30,9 +33,9 @@ def execution_order(graph: Graph, targets: Iterable[str] | None = None) -> list[
 
 
 def cycle_faults(graph: Graph, registry: Registry | None = None) -> list[Fault]:
-    """One fault for every set of nodes that feed each other in a circle, at its first node in file order."""
+    """One fault for every set of nodes that feed each other in a cycle, at its first node in file order."""
     order = set(_topological(graph, graph.nodes))
-    left = [id for id in graph.nodes if id not in order]  # on a circle, or fed by one
+    left = [id for id in graph.nodes if id not in order]  # on a cycle, or fed by one
     if not left:
         return []
     import networkx as nx  # a good graph never pays for the import
@@ -47,7 +50,7 @@ def cycle_faults(graph: Graph, registry: Registry | None = None) -> list[Fault]:
 
 
 def _topological(graph: Graph, ids: Collection[str]) -> list[str]:
-    """Kahn's algorithm: `ids` in order of execution, less those that a circle keeps from ever being ready.
+    """Kahn's algorithm: `ids` in order of execution, without those that a cycle keeps from ever being ready.
 
     networkx has this too (`lexicographical_topological_sort`), but takes three times as long, and 0.2 s to import.
     """
@@ -89,11 +92,11 @@ def _ancestors(graph: Graph, targets: Iterable[str]) -> set[str]:
     return needed
 
 
-# ---------------------------------------------------------------------------------------------------- circles
+# ----------------------------------------------------------------------------------------------------- cycles
 
 
-def _digraph(graph: Graph, ids: Collection[str]) -> Any:
-    """A networkx.DiGraph of the nodes `ids`, with an edge from each node to those it feeds."""
+def _digraph(graph: Graph, ids: Collection[str]) -> nx.DiGraph:
+    """The nodes `ids`, with an edge from each node to those it feeds."""
     import networkx as nx
 
     digraph = nx.DiGraph()
@@ -104,8 +107,8 @@ def _digraph(graph: Graph, ids: Collection[str]) -> Any:
     return digraph
 
 
-def _cycle(component: Any) -> list[str]:
-    """The shortest way from a component's first node round to itself, in the direction in which data would flow."""
+def _cycle(component: nx.DiGraph) -> list[str]:
+    """The shortest cycle through a component's first node, from there on, in the direction of the links."""
     import networkx as nx
 
     first = next(iter(component))
@@ -117,6 +120,6 @@ def _cycle(component: Any) -> list[str]:
 def _cycle_fault(graph: Graph, cycle: list[str], registry: Registry) -> Fault:
     nodes = [graph.nodes[id] for id in cycle[:_MOST_NAMED]]
     named = [label(node, registry.get(node.class_type)) for node in nodes]
-    way = [*named, f"… ({len(cycle)} nodes)"] if len(cycle) > _MOST_NAMED else named
-    problem = f"nodes feed each other in a circle: {' → '.join([*way, named[0]])}"
+    path = [*named, f"… ({len(cycle)} nodes)"] if len(cycle) > _MOST_NAMED else named
+    problem = f"nodes feed each other in a circle: {' → '.join([*path, named[0]])}"
     return fault_at(nodes[0], registry.get(nodes[0].class_type), None, NO_VALUE, problem, "Cut one of these links.")

@@ -1,10 +1,9 @@
-"""Hold a graph against the nodes' contracts: every fault at once, each with its place and its hint."""
+"""Check a graph against the nodes' contracts: every fault at once, each with its input and a hint."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, fault_at, file_fault
 from api_graph.graph.literals import literal_problem, wanted
@@ -28,12 +27,16 @@ def find_faults(graph: Graph, registry: Registry) -> list[Fault]:
     Each cause is named once: what only follows from an unknown class, say, is left out. As in ComfyUI every node's
     class must be known; unlike there, all nodes are checked, not only those that an output needs.
     """
-    checker = _Checker(graph, registry)
+    checker = _NodeChecker(graph, registry)
     rank = {id: position for position, id in enumerate(graph.nodes)}
-    faults = [fault for node in graph.nodes.values() for fault in checker.node(node)]
+    faults = [fault for node in graph.nodes.values() for fault in checker.faults_of(node)]
     faults += cycle_faults(graph, registry)
     faults.sort(key=lambda fault: rank[fault.node])
-    return [*faults, *_no_output(graph, registry)]
+    specs = [registry.get(node.class_type) for node in graph.nodes.values()]
+    if not any(spec is None or spec.output for spec in specs):  # an unknown class might be the output
+        would_do = listed([spec.id for spec in registry.values() if spec.output])
+        faults.append(file_fault("nothing in the graph puts a result out", f"Add an output node: {would_do}."))
+    return faults
 
 
 def fits(given: str, taken: str) -> bool:
@@ -53,56 +56,47 @@ def unknown_class(node: GraphNode, registry: Registry) -> Fault:
     return fault_at(node, None, None, NO_VALUE, f"there is no node class {quoted(node.class_type)}", hint)
 
 
-def _no_output(graph: Graph, registry: Registry) -> list[Fault]:
-    specs = [registry.get(node.class_type) for node in graph.nodes.values()]
-    if any(spec is None or spec.output for spec in specs):  # an unknown class might be the output
-        return []
-    would_do = [spec.id for spec in registry.values() if spec.output]
-    return [file_fault("nothing in the graph puts a result out", f"Add an output node: {listed(would_do)}.")]
-
-
-class _Checker:
+class _NodeChecker:
     """Checks one node at a time against its spec and against the nodes that feed it."""
 
     def __init__(self, graph: Graph, registry: Registry) -> None:
-        self.graph, self.registry = graph, registry
+        self._graph, self._registry = graph, registry
         self._ids = list(graph.nodes)
-        self._options = cache(InputSpec.options)
+        self._choices_of = cache(InputSpec.options)
 
-    def node(self, node: GraphNode) -> Iterator[Fault]:
-        spec = self.registry.get(node.class_type)
+    def faults_of(self, node: GraphNode) -> Iterator[Fault]:
+        spec = self._registry.get(node.class_type)
         if spec is None:
-            yield unknown_class(node, self.registry)
+            yield unknown_class(node, self._registry)
             return
         for name, value in node.inputs.items():
-            problem = self.input(spec, name, value)
+            input = spec.input(name)
+            if input is None:
+                problem = _unknown_input(spec, name)
+            elif isinstance(value, Unreadable):
+                problem = value.problem, value.hint
+            elif isinstance(value, Link):
+                problem = self._link_problem(spec, input, value)
+            else:
+                problem = literal_problem(value, input, self._choices_of)
             if problem:
                 yield fault_at(node, spec, name, value, *problem)
-        misspelt = {_meant(spec, name) for name in node.inputs}
-        for input in spec.inputs:
-            if input.required and input.name not in node.inputs and input.name not in misspelt:
-                hint = f"Give {wanted(input, self._options)}."
+        missing = [input for input in spec.inputs if input.required and input.name not in node.inputs]
+        misspelt = {_meant(spec, name) for name in node.inputs} if missing else ()
+        for input in missing:
+            if input.name not in misspelt:
+                hint = f"Give {wanted(input, self._choices_of)}."
                 yield fault_at(node, spec, input.name, NO_VALUE, "missing, and it has no default", hint)
 
-    def input(self, spec: NodeSpec, name: str, value: Any) -> tuple[str, str] | None:
-        """What is wrong with the value or link at input `name` of a node, and the hint."""
-        input = spec.input(name)
-        if input is None:
-            return _unknown_input(spec, name)
-        if isinstance(value, Unreadable):
-            return value.problem, value.hint
-        if isinstance(value, Link):
-            return self._link(spec, input, value)
-        return literal_problem(value, input, self._options)
-
-    def _link(self, spec: NodeSpec, input: InputSpec, link: Link) -> tuple[str, str] | None:
+    def _link_problem(self, spec: NodeSpec, input: InputSpec, link: Link) -> tuple[str, str] | None:
+        """What is wrong with a link into `input`, and a hint; None if it is fine or its node's class is unknown."""
         if input.name in spec.fingerprinted:
             problem = "a link, but it names a file whose content enters the cache key, before anything runs"
-            return problem, f"Type {wanted(input, self._options)}."
-        source = self.graph.nodes.get(link.node)
+            return problem, f"Type {wanted(input, self._choices_of)}."
+        source = self._graph.nodes.get(link.node)
         if source is None:
             return f"there is no node {quoted(link.node)} to link to", f"Link it to one of {listed(self._ids)}."
-        source_spec = self.registry.get(source.class_type)
+        source_spec = self._registry.get(source.class_type)
         if source_spec is None:
             return None
         if not 0 <= link.output < len(source_spec.outputs):
@@ -110,12 +104,9 @@ class _Checker:
         given = source_spec.outputs[link.output].socket
         if not fits(given, input.socket):
             problem = f"node {label(source, source_spec)} gives {given}, which does not fit {input.socket}"
-            return problem, self._relink(input)
+            typed = f", or type {wanted(input, self._choices_of)}" if input.is_widget else ""
+            return problem, f"Link {input.socket} to it{typed}."
         return None
-
-    def _relink(self, input: InputSpec) -> str:
-        typed = f", or type {wanted(input, self._options)}" if input.is_widget else ""
-        return f"Link {input.socket} to it{typed}."
 
 
 def _unknown_input(spec: NodeSpec, name: str) -> tuple[str, str]:

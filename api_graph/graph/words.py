@@ -1,4 +1,4 @@
-"""How names and values are put into messages: on one line, short, as the graph's file writes them."""
+"""How messages write names and values: on one line, short, as the graph's file writes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
 
 _LONGEST = 80
 _MOST_LISTED = 10
@@ -31,8 +30,8 @@ def quoted(text: str) -> str:
     return f'"{one_line(text)}"'
 
 
-def as_json(value: Any) -> str:
-    """`value` as it stands in a graph's file, shortened to fit on a line."""
+def as_json(value: object) -> str:
+    """`value` as a graph's file writes it, shortened to fit on a line."""
     try:
         return one_line(json.dumps(value, ensure_ascii=False))
     except (TypeError, ValueError, RecursionError):  # a caller's own object, or a list that holds itself
@@ -45,13 +44,13 @@ def node_label(id: str, title: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """`"a", "b", "c"`; a long list ends in how many there are in all."""
+    """`"a", "b", "c"`; a long list is cut, and says how many there are in all."""
     shown = ", ".join(quoted(n) for n in names[:_MOST_LISTED])
     return shown if len(names) <= _MOST_LISTED else f"{shown}, … ({len(names)} in all)"
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be."""
+    """The known name that `name` was probably meant to be, or None."""
     return _closest(name, tuple(known)) if len(name) <= _LONGEST_TO_COMPARE else None
 
 

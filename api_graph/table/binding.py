@@ -9,7 +9,8 @@ from typing import Any
 
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.graph import Graph, InputSetter, Link, execution_order, settable
-from api_graph.graph.names import Names, Place
+from api_graph.graph.inputs import InputAddress as Place
+from api_graph.graph.inputs import InputNames
 from api_graph.graph.words import closest
 from api_graph.registry import Registry
 
@@ -26,11 +27,11 @@ class Binding:
         self, graph: Graph, registry: Registry, columns: Mapping[str, str] | None = None, *, texts: bool = False
     ) -> None:
         self.graph, self.registry, self.texts = graph, registry, texts
-        self._names = Names(graph, registry)
+        self._names = InputNames(graph, registry)
         self._setter = InputSetter(graph, registry)
         self._named = {column: name for name, column in (columns or {}).items()}
         self._inputs: dict[str, str | None] = {}
-        self._free = frozenset(self._names.free())
+        self._free = frozenset(self._names.free)
         self._known = tuple(name for s in settable(graph, registry) if s.given for name in s.names)
         self._places: dict[str, Place] = {}  # by the column that sets it
         for name in columns or {}:
@@ -103,7 +104,7 @@ class Binding:
             name = self._named[column]
             self._places[column] = self._names.find(name)
             return name
-        fitting = self._names.places(column)
+        fitting = self._names.matching(column)
         free = [place for place in fitting if place in self._free]
         if len(free) == 1:
             self._places[column] = free[0]

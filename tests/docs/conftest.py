@@ -1,8 +1,10 @@
-"""A node with everything that a page shows."""
+"""A node with everything that a page shows, and the script that writes the pages."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+import runpy
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
 from pydantic import Field
@@ -36,6 +38,12 @@ def cut(
 def show(image: Image) -> None:
     """Show it."""
     raise NotImplementedError
+
+
+@pytest.fixture(scope="session")
+def make_docs() -> dict[str, Any]:
+    """The names in `tools/make_docs.py`."""
+    return runpy.run_path(str(Path(__file__).parents[2] / "tools" / "make_docs.py"))
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from api_graph.docs import Catalogue, help_page, locale_files, reference
-from api_graph.docs.catalogue import words
-from api_graph.docs.markdown import code, plain
+from api_graph.docs.catalogue import english_of
+from api_graph.docs.pages import code, plain
 from api_graph.registry import Registry
 
 INPUTS = r"""
@@ -81,12 +81,23 @@ def test_names_for_the_editor(registry: Registry) -> None:
     assert json.loads(json.dumps(files)) == files
 
 
-def test_the_words_that_a_catalogue_needs(registry: Registry) -> None:
-    needed = words(registry)
+def test_the_english_that_a_catalogue_can_translate(registry: Registry) -> None:
+    needed = english_of(registry)
     assert needed["categories"] == {"test.er", "cut", "other"}
     assert {"images", "image", "masks", "mask"} <= needed["names"]
     assert "At least `3`." in needed["texts"]
     assert "" not in needed["texts"]
+
+
+def test_what_a_catalogue_lacks_and_what_it_has_for_nothing(registry: Registry) -> None:
+    missing, stale = GERMAN.missing(registry), GERMAN.stale(registry)
+    assert {"test.er", "mask", "Cut * out", "At least `3`.", "output"} <= set(missing)
+    assert not {"cut", "image", "Show", "Show it.", "input"} & set(missing)
+    assert stale == []
+    only_cut = {"TCut": registry["TCut"]}
+    assert GERMAN.stale(only_cut) == ["Show", "Show it."]
+    complete = Catalogue(**{kind: dict.fromkeys(texts, "x") for kind, texts in english_of(registry).items()})
+    assert (complete.missing(registry), complete.stale(registry)) == ([], [])
 
 
 def test_nothing_in_a_cell_ends_it() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api_graph.draw import to_mermaid
-from api_graph.draw.shades import category_colour
+from api_graph.draw.colours import category_colour
 from api_graph.graph import read_graph
 from api_graph.library import shipped
 from api_graph.registry import Registry, all_nodes

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageColor
 
 from api_graph.draw import fonts, to_picture
-from api_graph.draw.boxes import INDENT, TEXT_FONT, node_box
-from api_graph.draw.shades import category_colour, socket_colour
+from api_graph.draw.colours import category_colour, socket_colour
+from api_graph.draw.picture import INDENT, TEXT_FONT, node_box
 from api_graph.graph import Graph, GraphError, GraphNode, Link, read_graph
 from api_graph.library import shipped
 from api_graph.registry import Registry, all_nodes

@@ -20,7 +20,7 @@ from PIL import Image
 
 from api_graph import run_graph
 from api_graph.draw import to_python
-from api_graph.draw.names import Names
+from api_graph.draw.python import VariableNames
 from api_graph.errors import BadInput
 from api_graph.graph import GraphError, read_graph
 from api_graph.library import shipped
@@ -191,7 +191,7 @@ def test_a_graph_that_cannot_run_has_no_script() -> None:
     ],
 )
 def test_names_of_variables(title: str, name: str) -> None:
-    names = Names(["taken"])
+    names = VariableNames(["taken"])
     assert names.new(title, "otherwise") == name
     assert name.isidentifier()
     assert names.new(title, "otherwise") != name

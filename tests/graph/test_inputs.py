@@ -1,4 +1,4 @@
-"""What a graph lets its user set, by which names, and the graph that comes of it."""
+"""What a graph lets its user set, by which names, and the graph with other values."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class TestSettable:
 
 class TestNames:
     @pytest.mark.parametrize("name", ["4.text", "query.text", "query", "text", "Query", "QUERY.Text", "TEXT"])
-    def test_ways_to_name_one_input(self, graph: Graph, registry: Registry, name: str) -> None:
+    def test_one_input_has_many_names(self, graph: Graph, registry: Registry, name: str) -> None:
         assert set_inputs(graph, registry, {name: "a dog"}).nodes["4"].inputs == {"text": "a dog"}
 
     def test_titles_with_dots_and_spaces(self, registry: Registry) -> None:
@@ -270,12 +270,12 @@ def test_what_was_set_is_what_is_there(registry: Registry, values: dict[str, Any
         }
     )
     changed = set_inputs(graph, registry, values)
-    places = {f"{one.node}.{one.input}": one for one in settable(changed, registry)}
-    names = {name: one for place, one in places.items() for name in (*one.names, place)}
+    addresses = {f"{one.node}.{one.input}": one for one in settable(changed, registry)}
+    names = {name: one for address, one in addresses.items() for name in (*one.names, address)}
     assert {name: names[name].value for name in values} == values
     before = {(one.node, one.input): one.value for one in settable(graph, registry)}
-    after = {(one.node, one.input): one.value for one in places.values()}
+    after = {(one.node, one.input): one.value for one in addresses.values()}
     set_here = {(names[name].node, names[name].input) for name in values}
-    assert all(after[place] == before[place] for place in before.keys() - set_here)
+    assert all(after[address] == before[address] for address in before.keys() - set_here)
     assert read_graph(changed.to_api()) == changed
     assert pickle.loads(pickle.dumps(changed)) == changed  # noqa: S301

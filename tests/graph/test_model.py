@@ -1,4 +1,4 @@
-"""Graph, GraphNode, Link, and the way back to API format."""
+"""Graph, GraphNode, Link, and back to API format."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from api_graph.errors import BadInput
 from api_graph.graph import Graph, GraphError, GraphNode, Link, execution_order
 
 
-def wired(edges: dict[str, list[str]]) -> Graph:
+def linked(edges: dict[str, list[str]]) -> Graph:
     """A graph in which every node is fed by the nodes listed for it."""
     return Graph(
         {
@@ -23,23 +23,23 @@ def wired(edges: dict[str, list[str]]) -> Graph:
 
 
 def test_file_order_among_the_ready() -> None:
-    graph = wired({"d": ["b", "c"], "c": ["a"], "z": [], "b": ["a"], "a": []})
+    graph = linked({"d": ["b", "c"], "c": ["a"], "z": [], "b": ["a"], "a": []})
     assert execution_order(graph) == ["z", "a", "c", "b", "d"]
 
 
 def test_only_what_the_targets_need() -> None:
-    graph = wired({"a": [], "b": ["a"], "c": ["a"], "d": ["c"], "e": []})
+    graph = linked({"a": [], "b": ["a"], "c": ["a"], "d": ["c"], "e": []})
     assert execution_order(graph, ["d"]) == ["a", "c", "d"]
     assert execution_order(graph, ["e", "b"]) == ["a", "b", "e"]
     assert execution_order(graph, []) == []
 
 
 def test_an_input_twice_from_one_node() -> None:
-    assert execution_order(wired({"b": ["a", "a"], "a": []})) == ["a", "b"]
+    assert execution_order(linked({"b": ["a", "a"], "a": []})) == ["a", "b"]
 
 
 def test_links_to_nothing_are_left_to_validation() -> None:
-    graph = wired({"b": ["a", "nowhere"], "a": []})
+    graph = linked({"b": ["a", "nowhere"], "a": []})
     assert execution_order(graph) == execution_order(graph, ["b"]) == ["a", "b"]
 
 
@@ -47,11 +47,11 @@ def test_an_unknown_target() -> None:
     with pytest.raises(
         BadInput, match=r"targets: there is no such node in the graph \(got 'x'\)\. Name one of \"a\"\."
     ):
-        execution_order(wired({"a": []}), ["x"])
+        execution_order(linked({"a": []}), ["x"])
 
 
-def test_a_circle() -> None:
-    graph = wired({"a": ["b"], "b": ["a"], "c": ["b"], "free": []})
+def test_a_cycle() -> None:
+    graph = linked({"a": ["b"], "b": ["a"], "c": ["b"], "free": []})
     with pytest.raises(GraphError, match='a "Any" → b "Any" → a "Any"'):
         execution_order(graph)
     with pytest.raises(GraphError, match='a "Any" → b "Any" → a "Any"'):
@@ -70,7 +70,7 @@ def acyclic(draw: st.DrawFn) -> dict[str, list[str]]:
 
 @given(acyclic())
 def test_every_node_comes_once_and_after_all_that_feed_it(edges: dict[str, list[str]]) -> None:
-    order = execution_order(wired(edges))
+    order = execution_order(linked(edges))
     assert sorted(order) == sorted(edges)
     assert all(order.index(source) < order.index(id) for id, sources in edges.items() for source in sources)
 
@@ -81,7 +81,7 @@ def test_the_earliest_in_the_file_is_never_kept_waiting(edges: dict[str, list[st
     done: list[str] = []
     while len(done) < len(edges):
         done.append(next(id for id in edges if id not in done and set(edges[id]) <= set(done)))
-    assert execution_order(wired(edges)) == done
+    assert execution_order(linked(edges)) == done
 
 
 @given(acyclic(), st.data())
@@ -90,19 +90,19 @@ def test_targets_bring_their_ancestors_and_no_others(edges: dict[str, list[str]]
     needed = set(targets)
     while more := {s for id in needed for s in edges[id]} - needed:
         needed |= more
-    order = execution_order(wired(edges), targets)
-    assert order == [id for id in execution_order(wired({i: edges[i] for i in edges if i in needed}))]
+    order = execution_order(linked(edges), targets)
+    assert order == [id for id in execution_order(linked({i: edges[i] for i in edges if i in needed}))]
 
 
 @given(acyclic(), st.data())
-def test_one_link_back_makes_a_circle(edges: dict[str, list[str]], data: st.DataObject) -> None:
-    order = execution_order(wired(edges))
+def test_one_link_back_makes_a_cycle(edges: dict[str, list[str]], data: st.DataObject) -> None:
+    order = execution_order(linked(edges))
     last = data.draw(st.sampled_from(order))
     first = last
     while edges[first]:
         first = edges[first][0]
     with pytest.raises(GraphError) as caught:
-        execution_order(wired({**edges, first: [*edges[first], last]}))
+        execution_order(linked({**edges, first: [*edges[first], last]}))
     assert len(caught.value.faults) == 1
 
 
@@ -110,4 +110,4 @@ def test_a_long_chain_in_any_file_order() -> None:
     edges = {str(i): [str(i - 1)] if i else [] for i in range(20_000)}
     ids = list(edges)
     random.Random(0).shuffle(ids)
-    assert execution_order(wired({id: edges[id] for id in ids})) == list(map(str, range(20_000)))
+    assert execution_order(linked({id: edges[id] for id in ids})) == list(map(str, range(20_000)))

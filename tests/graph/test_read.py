@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from api_graph.graph import Graph, GraphError, Link, Unreadable, find_faults, read_graph, settable, validate
-from api_graph.graph.document import LARGEST_FILE
+from api_graph.graph.read import LARGEST_FILE
 from api_graph.registry import Registry
 
 JSON = st.recursive(

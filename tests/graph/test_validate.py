@@ -1,4 +1,4 @@
-"""Every fault at once, one per cause, each with its place and its hint."""
+"""Every fault at once, one per cause, each with its input and a hint."""
 
 from __future__ import annotations
 
@@ -187,21 +187,21 @@ class TestLiterals:
     def test_a_list_is_made_once_for_all_nodes(self) -> None:
         asked = []
 
-        def entries() -> list[str]:
+        def choices() -> list[str]:
             asked.append(1)
             return ["a"]
 
         graph = read_graph({str(i): step("Pick", file="a") for i in range(50)} | {"missing": step("Pick")})
-        assert len(find_faults(graph, registry_of([picker(entries)]))) == 2
+        assert len(find_faults(graph, registry_of([picker(choices)]))) == 2
         assert len(asked) == 1
 
 
-def picker(entries: Callable[[], list[str]]) -> Callable[..., Any]:
+def picker(choices: Callable[[], list[str]]) -> Callable[..., Any]:
     def pick(file: str) -> str:
-        """Pick one of `entries`."""
+        """Pick one of `choices`."""
         raise NotImplementedError
 
-    pick.__annotations__["file"] = Annotated[str, Choices(entries)]  # the entries are no global name
+    pick.__annotations__["file"] = Annotated[str, Choices(choices)]  # the choices are no global name
     return node("Pick", category="test", title="Pick")(pick)
 
 
@@ -277,13 +277,13 @@ def test_part_of_a_socket_name_is_no_match() -> None:
     assert not fits("IMAGE", "image")
 
 
-class TestCircles:
+class TestCycles:
     def test_a_node_that_feeds_itself(self, faults_of: FaultsOf) -> None:
         assert faults_of({"1": step("TText", text=["1", 0])}) == [
             'node 1 "Text": nodes feed each other in a circle: 1 "Text" → 1 "Text". Cut one of these links.'
         ]
 
-    def test_each_circle_is_one_fault_and_what_it_feeds_is_none(self, faults_of: FaultsOf) -> None:
+    def test_each_cycle_is_one_fault_and_what_it_feeds_is_none(self, faults_of: FaultsOf) -> None:
         api = {
             "below": step("TAdd", a=["c", 0], b=["x", 0]),
             "a": step("TAdd", a=["c", 0], b=1),
@@ -297,7 +297,7 @@ class TestCircles:
             'x "Add" → y "Add" → x "Add". Cut one of these links.',
         ]
 
-    def test_a_long_circle_is_cut(self, faults_of: FaultsOf) -> None:
+    def test_a_long_cycle_is_cut(self, faults_of: FaultsOf) -> None:
         api = {str(i): step("TText", text=[str((i - 1) % 5000), 0]) for i in range(5000)}
         (line,) = faults_of(api)
         assert line.endswith('8 "Text" → 9 "Text" → … (5000 nodes) → 0 "Text". Cut one of these links.')

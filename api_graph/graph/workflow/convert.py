@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, fault_at, file_error
 from api_graph.graph.model import WRAPPER, GraphNode, Link, value_to_api
 from api_graph.graph.validate import unknown_class
 from api_graph.graph.words import quoted
-from api_graph.graph.workflow.links import PASSING_ON, PRIMITIVE, Broken, Links, Value
-from api_graph.graph.workflow.model import GETTERS, SETTERS, Node, Slot
+from api_graph.graph.workflow.links import PASSING_ON, PRIMITIVE, BrokenLink, LinkFollower, TypedValue
+from api_graph.graph.workflow.model import GETTERS, SETTERS, InputSlot, Node
 from api_graph.graph.workflow.parse import parse
-from api_graph.graph.workflow.scopes import Placed, Scope, expand, targets
+from api_graph.graph.workflow.scopes import Scope, ScopedNode, expand
 from api_graph.graph.workflow.widgets import HINT, Misfit, slots, widget_values
 from api_graph.registry import Registry
 
@@ -31,30 +30,25 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GROUP_NODE = re.compile(r"workflow[>/].")
 
 
-def is_workflow(document: Any) -> bool:
-    """Whether parsed JSON is in the editor's save format."""
-    return isinstance(document, Mapping) and isinstance(document.get("nodes"), list)
-
-
-def workflow_to_api(document: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
+def workflow_to_api(document: Mapping[str, object], registry: Registry) -> dict[str, object]:
     """The graph that the editor sends for a workflow, in API format: `{"1": {"class_type": ..., "inputs": ...}}`.
 
     Subgraphs are laid open (`outer:inner`), reroutes, primitives, bypassed and muted nodes resolved. Raises GraphError
-    with all that is wrong with the file, among it every node that would run and whose class is not in `registry`.
+    with all that is wrong with the file, and with every node that would run but whose class is not in `registry`.
     """
     return _Converter(expand(parse(document)), registry).api()
 
 
 class _Converter:
-    def __init__(self, placed: list[Placed], registry: Registry) -> None:
-        self._placed, self._registry = placed, registry
-        self._links = Links(lambda node: slots(node, registry.get(node.type)), self._promoted)
-        self._values: dict[tuple[Scope, str], dict[str, Any]] = {}
+    def __init__(self, nodes: Sequence[ScopedNode], registry: Registry) -> None:
+        self._nodes, self._registry = nodes, registry
+        self._links = LinkFollower(lambda node: slots(node, registry.get(node.type)), self._promoted)
+        self._values: dict[tuple[Scope, str], dict[str, object]] = {}
 
-    def api(self) -> dict[str, Any]:
-        api: dict[str, Any] = {}
+    def api(self) -> dict[str, object]:
+        api: dict[str, object] = {}
         faults: list[Fault] = []
-        for scope, node in self._placed:
+        for scope, node in self._nodes:
             if not node.runs or node.id in scope.children or node.type in _EDITORS_OWN:
                 continue
             id = scope.api_id(node.id)
@@ -72,43 +66,46 @@ class _Converter:
             raise file_error(problem, "Add nodes; notes do not count, nor do muted and bypassed ones.")
         return api
 
-    def _node(self, scope: Scope, node: Node) -> dict[str, Any]:
-        """One entry of the API format. Raises GraphError."""
+    def _node(self, scope: Scope, node: Node) -> dict[str, object]:
+        """One node in the API format. Raises GraphError."""
         spec = self._registry.get(node.type)
         if spec is None:
             raise GraphError([self._unknown(scope, node)])
         faults: list[Fault] = []
+        inputs: dict[str, object] = {}
         try:
             inputs = {name: _literal(value) for name, value in self._widgets(scope, node).items()}
         except Misfit as misfit:
             faults.append(self._fault(scope, node, str(misfit), HINT))
-            inputs = {}
         for slot in self._linked_slots(scope, node):
-            end = self._links.end(scope, slot)
-            if isinstance(end, Link):
-                inputs[slot.name] = [end.node, end.output]
-            elif isinstance(end, Value):
-                inputs[slot.name] = _literal(end.value)
-            elif isinstance(end, Broken):
-                faults.append(self._fault(scope, node, end.problem, end.hint, slot.name))
+            source = self._links.source_of(scope, slot)
+            if isinstance(source, Link):
+                inputs[slot.name] = [source.node, source.output]
+            elif isinstance(source, TypedValue):
+                inputs[slot.name] = _literal(source.value)
+            elif isinstance(source, BrokenLink):
+                faults.append(self._fault(scope, node, source.problem, source.hint, slot.name))
         if faults:
             raise GraphError(faults)
         return {"class_type": node.type, "inputs": inputs, "_meta": {"title": node.title or spec.title}}
 
-    def _linked_slots(self, scope: Scope, node: Node) -> list[Slot]:
-        """The slots that are linked. One that the file does not list is the editor's of that number."""
+    def _linked_slots(self, scope: Scope, node: Node) -> list[InputSlot]:
+        """The slots that are linked. One that the file does not list is the editor's slot of that number."""
         linked = [slot for slot in node.inputs if slot.link is not None]
-        unlisted = [wire for wire in scope.level.into.get(node.id, ()) if wire.target_slot >= len(node.inputs)]
+        links = scope.level.links_into_node.get(node.id, ())
+        unlisted = [link for link in links if link.target_slot >= len(node.inputs)]
         if not unlisted:
             return linked
         drawn = slots(node, self._registry.get(node.type))
         listed = {slot.link for slot in linked} | {slot.name for slot in linked}
-        guessed = [(drawn[wire.target_slot], wire.id) for wire in unlisted if wire.target_slot < len(drawn)]
+        guessed = [(drawn[link.target_slot], link.id) for link in unlisted if link.target_slot < len(drawn)]
         return linked + [
-            Slot(slot.name, slot.type, link) for slot, link in guessed if link not in listed and slot.name not in listed
+            InputSlot(slot.name, slot.type, link)
+            for slot, link in guessed
+            if link not in listed and slot.name not in listed
         ]
 
-    def _widgets(self, scope: Scope, node: Node) -> dict[str, Any]:
+    def _widgets(self, scope: Scope, node: Node) -> dict[str, object]:
         """What the node's widgets hold, with what the subgraph's host puts into them. Raises Misfit."""
         key = scope, node.id
         if key not in self._values:
@@ -117,19 +114,19 @@ class _Converter:
             self._values[key] = widget_values(node, spec) | given
         return self._values[key]
 
-    def _promoted(self, scope: Scope, place: int) -> Any:
+    def _promoted(self, scope: Scope, number: int) -> object:
         """What a subgraph's input holds: the host's value, else that of the first widget inside that it feeds."""
-        if place in scope.promoted:
-            return scope.promoted[place]
-        for node, slot in targets(scope.level, place):
+        if number in scope.promoted:
+            return scope.promoted[number]
+        for node, slot in scope.level.slots_fed_by(number):
             if slot.widget is None:
                 continue
             if node.id in scope.children:
                 inside = scope.children[node.id]
-                return next((self._promoted(inside, p) for p, fed in inside.fed.items() if fed is slot), None)
+                return next((self._promoted(inside, n) for n, fed in inside.fed.items() if fed is slot), None)
             try:
                 return self._widgets(scope, node).get(slot.widget) if node.type in self._registry else None
-            except Misfit:  # said where that node itself is read
+            except Misfit:  # reported where that node is read
                 return None
         return None
 
@@ -149,6 +146,6 @@ class _Converter:
         return GraphNode(scope.api_id(node.id), node.type, {}, node.title)
 
 
-def _literal(value: Any) -> Any:
+def _literal(value: object) -> object:
     """A value as the API format writes it: a list would be read as a link."""
     return value if isinstance(value, Mapping) and WRAPPER in value else value_to_api(value)

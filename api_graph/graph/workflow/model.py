@@ -6,20 +6,22 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 MUTED, BYPASSED = 2, 4
 """Modes of a node that does not run: `never`, and `bypass`, which hands its inputs on. All others run."""
 
 API_ID = "api_id"
-"""The property in which `to_workflow` keeps a node's id in the API format, where the editor needs another."""
+"""The property in which `to_workflow` keeps a node's id of the API format, if the editor needs another."""
 
 SETTERS = ("SetNode", "easy setNode")
 GETTERS = ("GetNode", "easy getNode")
 
+ANY_TYPE = "*"
+"""The type of a slot that fits every other."""
+
 
 @dataclass(frozen=True)
-class Slot:
+class InputSlot:
     """An input as saved: the id of the link into it, and the name of the widget that it was made from."""
 
     name: str
@@ -29,12 +31,12 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Wire:
-    """A link, from an output to an input; slots count from 0."""
+class SavedLink:
+    """A link as saved, from an output slot to an input slot; slots count from 0."""
 
     id: str
     origin: str
-    slot: int
+    origin_slot: int
     target: str
     target_slot: int
 
@@ -47,19 +49,19 @@ class Node:
     type: str
     title: str
     mode: int
-    inputs: tuple[Slot, ...]
+    inputs: tuple[InputSlot, ...]
     outputs: tuple[str, ...]
-    values: list[Any] | Mapping[str, Any]
-    named: Mapping[str, Any] | None
-    properties: Mapping[str, Any]
+    values: list[object] | Mapping[str, object]
+    named: Mapping[str, object] | None
+    properties: Mapping[str, object]
 
     @property
     def runs(self) -> bool:
         return self.mode not in (MUTED, BYPASSED)
 
     @property
-    def first_value(self) -> Any:
-        """What the first widget holds; None where there is none."""
+    def first_value(self) -> object:
+        """The value of the first widget; None if there is none."""
         if self.values and isinstance(self.values, list):
             return self.values[0]
         by_name = self.values if isinstance(self.values, Mapping) else self.named or {}
@@ -70,46 +72,46 @@ class Node:
 class Level:
     """The canvas, or the inside of a subgraph: nodes and links by id.
 
-    A subgraph's `inputs` (with name and type) and `outputs` (their number) stand on its rim: links that come from
-    `input_id` or lead to `output_id` end there.
+    A subgraph has `inputs` (with name and type) and `outputs` (their number) of its own. Inside, links from its inputs
+    come from the pseudo-node `input_id`, and links to its outputs lead to `output_id`.
     """
 
     name: str
     nodes: Mapping[str, Node]
-    wires: Mapping[str, Wire]
-    inputs: tuple[Slot, ...] = ()
+    links: Mapping[str, SavedLink]
+    inputs: tuple[InputSlot, ...] = ()
     outputs: int = 0
     input_id: str | None = None
     output_id: str | None = None
 
     @cached_property
-    def from_rim(self) -> Mapping[int, list[Wire]]:
+    def links_from_input(self) -> Mapping[int, list[SavedLink]]:
         """The links that start at each of the subgraph's inputs."""
-        found: defaultdict[int, list[Wire]] = defaultdict(list)
-        for wire in self.wires.values():
-            if wire.origin == self.input_id:
-                found[wire.slot].append(wire)
+        found: defaultdict[int, list[SavedLink]] = defaultdict(list)
+        for link in self.links.values():
+            if link.origin == self.input_id:
+                found[link.origin_slot].append(link)
         return found
 
     @cached_property
-    def to_rim(self) -> Mapping[int, Wire]:
+    def link_to_output(self) -> Mapping[int, SavedLink]:
         """The link that ends at each of the subgraph's outputs."""
-        found: dict[int, Wire] = {}
-        for wire in self.wires.values():
-            if wire.target == self.output_id:
-                found.setdefault(wire.target_slot, wire)
+        found: dict[int, SavedLink] = {}
+        for link in self.links.values():
+            if link.target == self.output_id:
+                found.setdefault(link.target_slot, link)
         return found
 
     @cached_property
-    def into(self) -> Mapping[str, list[Wire]]:
+    def links_into_node(self) -> Mapping[str, list[SavedLink]]:
         """The links that lead to each node."""
-        found: defaultdict[str, list[Wire]] = defaultdict(list)
-        for wire in self.wires.values():
-            found[wire.target].append(wire)
+        found: defaultdict[str, list[SavedLink]] = defaultdict(list)
+        for link in self.links.values():
+            found[link.target].append(link)
         return found
 
     @cached_property
-    def linked(self) -> Mapping[tuple[str, str], Slot]:
+    def linked_slots(self) -> Mapping[tuple[str, str], InputSlot]:
         """The slot that a link leads to, by node and link: the slot names its link, and its number may be outdated."""
         return {(id, slot.link): slot for id, node in self.nodes.items() for slot in node.inputs if slot.link}
 
@@ -121,6 +123,11 @@ class Level:
             if node.type in SETTERS and isinstance(node.first_value, str):
                 found.setdefault(node.first_value, node.id)
         return found
+
+    def slots_fed_by(self, number: int) -> list[tuple[Node, InputSlot]]:
+        """The slots inside a subgraph that its input number `number` feeds."""
+        ends = [(link.target, link.id) for link in self.links_from_input.get(number, ())]
+        return [(self.nodes[end[0]], self.linked_slots[end]) for end in ends if end in self.linked_slots]
 
 
 @dataclass(frozen=True)

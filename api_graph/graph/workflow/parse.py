@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, file_fault
 from api_graph.graph.words import as_json, one_line, quoted
-from api_graph.graph.workflow.model import Level, Node, Slot, Wire, Workflow
+from api_graph.graph.workflow.model import ANY_TYPE, InputSlot, Level, Node, SavedLink, Workflow
 
 _SAVE_AGAIN = "Open the file in the editor, and save it again."
-_RIM_IN, _RIM_OUT = "-10", "-20"
-_ANY = "*"
+_INPUT_ID, _OUTPUT_ID = "-10", "-20"
 
 
-def parse(document: Mapping[str, Any]) -> Workflow:
+def parse(document: Mapping[str, object]) -> Workflow:
     """The workflow in a saved file, of schema 0.4 or 1. Raises GraphError with all that is malformed."""
     reader = _Reader()
     root = reader.level(document, "the graph")
     subgraphs: dict[str, Level] = {}
     for raw in _definitions(document):
-        id = id_of(raw.get("id"))
+        id = _id(raw.get("id"))
         if id is None:
             reader.complain(f"a subgraph has the id {as_json(raw.get('id'))}, which is no text")
         else:
@@ -30,46 +28,15 @@ def parse(document: Mapping[str, Any]) -> Workflow:
     return Workflow(root, subgraphs)
 
 
-def id_of(raw: Any) -> str | None:
-    """An id of a node or a link as a text: the editor writes numbers, and takes texts too."""
-    if isinstance(raw, str):
-        return raw or None
-    number = _whole(raw)
-    return None if number is None else str(number)
-
-
-def _whole(raw: Any) -> int | None:
-    """A whole number, as JavaScript would have it: 3.0 is one."""
-    if isinstance(raw, float) and raw.is_integer():
-        return int(raw)
-    return raw if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 2**63 else None
-
-
-def _slot_number(raw: Any) -> int | None:
-    number = int(raw) if isinstance(raw, str) and raw.isascii() and raw.isdigit() and len(raw) < 10 else _whole(raw)
-    return number if number is not None and number >= 0 else None
-
-
-def _definitions(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _definitions(document: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     """All subgraphs that a file defines, also inside of others."""
-    waiting: list[Any] = [document]
+    waiting = [document]
     while waiting:
         definitions = waiting.pop().get("definitions")
         subgraphs = definitions.get("subgraphs") if isinstance(definitions, Mapping) else None
         found = [one for one in subgraphs if isinstance(one, Mapping)] if isinstance(subgraphs, list) else []
         yield from found
         waiting += found
-
-
-def _text(raw: Any) -> str:
-    return raw if isinstance(raw, str) else ""
-
-
-def _type(raw: Any) -> str:
-    """A socket's name; old files have numbers for "anything", and the entries themselves for a combo."""
-    if isinstance(raw, str):
-        return raw or _ANY
-    return "COMBO" if isinstance(raw, list) else _ANY
 
 
 class _Reader:
@@ -81,24 +48,24 @@ class _Reader:
     def complain(self, problem: str, hint: str = _SAVE_AGAIN) -> None:
         self.faults.append(file_fault(problem, hint))
 
-    def level(self, raw: Mapping[str, Any], name: str) -> Level:
-        return Level(name, self._nodes(raw, name), self._wires(raw, name))
+    def level(self, raw: Mapping[str, object], name: str) -> Level:
+        return Level(name, self._nodes(raw, name), self._links(raw, name))
 
-    def subgraph(self, raw: Mapping[str, Any], id: str) -> Level:
+    def subgraph(self, raw: Mapping[str, object], id: str) -> Level:
         label = _text(raw.get("name")) or id
         inside = f"the subgraph {quoted(label)}"
         outputs = raw.get("outputs")
         return Level(
             label,
             self._nodes(raw, inside),
-            self._wires(raw, inside),
+            self._links(raw, inside),
             inputs=tuple(self._slots(raw.get("inputs"), inside)),
             outputs=len(outputs) if isinstance(outputs, list) else 0,
-            input_id=_rim_id(raw.get("inputNode"), _RIM_IN),
-            output_id=_rim_id(raw.get("outputNode"), _RIM_OUT),
+            input_id=_own_id(raw.get("inputNode")) or _INPUT_ID,
+            output_id=_own_id(raw.get("outputNode")) or _OUTPUT_ID,
         )
 
-    def _list(self, raw: Any, key: str, where: str) -> list[Any]:
+    def _list(self, raw: object, key: str, where: str) -> list[object]:
         if raw is None:
             return []
         if not isinstance(raw, list):
@@ -106,7 +73,7 @@ class _Reader:
             return []
         return raw
 
-    def _nodes(self, raw: Mapping[str, Any], where: str) -> dict[str, Node]:
+    def _nodes(self, raw: Mapping[str, object], where: str) -> dict[str, Node]:
         nodes: dict[str, Node] = {}
         for number, one in enumerate(self._list(raw.get("nodes"), "nodes", where), start=1):
             node = self._node(one, f"entry {number} of the nodes of {where}")
@@ -116,9 +83,8 @@ class _Reader:
                 nodes[node.id] = node
         return nodes
 
-    def _node(self, raw: Any, where: str) -> Node | None:
-        id = id_of(raw.get("id")) if isinstance(raw, Mapping) else None
-        if id is None:
+    def _node(self, raw: object, where: str) -> Node | None:
+        if not isinstance(raw, Mapping) or (id := _own_id(raw)) is None:
             self.complain(f"{where} is {as_json(raw)}, not a node with an id")
             return None
         type = raw.get("type")
@@ -126,7 +92,7 @@ class _Reader:
             self.complain(f"node {one_line(id)} has no type, or one that is no text")
             return None
         values, named = raw.get("widgets_values"), raw.get("widgets_values_named")
-        title, properties = _text(raw.get("title")), raw.get("properties")
+        title, properties, outputs = _text(raw.get("title")), raw.get("properties"), raw.get("outputs")
         if values is not None and not isinstance(values, list | Mapping):
             problem = f"its widgets_values are {as_json(values)}, neither a list nor an object"
             self.faults.append(Fault(id, title or type, type, None, NO_VALUE, problem, _SAVE_AGAIN))
@@ -136,55 +102,83 @@ class _Reader:
             title=title,
             mode=_whole(raw.get("mode")) or 0,
             inputs=tuple(self._slots(raw.get("inputs"), f"node {one_line(id)}")),
-            outputs=tuple(_output_types(raw.get("outputs"))),
+            outputs=tuple(map(_type_of, outputs)) if isinstance(outputs, list) else (),
             values=values if isinstance(values, list | Mapping) else [],
             named=named if isinstance(named, Mapping) else None,
             properties=properties if isinstance(properties, Mapping) else {},
         )
 
-    def _slots(self, raw: Any, where: str) -> Iterator[Slot]:
+    def _slots(self, raw: object, where: str) -> Iterator[InputSlot]:
         for one in self._list(raw, "inputs", where):
             if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
                 self.complain(f"an input of {where} is {as_json(one)}, not an input with a name")
                 continue
             link, widget = one.get("link"), one.get("widget")
-            if link is not None and id_of(link) is None:
+            if link is not None and _id(link) is None:
                 self.complain(f"input {one_line(one['name'])} of {where} has the link {as_json(link)}")
             widget_name = widget.get("name", one["name"]) if isinstance(widget, Mapping) else None
-            yield Slot(one["name"], _type(one.get("type")), id_of(link), _text(widget_name) or None)
+            yield InputSlot(one["name"], _type_of(one), _id(link), _text(widget_name) or None)
 
-    def _wires(self, raw: Mapping[str, Any], where: str) -> dict[str, Wire]:
-        wires: dict[str, Wire] = {}
+    def _links(self, raw: Mapping[str, object], where: str) -> dict[str, SavedLink]:
+        links: dict[str, SavedLink] = {}
         for one in self._list(raw.get("links"), "links", where):
             if one is None:  # what old editors left of a link that was cut
                 continue
-            wire = _wire(*_link_fields(one))
-            if wire is None:
+            link = _link(one)
+            if link is None:
                 self.complain(f"a link of {where} is {as_json(one)}, which names no two ends")
             else:
-                wires[wire.id] = wire
-        return wires
+                links[link.id] = link
+        return links
 
 
-def _link_fields(raw: Any) -> tuple[Any, ...]:
-    """Id, origin, its slot, target, its slot: a list in schema 0.4, an object in schema 1 and in subgraphs."""
+def _link(raw: object) -> SavedLink | None:
+    """A link: a list in schema 0.4, an object in schema 1 and in subgraphs. None if it has no two ends."""
     if isinstance(raw, Mapping):
-        return tuple(raw.get(key) for key in ("id", "origin_id", "origin_slot", "target_id", "target_slot"))
-    return tuple(raw[:5]) if isinstance(raw, list) and len(raw) >= 5 else (None,) * 5
-
-
-def _wire(raw_id: Any, raw_origin: Any, raw_slot: Any, raw_target: Any, raw_target_slot: Any) -> Wire | None:
-    id, origin, target = id_of(raw_id), id_of(raw_origin), id_of(raw_target)
-    slot, target_slot = _slot_number(raw_slot), _slot_number(raw_target_slot)
-    if id is None or origin is None or target is None or slot is None or target_slot is None:
+        fields = [raw.get(key) for key in ("id", "origin_id", "origin_slot", "target_id", "target_slot")]
+    else:
+        fields = raw[:5] if isinstance(raw, list) and len(raw) >= 5 else [None] * 5
+    id, origin, target = _id(fields[0]), _id(fields[1]), _id(fields[3])
+    origin_slot, target_slot = _slot_number(fields[2]), _slot_number(fields[4])
+    if id is None or origin is None or target is None or origin_slot is None or target_slot is None:
         return None
-    return Wire(id, origin, slot, target, target_slot)
+    return SavedLink(id, origin, origin_slot, target, target_slot)
 
 
-def _output_types(raw: Any) -> Iterator[str]:
-    for one in raw if isinstance(raw, list) else ():
-        yield _type(one.get("type")) if isinstance(one, Mapping) else _ANY
+# ------------------------------------------------------------------------------------------------------ fields
 
 
-def _rim_id(raw: Any, usual: str) -> str:
-    return (id_of(raw.get("id")) if isinstance(raw, Mapping) else None) or usual
+def _id(raw: object) -> str | None:
+    """An id of a node or a link as a text: the editor writes numbers, and takes texts too."""
+    if isinstance(raw, str):
+        return raw or None
+    number = _whole(raw)
+    return None if number is None else str(number)
+
+
+def _own_id(raw: object) -> str | None:
+    return _id(raw.get("id")) if isinstance(raw, Mapping) else None
+
+
+def _whole(raw: object) -> int | None:
+    """A whole number, as JavaScript would have it: 3.0 is one."""
+    if isinstance(raw, float) and raw.is_integer():
+        return int(raw)
+    return raw if isinstance(raw, int) and not isinstance(raw, bool) and abs(raw) < 2**63 else None
+
+
+def _slot_number(raw: object) -> int | None:
+    number = int(raw) if isinstance(raw, str) and raw.isascii() and raw.isdigit() and len(raw) < 10 else _whole(raw)
+    return number if number is not None and number >= 0 else None
+
+
+def _text(raw: object) -> str:
+    return raw if isinstance(raw, str) else ""
+
+
+def _type_of(raw: object) -> str:
+    """A slot's type; old files have numbers for "anything", and the entries themselves for a combo."""
+    type = raw.get("type") if isinstance(raw, Mapping) else None
+    if isinstance(type, str):
+        return type or ANY_TYPE
+    return "COMBO" if isinstance(type, list) else ANY_TYPE

@@ -1,22 +1,21 @@
 """What a saved node's widgets hold, by input: the file keeps a list in the editor's order, with extras of its own.
 
-After a seed stands what becomes of it after a run ("randomize"), after some combos that and a filter, and after the
-required widgets of a node that loads a file what its upload button holds ("image").
+A seed is followed by what happens to it after a run ("randomize"), some combos by that and a filter, and the required
+widgets of a node that loads a file by the value of its upload button ("image").
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from api_graph.graph.words import listed
-from api_graph.graph.workflow.model import Node, Slot
+from api_graph.graph.workflow.model import InputSlot, Node
 from api_graph.spec import InputSpec, NodeSpec
 from api_graph.spec.model import WIDGET_SOCKETS
 
 _CONTROLS = ("fixed", "increment", "decrement", "randomize", "increment-wrap")
 SEEDS = ("seed", "noise_seed")
-_UPLOAD_BUTTON, _BUTTON_HOLDS = "upload", "image"
+_UPLOAD_BUTTON, _BUTTON_VALUE = "upload", "image"
 _EDITORS_OWN = ("control_after_generate", "control_filter_list", _UPLOAD_BUTTON)
 _SHOWS_RESULTS = ("PreviewAny",)  # the editor gives it widgets for what it showed last
 
@@ -33,24 +32,24 @@ def drawn_inputs(spec: NodeSpec) -> list[InputSpec]:
     return sorted((one for one in spec.inputs if one.name != button), key=lambda one: not one.required)
 
 
-def slots(node: Node, spec: NodeSpec | None) -> list[Slot]:
+def slots(node: Node, spec: NodeSpec | None) -> list[InputSlot]:
     """All slots that the editor gives the node; the file leaves out widgets that nothing feeds."""
     saved = {slot.name: slot for slot in node.inputs}
     if spec is None:
         return list(node.inputs)
     declared = {one.name: one.socket for one in drawn_inputs(spec) if one.name not in spec.fingerprinted}
-    return [saved.pop(name, Slot(name, socket)) for name, socket in declared.items()] + list(saved.values())
+    return [saved.pop(name, InputSlot(name, socket)) for name, socket in declared.items()] + list(saved.values())
 
 
-def widget_values(node: Node, spec: NodeSpec) -> dict[str, Any]:
-    """The value of each widget; its default where an older file has none. Raises Misfit."""
+def widget_values(node: Node, spec: NodeSpec) -> dict[str, object]:
+    """The value of each widget; its default if an older file has none. Raises Misfit."""
     given = _given(node, spec)
     widgets = [one for one in drawn_inputs(spec) if one.is_widget]
     values = {one.name: one.default for one in widgets if not one.required}
     return values | {one.name: given[one.name] for one in widgets if given.get(one.name) is not None}
 
 
-def _given(node: Node, spec: NodeSpec) -> Mapping[str, Any]:
+def _given(node: Node, spec: NodeSpec) -> Mapping[str, object]:
     if node.named is not None:
         unknown = [name for name in node.named if spec.input(name) is None and not _is_editors_own(name, spec)]
         if not unknown:
@@ -64,7 +63,7 @@ def _is_editors_own(name: str, spec: NodeSpec) -> bool:
     return name in _EDITORS_OWN or name.startswith("$$") or spec.id in _SHOWS_RESULTS
 
 
-def _aligned(values: list[Any], spec: NodeSpec) -> dict[str, Any]:
+def _aligned(values: Sequence[object], spec: NodeSpec) -> dict[str, object]:
     """Values by name. Editors of before 2025 kept one for each input that only took links, too."""
     widgets = [one for one in drawn_inputs(spec) if one.is_widget]
     by_name, left_over = _walk(values, widgets, spec)
@@ -77,12 +76,12 @@ def _aligned(values: list[Any], spec: NodeSpec) -> dict[str, Any]:
     return by_name
 
 
-def _walk(values: list[Any], widgets: list[InputSpec], spec: NodeSpec) -> tuple[dict[str, Any], int]:
+def _walk(values: Sequence[object], widgets: Sequence[InputSpec], spec: NodeSpec) -> tuple[dict[str, object], int]:
     """Values by name, and how many are left over."""
     last_required = next((one.name for one in reversed(widgets) if one.required), None)
-    buttons = int(uploads(spec) and _BUTTON_HOLDS in values)
+    buttons = int(uploads(spec) and _BUTTON_VALUE in values)
     spare = len(values) - len(widgets) - buttons
-    by_name: dict[str, Any] = {}
+    by_name: dict[str, object] = {}
     at = 0
     for one in widgets[: len(values)]:
         if at == len(values):
@@ -90,15 +89,15 @@ def _walk(values: list[Any], widgets: list[InputSpec], spec: NodeSpec) -> tuple[
         by_name[one.name] = values[at]
         controls = _controls(one, values, at + 1, spare)
         at, spare = at + 1 + controls, spare - controls
-        if one.name == last_required and spare >= 0 and buttons and values[at : at + 1] == [_BUTTON_HOLDS]:
+        if one.name == last_required and spare >= 0 and buttons and values[at : at + 1] == [_BUTTON_VALUE]:
             at, buttons = at + 1, 0
-    if buttons and values[at : at + 1] == [_BUTTON_HOLDS]:  # newer editors put it last
+    if buttons and values[at : at + 1] == [_BUTTON_VALUE]:  # newer editors put it last
         at += 1
     return by_name, sum(value is not None for value in values[at:])
 
 
-def _controls(one: InputSpec, values: list[Any], at: int, spare: int) -> int:
-    """How many values after a widget's own are the editor's, and say what becomes of it after a run."""
+def _controls(one: InputSpec, values: Sequence[object], at: int, spare: int) -> int:
+    """How many values after a widget's own are the editor's: they say what happens to it after a run."""
     if one.socket not in ("INT", "COMBO") or at >= len(values) or values[at] not in _CONTROLS:
         return 0
     if one.socket == "COMBO":

@@ -99,7 +99,7 @@ def registry() -> Registry:
 
 
 class Pen:
-    """Draws one canvas, or the inside of one subgraph, whose rim has the ids -10 and -20."""
+    """Draws one canvas, or the inside of one subgraph, which has the ids -10 and -20 at its boundary."""
 
     IN, OUT = -10, -20
 
@@ -116,24 +116,24 @@ class Pen:
         return self
 
     def link(self, origin: Any, target: Any, input: Any, type: str = "INT", slot: int = 0, widget: bool = False) -> Pen:
-        """Links output number `slot` of `origin` to the input of that name; into a rim by the slot's number."""
-        id, place = len(self.links) + 1, input
+        """Links output number `slot` of `origin` to the input of that name; into a boundary by the slot's number."""
+        id, target_slot = len(self.links) + 1, input
         if target != Pen.OUT:
             inputs = self.nodes[target]["inputs"]
-            place = len(inputs)
+            target_slot = len(inputs)
             converted = {"widget": {"name": input}} if widget else {}
             inputs.append({"name": input, "type": type, "link": id, **converted})
-        ends = {"origin_id": origin, "origin_slot": slot, "target_id": target, "target_slot": place, "type": type}
+        ends = {"origin_id": origin, "origin_slot": slot, "target_id": target, "target_slot": target_slot, "type": type}
         self.links.append({"id": id, **ends})
         return self
 
     def subgraph(
         self, id: str, inside: Pen, inputs: dict[str, str] | None = None, outputs: dict[str, str] | None = None
     ) -> Pen:
-        rim = [[{"id": name, "name": name, "type": t} for name, t in (one or {}).items()] for one in (inputs, outputs)]
+        ends = [[{"id": name, "name": name, "type": t} for name, t in (one or {}).items()] for one in (inputs, outputs)]
         self.subgraphs.append(
             {"id": id, "version": 1, "name": f"Sub {id}", "inputNode": {"id": Pen.IN}, "outputNode": {"id": Pen.OUT}}
-            | {"inputs": rim[0], "outputs": rim[1], "nodes": list(inside.nodes.values()), "links": inside.links}
+            | {"inputs": ends[0], "outputs": ends[1], "nodes": list(inside.nodes.values()), "links": inside.links}
             | ({"definitions": {"subgraphs": inside.subgraphs}} if inside.subgraphs else {})
         )
         return self

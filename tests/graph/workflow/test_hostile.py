@@ -70,7 +70,7 @@ class TestLinks:
         drawn = pen().node(1, "PInt", [1]).node(2, "PAdd", mode=2).link(7, 2, "a")
         assert list(workflow_to_api(drawn.document(), registry)) == ["1"]
 
-    def test_circles_of_what_passes_on(self, pen, said) -> None:
+    def test_cycles_of_what_passes_on(self, pen, said) -> None:
         drawn = pen().node(1, "Reroute").node(2, "Reroute").link(1, 2, "").link(2, 1, "")
         drawn.node(3, "PAdd").link(1, 3, "a").link(2, 3, "b")
         circle = "the link runs in a circle, through nodes that only pass on. Cut one of its links."
@@ -160,8 +160,8 @@ def test_a_hundred_thousand_nodes(registry: Registry) -> None:
 def test_an_instance_with_very_many_inputs_of_one_name(registry: Registry) -> None:
     many = range(10_000)
     inside = {"id": 1, "type": "POut", "inputs": [{"name": f"v{i}", "link": i} for i in many]}
-    rim = [{"id": i, "origin_id": -10, "origin_slot": i, "target_id": 1, "target_slot": i} for i in many]
-    subgraph = {"id": "s", "nodes": [inside], "links": rim, "inputs": [{"name": "x", "type": "INT"} for _ in many]}
+    boundary = [{"id": i, "origin_id": -10, "origin_slot": i, "target_id": 1, "target_slot": i} for i in many]
+    subgraph = {"id": "s", "nodes": [inside], "links": boundary, "inputs": [{"name": "x", "type": "INT"} for _ in many]}
     host = {"id": 2, "type": "s", "inputs": [{"name": "x", "type": "INT", "link": i} for i in many]}
     document = {
         "nodes": [{"id": 1, "type": "PInt"}, host],
@@ -258,14 +258,14 @@ def test_a_good_document_with_one_thing_wrong(registry: Registry, data: st.DataO
     """A subgraph's sample, in which one value somewhere is another."""
     name = data.draw(st.sampled_from(["subgraph_frontend_1.35.9", "subgraph_frontend_1.58.1"]))
     document = json.loads((SAMPLES / f"{name}.json").read_text())["workflow"]
-    places: list[tuple[Any, Any]] = []
+    found: list[tuple[Any, Any]] = []
     waiting: list[Any] = [document]
     while waiting:
-        part = waiting.pop()
-        for key in part if isinstance(part, dict) else range(len(part)):
-            places.append((part, key))
-            if isinstance(part[key], dict | list):
-                waiting.append(part[key])
-    holder, key = data.draw(st.sampled_from(range(len(places))).map(places.__getitem__))
+        item = waiting.pop()
+        for key in item if isinstance(item, dict) else range(len(item)):
+            found.append((item, key))
+            if isinstance(item[key], dict | list):
+                waiting.append(item[key])
+    holder, key = data.draw(st.sampled_from(range(len(found))).map(found.__getitem__))
     holder[key] = data.draw(JSON | st.just(copy.deepcopy(document["nodes"][0])))
     holds(document, registry)

@@ -1,4 +1,4 @@
-"""What feeds an input in the end: reroutes, primitives, muted and bypassed nodes, named links."""
+"""What really feeds an input: reroutes, primitives, muted and bypassed nodes, named links."""
 
 from __future__ import annotations
 

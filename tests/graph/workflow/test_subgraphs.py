@@ -1,4 +1,4 @@
-"""Subgraphs laid open: ids, what crosses their rim, what their instances' widgets hold."""
+"""Subgraphs laid open: ids, what crosses their boundary, what their instances' widgets hold."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def with_increment(drawn: Any, increment: Any) -> Any:
     return drawn.subgraph(UUID, increment, {"a": "INT", "v": "INT"}, {"sum": "INT"})
 
 
-class TestRim:
+class TestBoundary:
     def test_ids_and_links(self, pen, increment, inputs_of) -> None:
         drawn = with_increment(pen(), increment).node(1, "PInt", [1]).node(5, UUID).node(4, "POut")
         assert inputs_of(drawn.link(1, 5, "a").link(5, 4, "v", "*")) == {
@@ -91,7 +91,7 @@ class TestRim:
             "5:3": {"v": ["6", 0]},
         }
 
-    def test_rims_may_have_other_ids(self, pen, inputs_of) -> None:
+    def test_boundaries_may_have_other_ids(self, pen, inputs_of) -> None:
         inside = pen().node(1, "POut").link(-50, 1, "v", "*")
         drawn = pen().node(1, "PInt", [1]).node(2, "s").link(1, 2, "x").subgraph("s", inside, {"x": "INT"})
         drawn.subgraphs[0]["inputNode"]["id"] = -50
@@ -140,7 +140,7 @@ class TestPromotedWidgets:
     def test_without_a_value_it_is_the_one_inside(self, value) -> None:
         assert value() == value(widgets_values=[]) == value(widgets_values=[None]) == 5
 
-    def test_by_place_among_the_inputs_that_are_widgets(self, value) -> None:
+    def test_by_position_among_the_inputs_that_are_widgets(self, value) -> None:
         assert value(widgets_values=[7]) == 7
 
     def test_by_name(self, value) -> None:

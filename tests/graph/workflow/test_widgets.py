@@ -1,4 +1,4 @@
-"""Values by place and by name, and what the editor puts among them."""
+"""Values by position and by name, and what the editor puts among them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SAMPLED = {"seed": 5, "steps": 20, "sampler": "heun", "cfg": 7.5}
 LOADED = {"image": "a.png", "channel": "alpha", "note": "fixed"}
 
 
-class TestByPlace:
+class TestByPosition:
     @pytest.mark.parametrize(
         "values",
         [
@@ -102,14 +102,14 @@ class TestByName:
         }
         assert inputs("TSample", given) == SAMPLED
 
-    def test_names_go_before_places(self, inputs) -> None:
+    def test_names_go_before_positions(self, inputs) -> None:
         named = {**SAMPLED, "control_after_generate": "fixed", "control_filter_list": "", "$$canvas": None}
         assert inputs("TSample", [9, "fixed", 9, "euler", 9.0], widgets_values_named=named) == SAMPLED
         assert inputs("TSample", widgets_values_named=named) == SAMPLED
         assert inputs("TLoad", widgets_values_named={**LOADED, "upload": "image"}) == LOADED
 
     def test_names_that_the_class_no_longer_has(self, inputs) -> None:
-        """A renamed widget is found by its place."""
+        """A renamed widget is found by its position."""
         named = {"seed": 5, "step_count": 20, "sampler": "heun", "cfg": 7.5}
         assert inputs("TSample", [5, "fixed", 20, "heun", 7.5], widgets_values_named=named) == SAMPLED
         with pytest.raises(GraphError, match='it holds values for "step_count", which TSample does not have'):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 
-from api_graph.executor.entry import Entry
-from api_graph.executor.sizes import Bytes
+from api_graph.executor.cache.entry import Bytes, Entry
 
 GIB = 1 << 30
 

@@ -1,21 +1,17 @@
-"""The memory cache against a plain model of it, and how bytes are counted."""
+"""The memory cache against a plain model of it."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 from unittest.mock import patch
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from api_graph.executor import MemoryCache
-from api_graph.executor.entry import Entry
-from api_graph.executor.sizes import Bytes, size_of
-from api_graph.geometry import Geometry
-from api_graph.sockets import Attribution, Mask
+from api_graph.executor.cache.entry import Bytes, Entry, size_of
+from api_graph.sockets import Mask
 from api_graph.spec import node
 
 LIMIT = Bytes(10, 6)
@@ -39,7 +35,7 @@ OPS = st.lists(
 
 
 def _entry(size: Bytes) -> Entry:
-    with patch("api_graph.executor.entry.size_of", return_value=size):
+    with patch("api_graph.executor.cache.entry.size_of", return_value=size):
         return Entry(([],))
 
 
@@ -157,51 +153,3 @@ def test_a_run_under_a_tiny_budget_is_right_and_leaves_no_pins(lab):
     for _ in range(2):
         assert lab.run(lab.executor(memory=memory), graph, targets=["29"]).outputs["29"].values == {"int": 30}
     assert memory.used.cpu <= 100 and not memory._pins
-
-
-# ------------------------------------------------------------------------------------------ bytes
-
-
-def test_a_view_counts_as_all_that_it_keeps_alive_and_shared_memory_once():
-    base = torch.zeros(1000)  # 4000 bytes
-    assert size_of([base[:1]]) == (4000, 0)
-    assert size_of([base, base[:10], base.view(10, 100)]) == (4000, 0)
-    assert size_of([torch.zeros(1).expand(500, 500)]) == (4, 0)
-
-
-def test_tensors_are_found_in_lists_dicts_and_dataclasses():
-    values = torch.zeros(2, 3, 4)  # 96 bytes
-    attribution = Attribution(values, (Geometry.whole(1, 1),) * 2)
-    alone = size_of([attribution]).cpu
-    assert 96 <= alone < 96 + 12 * 64  # and two geometries' numbers
-    assert size_of([[attribution], {"a": (attribution,)}]).cpu == alone
-
-
-def test_what_holds_itself_is_counted_once():
-    loop: list[object] = [torch.zeros(10)]
-    loop.append(loop)
-    assert size_of([loop]) == (40, 0)
-
-
-def test_a_network_counts_as_its_weights_and_buffers_each_once():
-    tied = nn.Linear(10, 10, bias=False)
-    network = nn.Sequential(tied, nn.BatchNorm1d(10), tied)
-    # 10·10 weights, 4 times 10 of the norm's, all float32, and its int64 count of batches
-    assert size_of([network, tied]) == (4 * (100 + 40) + 8, 0)
-
-
-def test_texts_count():
-    assert size_of(["x" * 1000]).cpu >= 1000
-
-
-def test_a_tensor_without_numbers_takes_nothing():
-    assert size_of([torch.empty(1000, device="meta"), torch.zeros(0)]) == (0, 0)
-
-
-def test_a_sparse_tensor_is_counted_at_most_as_a_full_one():
-    assert size_of([torch.eye(10).to_sparse()]) == (400, 0)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_tensor_on_a_gpu_counts_there():
-    assert size_of([torch.zeros(10, device="cuda")]).gpu >= 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api_graph.context import DeferredWork
 from api_graph.executor.call import Steps
@@ -24,36 +24,36 @@ class BackgroundTask:
     seconds: float
 
 
+@dataclass
 class BackgroundTasks:
     """A graph run's background tasks that are not finished, each in a thread of its own."""
 
-    def __init__(self) -> None:
-        self._unfinished: list[BackgroundTask] = []
-        self._threads: ThreadPoolExecutor | None = None
+    unfinished: list[BackgroundTask] = field(default_factory=list)
+    threads: ThreadPoolExecutor | None = None
 
     def begin(self, tasks: Sequence[Task], steps: Steps, deferred: DeferredWork, seconds: float) -> None:
         """Begin the deferred work of a node, once all earlier work with a claim in common is done."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="background")
-        earlier = [task.results for task in self._unfinished if task.claims & deferred.claims]
+        if self.threads is None:
+            self.threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="background")
+        earlier = [task.results for task in self.unfinished if task.claims & deferred.claims]
 
         def work() -> Sequence[object]:
             wait(earlier)  # they were submitted first, and so they have their threads
             return deferred.work()
 
-        self._unfinished.append(BackgroundTask(tasks, steps, deferred.claims, self._threads.submit(work), seconds))
+        self.unfinished.append(BackgroundTask(tasks, steps, deferred.claims, self.threads.submit(work), seconds))
 
     def take(self, read_by: Sequence[Task] | None = None) -> list[BackgroundTask]:
         """Those whose results the tasks `read_by` read, or all: they are the caller's to finish from now on."""
-        if not self._unfinished or read_by is None:
-            taken, self._unfinished = self._unfinished, []
+        if not self.unfinished or read_by is None:
+            taken, self.unfinished = self.unfinished, []
             return taken
         parents = {id(parent) for task in read_by for parent in task.parents.values()}
-        taken = [each for each in self._unfinished if any(id(task) in parents for task in each.tasks)]
-        self._unfinished = [each for each in self._unfinished if each not in taken]
+        taken = [each for each in self.unfinished if any(id(task) in parents for task in each.tasks)]
+        self.unfinished = [each for each in self.unfinished if each not in taken]
         return taken
 
     def close(self) -> None:
         """Wait for what nobody has waited for: after this, nothing goes on."""
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
+        if self.threads is not None:
+            self.threads.shutdown(cancel_futures=True)

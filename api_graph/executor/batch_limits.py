@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -15,17 +16,17 @@ _BATCHES_UNTIL_GROWTH = 16
 _SAID = ("out of memory", "not enough memory", "can't allocate memory")
 
 
+@dataclass
 class BatchLimits:
     """The limit of each node class. It halves when memory runs out, and doubles again after a while without that.
 
     `most` is a limit that the user has set; None leaves it to memory.
     """
 
-    def __init__(self, most: int | None = None) -> None:
-        self.most = most
-        self._lock = threading.Lock()
-        self._limits: dict[str, int] = {}
-        self._good_batches: dict[str, int] = {}  # since memory ran out
+    most: int | None = None
+    _limits: dict[str, int] = field(default_factory=dict, init=False)
+    _good_batches: dict[str, int] = field(default_factory=dict, init=False)  # since memory ran out
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def run(self, name: str, calls: Sequence[C], batched: Callable[[Sequence[C]], Sequence[R]]) -> list[R]:
         """`batched` over all calls, in as few batches as memory allows.

@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,10 +21,11 @@ from api_graph.executor.cache.entry import Entry
 from api_graph.executor.cache.tiers import CacheTiers, LiveResults
 from api_graph.executor.call import Arguments, Steps, calls_of, entries_of, run_batch, run_calls
 from api_graph.executor.events import Event, EventKind, Listener
+from api_graph.executor.in_flight import InFlight, wait_for
 from api_graph.executor.parallel import over_threads, run_in_threads
 from api_graph.executor.plan import GraphPlan, StepInputs, Task, as_declared
 from api_graph.executor.results import FOUND, RunResult, result_of_row, why_it_runs
-from api_graph.executor.shared import InFlight, SharedResources, wait_for
+from api_graph.executor.shared import SharedResources
 from api_graph.folders import Folders
 from api_graph.graph import Graph, Link
 from api_graph.json_values import Json
@@ -66,6 +67,8 @@ class GraphRun:
         self.live_results = LiveResults(tiers)
         self.background = BackgroundTasks()
         self.parallel_map = (options.shared and options.shared.parallel_map) or over_threads(options.threads)
+        # Lets other runs compute while this one waits.
+        self.outside = nullcontext if options.shared is None else options.shared.turn.outside
         self._listening = threading.RLock()
         self._embedded: dict[int, dict[str, str]] = {}  # by row
         self._node_texts: dict[int, str] = {}  # by the identity of nodes: most rows have the very same ones
@@ -151,23 +154,22 @@ class GraphRun:
 
     def _found_by_now(self, task: Task) -> bool:
         """Whether another run has done the step since this one was planned."""
-        entry = self.tiers.find_in_memory(task)
-        if entry is not None:
-            self._done_elsewhere(task, entry)
-        return entry is not None
+        found = self.tiers.find(task, on_disk=False)
+        if found is not None:
+            self._done_elsewhere(task, found[0])
+        return found is not None
 
     def _received(self, task: Task, theirs: Future[Entry | None]) -> bool:
         """Whether another run's step, once it is done, has given a result for this one too."""
-        with nullcontext() if theirs.done() else self._outside():
+        with nullcontext() if theirs.done() else self.outside():
             entry = wait_for(theirs, self._is_cancelled)
-        if entry is not None:
-            self.tiers.hold(task, entry)
-            self._done_elsewhere(task, entry)
-        return entry is not None
-
-    def _outside(self) -> AbstractContextManager[None]:
-        """Let other runs compute while this one waits."""
-        return nullcontext() if self.options.shared is None else self.options.shared.turn.outside()
+        if entry is None:
+            return False
+        memory, _ = self.tiers.of(task)
+        if memory is not None:
+            memory.put(task.key, entry, pin=True)
+        self._done_elsewhere(task, entry)
+        return True
 
     def _run_tasks(self, tasks: Sequence[Task]) -> None:
         """Run one node's tasks: in a batch, in threads, or one after the other."""
@@ -187,7 +189,8 @@ class GraphRun:
 
     def _run_batch(self, tasks: Sequence[Task], steps: Steps) -> None:
         """All calls of all tasks at once; should that fail, one task at a time, so that only the faulty ones fail."""
-        self._check_cancelled()
+        if self._is_cancelled():
+            raise Cancelled
         for task in tasks:
             self._tell("started", task)
         started = time.perf_counter()
@@ -212,7 +215,7 @@ class GraphRun:
         tasks, started = unfinished.tasks, time.perf_counter()
         entries: Sequence[Entry | Exception]
         try:
-            with self._outside():
+            with self.outside():
                 results = unfinished.results.result()
             entries = entries_of(tasks[0].spec, unfinished.steps, results)
         except Exception as error:  # some of it may be done: it is not tried again
@@ -230,15 +233,19 @@ class GraphRun:
     # ------------------------------------------------------------------------------------------ one task
 
     def _run_task(self, task: Task, *, announced: bool = False) -> None:
-        self._check_cancelled()
+        if self._is_cancelled():
+            raise Cancelled
         if not announced:
             self._tell("started", task)
         started = time.perf_counter()
         try:
+            # No variable holds the step: an error keeps this frame, and it would keep the tensors.
             if task.spec.model:  # of the runs that want it at one time, one loads it
-                entry, is_new = self.tiers.pool.get_or_load(task.pool_key, partial(self._call, task))
+                entry, is_new = self.tiers.pool.get_or_load(
+                    task.pool_key, partial(run_calls, task.spec, *self._step(task))
+                )
             else:
-                entry, is_new = self._call(task), True
+                entry, is_new = run_calls(task.spec, *self._step(task)), True
         except Exception as error:
             self._failed(task, error, time.perf_counter() - started)
             return
@@ -246,10 +253,6 @@ class GraphRun:
             self._done(task, entry, time.perf_counter() - started)
         else:
             self._done_elsewhere(task, entry)
-
-    def _call(self, task: Task) -> Entry:
-        # Not in `_run_task`, whose frame an error keeps: it must hold no tensors.
-        return run_calls(task.spec, *self._step(task))
 
     def _step(self, task: Task) -> tuple[list[Arguments], Context | None]:
         """The task's calls, and the context that they share."""
@@ -275,7 +278,7 @@ class GraphRun:
             is_cancelled=self._is_cancelled,
             run_id=options.run_id,
             # A node that waits is outside the compute lock anyway.
-            waiting=nullcontext if task.spec.waits else self._outside,
+            waiting=nullcontext if task.spec.waits else self.outside,
             parallel_map=self.parallel_map,
         )
         if isinstance(context, SaveContext) and options.metadata:
@@ -344,10 +347,6 @@ class GraphRun:
 
     def _is_cancelled(self) -> bool:
         return self.stopped or self.options.cancelled.is_set()
-
-    def _check_cancelled(self) -> None:
-        if self._is_cancelled():
-            raise Cancelled
 
 
 def _clear_frames(error: BaseException | None) -> None:

@@ -170,22 +170,20 @@ class _Planner:
                 self.literals[id(node)] = literals, key_head(spec, literals)
             literals, head = self.literals[id(node)]
             linked = {name: f"{parent.key} {links[name].output}" for name, parent in task.parents.items()}
-            fingerprint = _NOTHING if spec.fingerprint is None else self._fingerprint(node, spec)
+            fingerprint: Mapping[str, object] = _NOTHING
+            if spec.fingerprint is not None:
+                defaults = {i.name: i.default for i in spec.inputs}
+                named = {name: node.inputs.get(name, defaults[name]) for name in spec.fingerprinted}
+                asked = spec.id, *named.items()
+                if asked not in self.fingerprints:  # once, so that all rows see one state of the files
+                    self.fingerprints[asked] = spec.fingerprint(self.folders, **named)
+                fingerprint = self.fingerprints[asked]
             task.inputs = StepInputs(spec.id, literals, linked, fingerprint)
             task.key = step_key(head, linked, fingerprint)
             if spec.model:
                 task.pool_key = model_key(task.key, node, spec)
         except Exception as error:  # a file that is not there, a fingerprint with a bug
             task.fail(error)
-
-    def _fingerprint(self, node: GraphNode, spec: NodeSpec) -> Mapping[str, object]:
-        """What the node's fingerprint says of its literals: asked once, so that all rows see one state of the files."""
-        assert spec.fingerprint is not None
-        literals = {i.name: node.inputs.get(i.name, i.default) for i in spec.inputs if i.name in spec.fingerprinted}
-        asked = spec.id, *literals.items()
-        if asked not in self.fingerprints:
-            self.fingerprints[asked] = spec.fingerprint(self.folders, **literals)
-        return self.fingerprints[asked]
 
 
 # ------------------------------------------------------------------------------------------ keys
@@ -232,14 +230,10 @@ def step_key(head: str, links: Mapping[str, str], fingerprint: Mapping[str, obje
     parts = [head, *sorted([f"@ {name} {link}" for name, link in links.items()])]
     if fingerprint:
         parts.append(f"# {_canonical(fingerprint)}")
-    return _sha256("\n".join(parts))
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def model_key(key: str, node: GraphNode, spec: NodeSpec) -> str:
     """Key of a loaded model in the pool: the results do not depend on its device, but where it lies does."""
     literals = {i.name: node.inputs.get(i.name, i.default) for i in spec.inputs if i.is_widget}
-    return _sha256(key + _canonical({name: v for name, v in literals.items() if not isinstance(v, Link)}))
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return step_key(key + _canonical({name: v for name, v in literals.items() if not isinstance(v, Link)}), {}, {})

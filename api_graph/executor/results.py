@@ -13,9 +13,7 @@ from api_graph.graph import Graph, GraphNode
 from api_graph.json_values import Json
 
 if TYPE_CHECKING:
-    from api_graph.executor.cache.entry import Entry
     from api_graph.executor.plan import StepInputs, Task
-    from api_graph.spec import NodeSpec
 
 Action = Literal["ran", "memory", "disk", "pool", "saved", "unneeded", "failed", "blocked"]
 
@@ -113,24 +111,22 @@ class RunResult:
 def result_of_row(
     row: int, graph: Graph, tasks: Mapping[str, Task], roots: Sequence[str], folders: Folders, seconds: float, held: int
 ) -> RunResult:
-    """What one row gave. `tasks` are the row's, by node; it may share them with other rows, and its nodes may too."""
+    """What one row gave. `tasks` are the row's, by node; it may share them with other rows, and its nodes may too.
+
+    An output is a single value, or the list where there is one.
+    """
     failures = {id(task.error): task.error for task in tasks.values() if task.error is not None}
-    outputs = {
-        node_id: _output(tasks[node_id].spec, entry, folders)
-        for node_id in roots
-        if (entry := tasks[node_id].entry) is not None
-    }
+    outputs: dict[str, NodeOutput] = {}
+    for node_id in roots:
+        entry, spec = tasks[node_id].entry, tasks[node_id].spec
+        if entry is not None:
+            values = {
+                output.name: list(given) if output.is_list or len(given) != 1 else given[0]
+                for output, given in zip(spec.outputs, entry.outputs, strict=bool(entry.outputs))  # a receipt has none
+            }
+            outputs[node_id] = NodeOutput(values, entry.ui, shown_files(entry.ui, folders, kept=True))
     steps = [_step(row, graph.nodes[node_id], task) for node_id, task in tasks.items()]
     return RunResult(outputs, list(failures.values()), steps, seconds, held)
-
-
-def _output(spec: NodeSpec, entry: Entry, folders: Folders) -> NodeOutput:
-    """Each output by name: a single value, or the list where there is one. A receipt has none."""
-    values = {
-        output.name: list(given) if output.is_list or len(given) != 1 else given[0]
-        for output, given in zip(spec.outputs, entry.outputs, strict=bool(entry.outputs))
-    }
-    return NodeOutput(values, entry.ui, shown_files(entry.ui, folders, kept=True))
 
 
 def _step(row: int, node: GraphNode, task: Task) -> Step:

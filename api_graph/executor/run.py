@@ -14,10 +14,11 @@ from api_graph.executor.cache.receipts import Receipts
 from api_graph.executor.cache.tiers import CacheTiers
 from api_graph.executor.events import Listener
 from api_graph.executor.graph_run import GraphRun, GraphRunOptions
+from api_graph.executor.in_flight import InFlight
 from api_graph.executor.plan import StepInputs, plan_rows
 from api_graph.executor.pool import ModelPool
 from api_graph.executor.results import RunResult
-from api_graph.executor.shared import InFlight, SharedResources
+from api_graph.executor.shared import SharedResources
 from api_graph.folders import Folders
 from api_graph.graph import Graph, execution_order
 from api_graph.registry import all_nodes

@@ -1,11 +1,10 @@
-"""What runs that go on at once share, as those of a table do: one computes at a time, and each step is done once."""
+"""What runs that go on at once share, as those of a table do: the compute lock, threads, and what is transient."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotDone
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -15,18 +14,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from api_graph.context import ParallelMap
-from api_graph.errors import Cancelled
-from api_graph.executor.cache.entry import Entry
 
 if TYPE_CHECKING:
     from api_graph.executor.plan import Task
 
 LARGE = 2**26
 """Bytes of a model that gains from many threads: those of a small one wait for each other more than they compute."""
-_LOOK_EVERY = 0.1  # seconds between two looks at whether the user wants to stop
-
-
-# ------------------------------------------------------------------------------------------ the compute lock
 
 
 class ComputeLock:
@@ -89,9 +82,6 @@ class Turn:
             self.lock.acquire(self.number)
 
 
-# ------------------------------------------------------------------------------------------ shared resources
-
-
 @dataclass(frozen=True)
 class SharedResources:
     """What one run has of what it shares with others.
@@ -128,43 +118,3 @@ def torch_threads(number: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-# ------------------------------------------------------------------------------------------ steps in flight
-
-
-class InFlight:
-    """The registry of steps that some run does just now: when two runs want one, the second waits for the first.
-
-    Whoever claims a key completes it, with its entry or with None, before waiting for anyone else's. That order is what
-    keeps two runs from waiting for each other.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._futures: dict[str, Future[Entry | None]] = {}
-
-    def claim(self, key: str) -> Future[Entry | None] | None:
-        """None: the step is the caller's now, to do and to `complete`. Else another run does it: this is its result."""
-        with self._lock:
-            future = self._futures.get(key)
-            if future is None:
-                self._futures[key] = Future()
-            return future
-
-    def complete(self, key: str, entry: Entry | None) -> None:
-        """Hand the entry to all who wait; None when there is none to be had."""
-        with self._lock:
-            future = self._futures.pop(key)
-        future.set_result(entry)
-
-
-def wait_for(future: Future[Entry | None], is_cancelled: Callable[[], bool]) -> Entry | None:
-    """The entry of another run's step, or None when that run has none to give. Raises Cancelled."""
-    while True:
-        if is_cancelled():
-            raise Cancelled
-        try:
-            return future.result(_LOOK_EVERY)
-        except NotDone:
-            continue

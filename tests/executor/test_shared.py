@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from api_graph.context import Context
-from api_graph.executor import MemoryCache
-from api_graph.executor.shared import ComputeLock, InFlight, SharedResources, torch_threads
+from api_graph.executor.shared import ComputeLock, SharedResources, torch_threads
 from api_graph.spec import node
 
 
@@ -27,62 +26,6 @@ class Weights:
 
 def number_graph(lab: Any, value: int) -> Any:
     return lab.graph({"1": ("Number", {"value": value}), "2": ("Show", {"value": ["1", 0]})})
-
-
-@pytest.mark.parametrize("memory", [None, MemoryCache()])
-def test_two_runs_at_once_do_a_common_step_once(lab, memory):
-    calls: list[int] = []
-    both_there = threading.Barrier(2)
-
-    @node("Slow", category="test", title="Slow", waits=True)
-    def slow(value: int) -> int:
-        """Slow."""
-        calls.append(value)
-        time.sleep(0.2)
-        return value + 1
-
-    lab.nodes.append(slow)
-    executor, lock = lab.executor(memory=memory), ComputeLock()
-    graph = lab.graph({"1": ("Slow", {"value": 1}), "2": ("Show", {"value": ["1", 0]})})
-
-    def run() -> Any:
-        both_there.wait()
-        with lock.inside() as turn:
-            return executor.run_rows([graph], lab.folders, shared=SharedResources(turn))
-
-    with ThreadPoolExecutor(2) as threads:
-        results = [future.result()[0] for future in [threads.submit(run), threads.submit(run)]]
-    assert calls == [1]
-    assert lab.shown == [2, 2]
-    assert sorted(result.steps[0].action for result in results) == ["memory", "ran"]
-
-
-def test_a_step_that_failed_for_one_run_is_tried_by_the_other(lab):
-    attempts: list[int] = []
-    both_there = threading.Barrier(2)
-
-    @node("Once", category="test", title="Once", waits=True)
-    def once() -> int:
-        """Fails the first time."""
-        attempts.append(1)
-        time.sleep(0.1)
-        if len(attempts) == 1:
-            raise OSError("the first time")
-        return 7
-
-    lab.nodes.append(once)
-    executor, lock = lab.executor(), ComputeLock()
-    graph = lab.graph({"1": ("Once", {}), "2": ("Show", {"value": ["1", 0]})})
-
-    def run() -> Any:
-        both_there.wait()
-        with lock.inside() as turn:
-            return executor.run_rows([graph], lab.folders, shared=SharedResources(turn))
-
-    with ThreadPoolExecutor(2) as threads:
-        results = [future.result()[0] for future in [threads.submit(run), threads.submit(run)]]
-    assert sorted(len(result.failures) for result in results) == [0, 1]
-    assert lab.shown == [7] and len(attempts) == 2
 
 
 def test_one_run_computes_at_a_time_and_while_it_waits_another_does(lab):
@@ -178,12 +121,3 @@ def test_a_large_model_computes_with_threads_of_its_own_number(lab, inputs, thre
         (result,) = lab.executor().run_rows([graph], lab.folders, targets=["3"], shared=shared)
     assert not result.failures
     assert used == {"model": threads, "else": 1} and torch.get_num_threads() == before
-
-
-def test_a_step_in_flight_is_completed_once_for_all_who_wait():
-    in_flight = InFlight()
-    assert in_flight.claim("k") is None
-    waiting = [in_flight.claim("k") for _ in range(2)]
-    in_flight.complete("k", None)
-    assert [future is not None and future.result(0) for future in waiting] == [None, None]
-    assert in_flight.claim("k") is None

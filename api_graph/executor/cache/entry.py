@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from api_graph.json_values import Json
-from api_graph.spec import NodeSpec, OutputSpec
+from api_graph.spec import NodeSpec
 
 _PLAIN = frozenset({int, float, str, bool, type(None)})
 _JSON_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
@@ -119,7 +119,16 @@ def pack(entry: Entry, spec: NodeSpec) -> tuple[dict[str, Tensor], list[list[Sto
     for slot, (output, values) in enumerate(zip(spec.outputs, entry.outputs, strict=True)):
         described.append([])
         for index, value in enumerate(values):
-            own, meta = _pack_value(output, value)
+            own: dict[str, Tensor] = {}
+            meta: object = None
+            if output.socket in _JSON_SOCKETS:
+                meta = value
+            elif output.type is Tensor and isinstance(value, Tensor):
+                own = {"": value}
+            elif hasattr(output.type, "from_storage") and isinstance(value, _Storable):
+                own, meta = value.to_storage()
+            else:
+                raise TypeError(f"a {type(value).__name__} in {output.socket} does not say how it is stored")
             described[slot].append({"meta": meta, "devices": {name: t.device.type for name, t in own.items()}})
             for name, tensor in own.items():
                 stored = tensor.detach().cpu().contiguous()
@@ -141,22 +150,12 @@ def unpack(
             own = {name: tensors[f"{slot}.{index}.{name}"].to(_device(kind)) for name, kind in value["devices"].items()}
             if output.socket in _JSON_SOCKETS:
                 values.append(value["meta"])
-            elif output.type is Tensor:
-                values.append(own[""])
-            else:
+            elif hasattr(output.type, "from_storage"):
                 values.append(output.type.from_storage(own, value["meta"]))
+            else:
+                values.append(own[""])
         outputs.append(values)
     return tuple(outputs)
-
-
-def _pack_value(output: OutputSpec, value: object) -> tuple[dict[str, Tensor], object]:
-    if output.socket in _JSON_SOCKETS:
-        return {}, value
-    if output.type is Tensor and isinstance(value, Tensor):
-        return {"": value}, None
-    if hasattr(output.type, "from_storage") and isinstance(value, _Storable):
-        return value.to_storage()
-    raise TypeError(f"a {type(value).__name__} in {output.socket} does not say how it is stored")
 
 
 def _device(kind: str) -> torch.device:

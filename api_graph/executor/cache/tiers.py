@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api_graph.executor.cache.disk import DiskCache
 from api_graph.executor.cache.entry import Entry
@@ -36,8 +36,8 @@ class CacheTiers:
         transient = self.shared is not None and task.node.id in self.shared.transient
         return None if transient else self.memory, self.disk if spec.store else None
 
-    def find(self, task: Task) -> tuple[Entry, Action] | None:
-        """The task's result and where it was, if any tier holds it."""
+    def find(self, task: Task, *, on_disk: bool = True) -> tuple[Entry, Action] | None:
+        """The task's result and where it was, if any tier holds it; without `on_disk` no file is read."""
         spec = task.spec
         if spec.model:
             entry = self.pool.get(task.pool_key)
@@ -46,59 +46,47 @@ class CacheTiers:
             # A receipt has no outputs to read.
             entry = self.receipts.find(task) if self.receipts is not None and not task.readers else None
             return None if entry is None else (entry, "saved")
-        entry = self.find_in_memory(task)
+        memory, disk = self.of(task)
+        entry = memory.get(task.key, pin=True) if memory is not None else None
         if entry is not None:
             return entry, "memory"
-        _, disk = self.of(task)
-        entry = disk.get(task.key, spec) if disk is not None else None
+        entry = disk.get(task.key, spec) if disk is not None and on_disk else None
         if entry is None:
             return None
-        self.hold(task, entry)
+        if memory is not None:
+            memory.put(task.key, entry, pin=True)
         return entry, "disk"
-
-    def find_in_memory(self, task: Task) -> Entry | None:
-        """The task's result, if memory holds it."""
-        memory, _ = self.of(task)
-        entry = memory.get(task.key) if memory is not None else None
-        if memory is not None and entry is not None:
-            memory.pin(task.key)
-        return entry
 
     def keep(self, task: Task, entry: Entry, seconds: float) -> None:
         """Hold a new result, which took `seconds`, wherever it belongs; a model is in the pool since it was loaded."""
         if task.spec.output and self.receipts is not None:
             self.receipts.keep(task, entry)
-        self.hold(task, entry)
-        _, disk = self.of(task)
+        memory, disk = self.of(task)
+        if memory is not None:
+            memory.put(task.key, entry, pin=True)
         if disk is not None and (self.shared is None or seconds >= self.shared.worth_storing):
             disk.put(task.key, entry, task.spec)
 
-    def hold(self, task: Task, entry: Entry) -> None:
-        """Hold a result in memory, if it belongs there."""
-        memory, _ = self.of(task)
-        if memory is not None:
-            memory.pin(task.key)
-            memory.put(task.key, entry)
 
-
+@dataclass
 class LiveResults:
     """The results that one run holds, each at its task until nobody in the run will read it again.
 
-    `most` is the most bytes that were held at one time, models left out.
+    `bytes` are held now, and `most` were at one time, models left out.
     """
 
-    def __init__(self, tiers: CacheTiers) -> None:
-        self._tiers = tiers
-        self._lock = threading.Lock()  # rows may run in threads
-        self._held = self.most = 0
+    tiers: CacheTiers
+    bytes: int = 0
+    most: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)  # rows may run in threads
 
     def hold(self, task: Task, entry: Entry) -> None:
         """The task's result is there."""
         task.entry = entry
         task.bytes = 0 if task.spec.model else sum(entry.size)
         with self._lock:
-            self._held += task.bytes
-            self.most = max(self.most, self._held)
+            self.bytes += task.bytes
+            self.most = max(self.most, self.bytes)
 
     def read_parents(self, task: Task) -> None:
         """The task has read what it links to, or never will."""
@@ -117,7 +105,7 @@ class LiveResults:
             return
         task.entry = None
         with self._lock:
-            self._held -= task.bytes
-        memory, _ = self._tiers.of(task)
+            self.bytes -= task.bytes
+        memory, _ = self.tiers.of(task)
         if memory is not None and task.cacheable:
             memory.unpin(task.key)

@@ -26,7 +26,7 @@ class Op(NamedTuple):
 OPS = st.lists(
     st.builds(
         Op,
-        st.sampled_from(["put", "put", "get", "pin", "unpin", "clear"]),
+        st.sampled_from(["put", "put", "put pinned", "get", "get pinned", "unpin", "clear"]),
         st.sampled_from("abcdef"),
         st.builds(Bytes, st.integers(0, 11), st.integers(0, 7)),
     ),
@@ -46,14 +46,16 @@ class Model:
         self.held: list[tuple[str, Entry]] = []
         self.pins: list[str] = []
 
-    def put(self, key: str, entry: Entry) -> None:
+    def put(self, key: str, entry: Entry, *, pin: bool) -> None:
+        self.pins += [key] * pin
         self.held = [(k, e) for k, e in self.held if k != key]
         if entry.size.cpu <= LIMIT.cpu and entry.size.gpu <= LIMIT.gpu:
             self.held.append((key, entry))
         self.shrink()
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str, *, pin: bool) -> Entry | None:
         found = [(k, e) for k, e in self.held if k == key]
+        self.pins += [key] * (pin and bool(found))
         self.held = [(k, e) for k, e in self.held if k != key] + found
         return found[0][1] if found else None
 
@@ -77,15 +79,13 @@ class Model:
 def test_it_behaves_like_the_model(ops):
     cache, model = MemoryCache(*LIMIT), Model()
     for op in ops:
-        if op.kind == "put":
+        pin = op.kind.endswith("pinned")
+        if op.kind.startswith("put"):
             entry = _entry(op.size)
-            cache.put(op.key, entry)
-            model.put(op.key, entry)
-        elif op.kind == "get":
-            assert cache.get(op.key) is model.get(op.key)
-        elif op.kind == "pin":
-            cache.pin(op.key)
-            model.pins.append(op.key)
+            cache.put(op.key, entry, pin=pin)
+            model.put(op.key, entry, pin=pin)
+        elif op.kind.startswith("get"):
+            assert cache.get(op.key, pin=pin) is model.get(op.key, pin=pin)
         elif op.kind == "unpin":
             cache.unpin(op.key)
             model.unpin(op.key)
@@ -110,8 +110,7 @@ def test_a_full_gpu_costs_no_results_that_lie_on_the_cpu():
 def test_pinned_entries_may_exceed_the_budget_until_they_are_unpinned():
     cache = MemoryCache(cpu_bytes=10)
     for key in "abc":
-        cache.pin(key)
-        cache.put(key, _entry(Bytes(8, 0)))
+        cache.put(key, _entry(Bytes(8, 0)), pin=True)
     assert cache.used.cpu == 24
     cache.unpin("b")
     assert ("a" in cache, "b" in cache, "c" in cache) == (True, False, True)

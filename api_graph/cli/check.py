@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def check(graph: GraphName, as_json: Json = False, debug: Debug = False) -> int:
     """Check a graph, and list what can be set in it."""
     from api_graph.graph import read_graph, settable, validate
-    from api_graph.library import find_graph
     from api_graph.registry import all_nodes
+    from api_graph.settings import find_graph
 
     file = find_graph(graph)
     registry = all_nodes()

@@ -12,7 +12,7 @@ from api_graph.cli.options import Debug, Json
 
 def graphs(as_json: Json = False, debug: Debug = False) -> int:
     """List the shipped graphs: what they take and give."""
-    from api_graph.library import shipped
+    from api_graph.settings import shipped
 
     found = [_facts(name, file) for name, file in shipped().items()]
     if as_json:

@@ -76,7 +76,7 @@ def document(name: str, outcome: Outcome, exit_code: int) -> dict[str, Any]:
 
 def _texts(outcome: Outcome) -> list[dict[str, str]]:
     return [
-        {"node": node, "title": _title(outcome, node), "text": text}
+        {"node": node, "title": _title(outcome, node), "text": str(text)}
         for node, output in outcome.result.outputs.items()
         for text in output.ui.get("text", ())
     ]

@@ -17,9 +17,9 @@ from api_graph.errors import BadInput, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, RunResult
 from api_graph.folders import Folders
 from api_graph.graph import Graph, read_graph, set_inputs, validate
-from api_graph.library import find_graph
 from api_graph.registry import Registry, all_nodes
 from api_graph.runs import on_device
+from api_graph.settings import find_graph
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class BackgroundTasks:
     unfinished: list[BackgroundTask] = field(default_factory=list)
     threads: ThreadPoolExecutor | None = None
 
-    def begin(self, tasks: Sequence[Task], steps: Steps, deferred: DeferredWork, seconds: float) -> None:
+    def begin(self, tasks: Sequence[Task], steps: Steps, deferred: DeferredWork[object], seconds: float) -> None:
         """Begin the deferred work of a node, once all earlier work with a claim in common is done."""
         if self.threads is None:
             self.threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="background")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from api_graph.library import shipped
 from api_graph.registry import own_nodes
+from api_graph.settings import shipped
 
 ROOT = Path(__file__).parents[2]
 

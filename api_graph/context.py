@@ -1,4 +1,4 @@
-"""What a node may ask of whoever runs it: progress, cancellation, folders, and a place to show things."""
+"""What a node may ask of its host: progress, cancellation, folders, waiting, and to show texts and files."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from api_graph.errors import Cancelled
 from api_graph.files import name_below
 from api_graph.folders import Folders
+from api_graph.json_values import Json
 
 if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
 R = TypeVar("R")
+D = TypeVar("D", covariant=True)
 
 
 class ParallelMap(Protocol):
     """Like `map`, but perhaps in threads or other processes: give it a function of a module, and plain data.
 
-    Results come in order. The items may be made as they are asked for. Should making one raise, what is under way is
-    done first.
+    Results come in order, and `items` may be a generator. Should the generator raise, the items under way are finished
+    first.
     """
 
     def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]: ...
@@ -35,25 +37,25 @@ def one_by_one(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]
 
 
 @dataclass(frozen=True)
-class DeferredWork:
-    """What the batched form of an output node may give in place of its results: `work` will find them.
+class DeferredWork(Generic[D]):
+    """What the batched form of an output node may give in place of its results: `work` will return them.
 
-    It runs in a thread beside everything else. It must not touch what it does not own, for which `claims` stands: two
-    pieces of work with a claim in common are done one after the other. Should the run be cancelled, it ends soon.
+    It runs in a background thread. `claims` name what it may touch: deferred works with a claim in common are done one
+    after the other. Should the run be cancelled, the work must end soon.
     """
 
-    work: Callable[[], Sequence[Any]]
+    work: Callable[[], Sequence[D]]
     claims: frozenset[Hashable] = frozenset()
 
 
 @dataclass
 class Context:
-    """Injected into a node function by type; never a wire, never part of a cache key.
+    """Injected into a node function by type; never an input of the graph, never part of a cache key.
 
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
     `run_id` names the run: what is limited per run is counted under it. A node that computes and also waits, for a
-    server's answer say, does the waiting in `with context.waiting():`, so that other rows may compute meanwhile. What
-    is a lot of work for a processor and needs no model may be handed to `parallel_map`.
+    server's answer say, does the waiting in `with context.waiting():`, so that other runs may compute meanwhile.
+    `parallel_map` is for a lot of work that needs no model.
     `device` is what "auto" means to a loader (None: the best there is), and `staging` where it reads weights to, for a
     host that moves them to their device itself (None: straight onto the device).
     """
@@ -62,7 +64,7 @@ class Context:
     node_id: str = ""
     on_progress: Callable[[int, int], None] = lambda done, total: None
     is_cancelled: Callable[[], bool] = lambda: False
-    ui: dict[str, list[Any]] = field(default_factory=dict)
+    ui: dict[str, list[Json]] = field(default_factory=dict)
     run_id: str = ""
     cacheable: bool = True
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -71,11 +73,11 @@ class Context:
     staging: torch.device | None = None
 
     def keep_for_this_run_only(self) -> None:
-        """The result stands in for one that could not be had: no cache may hold it, nor what is made from it."""
+        """The result only replaces one that could not be had: no cache may hold it, nor what is made from it."""
         self.cacheable = False
 
     def progress(self, done: int, total: int) -> None:
-        """Say that `done` of `total` steps are behind us. Raises Cancelled when the user has asked to stop."""
+        """Say that `done` of `total` steps are done. Raises Cancelled when the user has asked to stop."""
         self.check_cancelled()
         self.on_progress(done, total)
 
@@ -89,9 +91,10 @@ class Context:
         self.ui.setdefault("text", []).append(text)
 
     def show_file(self, path: str | Path, *, temporary: bool = False, kind: str = "images") -> None:
-        """Show an image file of the output folder (or of the temp folder) under the node.
+        """Show an image file of the output folder, or of the temp folder, under the node.
 
-        An editor draws `images` by itself; other kinds are for the pack's own extension of it (`web/js`).
+        An editor draws `images` by itself; other kinds are for the pack's own extension of it (`web/js`). Raises
+        ValueError for a file outside that folder.
         """
         root = self.folders.temp if temporary else self.folders.output
         name = name_below(root, path)
@@ -111,8 +114,8 @@ class Context:
 class SaveContext(Context):
     """A Context for nodes that write files: it also carries `texts`, JSON by keyword, which saved images embed.
 
-    As in ComfyUI's own files these are the graph in its API format (`prompt`) and what an editor sent with it (its own
-    `workflow`). There are none where the user does not want them in files.
+    As in ComfyUI's own files these are the graph in its API format (`prompt`) and the editor's form of it (`workflow`).
+    There are none where the user does not want them in files.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 _LONGEST_VALUE = 80
 
@@ -15,7 +14,7 @@ class ApiGraphError(Exception):
 
 
 class RunStopped(ApiGraphError):
-    """A run that had begun cannot go on: a full disk, a cluster that is gone. What is finished is kept."""
+    """A run that has begun cannot go on: a full disk, a lost cluster. What is finished is kept."""
 
 
 class SpecError(ApiGraphError, TypeError):
@@ -29,7 +28,7 @@ class BadInput(ApiGraphError, ValueError):
     methods' rooms (`clip`, `pixels`, ...) raise it; the executor adds the node's id and title.
     """
 
-    def __init__(self, problem: str, *, input: str | None = None, value: Any = None, hint: str = "") -> None:
+    def __init__(self, problem: str, *, input: str | None = None, value: object = None, hint: str = "") -> None:
         self.problem, self.input, self.value, self.hint = problem, input, value, hint
         super().__init__(str(self))
 
@@ -48,7 +47,7 @@ class BadInput(ApiGraphError, ValueError):
 
 @contextmanager
 def inputs_named(**names: str) -> Iterator[None]:
-    """Inside, a BadInput that complains of the parameter `key` names the input `value`: a user knows only inputs."""
+    """Inside, a BadInput about the parameter `key` names the node's input `value` instead: a user knows only inputs."""
     try:
         yield
     except BadInput as error:
@@ -65,7 +64,7 @@ class ApiGraphWarning(UserWarning):
     """Something was done that the user should know of: a truncated query, a constant map, an unseen region."""
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """`repr(value)`, shortened in the middle to fit on a line: a path says most at its end."""
     text = repr(value)
     half = _LONGEST_VALUE // 2

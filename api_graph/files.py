@@ -1,4 +1,4 @@
-"""Files that users name: what they hold, as cache keys need it, and paths that may be anything."""
+"""Files that users name: digests of their content for cache keys, whole writes, and paths that may be anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _CHUNK = 1 << 20
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """sha256 of a file's bytes; computed again only when its size or time of change differs. Raises OSError."""
+    """sha256 of a file's bytes, in hexadecimal; computed again only when its size or its time of change differs.
+
+    Raises OSError.
+    """
     stat = os.stat(path)
     return _sha256(os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
 
@@ -42,30 +45,27 @@ def names_a_path(name: str) -> bool:
 
 @contextmanager
 def whole_file(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
-    """A file to write that takes the place of `path` at the end, if all went well: nobody sees half of it.
+    """A file to write that becomes `path` at the end, if all went well: nobody sees half of it.
 
     Missing folders are made. With `sync` it is on the disk by then, and not only on its way there. Raises OSError.
     """
-    beside = path.with_name(f".{secrets.token_hex(8)}.part")
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with _created(beside) as file:
+        try:
+            file = open(part, "xb")  # noqa: SIM115 (closed below)
+        except FileNotFoundError:  # rarely, and so it is not asked for each time
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = open(part, "xb")  # noqa: SIM115
+        with file:
             yield file
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(part, path)
     except BaseException:  # KeyboardInterrupt too
         with suppress(OSError):
-            beside.unlink()
+            part.unlink()
         raise
-
-
-def _created(path: Path) -> IO[bytes]:
-    try:
-        return open(path, "xb")
-    except FileNotFoundError:  # rarely, and so it is not asked for each time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return open(path, "xb")
 
 
 # `pathlib` raises for an unknown user, for links in a circle and for names that are too long; `os.path` does not.
@@ -82,7 +82,7 @@ def real_path(path: str | os.PathLike[str]) -> Path:
 
 
 def name_below(root: str | os.PathLike[str], path: str | os.PathLike[str]) -> str | None:
-    """`path` as seen from `root`, with "/"; None where it is not plain from the names that it lies there.
+    """`path` as seen from `root`, with "/"; None where the names alone do not show that it lies there.
 
     No link is followed and no file looked at: pathlib would take its time over thousands of rows.
     """

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path, PurePath
 
 from api_graph.errors import BadInput
@@ -31,8 +32,8 @@ class Folders:
     def input_file(self, name: str, *, input: str = "image") -> Path:
         """The file that `name` means; ComfyUI's suffixes `[input]`, `[output]` and `[temp]` choose the folder.
 
-        Raises BadInput when there is none, when it lies outside the folders given, and when it is no plain file: a
-        device, such as /dev/zero, may have no end.
+        Raises BadInput, which calls it `input`, when there is none, when it lies outside the folders given, and when it
+        is no plain file: a device, such as /dev/zero, may have no end.
         """
         match = _ANNOTATED.match(name)
         root = match["root"] if match else "input"
@@ -62,31 +63,21 @@ class Folders:
             return None
         if trusted and os.path.exists(expanded(name)):
             return real_path(expanded(name))
+        parts = name.split("/")
+        plain = os.name == "posix" and {"", os.curdir, os.pardir}.isdisjoint(parts)
         for root in roots:
-            candidate = _below(root, name) or inside(root, name)
+            # Tables ask for every row, and following links from the top of the file system down takes its time: where
+            # there is none between `root` and the file, it is plainly inside.
+            steps = list(accumulate(parts, os.path.join, initial=os.path.abspath(root)))
+            linked = not plain or any(map(os.path.islink, steps[1:]))
+            candidate = inside(root, name) if linked else Path(steps[-1])
             if candidate is not None and os.path.exists(candidate):
                 return candidate
         return None
 
 
-def _below(root: Path, name: str) -> Path | None:
-    """`root`/`name` where that is plainly `inside`, with no link on the way from `root`; else None.
-
-    Tables ask for every row, and to follow links from the top of the file system down takes its time.
-    """
-    parts = name.split("/")
-    if os.name != "posix" or not {"", os.curdir, os.pardir}.isdisjoint(parts):
-        return None
-    path = os.path.abspath(root)
-    for part in parts:
-        path = os.path.join(path, part)
-        if os.path.islink(path):
-            return None
-    return Path(path)
-
-
 def names_in(roots: Iterable[Path], wanted: Callable[[Path], bool]) -> list[str]:
-    """Names of what lies at the top of any of `roots` and is wanted, in order; each once."""
+    """Sorted names of what lies at the top of any of `roots` and is `wanted`, each once."""
     return sorted({path.name for root in roots if root.is_dir() for path in root.iterdir() if wanted(path)})
 
 

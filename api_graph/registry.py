@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
 
 from api_graph.errors import SpecError
 from api_graph.spec import NodeSpec, spec_of
@@ -13,7 +12,7 @@ from api_graph.spec import NodeSpec, spec_of
 Registry = Mapping[str, NodeSpec]
 
 
-def registry_of(functions: Iterable[Callable[..., Any]]) -> Registry:
+def registry_of(functions: Iterable[Callable[..., object]]) -> Registry:
     """NodeSpecs by id. Raises SpecError when two functions claim one id."""
     registry: dict[str, NodeSpec] = {}
     for function in functions:

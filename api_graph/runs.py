@@ -11,11 +11,10 @@ from typing import Any
 from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
 from api_graph.graph import Graph, read_graph, set_inputs, validate
-from api_graph.library import find_graph
 from api_graph.registry import Registry, all_nodes
-from api_graph.settings import cache_folder, cache_limit, headless_folders
+from api_graph.settings import cache_folder, cache_limit, find_graph, headless_folders
 
-GraphSource = str | os.PathLike[str] | Mapping[str, Any] | Graph
+GraphSource = str | os.PathLike[str] | Mapping[str, object] | Graph
 Cache = Executor | str | os.PathLike[str] | bool | None
 
 
@@ -45,7 +44,7 @@ def on_device(graph: Graph, registry: Registry, device: str, *, input: str = "de
 
 def run_graph(
     graph: GraphSource,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, object] | None = None,
     cache: Cache = None,
     *,
     output: str | os.PathLike[str] = "output",

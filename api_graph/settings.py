@@ -1,12 +1,14 @@
-"""What a machine or a person may set once: three environment variables, read here and nowhere else.
+"""What is set once for a machine, and where the things lie that came with the package.
 
-`API_GRAPH_CACHE`   folder of the disk cache; `API_GRAPH_MODELS`  folders with checkpoints, separated as in PATH;
-`API_GRAPH_CACHE_GIB`  limit of the disk cache in GiB. `api_graph.lvlm.remote.profiles` reads those of endpoints.
+A person may set three environment variables, which are read here and nowhere else: `API_GRAPH_CACHE` is the folder of
+the disk cache, `API_GRAPH_CACHE_GIB` its limit in GiB, and `API_GRAPH_MODELS` names folders with checkpoints, separated
+as in PATH. `api_graph.lvlm.remote.profiles` reads those of endpoints.
 """
 
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 
@@ -27,7 +29,7 @@ def cache_folder() -> Path:
 
 
 def cache_limit() -> int:
-    """Most bytes that the disk cache may take."""
+    """Most bytes that the disk cache may take. Raises BadInput where the variable is no size."""
     given = os.environ.get("API_GRAPH_CACHE_GIB", str(_DEFAULT_CACHE_GIB))
     try:
         limit = float(given)
@@ -44,34 +46,6 @@ def model_folders() -> tuple[Path, ...]:
     if given:
         return tuple(expanded(p) for p in given.split(os.pathsep) if p)
     return (Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "models",)
-
-
-def shipped_graphs() -> Path:
-    """The folder of the graphs and the example picture that come with the package."""
-    return Path(str(resources.files("api_graph.graphs")))
-
-
-def web_folder() -> Path | None:
-    """The scripts and help pages of the nodes, for an editor; None where they are not installed."""
-    return _beside("web")
-
-
-def locales_folder() -> Path | None:
-    """What the nodes are called in other languages, for an editor; None where that is not installed."""
-    return _beside("locales")
-
-
-def example_workflows_folder() -> Path | None:
-    """The shipped graphs as the editor saves them, each with a picture; None where they are not installed."""
-    return _beside("example_workflows")
-
-
-def _beside(name: str) -> Path | None:
-    """A folder that lies inside the installed package, or beside it in a checkout."""
-    import api_graph
-
-    places = (Path(place) / name for place in api_graph.__path__)
-    return next((place for place in places if place.is_dir()), None)
 
 
 def headless_folders(
@@ -91,3 +65,56 @@ def headless_folders(
         models=model_folders(),
         trusted=trusted,
     )
+
+
+# ------------------------------------------------------------------------------------------ what came with the package
+
+
+def shipped_graphs() -> Path:
+    """The folder of the graphs and the example picture that come with the package."""
+    return Path(str(resources.files("api_graph.graphs")))
+
+
+def shipped() -> dict[str, Path]:
+    """Files of the shipped graphs by name."""
+    return {path.stem: path for path in sorted(shipped_graphs().glob("*.json"))}
+
+
+def find_graph(name: str) -> Path:
+    """The file that `name` means: a path, or the name of a shipped graph. Raises BadInput for neither."""
+    path, graphs = expanded(name), shipped()
+    if os.path.isfile(path) or (os.path.exists(path) and name not in graphs):
+        return path
+    if name in graphs:
+        return graphs[name]
+    near = get_close_matches(name, graphs, n=1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    raise BadInput(
+        "there is no such file, and no shipped graph of this name",
+        input="graph",
+        value=name,
+        hint=f"{meant}`api-graph graphs` lists the shipped ones.",
+    )
+
+
+def web_folder() -> Path | None:
+    """The scripts and help pages of the nodes, for an editor; None where they are not installed."""
+    return _shipped_folder("web")
+
+
+def locales_folder() -> Path | None:
+    """What the nodes are called in other languages, for an editor; None where that is not installed."""
+    return _shipped_folder("locales")
+
+
+def example_workflows_folder() -> Path | None:
+    """The shipped graphs as the editor saves them, each with a picture; None where they are not installed."""
+    return _shipped_folder("example_workflows")
+
+
+def _shipped_folder(name: str) -> Path | None:
+    """A folder that lies inside the installed package, or next to it in a checkout."""
+    import api_graph
+
+    candidates = (Path(parent) / name for parent in api_graph.__path__)
+    return next((folder for folder in candidates if folder.is_dir()), None)

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from api_graph.executor import DiskCache, Executor, MemoryCache
-from api_graph.executor.entry import Entry
+from api_graph.executor.cache.entry import Entry
 from api_graph.folders import Folders
 from api_graph.geometry import Geometry
 from api_graph.graph import Graph, GraphNode, Link, execution_order, validate

@@ -25,7 +25,6 @@ MAY_IMPORT = {
     "geometry": {"errors"},
     "folders": {"errors", "files", "json_values"},
     "settings": {"errors", "files", "folders", "json_values"},
-    "library": {"errors", "files", "settings"},
     "regions": {"errors"},
     "sockets": {"errors", "geometry", "json_values"},
     "context": {"errors", "files", "folders", "json_values"},
@@ -37,14 +36,14 @@ MAY_IMPORT = {
     "comfy": CONTRACT | {"settings"},
     "graph": CONTRACT,
     "executor": CONTRACT | {"graph"},
-    "runs": CONTRACT | {"graph", "executor", "library", "settings"},
+    "runs": CONTRACT | {"graph", "executor", "settings"},
     "docs": CONTRACT,
     "draw": CONTRACT | {"graph"},
     "table": CONTRACT | {"graph", "executor", "runs", "settings"},
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
-    "editor": CONTRACT | {"graph", "draw", "executor", "library", "settings", "comfy"} | ROOMS,
+    "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "library", "runs", "settings", "table", "report", "editor", "annotation"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "editor", "annotation"}
     | ROOMS,
     "__main__": {"cli"},
 }

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from api_graph.library import shipped
+from api_graph.settings import shipped
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

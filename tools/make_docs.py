@@ -23,8 +23,8 @@ from api_graph import run_graph
 from api_graph.docs import Catalogue, chinese, help_page, locale_files, reference
 from api_graph.draw import to_picture, to_workflow
 from api_graph.graph import Graph, read_graph
-from api_graph.library import shipped
 from api_graph.registry import Registry, all_nodes, own_nodes
+from api_graph.settings import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ("locales", "web/docs", "example_workflows")

@@ -166,8 +166,8 @@ def _models() -> Iterator[Finding]:
 
 
 def _nodes() -> Iterator[Finding]:
-    from api_graph.library import shipped
     from api_graph.registry import all_nodes
+    from api_graph.settings import shipped
 
     yield Finding("ok", "nodes", str(len(all_nodes())))
     graphs = shipped()

@@ -50,8 +50,8 @@ def export(
 ) -> int:
     """Write a graph in another form. A file of that name is replaced."""
     from api_graph.graph import read_graph, set_inputs
-    from api_graph.library import find_graph
     from api_graph.registry import all_nodes
+    from api_graph.settings import find_graph
 
     if format is Format.png and out is None:
         raise BadInput("a picture needs a file", input="--out", hint="Write for example --out graph.png.")

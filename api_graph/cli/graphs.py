@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def graphs(as_json: Json = False, debug: Debug = False) -> int:
     """List the shipped graphs: what they take and give."""
     from api_graph.graph import read_graph, settable
-    from api_graph.library import shipped
     from api_graph.registry import all_nodes
+    from api_graph.settings import shipped
 
     registry = all_nodes()
     facts: list[dict[str, object]] = []
@@ -41,8 +41,8 @@ def graphs(as_json: Json = False, debug: Debug = False) -> int:
 def check(graph: GraphName, as_json: Json = False, debug: Debug = False) -> int:
     """Check a graph, and list what can be set in it."""
     from api_graph.graph import read_graph, settable, validate
-    from api_graph.library import find_graph
     from api_graph.registry import all_nodes
+    from api_graph.settings import find_graph
 
     file = find_graph(graph)
     registry = all_nodes()

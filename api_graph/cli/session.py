@@ -16,9 +16,9 @@ from api_graph.cli.progress import shown_progress
 from api_graph.errors import ApiGraphError, BadInput, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, NodeError, RunResult, Step
 from api_graph.graph import Graph, read_graph, set_inputs, validate
-from api_graph.library import find_graph
 from api_graph.registry import Registry, all_nodes
 from api_graph.runs import on_device
+from api_graph.settings import find_graph
 
 _IN_WORDS = {
     "ran": "ran",
@@ -56,7 +56,7 @@ class Outcome:
         """The texts that nodes have shown, with their nodes' ids and titles."""
         titles = {step.node: step.title for step in self.result.steps}
         shown = [(node, text) for node, output in self.result.outputs.items() for text in output.ui.get("text", ())]
-        return [{"node": node, "title": titles[node], "text": text} for node, text in shown]
+        return [{"node": node, "title": titles[node], "text": str(text)} for node, text in shown]
 
 
 def perform(request: Request) -> Outcome:

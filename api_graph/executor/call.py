@@ -10,7 +10,7 @@ import torch
 from api_graph.context import Context, DeferredWork
 from api_graph.errors import ApiGraphError
 from api_graph.executor.batch_limits import BatchLimits
-from api_graph.executor.entry import Entry
+from api_graph.executor.cache.entry import Entry
 from api_graph.executor.rowwise import stacked
 from api_graph.spec import NodeSpec
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from api_graph.json_values import Json
 
 EventKind = Literal["started", "progress", "done", "cached", "failed"]
 
@@ -22,7 +24,7 @@ class Event:
     row: int = 0
     done: int = 0
     total: int = 0
-    ui: dict[str, list[Any]] = field(default_factory=dict)
+    ui: dict[str, list[Json]] = field(default_factory=dict)
     error: Exception | None = None
 
 

@@ -1,48 +1,45 @@
-"""Steps under way: when two runs want the same step at once, one of them takes it and the other waits for it."""
+"""Steps in flight: when two runs want the same step at once, one of them does it and the other waits for it."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as StillUnderWay
+from concurrent.futures import TimeoutError as NotDone
+from dataclasses import dataclass, field
 
-from api_graph.executor.entry import Entry
+from api_graph.errors import Cancelled
+from api_graph.executor.cache.entry import Entry
 
-Flight = Future[Entry | None]
 _LOOK_EVERY = 0.1  # seconds between two looks at whether the user wants to stop
 
 
+@dataclass(frozen=True)
 class InFlight:
-    """Futures by key. Whoever takes a key lands it, with its entry or with None, before waiting for anyone else's.
+    """The registry of steps that some run does just now: a future of each, by key.
 
-    That order is what keeps two runs from waiting for each other.
+    Whoever claims a key completes it, with its entry or with None, before waiting for anyone else's. That order is what
+    keeps two runs from waiting for each other.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._under_way: dict[str, Flight] = {}
+    futures: dict[str, Future[Entry | None]] = field(default_factory=dict)
 
-    def take(self, key: str) -> Flight | None:
-        """None: the step is yours now, and `land` is yours to call. Else somebody has it, and this is his flight."""
-        with self._lock:
-            flight = self._under_way.get(key)
-            if flight is None:
-                self._under_way[key] = Future()
-            return flight
+    def claim(self, key: str) -> Future[Entry | None] | None:
+        """None: the step is the caller's now, to do and to `complete`. Else another run does it: this is its result."""
+        mine: Future[Entry | None] = Future()
+        first = self.futures.setdefault(key, mine)  # atomic: the first to come has set it
+        return None if first is mine else first
 
-    def land(self, key: str, entry: Entry | None) -> None:
+    def complete(self, key: str, entry: Entry | None) -> None:
         """Hand the entry to all who wait; None when there is none to be had."""
-        with self._lock:
-            flight = self._under_way.pop(key)
-        flight.set_result(entry)
+        self.futures.pop(key).set_result(entry)
 
 
-def wait_for(flight: Flight, check_cancelled: Callable[[], None]) -> Entry | None:
-    """The entry of another run's step, or None when that came to nothing. Raises what `check_cancelled` raises."""
+def wait_for(future: Future[Entry | None], is_cancelled: Callable[[], bool]) -> Entry | None:
+    """The entry of another run's step, or None when that run has none to give. Raises Cancelled."""
     while True:
-        check_cancelled()
+        if is_cancelled():
+            raise Cancelled
         try:
-            return flight.result(_LOOK_EVERY)
-        except StillUnderWay:
+            return future.result(_LOOK_EVERY)
+        except NotDone:
             continue

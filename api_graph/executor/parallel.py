@@ -1,10 +1,11 @@
-"""Work that needs no model, spread over threads: results come in order, and few items are held at a time."""
+"""Work spread over threads: a map whose results come in order, and one without results that stops at a failure."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import nullcontext
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -12,6 +13,8 @@ from api_graph.context import ParallelMap
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_SHARES_PER_THREAD = 2
 
 
 def over_threads(count: int) -> ParallelMap:
@@ -30,7 +33,7 @@ def over_threads(count: int) -> ParallelMap:
 
 
 def in_order(submit: Callable[[T], Future[R]], items: Iterable[T], most: int) -> Iterator[R]:
-    """The items' results, with at most `most` of them under way. However it ends, nothing is under way any more."""
+    """The items' results in order, with at most `most` of them under way, and none any more when it ends or raises."""
     under_way: deque[Future[R]] = deque()
     try:
         for item in items:
@@ -41,3 +44,34 @@ def in_order(submit: Callable[[T], Future[R]], items: Iterable[T], most: int) ->
             yield under_way.popleft().result()
     finally:
         wait(under_way)
+
+
+def run_in_threads(
+    run: Callable[[T], None],
+    items: Sequence[T],
+    count: int,
+    stop: Callable[[], None],
+    threads: ThreadPoolExecutor | None = None,
+) -> None:
+    """`run` each of the items, `count` at a time, in `threads` or in new ones.
+
+    Raises what one of them raises, once the others have ended, as they do soon after `stop`.
+    """
+
+    def run_share(share: Sequence[T]) -> None:
+        for item in share:
+            run(item)
+
+    with ThreadPoolExecutor(min(count, len(items))) if threads is None else nullcontext(threads) as pool:
+        # Some items at a time: handing over one alone takes as long as many of them do.
+        shares = min(len(items), _SHARES_PER_THREAD * count)
+        futures = [pool.submit(run_share, items[share::shares]) for share in range(shares)]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            stop()
+            for future in futures:
+                future.cancel()
+            wait(futures)
+            raise

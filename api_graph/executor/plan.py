@@ -1,45 +1,59 @@
 """From rows of one graph to tasks: one per distinct key, in an order in which each finds its inputs ready.
 
-Rows that share an image and a model share the tasks that depend on nothing else: "one encoding per distinct image" is
-what equal keys mean.
+Equal keys are the same result, across branches, rows, runs, processes and machines: rows that share an image and a
+model share the tasks that depend on nothing else. A step's key is a hash of its node's id and version, its literal
+inputs, the content of the files that it reads, and the keys of the steps it links to. Tensors are never hashed. Inputs
+at their default are left out, so that a node may gain a parameter without losing its cached results; ids and titles of
+the graph's nodes are no part of it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 from api_graph.errors import BadInput
-from api_graph.executor.entry import Entry
-from api_graph.executor.keys import fingerprint_of, key_head, key_literals, model_key, step_key
-from api_graph.executor.result import Action, NodeError
+from api_graph.executor.cache.entry import Entry
+from api_graph.executor.results import Action, NodeError
 from api_graph.folders import Folders
 from api_graph.graph import Graph, GraphNode, Link
-from api_graph.spec import NodeSpec
+from api_graph.spec import InputSpec, NodeSpec
 
-_NOTHING: Mapping[str, Any] = {}  # one for all tasks: large graphs keep the garbage collector busy
+KEY_FORMAT = 2
+
+_NOTHING: Mapping[str, str] = {}  # one for all tasks: large graphs keep the garbage collector busy
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+class StepInputs(NamedTuple):
+    """What makes a step's key, besides its node's version. `links` gives each linked input as "KEY OUTPUT"."""
+
+    class_type: str = ""
+    literals: Mapping[str, object] = _NOTHING
+    links: Mapping[str, str] = _NOTHING
+    fingerprint: Mapping[str, object] = _NOTHING
 
 
 @dataclass(eq=False, slots=True)
 class Task:
     """One distinct step.
 
-    `parents` are the tasks that its linked inputs read, and `links` says it in keys: of each the key and the number of
-    the output. `readers` counts those who will still read its entry; that of a `root` is read after the run.
-    `failed_upstream` is the failed task because of which this one gives nothing. A task that is not `cacheable` has a
-    result that only this run may use.
+    `parents` are the tasks that its linked inputs read. `readers` counts the tasks that will still read its entry; that
+    of a `root` is read after the run. `failed_upstream` is the failed task because of which this one gives nothing. A
+    task that is not `cacheable` has a result that only this run may use.
     """
 
     node: GraphNode
     spec: NodeSpec
+    title: str
     row: int
     parents: Mapping[str, Task]
     key: str = ""
     pool_key: str = ""
-    literals: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
-    links: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    fingerprint: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    inputs: StepInputs = StepInputs()  # noqa: RUF009 (immutable)
     root: bool = False
     needed: bool = False
     readers: int = 0
@@ -51,10 +65,6 @@ class Task:
     why: str = "nothing that ran reads it"
     seconds: float = 0.0
     bytes: int = 0
-
-    @property
-    def title(self) -> str:
-        return self.node.title or self.spec.title
 
     def fail(self, error: Exception) -> None:
         """The task gives nothing, and `error` is why."""
@@ -72,103 +82,32 @@ class Task:
 
 
 @dataclass
-class Plan:
-    """All tasks of a chunk of rows. `stages` lists them by node, in execution order; `of_row` finds a row's own."""
+class GraphPlan:
+    """All tasks of one graph's rows. `stages` lists them by node, in execution order; `of_row` finds a row's own."""
 
-    stages: list[list[Task]] = field(default_factory=list)
-    of_row: list[dict[str, Task]] = field(default_factory=list)
+    stages: list[list[Task]]
+    of_row: list[dict[str, Task]]
 
 
-def plan(
+def plan_rows(
     graphs: Sequence[Graph],
     order: Sequence[str],
     registry: Mapping[str, NodeSpec],
     folders: Folders,
     roots: Sequence[str] = (),
-) -> Plan:
+) -> GraphPlan:
     """Tasks for rows of one graph (the same nodes and links, other literals), `order` being its execution order.
 
     `roots` are the nodes whose results outlive the run. Raises BadInput for rows of different graphs.
     """
-    planner = _Planner(registry, folders, len(graphs))
     for graph in graphs[1:]:
         _check_same(graphs[0], graph, order)
-    for node_id in order:
-        planner.add_stage([graph.nodes[node_id] for graph in graphs])
-    for tasks in planner.plan.of_row:
+    planner = _Planner(registry, folders, [{} for _ in graphs])
+    stages = [planner.plan_stage([graph.nodes[node_id] for graph in graphs]) for node_id in order]
+    for tasks in planner.of_row:
         for root in roots:
             tasks[root].root = True
-    return planner.plan
-
-
-class _Planner:
-    def __init__(self, registry: Mapping[str, NodeSpec], folders: Folders, rows: int) -> None:
-        self.registry, self.folders = registry, folders
-        self.plan = Plan(of_row=[{} for _ in range(rows)])
-        self._tasks: dict[Hashable, Task] = {}
-        self._fingerprints: dict[Hashable, Mapping[str, Any]] = {}
-        self._heads: dict[int, tuple[Mapping[str, Any], str]] = {}  # by the identity of nodes
-
-    def add_stage(self, nodes: Sequence[GraphNode]) -> None:
-        """One node, as each row has it. Most rows have the very same one, and many read the same tasks."""
-        spec, links = self.registry[nodes[0].class_type], nodes[0].links()
-        stage: list[Task] = []
-        shared: dict[Hashable, Task] = {}
-        for row, node in enumerate(nodes):
-            of_row = self.plan.of_row[row]
-            parents = {name: of_row[link.node] for name, link in links.items()}
-            task = shared.get(same := (id(node), *map(id, parents.values())))
-            if task is None:
-                candidate = self._task(Task(node, spec, row, parents), links)
-                task = self._tasks.setdefault(_identity(candidate), candidate)
-                if task is candidate:
-                    stage.append(task)
-                if not _is_own(task):
-                    shared[same] = task
-            of_row[node.id] = task
-        self.plan.stages.append(stage)
-
-    def _task(self, task: Task, links: Mapping[str, Link]) -> Task:
-        """The task with its key, or with what is wrong with it."""
-        if task.block():
-            return task
-        node, spec = task.node, task.spec
-        try:
-            task.literals, head = self._head(node, spec)
-            task.fingerprint = self._fingerprint(node, spec)
-            task.links = {name: f"{parent.key} {links[name].output}" for name, parent in task.parents.items()}
-            task.key = step_key(head, task.links, task.fingerprint)
-            if spec.model:
-                task.pool_key = model_key(task.key, node, spec)
-        except Exception as error:  # a file that is not there, a fingerprint with a bug
-            task.fail(error)
-        return task
-
-    def _head(self, node: GraphNode, spec: NodeSpec) -> tuple[Mapping[str, Any], str]:
-        """The node's literals, and what they put into keys."""
-        if id(node) not in self._heads:
-            literals = key_literals(node, spec)
-            self._heads[id(node)] = literals, key_head(spec, literals)
-        return self._heads[id(node)]
-
-    def _fingerprint(self, node: GraphNode, spec: NodeSpec) -> Mapping[str, Any]:
-        """Asked once for equal literals, so that all rows of a chunk see one state of the files."""
-        if spec.fingerprint is None:
-            return _NOTHING
-        asked = spec.id, *(node.inputs.get(name) for name in spec.fingerprinted)
-        if asked not in self._fingerprints:
-            self._fingerprints[asked] = fingerprint_of(node, spec, self.folders)
-        return self._fingerprints[asked]
-
-
-def _identity(task: Task) -> Hashable:
-    """What two tasks have in common that are one."""
-    return (task.key, task.node.id, task.row) if _is_own(task) else task.pool_key or task.key
-
-
-def _is_own(task: Task) -> bool:
-    """Whether its row has the task to itself. An output acts on the world, so every node of the kind does its own."""
-    return task.spec.output or task.failed_upstream is not None
+    return GraphPlan(stages, planner.of_row)
 
 
 def _check_same(first: Graph, graph: Graph, order: Sequence[str]) -> None:
@@ -184,3 +123,117 @@ def _check_same(first: Graph, graph: Graph, order: Sequence[str]) -> None:
                 value=f"node {node_id}",
                 hint="Run different graphs one after the other.",
             )
+
+
+@dataclass
+class _Planner:
+    """Plans the nodes of a graph one after the other. What many rows have in common is worked out once."""
+
+    registry: Mapping[str, NodeSpec]
+    folders: Folders
+    of_row: list[dict[str, Task]]
+    tasks: dict[Hashable, Task] = field(default_factory=dict)
+    fingerprints: dict[Hashable, Mapping[str, object]] = field(default_factory=dict)
+    literals: dict[int, tuple[Mapping[str, object], str]] = field(default_factory=dict)  # by the identity of nodes
+
+    def plan_stage(self, nodes: Sequence[GraphNode]) -> list[Task]:
+        """The tasks of one node, as each row has it. Most rows have the very same one, and many read the same tasks."""
+        spec, links = self.registry[nodes[0].class_type], nodes[0].links()
+        stage: list[Task] = []
+        shared: dict[Hashable, Task] = {}
+        for row, node in enumerate(nodes):
+            of_row = self.of_row[row]
+            parents = {name: of_row[link.node] for name, link in links.items()}
+            task = shared.get(same := (id(node), *map(id, parents.values())))
+            if task is None:
+                task = Task(node, spec, node.title or spec.title, row, parents)
+                if not task.block():
+                    self._add_key(task, links)
+                if spec.output or task.failed_upstream is not None:
+                    # The row has it to itself: an output acts on the world, so every node of the kind does its own.
+                    stage.append(task)
+                else:
+                    candidate = task
+                    task = self.tasks.setdefault(task.pool_key or task.key, candidate)
+                    if task is candidate:
+                        stage.append(task)
+                    shared[same] = task
+            of_row[node.id] = task
+        return stage
+
+    def _add_key(self, task: Task, links: Mapping[str, Link]) -> None:
+        """Give the task its key; one that cannot have a key fails."""
+        node, spec = task.node, task.spec
+        try:
+            if id(node) not in self.literals:
+                literals = key_literals(node, spec)
+                self.literals[id(node)] = literals, key_head(spec, literals)
+            literals, head = self.literals[id(node)]
+            linked = {name: f"{parent.key} {links[name].output}" for name, parent in task.parents.items()}
+            fingerprint: Mapping[str, object] = _NOTHING
+            if spec.fingerprint is not None:
+                defaults = {i.name: i.default for i in spec.inputs}
+                named = {name: node.inputs.get(name, defaults[name]) for name in spec.fingerprinted}
+                asked = spec.id, *named.items()
+                if asked not in self.fingerprints:  # once, so that all rows see one state of the files
+                    self.fingerprints[asked] = spec.fingerprint(self.folders, **named)
+                fingerprint = self.fingerprints[asked]
+            task.inputs = StepInputs(spec.id, literals, linked, fingerprint)
+            task.key = step_key(head, linked, fingerprint)
+            if spec.model:
+                task.pool_key = model_key(task.key, node, spec)
+        except Exception as error:  # a file that is not there, a fingerprint with a bug
+            task.fail(error)
+
+
+# ------------------------------------------------------------------------------------------ keys
+
+
+def key_literals(node: GraphNode, spec: NodeSpec) -> dict[str, object]:
+    """The literals that enter the key: not those at their default, nor those that the fingerprint stands for."""
+    literals: dict[str, object] = {}
+    for name, value in node.inputs.items():
+        if isinstance(value, Link) or name in spec.fingerprinted:
+            continue
+        declared = spec.input(name)
+        value = as_declared(declared, value)
+        if declared is None or declared.required or value != declared.default:
+            literals[name] = value
+    return literals
+
+
+def as_declared(declared: InputSpec | None, value: object) -> object:
+    """A literal in the form that its type gives it: JSON's 1 is 1.0 where a FLOAT is meant."""
+    return float(value) if type(value) is int and declared is not None and declared.socket == "FLOAT" else value
+
+
+def key_head(spec: NodeSpec, literals: Mapping[str, object]) -> str:
+    """What the key of a step says of its node and its literal inputs, which are `key_literals`.
+
+    Raises TypeError or ValueError for what is not JSON.
+    """
+    # Names of inputs are identifiers and JSON has no raw line breaks, so that two different steps never read alike.
+    # json takes ten times as long over a number as repr, to write the same.
+    lines = [
+        f"= {name} {repr(value) if type(value) in (int, float) else _canonical(value)}"
+        for name, value in literals.items()
+    ]
+    return "\n".join([f"{KEY_FORMAT} {spec.id} {spec.version}", *sorted(lines)])
+
+
+def step_key(head: str, links: Mapping[str, str], fingerprint: Mapping[str, object]) -> str:
+    """Key of one step: a sha256 in hexadecimal.
+
+    `head` is its `key_head`, `links` maps each linked input to "KEY OUTPUT" of the step it links to, and `fingerprint`
+    is what the node's own says of the files behind its literals. Raises TypeError or ValueError for what is not JSON.
+    """
+    parts = [head, *sorted([f"@ {name} {link}" for name, link in links.items()])]
+    if fingerprint:
+        parts.append(f"# {_canonical(fingerprint)}")
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def model_key(key: str, node: GraphNode, spec: NodeSpec) -> str:
+    """Key of a loaded model in the pool: the results do not depend on its device, but where it lies does."""
+    literals = {i.name: node.inputs.get(i.name, i.default) for i in spec.inputs if i.is_widget}
+    return step_key(key + _canonical({name: v for name, v in literals.items() if not isinstance(v, Link)}), {}, {})

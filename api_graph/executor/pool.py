@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from api_graph.executor.entry import Entry
+from api_graph.executor.cache.entry import Entry
 
 
 class ModelPool:
@@ -30,25 +30,24 @@ class ModelPool:
                 self._models.move_to_end(key)
             return entry
 
-    def get_or_load(self, key: str, load: Callable[[], Entry]) -> Entry:
-        """The model, loaded now if need be: once, even when two runs ask at the same time. Raises what `load` does."""
+    def get_or_load(self, key: str, load: Callable[[], Entry]) -> tuple[Entry, bool]:
+        """The model, and whether it was loaded now: once, even when two runs ask at the same time.
+
+        It is held at the cost of the one used longest ago. Raises what `load` does.
+        """
         with self._lock:
             loading = self._loading.setdefault(key, threading.Lock())
         with loading:
             entry = self.get(key)
-            if entry is None:
-                entry = load()
-                self.put(key, entry)
-            return entry
-
-    def put(self, key: str, entry: Entry) -> None:
-        """Hold a model that was loaded just now, at the cost of the one used longest ago."""
-        with self._lock:
-            self.loads += 1
-            self._models[key] = entry
-            self._models.move_to_end(key)
-            while len(self._models) > self.capacity:
-                self._models.popitem(last=False)
+            if entry is not None:
+                return entry, False
+            entry = load()
+            with self._lock:
+                self.loads += 1
+                self._models[key] = entry
+                while len(self._models) > self.capacity:
+                    self._models.popitem(last=False)
+            return entry, True
 
     def clear(self) -> None:
         """Let go of every model."""

@@ -8,19 +8,17 @@ from uuid import uuid4
 
 from api_graph.errors import BadInput
 from api_graph.executor.batch_limits import BatchLimits
-from api_graph.executor.chunk import Chunk
-from api_graph.executor.disk import DiskCache
+from api_graph.executor.cache.disk import DiskCache
+from api_graph.executor.cache.memory import MemoryCache
+from api_graph.executor.cache.receipts import Receipts
+from api_graph.executor.cache.tiers import CacheTiers
 from api_graph.executor.events import Listener
+from api_graph.executor.graph_run import GraphRun, GraphRunOptions
 from api_graph.executor.in_flight import InFlight
-from api_graph.executor.memory import MemoryCache
-from api_graph.executor.options import Options
-from api_graph.executor.plan import plan
+from api_graph.executor.plan import StepInputs, plan_rows
 from api_graph.executor.pool import ModelPool
-from api_graph.executor.reasons import History
-from api_graph.executor.receipts import Receipts
-from api_graph.executor.result import RunResult
+from api_graph.executor.results import RunResult
 from api_graph.executor.shared import SharedResources
-from api_graph.executor.stores import Stores
 from api_graph.folders import Folders
 from api_graph.graph import Graph, execution_order
 from api_graph.registry import all_nodes
@@ -28,7 +26,7 @@ from api_graph.spec import NodeSpec
 
 
 class Executor:
-    """Runs graphs, one chunk of rows at a time, over its caches and its pool of models.
+    """Runs graphs, several rows of one at a time, over its caches and its pool of models.
 
     `memory` and `disk` may be None. `threads` is how many rows of a node that waits on files or the network go at once;
     `batch_size` the most calls that a batched form gets at once, None leaving that to memory.
@@ -51,7 +49,7 @@ class Executor:
         self.memory, self.disk, self.threads = memory, disk, threads
         self.pool = ModelPool() if pool is None else pool
         self.registry = all_nodes() if registry is None else registry
-        self.history = History()
+        self.history: dict[str, StepInputs] = {}  # what each node, by id, was last run with
         self.in_flight = InFlight()
         self.batches = BatchLimits(batch_size)
 
@@ -115,10 +113,12 @@ class Executor:
         roots = list(dict.fromkeys([*outputs, *targets]))
         order = execution_order(graphs[0], roots)
         own = [folders] * len(graphs) if isinstance(folders, Folders) else list(folders)
-        chunk = plan(graphs, order, self.registry, own[0], roots)
+        plan = plan_rows(graphs, order, self.registry, own[0], roots)
+        receipts = Receipts(self.disk, own[0], metadata) if self.disk is not None and not save_again else None
+        tiers = CacheTiers(self.memory, self.disk, self.pool, receipts, shared)
         # Many rows differ among themselves; what has changed since the last run can be said of one only.
-        history = self.history if len(graphs) == 1 else History()
-        options = Options(
+        history = self.history if len(graphs) == 1 else {}
+        options = GraphRunOptions(
             own,
             roots,
             listener,
@@ -129,6 +129,4 @@ class Executor:
             self.batches,
             shared,
         )
-        receipts = Receipts(self.disk, own[0], metadata) if self.disk is not None and not save_again else None
-        stores = Stores(self.memory, self.disk, self.pool, receipts, shared)
-        return Chunk(graphs, chunk, stores, history, self.in_flight, options).run()
+        return GraphRun(graphs, plan, tiers, history, self.in_flight, options).run()

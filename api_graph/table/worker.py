@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from api_graph.context import ParallelMap
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.executor import Listener, RunResult
-from api_graph.executor.shared import ComputeLock, Place, SharedResources
+from api_graph.executor.shared import ComputeLock, SharedResources, Turn
 from api_graph.graph import Graph
 from api_graph.registry import all_nodes
 from api_graph.table.binding import Binding
@@ -65,7 +65,7 @@ class Worker:
         for row in rows:
             clear_row_folder(self._folders.output, row.key)
 
-    def _run(self, place: Place, rows: Sequence[Row]) -> Done:
+    def _run(self, place: Turn, rows: Sequence[Row]) -> Done:
         records: dict[int, Record] = {}
         graphs: list[tuple[int, Graph]] = []
         with self._reading:
@@ -105,7 +105,7 @@ class Worker:
             raise BadInput(f"the row cannot be read ({error})", input="ROWS", value=row.number) from error
 
     def _results(
-        self, place: Place, graphs: Sequence[Graph], rows: Sequence[Row], transient: frozenset[str]
+        self, place: Turn, graphs: Sequence[Graph], rows: Sequence[Row], transient: frozenset[str]
     ) -> list[RunResult]:
         shared = SharedResources(place, self.threads, self.parallel_map, self.model_threads, transient, WORTH_STORING)
         try:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from api_graph.library import shipped
 from api_graph.registry import own_nodes
+from api_graph.settings import shipped
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ import pytest
 from api_graph.draw import to_mermaid
 from api_graph.draw.colours import category_colour
 from api_graph.graph import read_graph
-from api_graph.library import shipped
 from api_graph.registry import Registry, all_nodes
+from api_graph.settings import shipped
 
 
 def test_a_small_graph(chain: dict[str, Any], registry: Registry) -> None:

@@ -11,8 +11,8 @@ from api_graph.draw import fonts, to_picture
 from api_graph.draw.colours import category_colour, socket_colour
 from api_graph.draw.picture import INDENT, TEXT_FONT, node_box
 from api_graph.graph import Graph, GraphError, GraphNode, Link, read_graph
-from api_graph.library import shipped
 from api_graph.registry import Registry, all_nodes
+from api_graph.settings import shipped
 
 
 def colours(picture: Image.Image) -> set[tuple[int, ...]]:

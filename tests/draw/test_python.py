@@ -23,8 +23,8 @@ from api_graph.draw import to_python
 from api_graph.draw.python import VariableNames
 from api_graph.errors import BadInput
 from api_graph.graph import GraphError, read_graph
-from api_graph.library import shipped
 from api_graph.registry import Registry, all_nodes
+from api_graph.settings import shipped
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ import pytest
 
 from api_graph.draw import saved_workflow, to_workflow
 from api_graph.graph import Graph, GraphError, read_graph, set_inputs
-from api_graph.library import shipped
 from api_graph.registry import Registry, all_nodes
+from api_graph.settings import shipped
 from api_graph.spec import NodeSpec
 
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from api_graph.comfy import comfy_class
-from api_graph.library import shipped
 from api_graph.registry import all_nodes, own_nodes
+from api_graph.settings import shipped
 from tests.editor.lab import Client, eventually, nodes
 
 SHOWN = nodes(a=("TEcho", {"text": "hi"}), b=("APShowText", {"value": ["a", 0]}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from api_graph.library import shipped
+from api_graph.settings import shipped
 from tests.editor.lab import Client, Page
 
 

@@ -62,8 +62,8 @@ def test_files_embed_the_editor_s_workflow_and_nothing_else_that_came_along(lab)
         seen.append({name: json.loads(text) for name, text in context.texts.items() if name != "prompt"})
 
     lab.nodes.append(look)
-    came = {"workflow": {"nodes": []}, "client_id": "somebody", "extra_data": {"api_key": "secret"}}
-    lab.executor().run(replace(lab.graph({"1": ("Look", {})}), extra=came), lab.folders)
+    extra = {"workflow": {"nodes": []}, "client_id": "somebody", "extra_data": {"api_key": "secret"}}
+    lab.executor().run(replace(lab.graph({"1": ("Look", {})}), extra=extra), lab.folders)
     assert seen == [{"workflow": {"nodes": []}}]
 
 
@@ -213,3 +213,33 @@ def test_threads_must_be_some(lab):
 
 def test_no_rows_give_no_results(lab):
     assert lab.executor().run_rows([], lab.folders) == []
+
+
+def test_each_row_writes_to_its_own_folder(lab):
+    @node("Where", category="test", title="Where", output=True)
+    def where(context: SaveContext) -> str:
+        """The folder."""
+        return context.folders.output.name
+
+    lab.nodes.append(where)
+    graph = lab.graph({"1": ("Where", {})})
+    own = [replace(lab.folders, output=lab.folders.output / name) for name in ("a", "b")]
+    results = lab.executor().run_rows([graph, graph], own)
+    assert [result.outputs["1"].values["string"] for result in results] == ["a", "b"]
+
+
+def test_without_previews_only_they_are_left_out(lab):
+    @node("Glance", category="test", title="Glance", output=True, preview=True)
+    def glance(value: int) -> None:
+        """Shows."""
+        lab.calls["Glance"] += 1
+
+    lab.nodes.append(glance)
+    graph = lab.graph(
+        {"1": ("Number", {"value": 3}), "2": ("Show", {"value": ["1", 0]}), "3": ("Glance", {"value": ["1", 0]})}
+    )
+    executor = lab.executor()
+    executor.run_rows([graph], lab.folders, previews=False)
+    assert (lab.calls["Glance"], lab.shown) == (0, [3])
+    executor.run_rows([graph], lab.folders)
+    assert lab.calls["Glance"] == 1

@@ -15,8 +15,7 @@ from api_graph.clip import ClipModel, load_clip
 from api_graph.context import Context
 from api_graph.demo.scenes import TEST_SEEDS, Scene, scene
 from api_graph.errors import BadInput
-from api_graph.executor.entry import Entry
-from api_graph.executor.storage import pack, unpack
+from api_graph.executor.cache.entry import Entry, pack, unpack
 from api_graph.folders import Folders
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import Boxes

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from api_graph.editor.state import state_of
-from api_graph.library import shipped
-from api_graph.settings import example_workflows_folder
+from api_graph.settings import example_workflows_folder, shipped
 
 if TYPE_CHECKING:
     from api_graph.editor.engine import Engine

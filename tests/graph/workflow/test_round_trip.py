@@ -10,9 +10,9 @@ import pytest
 
 from api_graph.draw import to_workflow
 from api_graph.graph import Graph, find_faults, read_graph
-from api_graph.library import find_graph
 from api_graph.registry import all_nodes
 from api_graph.runs import run_graph
+from api_graph.settings import find_graph
 
 GRAPHS = sorted((Path(__file__).parents[3] / "graphs").glob("*.json"))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.executor import MemoryCache
-from api_graph.executor.keys import key_head, key_literals, step_key
+from api_graph.executor.plan import key_head, key_literals, step_key
 from api_graph.graph import Graph, GraphNode
 from api_graph.spec import node, spec_of
 

@@ -1,8 +1,8 @@
 """Results on disk: one safetensors file and one JSON sidecar per entry, in folders named by the key's first digits.
 
-The tensors are written first, the sidecar last, each beside its place and then renamed, so the sidecar is what makes an
-entry exist. It names the tensors by their checksum and has one of its own: a damaged or half-written entry is ignored
-and rebuilt, never trusted.
+The tensors are written first and the sidecar last, each under another name and then renamed, so that the sidecar makes
+the entry exist. It names the tensors by their checksum and has one of its own: a damaged or half-written entry is
+ignored and rebuilt, never trusted.
 """
 
 from __future__ import annotations
@@ -10,29 +10,34 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
 import time
+import uuid
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import load, save
 
 from api_graph.errors import ApiGraphError, ApiGraphWarning
-from api_graph.executor.cache_files import held_files, remove, write_whole
-from api_graph.executor.entry import Entry
-from api_graph.executor.memory import GIB
-from api_graph.executor.storage import pack, unpack
+from api_graph.executor.cache.entry import Entry, pack, unpack
+from api_graph.executor.cache.memory import GIB
 from api_graph.spec import NodeSpec
 
 _FORMAT = 2
+_PART = ".part"
+_SHARD = re.compile("[0-9a-f]{2}")
+_OURS = re.compile(rf"[0-9a-f]{{64}}\..+|\.[0-9a-f]{{32}}{re.escape(_PART)}")
 _PRUNE_TO = 0.8  # of the limit, so that not every write prunes
 _LOOK_AFTER = 0.05  # of the limit, written by this process, between two looks at the total
 _PATIENCE = 10.0  # seconds to wait for another process that prunes
-_ORPHAN_AGE = 3600.0  # seconds; younger files may belong to somebody who is still writing
+_ORPHAN_AGE = 3600.0  # seconds; younger files may belong to a process that is still writing
 
 
 class CacheInfo(NamedTuple):
@@ -60,7 +65,7 @@ class DiskCache:
 
     def get(self, key: str, spec: NodeSpec) -> Entry | None:
         """The entry, or None when there is none that can be trusted."""
-        sidecar = self._sidecar(key)
+        sidecar = self._path(key)
         try:
             text = sidecar.read_bytes()
         except OSError:
@@ -128,12 +133,9 @@ class DiskCache:
 
     # ------------------------------------------------------------------------------------------ one entry
 
-    def _sidecar(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.json"
-
-    def _tensors(self, key: str, checksum: str) -> Path:
-        """Named by their content, so that two writers of one key cannot mix their files."""
-        return self.folder / key[:2] / f"{key}.{checksum[:16]}.safetensors"
+    def _path(self, key: str, checksum: str | None = None) -> Path:
+        """The entry's sidecar, or the tensors with this checksum: named by it, so that two writers never mix files."""
+        return self.folder / key[:2] / (f"{key}.json" if checksum is None else f"{key}.{checksum[:16]}.safetensors")
 
     def _read(self, key: str, spec: NodeSpec, text: bytes) -> Entry:
         document = json.loads(text)
@@ -144,7 +146,7 @@ class DiskCache:
             raise ValueError("its sidecar belongs to another entry")
         tensors = {}
         if held["tensors"] is not None:
-            data = self._tensors(key, held["tensors"]).read_bytes()
+            data = self._path(key, held["tensors"]).read_bytes()
             if hashlib.sha256(data).hexdigest() != held["tensors"]:
                 raise ValueError("its tensors do not match their checksum")
             tensors = load(data)
@@ -169,19 +171,20 @@ class DiskCache:
         if size > self.limit:
             return 0
         if data is not None and checksum is not None:
-            write_whole(self._tensors(key, checksum), data)
-        write_whole(self._sidecar(key), text)
+            write_whole(self._path(key, checksum), data)
+        write_whole(self._path(key), text)
         return size
 
     def _discard(self, key: str) -> None:
-        for path in (self._sidecar(key), *self._sidecar(key).parent.glob(f"{key}.*.safetensors")):
+        sidecar = self._path(key)
+        for path in (sidecar, *sidecar.parent.glob(f"{key}.*.safetensors")):
             with suppress(OSError):
                 path.unlink()
 
     # ------------------------------------------------------------------------------------------ all of them
 
     def _look_at_total(self, written: int) -> None:
-        """Prune when there is too much. Looking takes a while, so it is done now and then."""
+        """Prune when there is too much. Looking takes a while, so it is done only after every so many bytes."""
         with self._lock:
             self._before_look -= written
             if self._before_look > 0:
@@ -199,13 +202,87 @@ class DiskCache:
         for entry in sorted((h for h in held.values() if h.read is not None), key=lambda h: h.read or 0.0):
             if total <= to:
                 break
-            if remove(entry):
+            if entry.remove():
                 total, removed = total - entry.bytes, removed + 1
         for orphan in held.values():
             if orphan.read is None and orphan.newest < time.time() - _ORPHAN_AGE:
-                remove(orphan)
+                orphan.remove()
         return removed
 
 
-def _checksum(held: Any) -> str:
+def _checksum(held: object) -> str:
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
+
+
+# ------------------------------------------------------------------------------------------ files
+
+
+@dataclass
+class EntryFiles:
+    """The files of one entry. `read` is when it was last read, None where it has no sidecar and so is no entry."""
+
+    read: float | None = None
+    newest: float = 0.0
+    bytes: int = 0
+    paths: list[str] = field(default_factory=list)
+
+    def remove(self) -> bool:
+        """Remove the files; whether the first one went."""
+        try:
+            os.unlink(self.paths[0])
+        except OSError:
+            return False
+        for path in self.paths[1:]:
+            with suppress(OSError):
+                os.unlink(path)
+        return True
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write under another name, then rename: whoever reads `path` sees all of it or none. Raises OSError."""
+    part = path.with_name(f".{uuid.uuid4().hex}{_PART}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+        try:
+            os.replace(part, path)
+        except PermissionError:
+            # Windows, while another process has the file open: so it is there already, under the same key.
+            if not path.exists():
+                raise
+            part.unlink()
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def held_files(folder: Path) -> dict[str, EntryFiles]:
+    """What lies in the cache, by key; what killed processes never renamed, by its own name."""
+    held: dict[str, EntryFiles] = {}
+    shards = [shard.path for shard in _listed(folder) if _SHARD.fullmatch(shard.name)]
+    for item in (item for shard in shards for item in _listed(shard)):
+        if not _OURS.fullmatch(item.name):
+            continue  # somebody has made a folder of other things the cache
+        try:
+            stat = item.stat()
+        except OSError:  # gone since it was listed
+            continue
+        files = held.setdefault(item.name if item.name.endswith(_PART) else item.name.partition(".")[0], EntryFiles())
+        files.bytes += stat.st_size
+        files.newest = max(files.newest, stat.st_mtime)
+        if item.name.endswith(".json"):
+            files.read = stat.st_mtime
+            files.paths.insert(0, item.path)  # the first to be removed: without it there is no entry
+        else:
+            files.paths.append(item.path)
+    return held
+
+
+def _listed(folder: str | Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as items:
+            yield from items
+    except OSError:
+        return

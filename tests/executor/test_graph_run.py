@@ -111,7 +111,7 @@ def test_a_batch_holds_only_what_is_distinct_and_missing(lab, batch, tmp_path, k
     assert [r.outputs["2"].ui for r in results][:2] == [{"text": ["3 squared"]}, {"text": ["4 squared"]}]
 
 
-def test_a_batch_that_fails_is_run_row_by_row_and_only_the_culprit_fails(lab, batch):
+def test_a_batch_that_fails_is_run_row_by_row_and_only_the_faulty_row_fails(lab, batch):
     results = lab.rows(lab.executor(memory=MemoryCache()), _squares([1, 13, 3]), targets=["2"])
     assert _given(results) == [1, None, 9]
     assert [str(f) for r in results for f in r.failures] == ['node 2 "Square": ValueError: thirteen']

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 
-from api_graph.executor.entry import Entry
-from api_graph.executor.sizes import Bytes
+from api_graph.executor.cache.entry import Bytes, Entry
 
 GIB = 1 << 30
 
@@ -25,29 +24,32 @@ class MemoryCache:
         self._cpu = self._gpu = 0
         self._lock = threading.Lock()
 
-    def get(self, key: str) -> Entry | None:
-        """The entry, which thereby becomes the most recently used; or None."""
+    def get(self, key: str, *, pin: bool = False) -> Entry | None:
+        """The entry, which thereby becomes the most recently used; or None, which `pin` does not pin."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
                 self._entries.move_to_end(key)
+                if pin:
+                    self._pins[key] += 1
             return entry
 
-    def put(self, key: str, entry: Entry) -> None:
-        """Keep `entry`, at the cost of older ones. One that alone exceeds its budget is not kept."""
+    def put(self, key: str, entry: Entry, *, pin: bool = False) -> None:
+        """Keep `entry`, at the cost of older ones. One that alone exceeds its budget is not kept.
+
+        With `pin` somebody will read the key again: it is kept, if it is or comes here, until `unpin` was called as
+        often.
+        """
         size = entry.size
         with self._lock:
+            if pin:
+                self._pins[key] += 1
             self._drop(key)
             if size.cpu <= self.limit.cpu and size.gpu <= self.limit.gpu:
                 self._entries[key] = entry
                 self._cpu += size.cpu
                 self._gpu += size.gpu
                 self._evict()
-
-    def pin(self, key: str) -> None:
-        """Somebody will read this key again; keep it, if it is or comes here, until `unpin` was called as often."""
-        with self._lock:
-            self._pins[key] += 1
 
     def unpin(self, key: str) -> None:
         """Take one `pin` back."""

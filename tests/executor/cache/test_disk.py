@@ -13,9 +13,10 @@ import torch
 from filelock import FileLock
 
 from api_graph.errors import ApiGraphError, ApiGraphWarning
-from api_graph.executor import DiskCache, cache_files
-from api_graph.executor.disk import _checksum
-from api_graph.executor.entry import Entry
+from api_graph.executor import DiskCache
+from api_graph.executor.cache import disk
+from api_graph.executor.cache.disk import _checksum
+from api_graph.executor.cache.entry import Entry
 from api_graph.geometry import Geometry
 from api_graph.sockets import AnyValue, Attribution, Image, Mask
 from api_graph.spec import node, spec_of
@@ -247,7 +248,7 @@ def test_a_full_disk_costs_one_warning_and_leaves_nothing_that_is_trusted(lab, t
             raise OSError(errno.ENOSPC, "No space left on device")
         real(source, target)
 
-    monkeypatch.setattr(cache_files.os, "replace", full)
+    monkeypatch.setattr(disk.os, "replace", full)
     cache = DiskCache(tmp_path / "cache")
     graph = {"1": ("Number", {}), "2": ("Fill", {"value": ["1", 0]}), "3": ("Fill", {"value": ["1", 0], "side": 2})}
     with pytest.warns(ApiGraphWarning, match=r"cannot be written \(No space left on device\)") as caught:
@@ -264,7 +265,7 @@ def test_windows_keeps_an_open_file_and_that_is_no_fault(cache, monkeypatch):
     def in_use(source: Any, target: Any) -> None:
         raise PermissionError(errno.EACCES, "in use by another process")
 
-    monkeypatch.setattr(cache_files.os, "replace", in_use)
+    monkeypatch.setattr(disk.os, "replace", in_use)
     cache.put(KEY, _everything(), STORE)
     assert not list(cache.folder.rglob("*.part"))
     assert cache.get(KEY, STORE) is not None
@@ -277,14 +278,14 @@ def test_clearing_what_cannot_be_written_says_so(cache, monkeypatch):
         def __init__(self, *args: Any, **options: Any) -> None:
             raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("api_graph.executor.disk.FileLock", Locked)
+    monkeypatch.setattr("api_graph.executor.cache.disk.FileLock", Locked)
     with pytest.raises(ApiGraphError, match=r"cannot be written \(Permission denied\)"):
         cache.clear()
 
 
 def test_clearing_while_another_process_prunes_says_so(cache, monkeypatch):
     cache.put(KEY, _everything(), STORE)
-    monkeypatch.setattr("api_graph.executor.disk._PATIENCE", 0.0)
+    monkeypatch.setattr("api_graph.executor.cache.disk._PATIENCE", 0.0)
     with FileLock(cache.folder / "prune.lock"), pytest.raises(ApiGraphError, match="pruned by another process"):
         cache.clear()
     assert cache.clear() == 1

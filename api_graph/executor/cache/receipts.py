@@ -7,17 +7,17 @@ they were then. A step whose receipt still holds need not run again; one of its 
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from api_graph.executor.disk import DiskCache
-from api_graph.executor.entry import Entry
+from api_graph.executor.cache.disk import DiskCache
+from api_graph.executor.cache.entry import Entry
 from api_graph.executor.plan import Task
-from api_graph.executor.result import shown_files
-from api_graph.files import real_path
+from api_graph.executor.results import shown_files
 from api_graph.folders import Folders
+from api_graph.json_values import Json
 
 _MARKS = "receipt"
 
@@ -47,11 +47,12 @@ class Receipts:
             self.disk.put(self._key(task), Entry((), {**entry.ui, _MARKS: marks}), replace(task.spec, outputs=()))
 
     def _key(self, task: Task) -> str:
-        where = f"{task.key}\n{self.metadata}\n{real_path(self.folders.output)}\n{real_path(self.folders.temp)}"
+        output, temp = os.path.realpath(self.folders.output), os.path.realpath(self.folders.temp)
+        where = f"{task.key}\n{self.metadata}\n{output}\n{temp}"
         return hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _marks(files: tuple[Path, ...]) -> list[Any] | None:
+def _marks(files: tuple[Path, ...]) -> list[Json] | None:
     """Length and time of change of each file; None when one is gone."""
     with suppress(OSError):
         return [[stat.st_size, stat.st_mtime_ns] for stat in (file.stat() for file in files)]

@@ -1,4 +1,4 @@
-"""Results that only stand in for others, calls of a batch that fail alone, and what is counted per run."""
+"""Results that are not cacheable, calls of a batch that fail alone, and what is counted per run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _graph(a: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["memory", "disk"])
-def test_neither_a_stand_in_nor_what_is_made_from_it_is_kept(lab, asks, tmp_path, kind):
+def test_neither_a_result_that_is_not_cacheable_nor_what_is_made_from_it_is_kept(lab, asks, tmp_path, kind):
     memory = MemoryCache()
     caches: dict[str, Any] = {kind: memory if kind == "memory" else DiskCache(tmp_path / "cache")}
     executor = lab.executor(**caches)

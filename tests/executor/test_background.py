@@ -1,4 +1,4 @@
-"""Work that an output node leaves for later goes on beside the run, and all of it is done when the run is."""
+"""Deferred work of an output node goes on in the background, and all of it is done when the run is."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_other_nodes_run_meanwhile(lab):
     went_on = threading.Event()
 
     def work(calls: Calls) -> list[int]:
-        assert went_on.wait(PATIENCE), "the run waits for what could go on beside it"
+        assert went_on.wait(PATIENCE), "the run waits for what could go on in the background"
         calls[0]["context"].show_text("saved")
         return numbers(calls)
 
@@ -76,7 +76,7 @@ def test_whoever_reads_a_result_waits_for_it(lab):
 
 @pytest.mark.parametrize(("claims", "together"), [(("a", "b"), True), (("a", "a"), False)])
 def test_work_on_the_same_things_is_done_in_turn(lab, claims, together):
-    """Two pieces of work that wait for each other: they meet only if they may be under way at once."""
+    """Two background tasks that wait for each other: they meet only if they may be under way at once."""
     meet = threading.Barrier(2)
     met: list[bool] = []
 
@@ -95,7 +95,7 @@ def test_work_on_the_same_things_is_done_in_turn(lab, claims, together):
 
 
 @pytest.mark.parametrize("fault", [OSError("full"), None])
-def test_what_goes_wrong_later_fails_its_rows_and_is_not_tried_again(lab, fault):
+def test_what_goes_wrong_in_the_background_fails_its_rows_and_is_not_tried_again(lab, fault):
     """Also where there are too few answers."""
     tries: list[int] = []
 
@@ -137,27 +137,27 @@ def test_nothing_goes_on_behind_a_run_that_was_cancelled(lab):
     assert ended.is_set()
 
 
-def test_others_have_the_lane_while_a_run_waits_for_its_work(lab):
-    lane, got_in = ComputeLock(), threading.Event()
+def test_others_compute_while_a_run_waits_for_its_background_tasks(lab):
+    lock, got_in = ComputeLock(), threading.Event()
 
     def work(calls: Calls) -> list[int]:
-        assert got_in.wait(PATIENCE), "the run keeps the lane while it waits"
+        assert got_in.wait(PATIENCE), "the run keeps the compute lock while it waits"
         return numbers(calls)
 
     def other() -> None:
-        with lane.inside():
+        with lock.inside():
             got_in.set()
 
     add_saver(lab, lambda calls: DeferredWork(lambda: work(calls)))
     thread = threading.Thread(target=other)
     add_hook(lab, lambda value: thread.start() or value)
-    with lane.inside() as place:
-        lab.rows(lab.executor(), [SAVE_THEN_HOOK], shared=SharedResources(place))
+    with lock.inside() as turn:
+        lab.rows(lab.executor(), [SAVE_THEN_HOOK], shared=SharedResources(turn))
     thread.join(PATIENCE)
     assert got_in.is_set()
 
 
-def test_in_what_is_no_output_the_work_is_done_at_once(lab):
+def test_deferred_work_of_a_node_that_is_no_output_is_done_at_once(lab):
     @node(
         "Double",
         category="test",

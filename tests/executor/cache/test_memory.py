@@ -1,21 +1,17 @@
-"""The memory cache against a plain model of it, and how bytes are counted."""
+"""The memory cache against a plain model of it."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 from unittest.mock import patch
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from api_graph.executor import MemoryCache
-from api_graph.executor.entry import Entry
-from api_graph.executor.sizes import Bytes, size_of
-from api_graph.geometry import Geometry
-from api_graph.sockets import Attribution, Mask
+from api_graph.executor.cache.entry import Bytes, Entry, size_of
+from api_graph.sockets import Mask
 from api_graph.spec import node
 
 LIMIT = Bytes(10, 6)
@@ -30,7 +26,7 @@ class Op(NamedTuple):
 OPS = st.lists(
     st.builds(
         Op,
-        st.sampled_from(["put", "put", "get", "pin", "unpin", "clear"]),
+        st.sampled_from(["put", "put", "put pinned", "get", "get pinned", "unpin", "clear"]),
         st.sampled_from("abcdef"),
         st.builds(Bytes, st.integers(0, 11), st.integers(0, 7)),
     ),
@@ -39,7 +35,7 @@ OPS = st.lists(
 
 
 def _entry(size: Bytes) -> Entry:
-    with patch("api_graph.executor.entry.size_of", return_value=size):
+    with patch("api_graph.executor.cache.entry.size_of", return_value=size):
         return Entry(([],))
 
 
@@ -50,14 +46,16 @@ class Model:
         self.held: list[tuple[str, Entry]] = []
         self.pins: list[str] = []
 
-    def put(self, key: str, entry: Entry) -> None:
+    def put(self, key: str, entry: Entry, *, pin: bool) -> None:
+        self.pins += [key] * pin
         self.held = [(k, e) for k, e in self.held if k != key]
         if entry.size.cpu <= LIMIT.cpu and entry.size.gpu <= LIMIT.gpu:
             self.held.append((key, entry))
         self.shrink()
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str, *, pin: bool) -> Entry | None:
         found = [(k, e) for k, e in self.held if k == key]
+        self.pins += [key] * (pin and bool(found))
         self.held = [(k, e) for k, e in self.held if k != key] + found
         return found[0][1] if found else None
 
@@ -81,15 +79,13 @@ class Model:
 def test_it_behaves_like_the_model(ops):
     cache, model = MemoryCache(*LIMIT), Model()
     for op in ops:
-        if op.kind == "put":
+        pin = op.kind.endswith("pinned")
+        if op.kind.startswith("put"):
             entry = _entry(op.size)
-            cache.put(op.key, entry)
-            model.put(op.key, entry)
-        elif op.kind == "get":
-            assert cache.get(op.key) is model.get(op.key)
-        elif op.kind == "pin":
-            cache.pin(op.key)
-            model.pins.append(op.key)
+            cache.put(op.key, entry, pin=pin)
+            model.put(op.key, entry, pin=pin)
+        elif op.kind.startswith("get"):
+            assert cache.get(op.key, pin=pin) is model.get(op.key, pin=pin)
         elif op.kind == "unpin":
             cache.unpin(op.key)
             model.unpin(op.key)
@@ -114,8 +110,7 @@ def test_a_full_gpu_costs_no_results_that_lie_on_the_cpu():
 def test_pinned_entries_may_exceed_the_budget_until_they_are_unpinned():
     cache = MemoryCache(cpu_bytes=10)
     for key in "abc":
-        cache.pin(key)
-        cache.put(key, _entry(Bytes(8, 0)))
+        cache.put(key, _entry(Bytes(8, 0)), pin=True)
     assert cache.used.cpu == 24
     cache.unpin("b")
     assert ("a" in cache, "b" in cache, "c" in cache) == (True, False, True)
@@ -157,51 +152,3 @@ def test_a_run_under_a_tiny_budget_is_right_and_leaves_no_pins(lab):
     for _ in range(2):
         assert lab.run(lab.executor(memory=memory), graph, targets=["29"]).outputs["29"].values == {"int": 30}
     assert memory.used.cpu <= 100 and not memory._pins
-
-
-# ------------------------------------------------------------------------------------------ bytes
-
-
-def test_a_view_counts_as_all_that_it_keeps_alive_and_shared_memory_once():
-    base = torch.zeros(1000)  # 4000 bytes
-    assert size_of([base[:1]]) == (4000, 0)
-    assert size_of([base, base[:10], base.view(10, 100)]) == (4000, 0)
-    assert size_of([torch.zeros(1).expand(500, 500)]) == (4, 0)
-
-
-def test_tensors_are_found_in_lists_dicts_and_dataclasses():
-    values = torch.zeros(2, 3, 4)  # 96 bytes
-    attribution = Attribution(values, (Geometry.whole(1, 1),) * 2)
-    alone = size_of([attribution]).cpu
-    assert 96 <= alone < 96 + 12 * 64  # and two geometries' numbers
-    assert size_of([[attribution], {"a": (attribution,)}]).cpu == alone
-
-
-def test_what_holds_itself_is_counted_once():
-    loop: list[object] = [torch.zeros(10)]
-    loop.append(loop)
-    assert size_of([loop]) == (40, 0)
-
-
-def test_a_network_counts_as_its_weights_and_buffers_each_once():
-    tied = nn.Linear(10, 10, bias=False)
-    network = nn.Sequential(tied, nn.BatchNorm1d(10), tied)
-    # 10·10 weights, 4 times 10 of the norm's, all float32, and its int64 count of batches
-    assert size_of([network, tied]) == (4 * (100 + 40) + 8, 0)
-
-
-def test_texts_count():
-    assert size_of(["x" * 1000]).cpu >= 1000
-
-
-def test_a_tensor_without_numbers_takes_nothing():
-    assert size_of([torch.empty(1000, device="meta"), torch.zeros(0)]) == (0, 0)
-
-
-def test_a_sparse_tensor_is_counted_at_most_as_a_full_one():
-    assert size_of([torch.eye(10).to_sparse()]) == (400, 0)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_tensor_on_a_gpu_counts_there():
-    assert size_of([torch.zeros(10, device="cuda")]).gpu >= 40

@@ -1,4 +1,4 @@
-"""Processes that write one disk cache at once; run by test_processes.py as a script, which forks and has one thread.
+"""Processes that write one disk cache at once: a script of test_disk_processes.py, which forks and has one thread.
 
 `kill FOLDER`    a writer is killed again and again in the middle of its work; a reader looks at what it left.
 `share FOLDER`   several processes read, write and prune the same few keys.
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from api_graph.executor import DiskCache
-from api_graph.executor.entry import Entry
+from api_graph.executor.cache.entry import Entry
 from api_graph.sockets import Mask
 from api_graph.spec import node, spec_of
 

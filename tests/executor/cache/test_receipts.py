@@ -85,7 +85,7 @@ def test_a_changed_file_is_saved_again(saving, cache, harm: str) -> None:
     assert saved(saving.run(saving.executor(disk=cache), GRAPH, save_again=False)) == ["n2.txt"]
 
 
-def test_another_input_folder_or_wish_is_another_file(saving, cache, tmp_path: Path) -> None:
+def test_another_input_folder_or_choice_of_metadata_is_another_file(saving, cache, tmp_path: Path) -> None:
     executor = saving.executor(disk=cache)
     saving.run(executor, GRAPH, save_again=False)
     other = {**GRAPH, "2": ("SaveNumber", {"number": ["1", 0], "prefix": "other"})}

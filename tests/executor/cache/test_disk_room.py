@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from api_graph.executor import DiskCache, cache_files
-from api_graph.executor.entry import Entry
+from api_graph.executor import DiskCache
+from api_graph.executor.cache import disk
+from api_graph.executor.cache.entry import Entry
 from api_graph.sockets import Mask
 from api_graph.spec import node, spec_of
 
@@ -105,15 +106,15 @@ def test_what_is_not_the_cache_s_own_is_let_alone(cache):
 def test_two_writers_of_one_key_do_not_mix_their_files(cache, monkeypatch):
     """As on a GPU, where two runs may differ in the last bits: the tensors of one, then the sidecar of the other."""
     ones, zeros = Entry(([torch.ones(1, 2, 2)],)), Entry(([torch.zeros(1, 2, 2)],))
-    real = cache_files.write_whole
+    real = disk.write_whole
 
     def interrupted(path: Path, data: bytes) -> None:
         if path.suffix == ".json":
-            monkeypatch.setattr("api_graph.executor.disk.write_whole", real)
+            monkeypatch.setattr("api_graph.executor.cache.disk.write_whole", real)
             DiskCache(cache.folder).put(KEY, zeros, SPEC)
         real(path, data)
 
-    monkeypatch.setattr("api_graph.executor.disk.write_whole", interrupted)
+    monkeypatch.setattr("api_graph.executor.cache.disk.write_whole", interrupted)
     cache.put(KEY, ones, SPEC)
     found = cache.get(KEY, SPEC)
     assert found is not None and torch.equal(found.outputs[0][0], torch.ones(1, 2, 2))

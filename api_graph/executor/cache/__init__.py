@@ -1,0 +1,1 @@
+"""Where results are kept: in memory and on disk, and as receipts of the files that a node saved."""

@@ -1,0 +1,166 @@
+"""What a step left, the thing that caches hold: its values, how large they are, and how a file stores them.
+
+Nothing is pickled: a class says itself of which tensors and JSON its values are made.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from api_graph.json_values import Json
+from api_graph.spec import NodeSpec
+
+_PLAIN = frozenset({int, float, str, bool, type(None)})
+_JSON_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+
+
+class Bytes(NamedTuple):
+    """Bytes in main memory and in the memory of accelerators."""
+
+    cpu: int
+    gpu: int
+
+
+@dataclass(slots=True)
+class Entry:
+    """One list of values per output (a node may be mapped over a list), what the node showed, and bytes of the outputs.
+
+    Nobody changes an entry: caches and runs share it. One that is not `cacheable` goes into no cache.
+    """
+
+    outputs: tuple[Sequence[object], ...]
+    ui: dict[str, list[Json]] = field(default_factory=dict)
+    cacheable: bool = True
+    size: Bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = size_of(self.outputs)
+
+
+# ------------------------------------------------------------------------------------------ sizes
+
+
+def size_of(values: Iterable[object]) -> Bytes:
+    """Bytes of all tensors and texts inside lists, tuples, dicts, dataclasses and networks, each counted once.
+
+    A view counts as its whole storage, since that is what it keeps alive.
+    """
+    cpu = gpu = 0
+    seen: set[int] = set()
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if type(value) in _PLAIN:  # most of what there is, and far quicker to tell than a tensor
+            cpu += sys.getsizeof(value)
+        elif isinstance(value, Tensor):
+            if value.layout is torch.strided:
+                storage = value.untyped_storage()
+                memory, size = storage.data_ptr(), storage.nbytes()
+            else:  # sparse: no one storage; its own numbers are an upper bound
+                memory, size = id(value), value.element_size() * value.numel()
+            if memory in seen:
+                continue
+            seen.add(memory)
+            if value.device.type == "cpu":
+                cpu += size
+            elif value.device.type != "meta":
+                gpu += size
+        elif id(value) not in seen:
+            seen.add(id(value))
+            if isinstance(value, (list, tuple)):
+                waiting.extend(value)
+            elif isinstance(value, dict):
+                waiting.extend(value.values())
+            elif isinstance(value, nn.Module):
+                waiting.extend([*value.parameters(), *value.buffers()])
+            elif (names := _field_names(type(value))) is not None:
+                waiting.extend([getattr(value, name) for name in names])
+            else:
+                cpu += sys.getsizeof(value)
+    return Bytes(cpu, gpu)
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    """Of a dataclass the names of its fields; None for any other class."""
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
+
+
+# ------------------------------------------------------------------------------------------ storage
+
+
+class Stored(TypedDict):
+    """What a file says of one value: each tensor's kind of device, and JSON that completes them."""
+
+    meta: object
+    devices: dict[str, str]
+
+
+@runtime_checkable
+class _Storable(Protocol):
+    def to_storage(self) -> tuple[dict[str, Tensor], object]: ...
+
+
+def pack(entry: Entry, spec: NodeSpec) -> tuple[dict[str, Tensor], list[list[Stored]]]:
+    """All tensors of an entry under flat names, on the CPU, and per output and value the JSON that completes them.
+
+    Raises TypeError for a value that does not say how it is stored.
+    """
+    tensors: dict[str, Tensor] = {}
+    described: list[list[Stored]] = []
+    memory: set[int] = set()
+    for slot, (output, values) in enumerate(zip(spec.outputs, entry.outputs, strict=True)):
+        described.append([])
+        for index, value in enumerate(values):
+            own: dict[str, Tensor] = {}
+            meta: object = None
+            if output.socket in _JSON_SOCKETS:
+                meta = value
+            elif output.type is Tensor and isinstance(value, Tensor):
+                own = {"": value}
+            elif hasattr(output.type, "from_storage") and isinstance(value, _Storable):
+                own, meta = value.to_storage()
+            else:
+                raise TypeError(f"a {type(value).__name__} in {output.socket} does not say how it is stored")
+            described[slot].append({"meta": meta, "devices": {name: t.device.type for name, t in own.items()}})
+            for name, tensor in own.items():
+                stored = tensor.detach().cpu().contiguous()
+                if stored.untyped_storage().data_ptr() in memory:  # safetensors refuses tensors that share memory
+                    stored = stored.clone()
+                memory.add(stored.untyped_storage().data_ptr())
+                tensors[f"{slot}.{index}.{name}"] = stored
+    return tensors, described
+
+
+def unpack(
+    tensors: dict[str, Tensor], described: Sequence[Sequence[Stored]], spec: NodeSpec
+) -> tuple[list[object], ...]:
+    """What `pack` took apart. Tensors return to the kind of device they came from, where there is one."""
+    outputs: list[list[object]] = []
+    for slot, (output, stored) in enumerate(zip(spec.outputs, described, strict=True)):
+        values: list[object] = []
+        for index, value in enumerate(stored):
+            own = {name: tensors[f"{slot}.{index}.{name}"].to(_device(kind)) for name, kind in value["devices"].items()}
+            if output.socket in _JSON_SOCKETS:
+                values.append(value["meta"])
+            elif hasattr(output.type, "from_storage"):
+                values.append(output.type.from_storage(own, value["meta"]))
+            else:
+                values.append(own[""])
+        outputs.append(values)
+    return tuple(outputs)
+
+
+def _device(kind: str) -> torch.device:
+    if kind == "cuda" and torch.cuda.is_available():
+        return torch.device("cuda")
+    if kind == "mps" and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")

@@ -1,0 +1,111 @@
+"""The cache tiers of a run (model pool, memory, disk, receipts), and the results that it holds itself meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from api_graph.executor.cache.disk import DiskCache
+from api_graph.executor.cache.entry import Entry
+from api_graph.executor.cache.memory import MemoryCache
+from api_graph.executor.cache.receipts import Receipts
+from api_graph.executor.plan import Task
+from api_graph.executor.pool import ModelPool
+from api_graph.executor.results import Action
+from api_graph.executor.shared import SharedResources
+
+
+@dataclass(frozen=True)
+class CacheTiers:
+    """Models go to the pool, results to memory, and to disk if the node says so; of saved files there are receipts.
+
+    A result that was found or kept stays in memory until its `LiveResults` release it.
+    """
+
+    memory: MemoryCache | None
+    disk: DiskCache | None
+    pool: ModelPool
+    receipts: Receipts | None = None
+    shared: SharedResources | None = None
+
+    def of(self, task: Task) -> tuple[MemoryCache | None, DiskCache | None]:
+        """The memory and the disk that may hold the task's result."""
+        spec = task.spec
+        if spec.model or spec.output:
+            return None, None
+        transient = self.shared is not None and task.node.id in self.shared.transient
+        return None if transient else self.memory, self.disk if spec.store else None
+
+    def find(self, task: Task, *, on_disk: bool = True) -> tuple[Entry, Action] | None:
+        """The task's result and where it was, if any tier holds it; without `on_disk` no file is read."""
+        spec = task.spec
+        if spec.model:
+            entry = self.pool.get(task.pool_key)
+            return None if entry is None else (entry, "pool")
+        if spec.output:
+            # A receipt has no outputs to read.
+            entry = self.receipts.find(task) if self.receipts is not None and not task.readers else None
+            return None if entry is None else (entry, "saved")
+        memory, disk = self.of(task)
+        entry = memory.get(task.key, pin=True) if memory is not None else None
+        if entry is not None:
+            return entry, "memory"
+        entry = disk.get(task.key, spec) if disk is not None and on_disk else None
+        if entry is None:
+            return None
+        if memory is not None:
+            memory.put(task.key, entry, pin=True)
+        return entry, "disk"
+
+    def keep(self, task: Task, entry: Entry, seconds: float) -> None:
+        """Hold a new result, which took `seconds`, wherever it belongs; a model is in the pool since it was loaded."""
+        if task.spec.output and self.receipts is not None:
+            self.receipts.keep(task, entry)
+        memory, disk = self.of(task)
+        if memory is not None:
+            memory.put(task.key, entry, pin=True)
+        if disk is not None and (self.shared is None or seconds >= self.shared.worth_storing):
+            disk.put(task.key, entry, task.spec)
+
+
+@dataclass
+class LiveResults:
+    """The results that one run holds, each at its task until nobody in the run will read it again.
+
+    `bytes` are held now, and `most` were at one time, models left out.
+    """
+
+    tiers: CacheTiers
+    bytes: int = 0
+    most: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)  # rows may run in threads
+
+    def hold(self, task: Task, entry: Entry) -> None:
+        """The task's result is there."""
+        task.entry = entry
+        task.bytes = 0 if task.spec.model else sum(entry.size)
+        with self._lock:
+            self.bytes += task.bytes
+            self.most = max(self.most, self.bytes)
+
+    def read_parents(self, task: Task) -> None:
+        """The task has read what it links to, or never will."""
+        unread: list[Task] = []
+        with self._lock:
+            for parent in task.parents.values():
+                parent.readers -= 1
+                if parent.readers == 0 and not parent.root:
+                    unread.append(parent)
+        for parent in unread:
+            self.release(parent)
+
+    def release(self, task: Task) -> None:
+        """Nobody in this run will read the task's result again."""
+        if task.entry is None:
+            return
+        task.entry = None
+        with self._lock:
+            self.bytes -= task.bytes
+        memory, _ = self.tiers.of(task)
+        if memory is not None and task.cacheable:
+            memory.unpin(task.key)

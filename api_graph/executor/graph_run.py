@@ -1,0 +1,356 @@
+"""A graph run: several rows of one graph, stage by stage. What is held is found, what is missing is run."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+
+from api_graph.context import Context, DeferredWork, SaveContext
+from api_graph.errors import ApiGraphWarning, Cancelled
+from api_graph.executor.background import BackgroundTask, BackgroundTasks
+from api_graph.executor.batch_limits import BatchLimits
+from api_graph.executor.cache.entry import Entry
+from api_graph.executor.cache.tiers import CacheTiers, LiveResults
+from api_graph.executor.call import Arguments, Steps, calls_of, entries_of, run_batch, run_calls
+from api_graph.executor.events import Event, EventKind, Listener
+from api_graph.executor.in_flight import InFlight, wait_for
+from api_graph.executor.parallel import over_threads, run_in_threads
+from api_graph.executor.plan import GraphPlan, StepInputs, Task, as_declared
+from api_graph.executor.results import FOUND, RunResult, result_of_row, why_it_runs
+from api_graph.executor.shared import SharedResources
+from api_graph.folders import Folders
+from api_graph.graph import Graph, Link
+from api_graph.json_values import Json
+
+
+@dataclass(frozen=True)
+class GraphRunOptions:
+    """What the caller of a run asked for. `folders` are each row's own; `shared` is None for a run by itself."""
+
+    folders: Sequence[Folders]
+    roots: Sequence[str]
+    listener: Listener | None
+    cancelled: threading.Event
+    metadata: bool
+    threads: int
+    run_id: str
+    batches: BatchLimits = field(default_factory=BatchLimits)
+    shared: SharedResources | None = None
+
+
+class GraphRun:
+    """Several rows of one graph on their way through it.
+
+    `history` is what each node, by id, was last run with; the run adds to it.
+    """
+
+    def __init__(
+        self,
+        graphs: Sequence[Graph],
+        plan: GraphPlan,
+        tiers: CacheTiers,
+        history: dict[str, StepInputs],
+        in_flight: InFlight,
+        options: GraphRunOptions,
+    ) -> None:
+        self.graphs, self.plan, self.tiers, self.history = graphs, plan, tiers, history
+        self.in_flight, self.options = in_flight, options
+        self.stopped = False  # the caller's own `cancelled` is not ours to set
+        self.live_results = LiveResults(tiers)
+        self.background = BackgroundTasks()
+        self.parallel_map = (options.shared and options.shared.parallel_map) or over_threads(options.threads)
+        # Lets other runs compute while this one waits.
+        self.outside = nullcontext if options.shared is None else options.shared.turn.outside
+        self._listening = threading.RLock()
+        self._embedded: dict[int, dict[str, str]] = {}  # by row
+        self._node_texts: dict[int, str] = {}  # by the identity of nodes: most rows have the very same ones
+
+    def run(self) -> list[RunResult]:
+        """Run what is missing; raises Cancelled when the caller has asked to stop."""
+        started = time.perf_counter()
+        try:
+            self._find_needed()
+            for stage in self.plan.stages:
+                missing = [task for task in stage if task.needed and task.entry is None]
+                if missing:
+                    self._run_stage(missing)
+            for unfinished in self.background.take():
+                self._finish(unfinished)
+            seconds, options, held = time.perf_counter() - started, self.options, self.live_results.most
+            return [
+                result_of_row(row, graph, self.plan.of_row[row], options.roots, options.folders[row], seconds, held)
+                for row, graph in enumerate(self.graphs)
+            ]
+        finally:
+            self.background.close()
+            for stage in self.plan.stages:
+                for task in stage:
+                    self.live_results.release(task)
+
+    def _find_needed(self) -> None:
+        """Walk from the roots upwards; behind a cached result nothing is needed, not even the model that made it."""
+        for stage in reversed(self.plan.stages):
+            for task in stage:
+                if task.error is not None:
+                    self._tell("failed", task, error=task.error)
+                if task.failed_upstream is not None or not (task.readers or task.root):
+                    continue
+                task.needed = True
+                found = self.tiers.find(task)
+                if found is not None:
+                    entry, task.action = found
+                    task.why = FOUND[task.action]
+                    self.live_results.hold(task, entry)
+                    self._tell("cached", task, ui=entry.ui)
+                    continue
+                kept = task.spec.model or any(cache is not None for cache in self.tiers.of(task))
+                task.why = why_it_runs(task, self.history.get(task.node.id), kept=kept)
+                for parent in task.parents.values():
+                    parent.readers += 1
+
+    # ------------------------------------------------------------------------------------------ one node, all rows
+
+    def _run_stage(self, tasks: Sequence[Task]) -> None:
+        """Run one node for all rows that need it, save for what another run has in flight."""
+        for unfinished in self.background.take(read_by=tasks):
+            self._finish(unfinished)
+        ready: list[Task] = []
+        for task in tasks:
+            if task.block():
+                self.live_results.read_parents(task)
+            else:
+                ready.append(task)
+        if not ready:
+            return
+        spec, shared = ready[0].spec, self.options.shared
+        # Every row does its own output, the pool sees to models, and nobody else wants what is transient.
+        if spec.output or spec.model or (shared is not None and ready[0].node.id in shared.transient):
+            self._run_tasks(ready)
+        else:
+            self._run_claimed(ready)
+
+    def _run_claimed(self, tasks: Sequence[Task]) -> None:
+        """Likewise where other runs may want the same steps: each is done by the run that claims it first."""
+        claims = [(task, self.in_flight.claim(task.key)) for task in tasks]
+        mine = [task for task, theirs in claims if theirs is None]
+        try:
+            todo = [task for task in mine if self.options.shared is None or not self._found_by_now(task)]
+            if todo:
+                self._run_tasks(todo)
+        finally:
+            for task in mine:
+                self.in_flight.complete(task.key, task.entry if task.cacheable else None)
+        not_given = [task for task, theirs in claims if theirs is not None and not self._received(task, theirs)]
+        if not_given:
+            self._run_stage(not_given)
+
+    def _found_by_now(self, task: Task) -> bool:
+        """Whether another run has done the step since this one was planned."""
+        found = self.tiers.find(task, on_disk=False)
+        if found is not None:
+            self._done_elsewhere(task, found[0])
+        return found is not None
+
+    def _received(self, task: Task, theirs: Future[Entry | None]) -> bool:
+        """Whether another run's step, once it is done, has given a result for this one too."""
+        with nullcontext() if theirs.done() else self.outside():
+            entry = wait_for(theirs, self._is_cancelled)
+        if entry is None:
+            return False
+        memory, _ = self.tiers.of(task)
+        if memory is not None:
+            memory.put(task.key, entry, pin=True)
+        self._done_elsewhere(task, entry)
+        return True
+
+    def _run_tasks(self, tasks: Sequence[Task]) -> None:
+        """Run one node's tasks: in a batch, in threads, or one after the other."""
+        spec, shared = tasks[0].spec, self.options.shared
+        with nullcontext() if shared is None else shared.resources_for(tasks[0]):
+            if (spec.batched is not None or spec.rowwise) and not spec.model:
+                steps = [self._step(task) for task in tasks]
+                # A row of a table is treated alike, whether others go with it or not: its last bits depend on it.
+                if shared is not None or sum(len(calls) for calls, _ in steps) > 1:
+                    self._run_batch(tasks, steps)
+                    return
+            elif spec.waits and len(tasks) > 1:
+                run_in_threads(self._run_task, tasks, self.options.threads, self._stop, shared and shared.threads)
+                return
+            for task in tasks:
+                self._run_task(task)
+
+    def _run_batch(self, tasks: Sequence[Task], steps: Steps) -> None:
+        """All calls of all tasks at once; should that fail, one task at a time, so that only the faulty ones fail."""
+        if self._is_cancelled():
+            raise Cancelled
+        for task in tasks:
+            self._tell("started", task)
+        started = time.perf_counter()
+        try:
+            entries = run_batch(tasks[0].spec, steps, self.options.batches)
+        except Exception as error:
+            _clear_frames(error)
+            for task in tasks:
+                self._run_task(task, announced=True)
+            if not any(task.error for task in tasks):
+                problem = f"{tasks[0].spec.id} works call by call, but not batched ({type(error).__name__}: {error})"
+                warnings.warn(problem, ApiGraphWarning, stacklevel=2)
+            return
+        seconds = time.perf_counter() - started
+        if isinstance(entries, DeferredWork):
+            self.background.begin(tasks, steps, entries, seconds)
+        else:
+            self._give(tasks, entries, seconds)
+
+    def _finish(self, unfinished: BackgroundTask) -> None:
+        """Wait for a background task, and give its tasks their results."""
+        tasks, started = unfinished.tasks, time.perf_counter()
+        entries: Sequence[Entry | Exception]
+        try:
+            with self.outside():
+                results = unfinished.results.result()
+            entries = entries_of(tasks[0].spec, unfinished.steps, results)
+        except Exception as error:  # some of it may be done: it is not tried again
+            entries = [error] * len(tasks)
+        self._give(tasks, entries, unfinished.seconds + time.perf_counter() - started)
+
+    def _give(self, tasks: Sequence[Task], entries: Sequence[Entry | Exception], seconds: float) -> None:
+        """Give the tasks their results, which took so long altogether."""
+        for task, entry in zip(tasks, entries, strict=True):
+            if isinstance(entry, Exception):
+                self._failed(task, entry, seconds / len(tasks))
+            else:
+                self._done(task, entry, seconds / len(tasks))
+
+    # ------------------------------------------------------------------------------------------ one task
+
+    def _run_task(self, task: Task, *, announced: bool = False) -> None:
+        if self._is_cancelled():
+            raise Cancelled
+        if not announced:
+            self._tell("started", task)
+        started = time.perf_counter()
+        try:
+            # No variable holds the step: an error keeps this frame, and it would keep the tensors.
+            if task.spec.model:  # of the runs that want it at one time, one loads it
+                entry, is_new = self.tiers.pool.get_or_load(
+                    task.pool_key, partial(run_calls, task.spec, *self._step(task))
+                )
+            else:
+                entry, is_new = run_calls(task.spec, *self._step(task)), True
+        except Exception as error:
+            self._failed(task, error, time.perf_counter() - started)
+            return
+        if is_new:
+            self._done(task, entry, time.perf_counter() - started)
+        else:
+            self._done_elsewhere(task, entry)
+
+    def _step(self, task: Task) -> tuple[list[Arguments], Context | None]:
+        """The task's calls, and the context that they share."""
+        inputs: dict[str, Sequence[object]] = {}  # a literal is a list of one
+        for name, value in task.node.inputs.items():
+            if isinstance(value, Link):
+                entry = task.parents[name].entry
+                assert entry is not None
+                inputs[name] = entry.outputs[value.output]
+            else:
+                inputs[name] = (as_declared(task.spec.input(name), value),)
+        return calls_of(task.spec, inputs), self._context(task)
+
+    def _context(self, task: Task) -> Context | None:
+        """What the task's node may ask of the run; None if it asks for nothing."""
+        if task.spec.context is None:
+            return None
+        options, kind = self.options, task.spec.context[1]
+        context: Context = kind(
+            folders=options.folders[task.row],
+            node_id=task.node.id,
+            on_progress=partial(self._tell, "progress", task),
+            is_cancelled=self._is_cancelled,
+            run_id=options.run_id,
+            # A node that waits is outside the compute lock anyway.
+            waiting=nullcontext if task.spec.waits else self.outside,
+            parallel_map=self.parallel_map,
+        )
+        if isinstance(context, SaveContext) and options.metadata:
+            context.texts = self._texts_of(task.row)
+        return context
+
+    def _texts_of(self, row: int) -> dict[str, str]:
+        """What the row's files embed, made once for all its nodes."""
+        if row not in self._embedded:
+            graph, texts = self.graphs[row], self._node_texts
+            for node in graph.nodes.values():
+                if id(node) not in texts:
+                    texts[id(node)] = json.dumps({node.id: node.to_api()})[1:-1]
+            self._embedded[row] = {"prompt": f"{{{', '.join([texts[id(node)] for node in graph.nodes.values()])}}}"}
+            # Of what came with the graph only the editor's own form of it belongs into files.
+            if "workflow" in graph.extra:
+                self._embedded[row]["workflow"] = json.dumps(graph.extra["workflow"])
+        return self._embedded[row]
+
+    def _done(self, task: Task, entry: Entry, seconds: float) -> None:
+        """The task has run."""
+        self.live_results.hold(task, entry)
+        # Keys know nothing of a result that only stands in for one: what is made from it may not be kept either.
+        task.cacheable = entry.cacheable and all(parent.cacheable for parent in task.parents.values())
+        if task.cacheable:
+            self.tiers.keep(task, entry, seconds)
+        task.action, task.seconds = "ran", seconds
+        self.history[task.node.id] = task.inputs
+        self.live_results.read_parents(task)
+        self._tell("done", task, ui=entry.ui)
+
+    def _done_elsewhere(self, task: Task, entry: Entry) -> None:
+        """Another run has done the task's step."""
+        self.live_results.hold(task, entry)
+        task.action = "pool" if task.spec.model else "memory"
+        task.why = FOUND[task.action]
+        self.live_results.read_parents(task)
+        self._tell("cached", task, ui=entry.ui)
+
+    def _failed(self, task: Task, error: Exception, seconds: float) -> None:
+        _clear_frames(error)
+        task.fail(error)
+        task.seconds = seconds
+        self.live_results.read_parents(task)
+        self._tell("failed", task, error=task.error)
+
+    def _tell(
+        self,
+        kind: EventKind,
+        task: Task,
+        done: int = 0,
+        total: int = 0,
+        *,
+        ui: dict[str, list[Json]] | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        if self.options.listener is not None:
+            event = Event(kind, task.node.id, task.title, task.row, done, total, {} if ui is None else ui, error)
+            with self._listening:
+                self.options.listener(event)
+
+    # ------------------------------------------------------------------------------------------ stopping
+
+    def _stop(self) -> None:
+        self.stopped = True
+
+    def _is_cancelled(self) -> bool:
+        return self.stopped or self.options.cancelled.is_set()
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    """A failed node's frames would hold its tensors for as long as somebody holds the error. Line numbers stay."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

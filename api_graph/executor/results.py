@@ -1,0 +1,176 @@
+"""What a run gives back: outputs by node, failures, and of each step what was done and why (`--explain` prints it)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from api_graph.errors import ApiGraphError, BadInput
+from api_graph.folders import Folders
+from api_graph.graph import Graph, GraphNode
+from api_graph.json_values import Json
+
+if TYPE_CHECKING:
+    from api_graph.executor.plan import StepInputs, Task
+
+Action = Literal["ran", "memory", "disk", "pool", "saved", "unneeded", "failed", "blocked"]
+
+FOUND: Mapping[Action, str] = {
+    "pool": "this model is loaded already",
+    "memory": "same inputs as before in this process",
+    "disk": "same inputs as in an earlier run",
+    "saved": "what it saved in an earlier run still stands",
+}
+"""Why a step did not run, by where its result was found."""
+_OUTPUT = "it saves or shows something"
+_MOST_NAMED = 3
+_ABSENT = object()
+
+
+class NodeError(ApiGraphError):
+    """A node that failed: which one, and what it said. The original exception is `__cause__`."""
+
+    def __init__(self, node: str, title: str, class_type: str, cause: BaseException) -> None:
+        self.node, self.title, self.class_type = node, title, class_type
+        said = str(cause) if isinstance(cause, ApiGraphError) else f"{type(cause).__name__}: {cause}"
+        super().__init__(f'node {node} "{title}": {said}')
+        self.__cause__ = cause
+
+    @property
+    def input(self) -> str | None:
+        """The input that the node complains of, where it says so."""
+        return self.__cause__.input if isinstance(self.__cause__, BadInput) else None
+
+    def to_json(self) -> dict[str, str | None]:
+        """What failed, where, and over which input."""
+        return {
+            "node": self.node,
+            "title": self.title,
+            "class_type": self.class_type,
+            "input": self.input,
+            "message": str(self),
+        }
+
+
+@dataclass(slots=True)
+class Step:
+    """One node in one run: what was done, why, how long it took (seconds) and how large its result is (bytes).
+
+    `key` is what its result is kept under; "" where the node could not even be asked.
+    """
+
+    node: str
+    title: str
+    class_type: str
+    action: Action
+    why: str
+    seconds: float = 0.0
+    bytes: int = 0
+    key: str = ""
+
+    @property
+    def cached(self) -> bool:
+        """Whether the result was there already."""
+        return self.action in ("memory", "disk", "pool", "saved")
+
+
+@dataclass(frozen=True)
+class NodeOutput:
+    """What one node gave: its outputs by name, what it showed, and the files it wrote."""
+
+    values: dict[str, Any]
+    ui: dict[str, list[Json]] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+
+
+@dataclass
+class RunResult:
+    """One graph, run once. `outputs` holds the nodes that were asked for, as far as they succeeded.
+
+    `held` is the most bytes that the rows run together with this one held at one time, models left out.
+    """
+
+    outputs: dict[str, NodeOutput] = field(default_factory=dict)
+    failures: list[NodeError] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    seconds: float = 0.0
+    held: int = 0
+
+    def raise_failures(self) -> RunResult:
+        """Raise the first failure, if there is one."""
+        if self.failures:
+            raise self.failures[0]
+        return self
+
+
+# ------------------------------------------------------------------------------------------ from a finished plan
+
+
+def result_of_row(
+    row: int, graph: Graph, tasks: Mapping[str, Task], roots: Sequence[str], folders: Folders, seconds: float, held: int
+) -> RunResult:
+    """What one row gave. `tasks` are the row's, by node; it may share them with other rows, and its nodes may too.
+
+    An output is a single value, or the list where there is one.
+    """
+    failures = {id(task.error): task.error for task in tasks.values() if task.error is not None}
+    outputs: dict[str, NodeOutput] = {}
+    for node_id in roots:
+        entry, spec = tasks[node_id].entry, tasks[node_id].spec
+        if entry is not None:
+            values = {
+                output.name: list(given) if output.is_list or len(given) != 1 else given[0]
+                for output, given in zip(spec.outputs, entry.outputs, strict=bool(entry.outputs))  # a receipt has none
+            }
+            outputs[node_id] = NodeOutput(values, entry.ui, shown_files(entry.ui, folders, kept=True))
+    steps = [_step(row, graph.nodes[node_id], task) for node_id, task in tasks.items()]
+    return RunResult(outputs, list(failures.values()), steps, seconds, held)
+
+
+def _step(row: int, node: GraphNode, task: Task) -> Step:
+    """What was done with one node; where it shares a task with another node or row, it did not run itself."""
+    spec, action, why = task.spec, task.action, task.why
+    if task.node.id == node.id and task.row == row:
+        return Step(node.id, task.title, spec.id, action, why, task.seconds, task.bytes, task.key)
+    if task.entry is not None or action in ("ran", "memory", "disk", "pool"):
+        twin = f"node {task.node.id}" if task.row == row else f"row {task.row + 1}"
+        shared: Action = "pool" if spec.model else "memory"
+        action, why = shared, f"same inputs as {twin}, which this run has done once for both"
+    return Step(node.id, node.title or spec.title, spec.id, action, why, 0.0, task.bytes, task.key)
+
+
+def shown_files(ui: Mapping[str, Sequence[Json]], folders: Folders, *, kept: bool = False) -> tuple[Path, ...]:
+    """The files that a node shows; with `kept`, only those of the output folder."""
+    roots = {"output": folders.output} if kept else {"output": folders.output, "temp": folders.temp}
+    shown = (item for item in ui.get("images", ()) if isinstance(item, Mapping) and item.get("type") in roots)
+    return tuple(roots[str(item["type"])].joinpath(str(item["subfolder"]), str(item["filename"])) for item in shown)
+
+
+# ------------------------------------------------------------------------------------------ reasons
+
+
+def why_it_runs(task: Task, last: StepInputs | None, *, kept: bool) -> str:
+    """Why the task runs, in words. `last` is what its node was last run with in this process.
+
+    `kept` says whether a cache would hold the task's result.
+    """
+    if task.spec.output:
+        return _OUTPUT
+    if last is None or last.class_type != task.spec.id:
+        return "this model is not loaded yet" if task.spec.model else "no cached result for these inputs"
+    now = task.inputs
+    changes = [
+        *_changed(last.literals, now.literals),
+        *_changed(last.fingerprint, now.fingerprint),
+        *(f"what {name} links to" for name in _changed(last.links, now.links)),
+    ]
+    if changes:
+        more = len(changes) - _MOST_NAMED
+        return f"{', '.join(changes[:_MOST_NAMED])}{f' and {more} more' if more > 0 else ''} changed"
+    return "same inputs, but its result is no longer held" if kept else "same inputs, but no cache holds its result"
+
+
+def _changed(last: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    return [name for name in {**last, **now} if last.get(name, _ABSENT) != now.get(name, _ABSENT)]

@@ -15,7 +15,8 @@ from api_graph.cli.options import CacheFolder, Debug, Device, GraphName, Json, M
 
 if TYPE_CHECKING:
     from api_graph.table.map import RayOptions
-    from api_graph.table.run import Plan, TableRun
+    from api_graph.table.plan import TablePlan
+    from api_graph.table.run import TableRun
 
 _FAILURES_SHOWN = 5
 
@@ -112,8 +113,8 @@ def map_(
     from api_graph.registry import all_nodes
     from api_graph.runs import on_device, open_graph
     from api_graph.table.map import RayOptions
-    from api_graph.table.shard import parse_shard
-    from api_graph.table.start import RunOptions, plan_of
+    from api_graph.table.plan import RunOptions, plan_of
+    from api_graph.table.shards import parse_shard
 
     ray = RayOptions(concurrency, gpus_per_actor, ray_address or None) if engine == "ray" else None
     options = RunOptions(
@@ -142,10 +143,10 @@ def map_(
     return _run(plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
 
 
-def _run(plan: Plan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
+def _run(plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
     from api_graph.cli.map_progress import shown_rows
     from api_graph.cli.quiet import clean_stdout, collected_warnings
-    from api_graph.table.columnar import write_parquet
+    from api_graph.table.formats.parquet import write_parquet
     from api_graph.table.map import engine_of
     from api_graph.table.run import TableRun
 

@@ -217,7 +217,7 @@ def test_sizes_are_estimated_well(made: Any) -> None:
     )
     without = write_report(folder, pictures=0, rows=0).page.stat().st_size
     report = write_report(folder, pictures=0)
-    thought = sum(entry.size for entry in report.summary.listed.ordered())
+    thought = sum(row.size for row in report.summary.listed.ordered())
     assert 0.75 * thought < report.page.stat().st_size - without < thought
 
 

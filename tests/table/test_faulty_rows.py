@@ -90,8 +90,8 @@ def test_a_line_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     good = b'{"a": 1}\n' if name.endswith("jsonl") else b"1\n"
     rows = list(table_of(tmp_path, name, head + good + b"y" * 30 + b"\n" + b"z" * 30 + b"\n" + good + b"y" * 30))
     assert [row.fault is None for row in rows] == [True, False, False, True, False]
-    place = 2 if name.endswith("jsonl") else 3
-    assert f"line {place}: " in str(rows[1].fault) and "is longer than 16 MB" in str(rows[1].fault)
+    number = 2 if name.endswith("jsonl") else 3
+    assert f"line {number}: " in str(rows[1].fault) and "is longer than 16 MB" in str(rows[1].fault)
     assert rows[4].key == f"{rows[1].key}-2"
     assert rows[2].key != rows[1].key
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.map import engine_of, map_graph
 from api_graph.table.output import WriteFailed
 from api_graph.table.plan import RunOptions, plan_of
+from api_graph.table.ray_cluster import RayOptions
 from api_graph.table.run import TableRun
 from api_graph.table.worker import Worker, run_local
 from tests.lvlm.remote.server import Server, after, running, says
@@ -135,3 +137,12 @@ def test_a_server_s_slots_are_all_used(tmp_path: Path, monkeypatch: pytest.Monke
         found = list(map_graph(graph, rows, output=tmp_path / "out", input_folders=[tmp_path], cache=False, threads=16))
     assert [result.error for result in found] == [None] * len(rows)
     assert (len(server.seen), server.most_at_once) == (len(rows), 16)
+
+
+@pytest.mark.parametrize("module", ["map", "ray_engine", "ray_cluster"])
+def test_the_old_name_of_the_ray_options_warns(module: str) -> None:
+    loaded = importlib.import_module(f"api_graph.table.{module}")
+    with pytest.warns(DeprecationWarning, match="RayWishes is called RayOptions now"):
+        assert loaded.RayWishes is RayOptions
+    with pytest.raises(AttributeError):
+        loaded.RayHopes  # noqa: B018

@@ -94,14 +94,14 @@ def test_one_level_above_the_row(tmp_path: Path) -> None:
 
 def test_what_an_earlier_attempt_left_is_removed(tmp_path: Path) -> None:
     folder = row_folder(tmp_path, KEY)
-    beside = row_folder(tmp_path, KEY.removesuffix("-2"))
-    for each in (folder / "deep", beside):
+    neighbour = row_folder(tmp_path, KEY.removesuffix("-2"))
+    for each in (folder / "deep", neighbour):
         each.mkdir(parents=True)
         (each / "a_00001_.png").touch()
     clear_row_folders(tmp_path, [KEY])
     clear_row_folders(tmp_path, [KEY])
     assert not folder.exists()
-    assert (beside / "a_00001_.png").exists()
+    assert (neighbour / "a_00001_.png").exists()
 
 
 def test_a_link_instead_of_the_folder_is_not_followed(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from api_graph.clip import ClipModel, ImageTokens, encode_image, encode_queries,
 from api_graph.clip.maps import psi_cls
 from api_graph.demo.scenes import TEST_SEEDS, scene
 from api_graph.executor import Executor, MemoryCache
+from api_graph.executor.shared import torch_threads
 from api_graph.pixels.mean_filter import mean_filter
 from api_graph.pixels.measure import figures
 from api_graph.pixels.normalize import normalize
@@ -44,7 +45,6 @@ from api_graph.pixels.read import read_image, to_tensor
 from api_graph.pixels.resize import to_pixels
 from api_graph.pixels.write import write_png
 from api_graph.table.map import map_graph
-from api_graph.table.processors import threads_shared
 
 GRAPH = "api_clip_map"
 THREADS = 4
@@ -82,7 +82,8 @@ def bare(rows: Rows, folder: Path, output: Path, model: ClipModel) -> None:
     """The same pictures, by a script of this one purpose."""
     names = list(dict.fromkeys(row["image"] for row in rows))
     output.mkdir(parents=True)
-    with threads_shared(), ThreadPoolExecutor(THREADS) as threads, torch.inference_mode():
+    shared = torch_threads(max(1, torch.get_num_threads() // 4))  # as `map` shares them out
+    with shared, ThreadPoolExecutor(THREADS) as threads, torch.inference_mode():
         decoded = list(threads.map(lambda name: to_tensor(read_image(folder / name))[0], names))
         saved = []
         for first in range(0, len(names), BATCH):

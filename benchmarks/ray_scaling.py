@@ -22,7 +22,7 @@ import ray
 
 from api_graph.files import sha256_of
 from api_graph.table.map import map_graph
-from api_graph.table.ray_engine import RayOptions
+from api_graph.table.ray_cluster import RayOptions
 from benchmarks.map import GRAPH, Rows, made_table
 
 QUESTIONS = 5

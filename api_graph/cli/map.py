@@ -29,9 +29,10 @@ from api_graph.cli.options import (
 
 if TYPE_CHECKING:
     from api_graph.graph import Graph
+    from api_graph.table.journal import Record
     from api_graph.table.map import RayOptions
-    from api_graph.table.records import Record
-    from api_graph.table.run import Plan, TableRun
+    from api_graph.table.plan import TablePlan
+    from api_graph.table.run import TableRun
 
 _FAILURES_SHOWN = 5
 
@@ -135,8 +136,8 @@ def map_(
     from api_graph.cli.session import prepared_graph
     from api_graph.registry import all_nodes
     from api_graph.table.map import RayOptions
-    from api_graph.table.shard import parse_shard
-    from api_graph.table.start import RunOptions, plan_of
+    from api_graph.table.plan import RunOptions, plan_of
+    from api_graph.table.shards import parse_shard
 
     options = RunOptions(
         columns=parse_settings(column or (), "--column"),
@@ -160,10 +161,10 @@ def map_(
     return _run(ready, plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
 
 
-def _run(graph: Graph, plan: Plan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
+def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
     from api_graph.cli.progress import shown_rows
     from api_graph.cli.session import say_where_images_go
-    from api_graph.table.columnar import write_parquet
+    from api_graph.table.formats.parquet import write_parquet
     from api_graph.table.map import engine_of
     from api_graph.table.run import TableRun
 

@@ -1,4 +1,4 @@
-"""Failures by cause: messages that differ in nothing but their row's own values are one cause."""
+"""Failures by cause: messages that differ only in their row's own values have the same cause."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from api_graph.errors import shown
-from api_graph.report.entry import Entry
+from api_graph.report.row import ReportRow
 from api_graph.report.sample import EvenSample
-from api_graph.report.text import clipped, worded
+from api_graph.report.text import as_text, clipped
 
 MOST_CAUSES, MOST_ROWS = 200, 25
 _LONGEST = 300  # characters of a message
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_SHORTEST = 4  # a shorter value is found between quotes only: "a" and "the" stand in any message
+_SHORTEST = 4  # a shorter value counts only in quotes, because "a" and "the" are in any message
 _QUOTES = ("'", '"', "`")
 _WORD = re.compile(r"\w")
-_KEPT, _LONGEST_CUT = 30, 80  # characters of a text that is cut: certainly there at either end; in all, about
+_KEPT, _LONGEST_CUT = 30, 80  # characters of a shortened text: certainly kept at either end; about, in all
 
 
 @dataclass
@@ -30,18 +29,20 @@ class Cause:
     where: str
     message: str
     count: int = 0
-    rows: EvenSample[Entry] = field(default_factory=lambda: EvenSample(MOST_ROWS))
+    rows: EvenSample[ReportRow] = field(default_factory=lambda: EvenSample(MOST_ROWS))
 
 
 class Causes:
-    """Counts causes as rows come. Beyond MOST_CAUSES, new ones are counted together."""
+    """Counts the failed rows of each cause. Beyond MOST_CAUSES, the rows of new causes are only `uncounted`."""
 
     def __init__(self) -> None:
         self._causes: dict[tuple[str, str], Cause] = {}
         self.uncounted = 0
 
-    def add(self, number: int, where: str, message: str, values: Mapping[str, Any], entry: Callable[[], Entry]) -> None:
-        """Count a failed row; `entry` is asked for where the row is one of its cause's sample."""
+    def add(
+        self, number: int, where: str, message: str, values: Mapping[str, object], row: Callable[[], ReportRow]
+    ) -> None:
+        """Count a failed row. `row` is called if the row belongs to the sample of its cause."""
         general = clipped(generalised(message, values), _LONGEST)
         key = (where, _NUMBER.sub("#", general))
         if key not in self._causes and len(self._causes) >= MOST_CAUSES:
@@ -52,17 +53,18 @@ class Causes:
             cause.message = key[1]  # the rows differ in a number
         cause.count += 1
         if cause.rows.wants(number):
-            cause.rows.add(number, entry())
+            cause.rows.add(number, row())
 
     def by_count(self) -> list[Cause]:
         """The causes, the most frequent first."""
         return sorted(self._causes.values(), key=lambda cause: -cause.count)
 
 
-def generalised(message: str, values: Mapping[str, Any]) -> str:
+def generalised(message: str, values: Mapping[str, object]) -> str:
     """`message` with `⟨column⟩` wherever it quotes the row's value in that column."""
-    texts = {column: worded(value) for column, value in values.items()}
-    for column in sorted(texts, key=lambda column: -len(texts[column])):  # "cat" may be a part of another column's text
+    texts = {column: as_text(value) for column, value in values.items()}
+    # The longest first: "cat" may be part of another column's text.
+    for column in sorted(texts, key=lambda column: -len(texts[column])):
         for form in _forms(texts[column]):
             message = _replaced(message, form, f"⟨{column}⟩")
         message = _replaced_if_cut(message, texts[column], f"⟨{column}⟩")
@@ -70,13 +72,13 @@ def generalised(message: str, values: Mapping[str, Any]) -> str:
 
 
 def _forms(text: str) -> list[str]:
-    """`text` as a message may quote it: as it is, or escaped or shortened as Python or JSON write it."""
+    """The forms in which a message may quote `text`: as it is, escaped by Python or JSON, or shortened."""
     inner = {text, repr(text)[1:-1], shown(text)[1:-1], json.dumps(text)[1:-1]}
     return sorted(inner - {""}, key=len, reverse=True)
 
 
 def _replaced(message: str, form: str, name: str) -> str:
-    """`message` with `name` for each `form`, and the quotes around it, that is no part of a word."""
+    """`message` with `name` for each `form` that is not part of a word, and for the quotes around it."""
     at = message.find(form)
     while at >= 0:
         start, end = at, at + len(form)
@@ -90,7 +92,7 @@ def _replaced(message: str, form: str, name: str) -> str:
 
 
 def _replaced_if_cut(message: str, text: str, name: str) -> str:
-    """`message` with `name` for a long `text` that is cut at its end or in the middle, and the quotes around it."""
+    """`message` with `name` for a long `text` that is cut at its end or in the middle, and for the quotes around it."""
     if len(text) <= 2 * _KEPT or (at := message.find(text[:_KEPT])) < 0:
         return message
     dots = message.find("…", at + _KEPT, at + _KEPT + _LONGEST_CUT)

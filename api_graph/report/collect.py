@@ -1,18 +1,16 @@
-"""The whole journal, read once: counts, causes, timings and samples, in little memory."""
+"""Reads the whole journal once, in little memory, for its counts, causes, timings and samples."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from api_graph.errors import BadInput
 from api_graph.report.causes import Causes
-from api_graph.report.entry import Entry, entry_of, mapping, message_of, where_of
 from api_graph.report.facts import Facts, facts_of
-from api_graph.report.journals import Journal, Records, journals_in
+from api_graph.report.journals import JournalReader, UncheckedRecord, journals_in, mapping
+from api_graph.report.row import ReportRow, message_of, report_row, where_of
 from api_graph.report.sample import EvenSample
 
 _MOST_NODES = 1000
@@ -20,7 +18,7 @@ _MOST_NODES = 1000
 
 @dataclass
 class Timing:
-    """Seconds that a node took over all rows for which it ran."""
+    """The seconds of a node, and the number of rows for which it ran."""
 
     seconds: float = 0.0
     ran: int = 0
@@ -28,11 +26,11 @@ class Timing:
 
 @dataclass
 class Summary:
-    """What came of a run, as far as it has come: `pictured` and `listed` are even samples of its rows."""
+    """What a run has given up to now. `pictured` and `listed` are even samples of its rows."""
 
     facts: Facts
-    pictured: EvenSample[Entry]
-    listed: EvenSample[Entry]
+    pictured: EvenSample[ReportRow]
+    listed: EvenSample[ReportRow]
     as_of: datetime
     rows: int = 0
     ok: int = 0
@@ -44,36 +42,33 @@ class Summary:
 
     @property
     def failed(self) -> int:
-        """Rows that failed."""
+        """Number of failed rows."""
         return self.rows - self.ok
 
     @property
     def cache_share(self) -> float | None:
-        """The share of steps whose result was at hand."""
+        """The share of all steps that had their result already."""
         steps = self.ran + self.cached
         return self.cached / steps if steps else None
 
-    def add(self, record: Mapping[str, Any]) -> None:
+    def add(self, record: UncheckedRecord) -> None:
         """Count one record of the journal."""
-        number, ok = record["row"], record["ok"]
+        number, members = record.number, record.members
         self.rows += 1
-        self.ok += ok
-        self.ran += _count(record.get("ran"))
-        self.cached += _count(record.get("cached"))
-        for node, seconds in mapping(record.get("steps")).items():
+        self.ok += record.ok
+        self.ran += _count(members.get("ran"))
+        self.cached += _count(members.get("cached"))
+        for node, seconds in mapping(members.get("steps")).items():
             self._time(node, seconds)
         for sample in (self.pictured, self.listed):
             if sample.wants(number):
-                sample.add(number, entry_of(record, self.facts))
-        if not ok:
-            self._failed(record)
+                sample.add(number, report_row(record, self.facts))
+        if not record.ok:
+            error, values = mapping(members.get("error")), mapping(members.get("values"))
+            where, message = where_of(error, self.facts), message_of(error)
+            self.causes.add(number, where, message, values, lambda: report_row(record, self.facts))
 
-    def _failed(self, record: Mapping[str, Any]) -> None:
-        error, values = mapping(record.get("error")), mapping(record.get("values"))
-        where, message = where_of(error, self.facts), message_of(error)
-        self.causes.add(record["row"], where, message, values, lambda: entry_of(record, self.facts))
-
-    def _time(self, node: str, seconds: Any) -> None:
+    def _time(self, node: str, seconds: object) -> None:
         if not isinstance(seconds, int | float) or (node not in self.timings and len(self.timings) >= _MOST_NODES):
             return
         timing = self.timings.setdefault(node, Timing())
@@ -82,14 +77,16 @@ class Summary:
 
 
 def collect(folder: Path, *, pictures: int, rows: int) -> Summary:
-    """Read a run's folder. `pictures` and `rows` are how many rows to keep with and without pictures.
+    """Read a run's folder. Keeps at most `pictures` rows with and `rows` rows without pictures.
 
-    Raises BadInput where there are no results, or where they cannot be read.
+    Raises BadInput if there are no results, or if they cannot be read.
     """
     journals = journals_in(folder)
-    summary = Summary(facts_of(journals), EvenSample(pictures), EvenSample(rows), _latest(journals))
+    changed = max(journal.path.stat().st_mtime for journal in journals)
+    as_of = datetime.fromtimestamp(changed, timezone.utc).astimezone()
+    summary = Summary(facts_of(journals), EvenSample(pictures), EvenSample(rows), as_of)
     for journal in journals:
-        records = Records(journal.path)
+        records = JournalReader(journal.path)
         try:
             for record in records:
                 summary.add(record)
@@ -108,11 +105,5 @@ def collect(folder: Path, *, pictures: int, rows: int) -> Summary:
     return summary
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     return value if isinstance(value, int) else 0
-
-
-def _latest(journals: Sequence[Journal]) -> datetime:
-    """When the last result was written."""
-    changed = max(journal.path.stat().st_mtime for journal in journals)
-    return datetime.fromtimestamp(changed, timezone.utc).astimezone()

@@ -1,4 +1,7 @@
-"""The journals of a run's folder, one or one per shard, read while they may still be growing."""
+"""The journals in a run's folder, one for each shard if there are any, read while they may still grow.
+
+Nothing in them is trusted: a file may be damaged, or written by somebody else.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from api_graph.errors import BadInput
 
@@ -15,41 +17,49 @@ _SHARD = re.compile(r"(\d+)-of-(\d+)")
 
 
 @dataclass(frozen=True)
-class Journal:
-    """One results.jsonl with its manifest ({} where there is none). `shard` is (index, of)."""
+class JournalFile:
+    """One results.jsonl and its manifest, which is empty if there is none. `shard` is (index, of)."""
 
     path: Path
-    manifest: Mapping[str, Any]
+    manifest: Mapping[str, object]
     shard: tuple[int, int] | None = None
 
 
-def journals_in(folder: Path) -> list[Journal]:
-    """The run's journal, or those of all its shards. Raises BadInput where there is none."""
+def journals_in(folder: Path) -> list[JournalFile]:
+    """The run's journal, or those of all its shards. Raises BadInput if there is none."""
     if (folder / "results.jsonl").is_file():
-        return [Journal(folder / "results.jsonl", _manifest(folder))]
-    shards = sorted((shard, part) for part in folder.glob("shards/*") if (shard := _shard(part)))
-    found = [
-        Journal(part / "results.jsonl", _manifest(part), shard)
-        for shard, part in shards
-        if (part / "results.jsonl").is_file()
-    ]
-    if not found:
+        return [JournalFile(folder / "results.jsonl", _manifest(folder))]
+    shards = []
+    for path in folder.glob("shards/*/results.jsonl"):
+        match = _SHARD.fullmatch(path.parent.name)
+        if match and path.is_file():
+            shards.append(((int(match[1]), int(match[2])), path))
+    if not shards:
         missing = "there are no results in it" if folder.is_dir() else "there is no such folder"
         raise BadInput(missing, input="DIR", value=str(folder), hint="Name the --out folder of an `api-graph map`.")
-    return found
+    return [JournalFile(path, _manifest(path.parent), shard) for shard, path in sorted(shards)]
 
 
-class Records:
+@dataclass(frozen=True)
+class UncheckedRecord:
+    """A record of the journal. Only its row number and `ok` have been checked; `members` is all that it holds."""
+
+    number: int
+    ok: bool
+    members: Mapping[str, object]
+
+
+class JournalReader:
     """The records of one journal, a line at a time. `damaged` counts the lines that hold none.
 
-    A last line without its end is being written, or was when the run was killed: it is not there yet.
+    A last line without a line end is left out: it is being written, or it is what a killed run has left.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damaged = 0
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[UncheckedRecord]:
         with self._path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
@@ -61,30 +71,31 @@ class Records:
                     self.damaged += 1
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
+def _record(line: bytes) -> UncheckedRecord | None:
     try:
-        record = json.loads(line)
+        members = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or not isinstance(record.get("ok"), bool):
+    if not isinstance(members, dict):
         return None
-    row = record.get("row")
-    return record if isinstance(row, int) and not isinstance(row, bool) and row >= 0 else None
+    row, ok = members.get("row"), members.get("ok")
+    if isinstance(row, int) and not isinstance(row, bool) and row >= 0 and isinstance(ok, bool):
+        return UncheckedRecord(row, ok, members)
+    return None
 
 
-def _shard(folder: Path) -> tuple[int, int] | None:
-    match = _SHARD.fullmatch(folder.name)
-    return (int(match[1]), int(match[2])) if match else None
-
-
-def _manifest(folder: Path) -> Mapping[str, Any]:
+def _manifest(folder: Path) -> Mapping[str, object]:
     path = folder / "manifest.json"
     try:
-        manifest = json.loads(path.read_bytes())
+        return mapping(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError) as error:
         raise BadInput(
             f"is not JSON ({error})", input="manifest.json", value=str(path), hint="Remove it: the report needs it not."
         ) from None
-    return manifest if isinstance(manifest, dict) else {}
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """`value` if it is a JSON object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}

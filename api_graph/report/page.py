@@ -1,4 +1,4 @@
-"""The page: a template, its style and its script, in one HTML file that asks for nothing else."""
+"""Writes the page: template, style and script become one HTML file that loads nothing else."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 from api_graph.errors import BadInput
 from api_graph.files import whole_file
 from api_graph.report.collect import Summary, collect
-from api_graph.report.entry import Entry
 from api_graph.report.facts import moment
 from api_graph.report.pictures import Card, Pictures
+from api_graph.report.row import ReportRow
 from api_graph.report.sample import fitting
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 MOST_PICTURED, MOST_LISTED = 200, 5000
-# Bytes: together with the causes, a page stays below 10 MB.
+# Bytes. A page stays below 10 MB.
 _PICTURES, _ROWS, _CAUSES = 5_000_000, 3_500_000, 1_000_000
 
 _HERE = Path(__file__).parent
@@ -31,7 +31,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class TimingLine:
-    """A node's line in the table of timings. `share` is a whole number of percent."""
+    """A node's line in the table of timings. `seconds` are over all rows, `share` is in percent."""
 
     title: str
     class_type: str
@@ -43,17 +43,17 @@ class TimingLine:
 
 @dataclass(frozen=True)
 class CauseLine:
-    """A cause of failures with some of its rows."""
+    """A cause of failures, with some of its rows."""
 
     where: str
     message: str
     count: int
-    rows: Sequence[Entry]
+    rows: Sequence[ReportRow]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written where."""
+    """What was written, and where. `pictured` and `listed` are numbers of rows."""
 
     page: Path
     summary: Summary
@@ -66,32 +66,37 @@ def write_report(
 ) -> Report:
     """Write the page of the run in `folder` to `out`, by default `folder`/report.html.
 
-    At most `pictures` rows are shown with their pictures and `rows` are listed, evenly spread over the table; fewer
-    where the page would become larger than 10 MB. Raises BadInput where there are no results and where the page
+    At most `pictures` rows are shown with their pictures, and at most `rows` are listed, evenly spread over the table.
+    There are fewer if the page would become larger than 10 MB. Raises BadInput if there are no results, or if the page
     cannot be written.
     """
     out = folder / "report.html" if out is None else out
     summary = collect(folder, pictures=pictures, rows=rows)
     cards = Pictures(folder, summary.facts).cards(summary.pictured.ranked(), _PICTURES)
-    listed = fitting(summary.listed.ranked(), lambda entry: entry.size, _ROWS)
-    beside = os.path.realpath(out.parent) == os.path.realpath(folder)
-    page = _page(summary, sorted(cards, key=_card_number), sorted(listed, key=_number), links=beside)
-    _write(out, page)
+    listed = fitting(summary.listed.ranked(), lambda row: row.size, _ROWS)
+    cards.sort(key=lambda card: card.row.number)
+    listed.sort(key=lambda row: row.number)
+    in_folder = os.path.realpath(out.parent) == os.path.realpath(folder)
+    page = _page(summary, cards, listed, links=in_folder)
+    try:
+        with whole_file(out) as file:
+            file.write(page.encode())
+    except OSError as error:
+        raise BadInput(
+            f"the page cannot be written ({error.strerror or error})",
+            input="--out",
+            value=str(out),
+            hint="Choose a file in a folder that you may write to.",
+        ) from error
     return Report(out, summary, len(cards), len(listed))
 
 
-def _number(entry: Entry) -> int:
-    return entry.number
-
-
-def _card_number(card: Card) -> int:
-    return card.entry.number
-
-
-def _page(summary: Summary, cards: Sequence[Card], listed: Sequence[Entry], *, links: bool) -> str:
+def _page(summary: Summary, cards: Sequence[Card], listed: Sequence[ReportRow], *, links: bool) -> str:
     from markupsafe import Markup
 
-    style, script = _text("report.css") + _shares(), _text("report.js")
+    # Widths of bars are classes, because the policy allows no style attributes.
+    widths = "\n".join(f".share-{n}{{--share:{n}%}}" for n in range(101)) + "\n"
+    style, script = _text("report.css") + widths, _text("report.js")
     return (
         _environment()
         .get_template("report.html.j2")
@@ -122,7 +127,7 @@ def _environment() -> Environment:
 
 
 def _policy(style: str, script: str) -> str:
-    """A content security policy: this style, this script, pictures inside the page, and nothing else at all."""
+    """A content security policy: this style, this script and pictures that are part of the page; nothing else."""
     return (
         f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -135,11 +140,6 @@ def _digest(text: str) -> str:
 
 def _text(name: str) -> str:
     return (_HERE / name).read_text("utf-8")
-
-
-def _shares() -> str:
-    """Widths of bars, as the policy allows no style attributes."""
-    return "\n".join(f".share-{n}{{--share:{n}%}}" for n in range(101)) + "\n"
 
 
 def _timings(summary: Summary) -> list[TimingLine]:
@@ -161,14 +161,14 @@ def _timings(summary: Summary) -> list[TimingLine]:
 def _causes(summary: Summary) -> list[CauseLine]:
     lines, budget = [], _CAUSES
     for cause in summary.causes.by_count():
-        rows = fitting(cause.rows.ranked(), lambda entry: entry.size, budget)
-        budget -= sum(entry.size for entry in rows)
-        lines.append(CauseLine(cause.where, cause.message, cause.count, sorted(rows, key=_number)))
+        rows = fitting(cause.rows.ranked(), lambda row: row.size, budget)
+        budget -= sum(row.size for row in rows)
+        lines.append(CauseLine(cause.where, cause.message, cause.count, sorted(rows, key=lambda row: row.number)))
     return lines
 
 
 def _rate(summary: Summary) -> float | None:
-    """Rows per second: what the run says, or, while it goes on, what it looks like."""
+    """Rows per second: as the run tells, or an estimate while it goes on."""
     started = moment(summary.facts.started)
     if summary.facts.rate is not None or started is None:
         return summary.facts.rate
@@ -198,17 +198,3 @@ def _percent(share: float) -> str:
 def _moment(time: str | datetime) -> str:
     known = moment(time) if isinstance(time, str) else time
     return known.strftime("%Y-%m-%d %H:%M %Z") if known else str(time)
-
-
-def _write(path: Path, page: str) -> None:
-    """The page appears under its name only when it is complete."""
-    try:
-        with whole_file(path) as file:
-            file.write(page.encode())
-    except OSError as error:
-        raise BadInput(
-            f"the page cannot be written ({error.strerror or error})",
-            input="--out",
-            value=str(path),
-            hint="Choose a file in a folder that you may write to.",
-        ) from error

@@ -1,4 +1,4 @@
-"""Small pictures inside the page itself, made from files that nobody vouches for."""
+"""Small pictures that are part of the page itself, made from untrusted files."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from PIL import Image, ImageOps
 
 SIDE = 192
 _LARGEST_FILE = 12 * 1024
-_QUALITIES = (75, 50, 25)  # the next is for pictures, such as noise, that would be large
+_QUALITIES = (75, 50, 25)  # a lower one is for pictures that would be too large, such as noise
 _MOST_PIXELS = 100_000_000
-# Raster formats only: EPS, PDF, WMF and the like would hand the file to another program or an old decoder.
+# Raster formats only: for EPS, PDF, WMF and the like Pillow would call another program or an old decoder.
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A picture as a data URI, with its size on the page in pixels."""
+    """A picture as a data URI, and its size in pixels."""
 
     uri: str
     width: int
@@ -27,7 +27,7 @@ class Thumbnail:
 
 
 class NoPicture(Exception):
-    """There is nothing to show; the text says why, in a few words."""
+    """There is no picture to show; the text says why, in a few words."""
 
 
 def thumbnail(path: Path) -> Thumbnail:
@@ -45,7 +45,7 @@ def thumbnail(path: Path) -> Thumbnail:
         raise NoPicture("not a picture") from None
     except Image.DecompressionBombError:
         raise NoPicture("too large") from None
-    except Exception:  # Pillow's decoders answer broken data with nearly any exception
+    except Exception:  # Pillow's decoders may raise any exception for broken data
         raise NoPicture("damaged") from None
     data = _encoded(picture)
     return Thumbnail(f"data:image/webp;base64,{base64.b64encode(data).decode()}", *picture.size)
@@ -59,20 +59,20 @@ def _known_formats() -> list[str]:
 def _small(image: Image.Image) -> Image.Image:
     if image.width * image.height > _MOST_PIXELS:
         raise NoPicture("too large")
-    image.draft("RGB", (2 * SIDE, 2 * SIDE))  # JPEG decodes to a part of its size, which is much quicker
+    image.draft("RGB", (2 * SIDE, 2 * SIDE))  # JPEG can be decoded at a fraction of its size, which is much faster
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip to 8
         image = image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     image.thumbnail((SIDE, SIDE))
     image = _upright(image)
-    image.info.clear()  # neither where a photo was taken nor its colour profile goes into the page
+    image.info.clear()  # the place where a photo was taken, its colour profile and the like are not for the page
     return image
 
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF says nothing; the pixels are still good
+    except Exception:  # the EXIF data are damaged; the pixels may still be good
         return image
 
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.graph import Graph, InputSetter, Link, execution_order, settable
-from api_graph.graph.inputs import InputAddress as Place
 from api_graph.graph.inputs import InputNames
 from api_graph.graph.words import closest
 from api_graph.registry import Registry
+from api_graph.table.rows import Row
 
 
 class Binding:
-    """A graph whose inputs the rows of a table set.
+    """A graph, and which of its inputs the rows of a table set.
 
-    A column sets the input that has its name; `columns` maps names of inputs to columns that are called otherwise.
-    Other columns set nothing: they are the row's own affair. Where `texts` is set, as for CSV, values are texts and
-    are read as the command line's are.
+    A column sets the input of the same name; `columns` maps names of inputs to columns that have other names. All other
+    columns set nothing and are kept with the results. With `texts`, as for CSV, the values are texts, and are read like
+    those of the command line.
+
+    Raises GraphError if `columns` has a name that no input has, BadInput if it has that of a linked input.
     """
 
     def __init__(
@@ -29,20 +30,25 @@ class Binding:
         self.graph, self.registry, self.texts = graph, registry, texts
         self._names = InputNames(graph, registry)
         self._setter = InputSetter(graph, registry)
-        self._named = {column: name for name, column in (columns or {}).items()}
-        self._inputs: dict[str, str | None] = {}
         self._free = frozenset(self._names.free)
-        self._known = tuple(name for s in settable(graph, registry) if s.given for name in s.names)
-        self._places: dict[str, Place] = {}  # by the column that sets it
+        self._renamed = {column: name for name, column in (columns or {}).items()}
+        self._input_names: dict[str, str | None] = {}  # by column, as far as they have been looked up
+        self._inputs: dict[str, tuple[str, str]] = {}  # by column: the node and the input that it sets
         for name in columns or {}:
-            self._refuse_linked(name)
+            if self._is_linked(*self._names.find(name)):
+                hint = "Name an input of the node that feeds it."
+                raise BadInput("is linked: another node feeds it", input="--column", value=name, hint=hint)
 
     def check(self, columns: Sequence[str]) -> None:
-        """Raise BadInput where `columns` set nothing, or lack one that was promised; warn of names that nearly fit."""
-        missing = [column for column in self._named if column not in columns]
+        """Raise BadInput if none of a table's columns sets an input, or if a column that was promised is missing.
+
+        Warns of columns whose names nearly fit.
+        """
+        missing = [column for column in self._renamed if column not in columns]
         if missing:
-            raise BadInput("the table has no such column", input="--column", value=missing[0], hint=_there(columns))
-        if not any([self._input(column) for column in columns]):  # the list: each is looked up, and warned of
+            there = f"There are: {', '.join(columns)}."
+            raise BadInput("the table has no such column", input="--column", value=missing[0], hint=there)
+        if not any([self._input_name(column) for column in columns]):  # a list: each column is to be looked up
             names = ", ".join(s.name for s in settable(self.graph, self.registry) if s.given)
             raise BadInput(
                 f"none of its columns is an input of the graph, which has: {names}",
@@ -51,76 +57,71 @@ class Binding:
                 hint="Rename one, or say --column NAME=COLUMN.",
             )
 
-    def graph_of(self, values: Mapping[str, Any]) -> Graph:
-        """The graph with a row's values in it. Raises GraphError; null leaves an input as it is in the graph."""
-        bound = {n: value for column, value in values.items() if value is not None and (n := self._input(column))}
-        return self._setter.set({}, bound) if self.texts else self._setter.set(bound)
+    def graph_of(self, row: Row) -> Graph:
+        """The graph with a row's values in it; null leaves an input as it is.
+
+        Raises GraphError for values that the inputs do not take, BadInput for a row that cannot be read.
+        """
+        if row.fault is not None:
+            raise row.fault
+        given = ((self._input_name(column), value) for column, value in row.values.items() if value is not None)
+        try:
+            values = {name: value for name, value in given if name}
+            if self.texts:
+                return self._setter.set({}, {name: str(value) for name, value in values.items()})
+            return self._setter.set(values)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BadInput(f"the row cannot be read ({error})", input="ROWS", value=row.number) from error
 
     def own_nodes(self) -> frozenset[str]:
-        """Ids of the nodes that depend on every input that the rows set: no other row will have the same result."""
-        every = frozenset(self._places.values())
-        return frozenset(id for id, above in self._places_above().items() if every and above == every)
+        """Ids of the nodes that depend on every input that the rows set. No two rows share their results."""
+        every = frozenset({input: column for column, input in self._inputs.items()}.values())
+        return frozenset(self.nodes_by_columns(()).get(every, ()))
 
     def nodes_by_columns(self, columns: Iterable[str]) -> dict[frozenset[str], list[str]]:
-        """Ids of the nodes that depend on any of the `columns`, by all columns that they depend on."""
+        """Ids of the nodes that depend on the rows, by the columns that they depend on.
+
+        `columns` are looked up first; known are also those that were met before.
+        """
         for column in columns:
-            self._input(column)
-        named = {place: column for column, place in self._places.items()}
+            self._input_name(column)
+        set_by = {input: column for column, input in self._inputs.items()}
         nodes: dict[frozenset[str], list[str]] = defaultdict(list)
-        for id, above in self._places_above().items():
-            if above:
-                nodes[frozenset(named[place] for place in above)].append(id)
+        above: dict[str, frozenset[str]] = {}
+        for id in execution_order(self.graph, list(self.graph.nodes)):
+            own = frozenset(column for (node, _), column in set_by.items() if node == id)
+            inputs = self.graph.nodes[id].inputs.values()
+            above[id] = own.union(*(above[value.node] for value in inputs if isinstance(value, Link)))
+            if above[id]:
+                nodes[above[id]].append(id)
         return dict(nodes)
 
-    def _places_above(self) -> dict[str, frozenset[Place]]:
-        """For each node, the inputs set by rows that it depends on."""
-        above: dict[str, frozenset[Place]] = {}
-        for id in execution_order(self.graph, list(self.graph.nodes)):
-            node = self.graph.nodes[id]
-            own = frozenset(place for place in self._places.values() if place[0] == id)
-            parents = (value.node for value in node.inputs.values() if isinstance(value, Link))
-            above[id] = own.union(*(above[parent] for parent in parents))
-        return above
-
-    def _refuse_linked(self, name: str) -> None:
-        """Raise GraphError for a name that means nothing, BadInput where another node feeds what it means."""
-        place = self._names.find(name)
-        if self._is_linked(place):
-            hint = "Name an input of the node that feeds it."
-            raise BadInput("is linked: another node feeds it", input="--column", value=name, hint=hint)
-
-    def _is_linked(self, place: Place) -> bool:
-        node, input = place
+    def _is_linked(self, node: str, input: str) -> bool:
         return isinstance(self.graph.nodes[node].inputs.get(input), Link)
 
-    def _input(self, column: str) -> str | None:
-        """The name of the input that a column sets, or None."""
-        if column not in self._inputs:
-            self._inputs[column] = self._look_up(column)
-        return self._inputs[column]
+    def _input_name(self, column: str) -> str | None:
+        """The name of the input that a column sets, or None. The first look-up may warn."""
+        if column not in self._input_names:
+            name = self._renamed.get(column)
+            fitting = self._names.matching(column) if name is None else [self._names.find(name)]
+            free = [input for input in fitting if name is not None or input in self._free]
+            if len(free) == 1:
+                self._input_names[column], self._inputs[column] = name or column, free[0]
+            else:
+                self._input_names[column] = None
+                self._warn_if_near(column, fitting, free)
+        return self._input_names[column]
 
-    def _look_up(self, column: str) -> str | None:
-        if column in self._named:
-            name = self._named[column]
-            self._places[column] = self._names.find(name)
-            return name
-        fitting = self._names.matching(column)
-        free = [place for place in fitting if place in self._free]
-        if len(free) == 1:
-            self._places[column] = free[0]
-            return column
+    def _warn_if_near(self, column: str, fitting: Sequence[tuple[str, str]], free: Sequence[tuple[str, str]]) -> None:
+        """Warn of a column that sets nothing though its name nearly fits: several inputs, a linked one, or a typo."""
         if free:
-            names = " or ".join(self._names.full_name(*place) for place in free)
-            hint = f"say --column '{self._names.full_name(*free[0])}={column}', if that is meant (or {names})"
-        elif len(fitting) == 1 and self._is_linked(fitting[0]) and "." in column:
+            names = [self._names.full_name(*input) for input in free]
+            hint = f"say --column '{names[0]}={column}', if that is meant (or {' or '.join(names)})"
+        elif len(fitting) == 1 and self._is_linked(*fitting[0]) and "." in column:
             hint = f"another node feeds {self._names.full_name(*fitting[0])}"
         else:
-            near = closest(column, self._known)
+            known = (name for s in settable(self.graph, self.registry) if s.given for name in s.names)
+            near = closest(column, known)
             hint = f"did you mean {near}?" if near else ""
         if hint:
             warnings.warn(f"the column {column} sets nothing: {hint}", ApiGraphWarning, stacklevel=2)
-        return None
-
-
-def _there(columns: Sequence[str]) -> str:
-    return f"There are: {', '.join(columns)}."

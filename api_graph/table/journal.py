@@ -1,95 +1,150 @@
-"""DIR/results.jsonl: a line for each finished row, in order of completion. What is in it is never done again."""
+"""DIR/results.jsonl: a line for each finished row, in order of completion. A row that is in it is never run again."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple, TypedDict, TypeGuard
 
 from api_graph.errors import BadInput
-from api_graph.table.finished import Finished, is_key
-from api_graph.table.writing import WriteFailed, whole_file, write_errors
+from api_graph.json_values import Json
+from api_graph.table.output import WriteFailed, whole_file, write_errors
+from api_graph.table.rows import DIGEST_BYTES
 
 NAME = "results.jsonl"
 
+_DIGITS = 2 * DIGEST_BYTES
+_KEY = re.compile(rf"[0-9a-f]{{{_DIGITS}}}(-[0-9]+)?", re.ASCII)
 _SYNC_EVERY = 1.0  # seconds
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
-Record = Mapping[str, Any]
+
+class _OtherErrors(TypedDict, total=False):
+    others: int
+
+
+class RecordedError(_OtherErrors):
+    """Why a row failed: `kind` "row" for one that could not be read, "node" for a node that failed.
+
+    `others` is how many more nodes of the row failed, if any did.
+    """
+
+    message: str
+    node: str | None
+    title: str | None
+    class_type: str | None
+    input: str | None
+    kind: Literal["row", "node"]
+
+
+class Record(TypedDict):
+    """One line of the journal. `row` is the row's number in the table; `seconds` and `steps` (by node) are times in s.
+
+    `outputs`, `texts` and `files` are by node id; files are relative to the output folder.
+    """
+
+    row: int
+    key: str
+    ok: bool
+    values: Mapping[str, Json]
+    outputs: Mapping[str, Mapping[str, Json]]
+    texts: Mapping[str, Sequence[str]]
+    files: Mapping[str, Sequence[str]]
+    seconds: float
+    ran: int
+    cached: int
+    steps: Mapping[str, float]
+    error: RecordedError | None
 
 
 class JournalLine(NamedTuple):
-    """A record, and where its line stands in the file: its number from 1, and its first byte."""
+    """A record and its line in the file: the line's number, from 1, and the offset of its first byte."""
 
     number: int
     offset: int
     raw: bytes
-    record: dict[str, Any]
+    record: Record
 
 
 class Journal:
-    """The journal of a folder, open for appending. Whoever opens it holds the folder's lock; one thread writes.
+    """The journal of a folder, open for appending. The one who opens it holds the folder's lock; one thread writes.
 
-    A last line without an end is what a killed run has left of it, and is cut off. `finished` says of each row's key
-    whether the row went well. Raises BadInput for a damaged line, WriteFailed.
+    A last line without a line end is what a killed run has left, and is cut off. `finished` says of each finished row,
+    by its `packed_key`, whether it succeeded. Raises BadInput for a damaged line, WriteFailed.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self.finished: Finished = Finished()
+        self.finished: dict[bytes, bool] = {}
         self._synced = time.monotonic()
+        self._size = 0
         with write_errors(self._path):
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = _open(self._path)
+            self._file = os.open(self._path, _OPEN, 0o666)
         try:
-            self._size = self._read()
+            for line in journal_lines(self._path):
+                key = packed_key(line.record["key"])
+                if key in self.finished:
+                    raise _damaged(self._path, line.number, "its row stands in an earlier line already")
+                self.finished[key] = line.record["ok"]
+                self._size = line.offset + len(line.raw)
             with write_errors(self._path):
                 os.ftruncate(self._file, self._size)
         except BaseException:
             os.close(self._file)
             raise
 
-    def append(self, records: Iterable[Record]) -> None:
-        """Write finished rows: when this returns, killing the process loses none of them.
+    def append(self, records: Sequence[Record]) -> None:
+        """Write finished rows. Once this has returned, killing the process loses none of them.
 
-        If the disk is full, the records that fit are kept, whole, and WriteFailed is raised. A loss of power costs at
-        most what came in the last second.
+        If the disk is full, the records that fit are kept, whole, and WriteFailed is raised. A power failure loses at
+        most the records of the last second.
         """
-        records = list(records)
         lines = [line_of(record) for record in records]
         data, done = memoryview(b"".join(lines)), 0
         try:
             while done < len(data):
                 done += os.write(self._file, data[done:])
-            self._sync()
+            now = time.monotonic()
+            if now - self._synced >= _SYNC_EVERY:
+                os.fsync(self._file)
+                self._synced = now
         except OSError as error:
             raise WriteFailed(self._path, error.strerror or str(error)) from error
         finally:
-            self._keep(records, lines, done)
+            written = self._size + done
+            for record, line in zip(records, lines, strict=True):
+                if self._size + len(line) > written:
+                    with suppress(OSError):  # if it fails, the next run cuts the rest of the line off
+                        os.ftruncate(self._file, self._size)
+                    break
+                self._size += len(line)
+                self.finished[packed_key(record["key"])] = record["ok"]
 
     def drop_failed(self) -> int:
-        """Take the failed rows out of the file, so that they are done again. Returns how many they were."""
+        """Remove the failed rows from the file, so that they run again. Returns their number."""
         failed = [key for key, ok in self.finished.items() if not ok]
         if failed:
-            self.close()  # Windows replaces no file that is open
+            self.close()  # Windows cannot replace an open file
             with whole_file(self._path) as kept:
                 for line in journal_lines(self._path):
                     if line.record["ok"]:
                         kept.write(line.raw)
             with write_errors(self._path):
-                self._file = _open(self._path)
+                self._file = os.open(self._path, _OPEN, 0o666)
                 self._size = os.fstat(self._file).st_size
             for key in failed:
-                self.finished.drop(key)
+                del self.finished[key]
         return len(failed)
 
     def close(self) -> None:
-        """Leave the file to the disk. Raises WriteFailed where that does not take it."""
+        """Sync the file to the disk and close it. Raises WriteFailed."""
         if self._file < 0:
             return
         file, self._file = self._file, -1
@@ -99,50 +154,19 @@ class Journal:
             finally:
                 os.close(file)
 
-    def __enter__(self) -> Journal:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _read(self) -> int:
-        """Fill `finished`; return where the last whole line ends."""
-        end = 0
-        for line in journal_lines(self._path):
-            if line.record["key"] in self.finished:
-                raise damaged(self._path, line.number, "its row stands in an earlier line already")
-            self.finished.add(line.record["key"], line.record["ok"])
-            end = line.offset + len(line.raw)
-        return end
-
-    def _sync(self) -> None:
-        now = time.monotonic()
-        if now - self._synced >= _SYNC_EVERY:
-            os.fsync(self._file)
-            self._synced = now
-
-    def _keep(self, records: list[Record], lines: list[bytes], done: int) -> None:
-        """Count in the records whose lines are among the `done` bytes, and cut off what is there of the next."""
-        whole = 0
-        for record, line in zip(records, lines, strict=True):
-            if whole + len(line) > done:
-                with suppress(OSError):  # else it is cut off when the file is opened the next time
-                    os.ftruncate(self._file, self._size + whole)
-                break
-            whole += len(line)
-            self.finished.add(record["key"], record["ok"])
-        self._size += whole
+def packed_key(key: str) -> bytes:
+    """A row's key in half its length, as tables have millions of rows: about 100 bytes each in a dictionary."""
+    return bytes.fromhex(key[:_DIGITS]) + key[_DIGITS:].encode("ascii")
 
 
-def read_records(folder: Path) -> Iterator[dict[str, Any]]:
-    """The records in a folder, in order of completion, also while a run goes on. Raises BadInput."""
+def read_records(folder: Path) -> Iterator[Record]:
+    """The records in a folder, in order of completion; a run may be writing to it. Raises BadInput."""
     return (line.record for line in journal_lines(folder / NAME))
 
 
 def journal_lines(path: Path) -> Iterator[JournalLine]:
-    """The whole lines of a journal; the rest of a line that was cut short is left out. Raises BadInput."""
+    """The lines of a journal, without a last one that has no line end. Raises BadInput."""
     offset = 0
     try:
         with path.open("rb") as file:
@@ -150,7 +174,13 @@ def journal_lines(path: Path) -> Iterator[JournalLine]:
                 if not raw.endswith(b"\n"):
                     return
                 if not raw.isspace():
-                    yield JournalLine(number, offset, raw, _record(path, number, raw))
+                    try:
+                        record = json.loads(raw)
+                    except (ValueError, RecursionError):
+                        record = None
+                    if not _is_record(record):
+                        raise _damaged(path, number, "it is damaged")
+                    yield JournalLine(number, offset, raw, record)
                 offset += len(raw)
     except OSError as error:
         reason = error.strerror or error
@@ -159,22 +189,22 @@ def journal_lines(path: Path) -> Iterator[JournalLine]:
         ) from error
 
 
-def line_of(record: Record) -> bytes:
-    """A record as a line. JSON has no NaN and no infinity: a node's result that holds one has null there."""
+def line_of(record: Mapping[str, object]) -> bytes:
+    """A record as a line. JSON has no NaN and no infinity: they are written as null."""
     try:
         text = _encode(record)
     except ValueError:
         text = _encode(_finite(record))
     try:
         return f"{text}\n".encode()
-    except UnicodeEncodeError:  # a lone surrogate, which a file's name may hold; escaped, it is JSON
+    except UnicodeEncodeError:  # a lone surrogate, as file names may contain; escaped, it is valid JSON
         return f"{json.dumps(json.loads(text))}\n".encode("ascii")
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -182,25 +212,15 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _record(path: Path, number: int, raw: bytes) -> dict[str, Any]:
-    try:
-        record = json.loads(raw)
-    except (ValueError, RecursionError):
-        record = None
-    if not isinstance(record, dict) or not _is_record(record):
-        raise damaged(path, number, "it is damaged")
-    return record
+def _is_record(value: object) -> TypeGuard[Record]:
+    """Whether a line's value has what identifies a record. Our own writer is trusted with the rest."""
+    if not isinstance(value, dict):
+        return False
+    key = value.get("key")
+    identified = isinstance(key, str) and _KEY.fullmatch(key) is not None
+    return identified and type(value.get("row")) is int and type(value.get("ok")) is bool
 
 
-def _is_record(record: Record) -> bool:
-    return is_key(record.get("key")) and type(record.get("row")) is int and type(record.get("ok")) is bool
-
-
-def damaged(path: Path, number: int, problem: str) -> BadInput:
-    """The complaint about one line of a journal."""
+def _damaged(path: Path, number: int, problem: str) -> BadInput:
     hint = "Take that line out, and its row is done again."
     return BadInput(f"line {number} of the results cannot be used: {problem}", value=str(path), hint=hint)
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)

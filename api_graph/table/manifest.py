@@ -1,4 +1,4 @@
-"""DIR/manifest.json: what was run, so that a folder says where its results come from and never mixes two graphs."""
+"""DIR/manifest.json: what was run. A folder tells where its results come from, and never mixes two graphs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from api_graph.errors import BadInput, shown
-from api_graph.table.writing import whole_file
+from api_graph.json_values import Json
+from api_graph.table.output import whole_file
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -21,29 +22,64 @@ _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transforme
 _OBJECTS = ("graph", "rows", "columns", "arguments")
 _MOST_SHOWN = 5
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+"""Unlike `==` it tells 1 from 1.0 and from true, and does not tell a tuple from a list."""
+
+
+class ApiNode(TypedDict):
+    """A node in API format; it may have its title under "_meta" too."""
+
+    class_type: str
+    inputs: Mapping[str, Json]
+
+
+class RunTotals(TypedDict):
+    """Sums over all rows of a folder. By node: seconds, rows for which it ran, and rows with its result cached."""
+
+    rows: int
+    ok: int
+    failed: int
+    seconds: float
+    node_seconds: Mapping[str, float]
+    ran: Mapping[str, int]
+    cached: Mapping[str, int]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed packages; none of them is imported."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
 
 @dataclass
 class Manifest:
-    """`graph` is in API format with constants applied; `columns` maps the graph's inputs to the table's columns."""
+    """`graph` is in API format, with constants applied; `columns` maps the graph's inputs to the table's columns."""
 
-    graph: Mapping[str, Any]
+    graph: Mapping[str, ApiNode]
     graph_name: str
-    rows: Mapping[str, Any]
-    set: Mapping[str, Any]
+    rows: Mapping[str, Json]
+    set: Mapping[str, Json]
     columns: Mapping[str, str]
     inputs: list[str] = field(default_factory=list)
     shard: str | None = None
-    versions: Mapping[str, str] = field(default_factory=lambda: versions())
+    versions: Mapping[str, str] = field(default_factory=versions)
     device: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Json] = field(default_factory=dict)
     started: str = ""
     finished: str | None = None
-    totals: Mapping[str, Any] | None = None
+    totals: RunTotals | None = None
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of what decides the results."""
-        return fingerprint(self.graph, self.columns)
+        """sha256 of what decides the results: the graph without titles, and which column sets which input."""
+        nodes = {id: {name: part for name, part in node.items() if name != "_meta"} for id, node in self.graph.items()}
+        decisive = _canonical({"graph": nodes, "columns": dict(self.columns)})
+        return hashlib.sha256(decisive.encode("ascii")).hexdigest()
 
     def write(self, folder: Path) -> None:
         """Write DIR/manifest.json, whole or not at all. Raises WriteFailed."""
@@ -53,7 +89,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of an output folder; None where there is none. Raises BadInput for one that cannot be used."""
+    """The manifest of an output folder, None if there is none. Raises BadInput for one that cannot be used."""
     path = folder / NAME
     try:
         document = json.loads(path.read_bytes())
@@ -72,14 +108,12 @@ def read_manifest(folder: Path) -> Manifest | None:
     return Manifest(**{name: document[name] for name in known})
 
 
-def fingerprint(graph: Mapping[str, Any], columns: Mapping[str, str]) -> str:
-    """sha256 of what decides the results: the graph without its titles, and which column feeds which input."""
-    nodes = {id: {name: part for name, part in node.items() if name != "_meta"} for id, node in graph.items()}
-    return hashlib.sha256(_canonical({"graph": nodes, "columns": dict(columns)}).encode("ascii")).hexdigest()
+def _unusable(path: Path, problem: str) -> BadInput:
+    return BadInput(f"the manifest {problem}", value=str(path), hint="Restore it, or name another folder.")
 
 
 def check_same(old: Manifest, new: Manifest) -> None:
-    """Raises BadInput, naming what differs, where results of `new` do not belong beside those of `old`."""
+    """Raise BadInput, naming the differences, if results of `new` must not be mixed with those of `old`."""
     if old.fingerprint == new.fingerprint:
         return
     found = differences(old, new) or ["the graph differs"]
@@ -92,50 +126,29 @@ def check_same(old: Manifest, new: Manifest) -> None:
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
-    """What differs, in words: nodes, inputs of nodes, columns."""
+    """The differences in words: nodes, inputs of nodes, columns."""
     found = [f"node {id} is gone" for id in old.graph if id not in new.graph]
     found += [f"node {id} is new" for id in new.graph if id not in old.graph]
-    for id in old.graph:
-        if id in new.graph:
-            found += _node_differences(id, old.graph[id], new.graph[id])
+    for id, before in old.graph.items():
+        after = new.graph.get(id)
+        if after is None:
+            continue
+        if before["class_type"] != after["class_type"]:
+            found.append(f"node {id} was a {before['class_type']} and is a {after['class_type']}")
+        else:
+            found += _changed(before["inputs"], after["inputs"], f"{id}.{{}}")
     return found + _changed(old.columns, new.columns, "column of {}")
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that are installed; none of them is imported."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _node_differences(id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    if old["class_type"] != new["class_type"]:
-        return [f"node {id} was a {old['class_type']} and is a {new['class_type']}"]
-    return _changed(old["inputs"], new["inputs"], f"{id}.{{}}")
-
-
-def _changed(old: Mapping[str, Any], new: Mapping[str, Any], named: str) -> list[str]:
-    def said(values: Mapping[str, Any], name: str) -> str:
+def _changed(old: Mapping[str, Json], new: Mapping[str, Json], named: str) -> list[str]:
+    def in_words(values: Mapping[str, Json], name: str) -> str:
         return shown(values[name]) if name in values else "not set"
 
     def same(name: str) -> bool:
         return name in old and name in new and _canonical(old[name]) == _canonical(new[name])
 
     return [
-        f"{named.format(name)} was {said(old, name)} and is {said(new, name)}"
+        f"{named.format(name)} was {in_words(old, name)} and is {in_words(new, name)}"
         for name in dict.fromkeys([*old, *new])
         if not same(name)
     ]
-
-
-def _canonical(value: Any) -> str:
-    """As JSON, which tells 1 from 1.0 and from true, and a list not from a tuple."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _unusable(path: Path, problem: str) -> BadInput:
-    return BadInput(f"the manifest {problem}", value=str(path), hint="Restore it, or name another folder.")

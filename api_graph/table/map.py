@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 from api_graph.executor import Listener
 from api_graph.graph import set_inputs
+from api_graph.json_values import Json
 from api_graph.registry import all_nodes
 from api_graph.runs import GraphSource, open_graph
 from api_graph.settings import cache_folder
-from api_graph.table.job import GIB
-from api_graph.table.local import run_local
-from api_graph.table.processes import Processes
-from api_graph.table.processors import processors
-from api_graph.table.ray_engine import RayOptions, run_on_ray
-from api_graph.table.results import RowResult, result_of
-from api_graph.table.row import Row
-from api_graph.table.run import Engine, Plan, TableRun
-from api_graph.table.shard import parse_shard
-from api_graph.table.source import Rows
-from api_graph.table.start import RunOptions, plan_of
-from api_graph.table.uses import ReferenceCounts
-from api_graph.table.worker import Done, Worker
+from api_graph.table.chunks import ReferenceCounts
+from api_graph.table.plan import GIB, RunOptions, TablePlan, plan_of
+from api_graph.table.processes import Processes, processors
+from api_graph.table.ray_cluster import RayOptions
+from api_graph.table.ray_engine import run_on_ray
+from api_graph.table.records import RowResult, result_of
+from api_graph.table.rows import Row, Rows
+from api_graph.table.run import Engine, TableRun
+from api_graph.table.shards import parse_shard
+from api_graph.table.worker import FinishedChunk, Worker, run_local
 
 _WORTH_PROCESSES = 64
-"""Rows: for fewer, they would take as long to begin."""
+"""With fewer rows, processes would take as long to start as they save."""
 
 
 def map_graph(
     graph: GraphSource,
     rows: Rows,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Json] | None = None,
     *,
     output: str | Path = "output",
     columns: Mapping[str, str] | None = None,
@@ -54,14 +52,18 @@ def map_graph(
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
     `rows` is a .jsonl, .csv, .tsv or .parquet file, a folder of images, a glob, or an iterable of mappings. A column
-    sets the graph's input of that name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that are
-    called otherwise, `inputs` sets what is the same for all rows. Files that rows name lie beside the table, in
-    `input_folders`, or where none are given in the current folder.
+    sets the graph's input of the same name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that
+    have other names, and `inputs` sets what is the same for all rows. Files that rows name are looked for beside the
+    table, and in `input_folders`, or in the current folder if none are given.
 
-    Results go to `output`: results.jsonl, manifest.json, and the files of each row. The same call again goes on where
-    this one stopped, and yields only what it does itself; `retry_failed` does failed rows once more. A row that fails
-    is a result with an `error`; `fail_fast` stops after the first. `shard` "2/8" does the second of eight parts. `ray`
-    runs on Ray instead of in this process. Raises GraphError or BadInput before anything runs.
+    Results go to `output`: results.jsonl, manifest.json, and the files of each row. Calling it again continues where it
+    stopped, and yields only the rows that it runs itself; `retry_failed` runs failed rows once more. A failed row has a
+    result with an `error`; `fail_fast` stops after the first. `cache` is the folder of the disk cache, True for the
+    usual one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest batch that a
+    model gets, `threads` the number of threads that read and write, and `memory` the bytes that results may take.
+    `metadata` embeds the graph in saved images. `ray` runs on Ray instead of in this process.
+
+    Raises GraphError or BadInput before anything runs.
     """
     source = open_graph(graph)
     registry = all_nodes()
@@ -84,19 +86,26 @@ def map_graph(
     return _results(TableRun(plan), engine_of(plan, ray))
 
 
-def engine_of(plan: Plan, ray: RayOptions | None = None, *, listener: Listener | None = None) -> Engine:
-    """What the plan runs on: this process, or Ray. The model is loaded when the first row comes."""
+def __getattr__(name: str) -> type[RayOptions]:
+    if name != "RayWishes":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("RayWishes is called RayOptions now", DeprecationWarning, stacklevel=2)
+    return RayOptions
+
+
+def engine_of(plan: TablePlan, ray: RayOptions | None = None, *, listener: Listener | None = None) -> Engine:
+    """What runs the plan's rows: this process, or Ray. Models are loaded with the first row."""
     if ray is not None:
         return partial(run_on_ray, plan.job, ray, chunk_size=plan.chunk_size)
 
-    def local(rows: Iterator[Row]) -> Generator[Done, None, None]:
+    def local(rows: Iterator[Row]) -> Generator[FinishedChunk, None, None]:
         worker = Worker(plan.job, listener)
-        worker.uses = ReferenceCounts(worker.binding.nodes_by_columns(plan.table.columns()), plan.rows())
-        with Processes(min(plan.job.threads, processors() - 1), plan.job.threads) as processes:
+        worker.references = ReferenceCounts(worker.binding.nodes_by_columns(plan.table.columns), plan.rows())
+        with closing(Processes(min(plan.job.threads, processors() - 1), plan.job.threads)) as processes:
             worker.parallel_map = processes.parallel_map
             ahead = list(islice(rows, _WORTH_PROCESSES))
             if len(ahead) == _WORTH_PROCESSES:
-                processes.begin()
+                processes.start()
             yield from run_local(worker, chain(ahead, rows), plan.chunk_size)
 
     return local

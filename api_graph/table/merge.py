@@ -1,4 +1,4 @@
-"""DIR/shards/*/results.jsonl as one DIR/results.jsonl in the order of the table."""
+"""Merge DIR/shards/*/results.jsonl into one DIR/results.jsonl in the order of the table."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from api_graph.errors import BadInput
 from api_graph.table import journal
-from api_graph.table.finished import Finished
-from api_graph.table.journal import journal_lines
-from api_graph.table.lock import output_lock
-from api_graph.table.manifest import Manifest, read_manifest
-from api_graph.table.shards import Part, checked_parts, missing_parts
-from api_graph.table.writing import whole_file
+from api_graph.table.journal import journal_lines, packed_key
+from api_graph.table.manifest import Manifest, RunTotals, read_manifest
+from api_graph.table.output import output_lock, whole_file
+from api_graph.table.shards import StartedShard, missing_shards, started_shards
 
 MERGED = "merged"
-"""Among the arguments in a merged folder's manifest: the shards that it was made from."""
+"""The name, among the arguments in a merged folder's manifest, of the shards that it was made from."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +36,26 @@ class MergeReport:
 
 
 def merge_shards(folder: Path, *, allow_missing: bool = False) -> MergeReport:
-    """Write DIR/results.jsonl and DIR/manifest.json from the shards in DIR/shards; done again, it gives the same.
+    """Write DIR/results.jsonl and DIR/manifest.json from the shards in DIR/shards. Repeating it gives the same files.
 
-    Raises BadInput where shards are missing or not finished (unless `allow_missing`), where they are not of one graph
-    and one table, where a row stands in two, and where DIR has results of a run of its own; WriteFailed.
+    Raises BadInput if shards are missing or not finished (unless `allow_missing`), if they are not of one graph and one
+    table, if a row is in two of them, and if DIR has results of a run of its own; WriteFailed.
     """
-    parts = checked_parts(folder)
-    missing = missing_parts(parts)
+    shards = started_shards(folder)
+    missing = missing_shards(shards)
     if missing and not allow_missing:
         hint = "Run them to the end, or pass --allow-missing to merge what there is."
         raise BadInput(f"shards are missing or not finished: {', '.join(missing)}", value=str(folder), hint=hint)
     with output_lock(folder):
         _refuse_own_results(folder)
-        rows = Finished()
-        indexes = [_index(part, rows) for part in parts]
-        ok = sum(rows.values())
+        finished: dict[bytes, bool] = {}
+        indexes = [_index(shard, finished) for shard in shards]
+        rows, ok = len(finished), sum(finished.values())
         with whole_file(folder / journal.NAME) as merged:
             for _, line in heapq.merge(*map(_sorted_lines, indexes), key=itemgetter(0)):
                 merged.write(line)
-        _merged_manifest(parts, finished=not missing, rows=len(rows), ok=ok).write(folder)
-    return MergeReport(folder, tuple(str(part.shard) for part in parts), missing, len(rows), ok, len(rows) - ok)
+        _merged_manifest(shards, finished=not missing, rows=rows, ok=ok).write(folder)
+    return MergeReport(folder, tuple(str(each.shard) for each in shards), missing, rows, ok, rows - ok)
 
 
 def _refuse_own_results(folder: Path) -> None:
@@ -70,57 +67,66 @@ def _refuse_own_results(folder: Path) -> None:
 
 
 @dataclass
-class _Index:
-    """Row number and place of each line of a journal: 16 bytes per row, where the records may be gigabytes."""
+class _JournalIndex:
+    """Row number and offset of each line of a journal: 16 bytes per row, where the records may be gigabytes."""
 
     path: Path
     rows: array[int] = field(default_factory=lambda: array("q"))
     offsets: array[int] = field(default_factory=lambda: array("q"))
 
 
-def _index(part: Part, rows: Finished) -> _Index:
-    index = _Index(part.folder / journal.NAME)
+def _index(shard: StartedShard, finished: dict[bytes, bool]) -> _JournalIndex:
+    """The index of a shard's journal. Adds its rows, by packed key, to `finished`. Raises BadInput for a known one."""
+    index = _JournalIndex(shard.folder / journal.NAME)
     for line in journal_lines(index.path):
-        key = line.record["key"]
-        if key in rows:
-            problem = f"row {line.record['row']} of shard {part.shard} (key {key}) stands in another line, too"
+        record = line.record
+        key = packed_key(record["key"])
+        if key in finished:
+            problem = f"row {record['row']} of shard {shard.shard} (key {record['key']}) stands in another line, too"
             hint = "The table was changed between the shards: run them again in a new folder."
             raise BadInput(problem, value=str(index.path), hint=hint)
-        rows.add(key, line.record["ok"])
-        index.rows.append(line.record["row"])
+        finished[key] = record["ok"]
+        index.rows.append(record["row"])
         index.offsets.append(line.offset)
     return index
 
 
-def _sorted_lines(index: _Index) -> Iterator[tuple[int, bytes]]:
-    order = np.argsort(np.asarray(index.rows), kind="stable")
+def _sorted_lines(index: _JournalIndex) -> Iterator[tuple[int, bytes]]:
     with index.path.open("rb") as file:
-        for place in order:
-            file.seek(index.offsets[place])
-            yield index.rows[place], file.readline()
+        for line in np.argsort(np.asarray(index.rows), kind="stable"):
+            file.seek(index.offsets[line])
+            yield index.rows[line], file.readline()
 
 
-def _merged_manifest(parts: Sequence[Part], *, finished: bool, rows: int, ok: int) -> Manifest:
-    manifests = [part.manifest for part in parts]
+def _merged_manifest(shards: Sequence[StartedShard], *, finished: bool, rows: int, ok: int) -> Manifest:
+    manifests = [each.manifest for each in shards]
     arguments = {name: value for name, value in manifests[0].arguments.items() if name != "shard"}
     ends = [manifest.finished for manifest in manifests if manifest.finished is not None]
     return replace(
         manifests[0],
         shard=None,
         device=", ".join(dict.fromkeys(manifest.device for manifest in manifests)),
-        arguments={**arguments, MERGED: [str(part.shard) for part in parts]},
+        arguments={**arguments, MERGED: [str(each.shard) for each in shards]},
         started=min(manifest.started for manifest in manifests),
         finished=max(ends) if finished else None,
-        totals={**_summed(manifests), "rows": rows, "ok": ok, "failed": rows - ok},
+        totals=_summed(manifests, rows, ok),
     )
 
 
-def _summed(manifests: Sequence[Manifest]) -> dict[str, Any]:
-    """Seconds, and seconds and counts by node, of the shards that have them."""
+def _summed(manifests: Sequence[Manifest], rows: int, ok: int) -> RunTotals:
+    """The totals of all shards. Seconds, and the figures by node, are of those that have totals."""
     totals = [manifest.totals for manifest in manifests if manifest.totals is not None]
-    by_node = {name: Counter[str]() for name in ("node_seconds", "ran", "cached")}
+    node_seconds, ran, cached = Counter[str](), Counter[str](), Counter[str]()
     for each in totals:
-        for name, sums in by_node.items():
-            for node, value in each[name].items():
-                sums[node] += value
-    return {"seconds": sum(each["seconds"] for each in totals), **{name: dict(sums) for name, sums in by_node.items()}}
+        node_seconds.update(each["node_seconds"])
+        ran.update(each["ran"])
+        cached.update(each["cached"])
+    return {
+        "seconds": sum(each["seconds"] for each in totals),
+        "node_seconds": dict(node_seconds),
+        "ran": dict(ran),
+        "cached": dict(cached),
+        "rows": rows,
+        "ok": ok,
+        "failed": rows - ok,
+    }

@@ -1,7 +1,7 @@
-"""What runs on the machines of a Ray cluster: an actor with a worker of its own, and how rows come and go as texts.
+"""What runs on the machines of a Ray cluster: an actor with a worker of its own. Rows and results are sent as texts.
 
-`RayActor` is sent to them by its text, not by its name, so that a machine can be told first where this package lies.
-That is why nothing of the package is imported before.
+`RayActor` is sent to the machines by its code, not by its name, so that a machine can first be told where this package
+is. This is why nothing of the package is imported at the top.
 """
 
 from __future__ import annotations
@@ -11,64 +11,76 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from api_graph.table.row import Row
+    from api_graph.table.rows import Row
     from api_graph.table.worker import Worker
 
 MOST_ATTEMPTS = 4
 
 
-class RayActor:
-    """Takes blocks of rows; the worker starts with the first, and its models are loaded there.
+class Home(TypedDict):
+    """Where the driver's package is and which version it has; its current folder, and variables of its environment."""
 
-    `home` is what `home_of_driver` gave, `job` the job as JSON. An error that no other attempt would mend is an answer,
-    too: raised, Ray would try again.
+    package: str
+    version: str
+    folder: str
+    environment: Mapping[str, str]
+
+
+class RayActor:
+    """Takes blocks of rows. The first block starts the worker, which loads its models then.
+
+    `home` is from `home_of_driver`; `job` has the fields of the Job. An error that another attempt would not avoid is
+    returned, because Ray would retry after an exception.
     """
 
-    def __init__(self, home: dict[str, Any], job: dict[str, Any], chunk_size: int | None) -> None:
+    def __init__(self, home: Home, job: Mapping[str, Any], chunk_size: int | None) -> None:
         self._home, self._job, self._chunk_size = home, job, chunk_size
         self._worker: Worker | None = None
         self._warned: list[str] = []
 
     def __call__(self, block: Any) -> Any:
-        """From a table with a row per row to one with a single cell: all that came of them."""
+        """Run a block: an Arrow table with a row as text in each cell of its column `row`.
+
+        Returns an Arrow table with one cell, `reply`: the finished chunks, or the error, and the warnings, as JSON.
+        """
         import pyarrow as pa
 
         texts = block["row"].to_pylist()
         try:
             with counted_attempt(f"{self._job['run_id']}-{json.loads(texts[0])[1]}", len(texts)):
-                told = {"done": self._done(texts)}
+                reply: dict[str, object] = {"done": self._run(texts)}
         except Exception as error:
-            told = {"failed": f"{type(error).__name__}: {error}"}
+            reply = {"failed": f"{type(error).__name__}: {error}"}
         warned, self._warned = self._warned, []
-        return pa.table({"told": [json.dumps({**told, "warned": warned})]})
+        return pa.table({"reply": [json.dumps({**reply, "warned": warned})]})
 
-    def _done(self, texts: list[str]) -> list[dict[str, Any]]:
-        worker = self._started()
-        from api_graph.table.local import run_local
+    def _run(self, texts: list[str]) -> list[dict[str, object]]:
+        worker = self._started_worker()
+        from api_graph.table.worker import run_local
 
         worker.cancelled.clear()
-        return [asdict(done) for done in run_local(worker, map(unpacked, texts), self._chunk_size)]
+        return [asdict(chunk) for chunk in run_local(worker, map(row_from_text, texts), self._chunk_size)]
 
-    def _started(self) -> Worker:
+    def _started_worker(self) -> Worker:
         if self._worker is None:
             move_in(self._home)
             from api_graph.errors import ApiGraphWarning
-            from api_graph.table.job import Job
+            from api_graph.table.plan import Job
             from api_graph.table.worker import Worker
 
             warnings.simplefilter("always", ApiGraphWarning)
-            warnings.showwarning = self._note
+            warnings.showwarning = self._note_warning
             self._worker = Worker(Job(**self._job))
         return self._worker
 
-    def _note(self, message: Warning | str, category: type[Warning], *details: Any, **more: Any) -> None:
-        """A warning of ours goes to the driver; a library's stays where nobody reads it."""
+    def _note_warning(self, message: Warning | str, category: type[Warning], *details: object, **more: object) -> None:
+        """Keep a warning of this package for the driver. Those of libraries are dropped: nobody would see them."""
         from api_graph.errors import ApiGraphWarning
 
         if issubclass(category, ApiGraphWarning):
@@ -77,7 +89,7 @@ class RayActor:
 
 @contextmanager
 def counted_attempt(name: str, rows: int) -> Iterator[None]:
-    """Raises RuntimeError where earlier attempts have ended their processes: Ray would try again for ever."""
+    """Raise RuntimeError if MOST_ATTEMPTS earlier attempts have ended their process. Ray would retry forever."""
     mark = os.path.join(tempfile.gettempdir(), f"api-graph-{name}")
     with open(mark, "ab") as file:
         file.write(b".")
@@ -90,8 +102,8 @@ def counted_attempt(name: str, rows: int) -> Iterator[None]:
         os.unlink(mark)
 
 
-def home_of_driver() -> dict[str, Any]:
-    """Where this package lies, which version it is, and what else of this process its workers should find."""
+def home_of_driver() -> Home:
+    """What the actors need to know of this process to find this package, its settings and its files."""
     import api_graph
 
     ours = {name: value for name, value in os.environ.items() if name.startswith(("API_GRAPH_", "HF_"))}
@@ -104,11 +116,11 @@ def home_of_driver() -> dict[str, Any]:
     }
 
 
-def move_in(home: dict[str, Any]) -> None:
-    """Make this process find what the driver finds. Raises ImportError without the driver's version of this package."""
+def move_in(home: Home) -> None:
+    """Make this process find what the driver finds. Raises ImportError if this package has another version here."""
     for name, value in home["environment"].items():
         os.environ.setdefault(name, value)
-    with suppress(OSError):  # relative paths in the graph are meant from there; a node without it has to do without
+    with suppress(OSError):  # relative paths in the graph start there; a machine without the folder does without
         os.chdir(home["folder"])
     if os.path.isdir(os.path.join(home["package"], "api_graph")) and home["package"] not in sys.path:
         sys.path.insert(0, home["package"])
@@ -118,16 +130,16 @@ def move_in(home: dict[str, Any]) -> None:
         raise ImportError(f"a machine of the cluster has api-graph {api_graph.__version__}, not {home['version']}")
 
 
-def packed(row: Row) -> str:
+def row_to_text(row: Row) -> str:
     """The row as a text."""
     fault = None if row.fault is None else [row.fault.problem, row.fault.input, row.fault.value, row.fault.hint]
     return json.dumps([row.number, row.key, dict(row.values), fault], default=repr)
 
 
-def unpacked(text: str) -> Row:
-    """The row of such a text."""
+def row_from_text(text: str) -> Row:
+    """The row that `row_to_text` was given."""
     from api_graph.errors import BadInput
-    from api_graph.table.row import Row
+    from api_graph.table.rows import Row
 
     number, key, values, fault = json.loads(text)
     if fault is None:

@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster, and room for actors on it, with nothing on the terminal but what is ours."""
+"""A connection to a Ray cluster, and how many actors it has room for. Ray itself prints nothing on the terminal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import shutil
 import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
 
 from api_graph.errors import BadInput
-from api_graph.table.processors import processors
+from api_graph.table.processes import processors
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -22,17 +23,18 @@ _SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 _LEAST_STORE = 256 << 20
-_CROWD = 4
-"""Actors per processor on a cluster that is begun here: those of an endpoint's graph mostly wait."""
-_LONGEST_FOLDER = 24  # characters: below it lie sockets, whose paths must not exceed 107
+_ACTORS_PER_PROCESSOR = 4
+"""On a cluster that is started here: actors whose graph asks an endpoint mostly wait."""
+_LONGEST_FOLDER = 24  # characters, because the paths of the sockets in it must not exceed 107
 
 
 @dataclass(frozen=True)
 class RayOptions:
-    """How many `actors`, with how many GPUs each (a fraction shares one), on the cluster at `address`.
+    """How a table runs on Ray: the number of `actors`, the GPUs of each (a fraction shares one), and the cluster.
 
-    None leaves it to the cluster: a GPU each where it has some, and as many actors as GPUs. Without an address it is
-    the cluster that this process is connected to already, or $RAY_ADDRESS, else one is started on this machine.
+    With None, each actor has one GPU if the cluster has any, and there are as many actors as GPUs, or else one. Without
+    an `address`, the cluster is the one that this process is connected to, or $RAY_ADDRESS, or it is started on this
+    machine. Raises BadInput for numbers that make no sense.
     """
 
     actors: int | None = None
@@ -47,9 +49,16 @@ class RayOptions:
             raise BadInput("must be a whole number, or a fraction of one", input="gpus_per_actor", value=gpus)
 
 
+def __getattr__(name: str) -> type[RayOptions]:
+    if name != "RayWishes":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("RayWishes is called RayOptions now", DeprecationWarning, stacklevel=2)
+    return RayOptions
+
+
 @dataclass(frozen=True)
 class Room:
-    """What the cluster has for them: `actors`, with so many processors and GPUs each."""
+    """What the cluster has room for: a number of `actors`, and the processors and GPUs of each."""
 
     actors: int
     processors: int
@@ -58,7 +67,10 @@ class Room:
 
 @contextmanager
 def cluster(options: RayOptions, size: int) -> Iterator[Room]:
-    """The room on the cluster, with `size` bytes to send there. What is begun here is ended here. Raises BadInput."""
+    """Connect to the cluster; gives the room on it. `size` is the number of bytes that will be sent there.
+
+    A cluster or a connection that is started here ends with the block. Raises BadInput.
+    """
     with ExitStack() as stack:
         stack.enter_context(_settings())
         ray = _ray()
@@ -69,11 +81,14 @@ def cluster(options: RayOptions, size: int) -> Iterator[Room]:
 
 
 def room(options: RayOptions, nodes: Sequence[Mapping[str, float]]) -> Room:
-    """As many processors for each actor as all of them can have. Raises BadInput where they cannot have one each."""
+    """The room on a cluster whose machines, `nodes`, have these resources ("CPU", "GPU").
+
+    All actors get the same number of processors, as many as possible. Raises BadInput if it is less than one.
+    """
     gpus = options.gpus_per_actor
     if gpus is None:
         gpus = float(any(node.get("GPU", 0) >= 1 for node in nodes))
-    most = sum(_fitting(node, 1, gpus) for node in nodes)
+    most = sum(_actors_on(node, 1, gpus) for node in nodes)
     actors = options.actors or (max(1, most) if gpus else 1)
     if actors > most:
         have = {kind: sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU")}
@@ -81,19 +96,19 @@ def room(options: RayOptions, nodes: Sequence[Mapping[str, float]]) -> Room:
             f"there is room for {most} actors with {gpus:g} GPUs each: "
             f"the cluster has {have['CPU']:g} CPUs and {have['GPU']:g} GPUs",
             input="--gpus-per-actor"
-            if gpus and not sum(_fitting(node, 1, 0) < 1 for node in nodes)
+            if gpus and not sum(_actors_on(node, 1, 0) < 1 for node in nodes)
             else "--concurrency",
             value=actors,
             hint="Ask for fewer, or for a smaller part of a GPU.",
         )
     processors = int(max(node.get("CPU", 0) for node in nodes))
-    while sum(_fitting(node, processors, gpus) for node in nodes) < actors:
+    while sum(_actors_on(node, processors, gpus) for node in nodes) < actors:
         processors -= 1
     return Room(actors, processors, gpus)
 
 
-def _fitting(node: Mapping[str, float], processors: int, gpus: float) -> int:
-    """Actors that one machine has room for."""
+def _actors_on(node: Mapping[str, float], processors: int, gpus: float) -> int:
+    """Number of actors that one machine has room for."""
     fitting = int(node.get("CPU", 0) // processors)
     if not gpus:
         return fitting
@@ -101,7 +116,7 @@ def _fitting(node: Mapping[str, float], processors: int, gpus: float) -> int:
     return min(fitting, int(have) * int(1 / gpus + 1e-9) if gpus < 1 else int(have // gpus))
 
 
-def _ray() -> Any:
+def _ray() -> ModuleType:
     try:
         import ray
         import ray.data
@@ -112,9 +127,9 @@ def _ray() -> Any:
     return ray
 
 
-def _connect(ray: Any, options: RayOptions, size: int, stack: ExitStack) -> None:
+def _connect(ray: ModuleType, options: RayOptions, size: int, stack: ExitStack) -> None:
     address = options.address or os.environ.get("RAY_ADDRESS") or "local"
-    local: dict[str, Any] = {}
+    local: dict[str, object] = {}
     if address == "local":
         local = {
             "num_cpus": _processors(options),
@@ -122,7 +137,7 @@ def _connect(ray: Any, options: RayOptions, size: int, stack: ExitStack) -> None
             "include_dashboard": False,
             "_temp_dir": stack.enter_context(_short_folder()),
         }
-    stack.callback(ray.shutdown)  # also where Ctrl-C comes while it starts
+    stack.callback(ray.shutdown)  # before `init`, for a Ctrl-C while it starts
     try:
         with _signals_kept(), _core_silence():
             ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **local)
@@ -137,14 +152,14 @@ def _connect(ray: Any, options: RayOptions, size: int, stack: ExitStack) -> None
 
 
 def _processors(options: RayOptions) -> int:
-    """Processors that a cluster on this machine pretends to have, if more actors are asked for than it has."""
+    """Number of processors that a cluster on this machine claims: more than it has, if there are to be more actors."""
     have = processors()
-    return max(have, min(options.actors or 1, have * _CROWD))
+    return max(have, min(options.actors or 1, have * _ACTORS_PER_PROCESSOR))
 
 
 @contextmanager
 def _short_folder() -> Iterator[str]:
-    """A folder for the sockets and logs of a cluster of ours."""
+    """A temporary folder for the sockets and logs of a cluster that is started here."""
     base = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
     folder = tempfile.mkdtemp(prefix="ag-", dir=base if len(base) <= _LONGEST_FOLDER else "/tmp")
     try:
@@ -155,7 +170,7 @@ def _short_folder() -> Iterator[str]:
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """Ray's settings in the environment; what the user has set stays."""
+    """Set Ray's variables in the environment for the block, except those that the user has set."""
     ours = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
     os.environ.update(ours)
     try:
@@ -166,8 +181,8 @@ def _settings() -> Iterator[None]:
 
 
 @contextmanager
-def _silence(ray: Any) -> Iterator[None]:
-    """Keep Ray Data's log and bars off the terminal; its log file stays."""
+def _silence(ray: ModuleType) -> Iterator[None]:
+    """Keep the log and the progress bars of Ray Data off the terminal. Its log file is still written."""
     context = ray.data.DataContext.get_current()
     bars, context.enable_progress_bars = context.enable_progress_bars, False
     consoles = [
@@ -188,7 +203,7 @@ def _silence(ray: Any) -> Iterator[None]:
 
 @contextmanager
 def _core_silence() -> Iterator[None]:
-    """Ray's C++ core says, while it starts, that it was told to say little on the terminal."""
+    """Discard what Ray's C++ core prints while it starts: a notice that its log level is low."""
     with open(os.devnull, "wb") as nowhere:
         terminal = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
@@ -201,7 +216,7 @@ def _core_silence() -> Iterator[None]:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Ray puts its own handlers in; afterwards those that were there are back."""
+    """Restore the signal handlers after the block, because Ray installs its own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

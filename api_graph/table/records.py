@@ -1,48 +1,71 @@
-"""From what a row's run gave to its line in results.jsonl."""
+"""The result of one row: its record in the journal, and what the Python API gives for it."""
 
 from __future__ import annotations
 
 import errno
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from api_graph.errors import ApiGraphError
-from api_graph.executor import NodeError, RunResult
+from api_graph.executor import RunResult
 from api_graph.files import name_below
 from api_graph.graph import GraphError
-from api_graph.table.row import Row
+from api_graph.table.journal import Record, RecordedError
+from api_graph.table.rows import Row
 
-Record = dict[str, Any]
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def record_of(row: Row, result: RunResult, output: Path) -> Record:
-    """The record of a row that ran, well or not. Files are named as they lie below `output`."""
+    """The record of a row that ran, whether or not it succeeded. Files are named relative to `output`."""
+    outputs, failures = result.outputs.items(), result.failures
     steps = {step.node: round(step.seconds, 6) for step in result.steps if step.action == "ran"}
-    record = {
-        **_head(row, ok=not result.failures),
-        "outputs": {id: v for id, out in result.outputs.items() if (v := _plain_values(out.values))},
-        "texts": {id: list(out.ui["text"]) for id, out in result.outputs.items() if out.ui.get("text")},
+    error: RecordedError | None = None
+    if failures:
+        first = failures[0]
+        error = {
+            "node": first.node,
+            "title": first.title,
+            "class_type": first.class_type,
+            "input": first.input,
+            "message": str(first),
+            "kind": "node",
+        }
+        if len(failures) > 1:
+            error["others"] = len(failures) - 1
+    plain = {id: {name: v for name, v in out.values.items() if _is_plain(v)} for id, out in outputs}
+    return {
+        "row": row.number,
+        "key": row.key,
+        "ok": not failures,
+        "values": dict(row.values),
+        "outputs": {id: values for id, values in plain.items() if values},
+        "texts": {id: list(out.ui["text"]) for id, out in outputs if out.ui.get("text")},
         "files": {
-            id: [name_below(output, file) for file in out.files] for id, out in result.outputs.items() if out.files
+            id: [name_below(output, file) or file.relative_to(output).as_posix() for file in out.files]
+            for id, out in outputs
+            if out.files
         },
         "seconds": round(sum(step.seconds for step in result.steps), 6),
         "ran": len(steps),
         "cached": sum(step.cached for step in result.steps),
         "steps": steps,
-        "error": None,
+        "error": error,
     }
-    if result.failures:
-        record["error"] = _node_error(result.failures[0], others=len(result.failures) - 1)
-    return record
 
 
 def record_of_fault(row: Row, error: ApiGraphError) -> Record:
     """The record of a row that could not even start."""
     fault = error.faults[0] if isinstance(error, GraphError) else None
     return {
-        **_head(row, ok=False),
+        "row": row.number,
+        "key": row.key,
+        "ok": False,
+        "values": dict(row.values),
         "outputs": {},
         "texts": {},
         "files": {},
@@ -62,35 +85,69 @@ def record_of_fault(row: Row, error: ApiGraphError) -> Record:
 
 
 def disk_is_full(result: RunResult) -> bool:
-    """Whether a row failed because nothing more can be written: then the fault is not the row's."""
-    return any(_is_full(failure) for failure in result.failures)
+    """Whether a row failed because the disk is full, which is not the row's fault."""
+    return any(_was_disk_full(failure) for failure in result.failures)
 
 
-def _is_full(error: BaseException | None) -> bool:
+def _was_disk_full(error: BaseException | None) -> bool:
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
-def _head(row: Row, *, ok: bool) -> Record:
-    return {"row": row.number, "key": row.key, "ok": ok, "values": dict(row.values)}
-
-
-def _node_error(failure: NodeError, others: int) -> dict[str, Any]:
-    error = {**failure.to_json(), "kind": "node"}
-    return {**error, "others": others} if others else error
-
-
-def _plain_values(values: dict[str, Any]) -> dict[str, Any]:
-    """The outputs that JSON can hold; tensors are in files, if anywhere."""
-    return {name: value for name, value in values.items() if _is_plain(value)}
-
-
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
+    """Whether JSON can express an output; tensors are in files, if anywhere."""
     if isinstance(value, list):
         return all(_is_plain(v) for v in value)
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, str | int | bool)
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """The result of one row, by node id: `outputs` that JSON can express, `texts` shown, `names` of the files written.
+
+    `number` is the row's number in the table, from 0, and `values` are its own. `error` says why it failed, None if it
+    succeeded. `seconds` is the row's share of the time of its nodes, and `cached` how many nodes had their result
+    already. `names` are relative to `folder`.
+    """
+
+    number: int
+    key: str
+    values: Mapping[str, Any]
+    outputs: Mapping[str, Mapping[str, Any]]
+    texts: Mapping[str, Sequence[str]]
+    names: Mapping[str, Sequence[str]]
+    folder: Path
+    seconds: float
+    cached: int
+    error: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether all nodes of the graph succeeded."""
+        return self.error is None
+
+    @cached_property  # pathlib takes its time, and not everybody asks
+    def files(self) -> dict[str, list[Path]]:
+        """The files written, by node id."""
+        return {node: [self.folder / name for name in names] for node, names in self.names.items()}
+
+
+def result_of(record: Record, output: Path) -> RowResult:
+    """The result that a record of the run in `output` describes."""
+    return RowResult(
+        number=record["row"],
+        key=record["key"],
+        values=record["values"],
+        outputs=record["outputs"],
+        texts=record["texts"],
+        names=record["files"],
+        folder=output,
+        seconds=record["seconds"],
+        cached=record["cached"],
+        error=record["error"]["message"] if record["error"] else None,
+    )

@@ -1,147 +1,141 @@
-"""A run over a table: what is still to do goes through an engine; a result is told when it is in the journal."""
+"""A run over a table: the rows that are not finished go through an engine, and their records into the journal."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from itertools import islice
 from pathlib import Path
 
-from api_graph.table.job import Job
-from api_graph.table.journal import Journal, read_records
-from api_graph.table.lock import output_lock
-from api_graph.table.manifest import Manifest, check_same, read_manifest
-from api_graph.table.records import Record
-from api_graph.table.row import Row
-from api_graph.table.shard import Shard
-from api_graph.table.source import Table
-from api_graph.table.totals import Totals
-from api_graph.table.worker import Done
-from api_graph.table.writing import WriteFailed
+from api_graph.table.journal import Journal, Record, packed_key, read_records
+from api_graph.table.manifest import RunTotals, check_same, read_manifest
+from api_graph.table.output import WriteFailed, output_lock, utc_now
+from api_graph.table.plan import TablePlan
+from api_graph.table.rows import Row
+from api_graph.table.worker import FinishedChunk
 
-Engine = Callable[[Iterator[Row]], Generator[Done, None, None]]
+Engine = Callable[[Iterator[Row]], Generator[FinishedChunk, None, None]]
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is to be run over which rows, and when to stop.
+@dataclass
+class Totals:
+    """Sums over records: `rows`, of which `failed` failed, in `seconds`.
 
-    `limit` is how many rows of the table count at all; `max_failures` how many failed rows of this run are put up with.
+    By node: its seconds, the number of rows for which it ran, and the number of those that succeeded.
     """
 
-    job: Job
-    table: Table
-    manifest: Manifest
-    shard: Shard | None = None
-    retry_failed: bool = False
-    max_failures: int | None = None
-    limit: int | None = None
-    chunk_size: int | None = None
+    rows: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    ran_steps: int = 0
+    cached_steps: int = 0
+    node_seconds: dict[str, float] = field(default_factory=dict)
+    ran: Counter[str] = field(default_factory=Counter)
+    ran_in_ok_rows: Counter[str] = field(default_factory=Counter)
+
+    def add(self, record: Record) -> None:
+        """Count one more row."""
+        self.rows += 1
+        self.failed += not record["ok"]
+        self.ran_steps += record["ran"]
+        self.cached_steps += record["cached"]
+        for node, seconds in record["steps"].items():
+            self.node_seconds[node] = self.node_seconds.get(node, 0.0) + seconds
+            self.ran[node] += 1
+            self.ran_in_ok_rows[node] += record["ok"]
 
     @property
-    def folder(self) -> Path:
-        """Where the journal lies."""
-        output = Path(self.job.output)
-        return output / "shards" / self.shard.folder if self.shard is not None else output
+    def cache_share(self) -> float:
+        """The share of all steps that had their result already."""
+        return self.cached_steps / max(1, self.cached_steps + self.ran_steps)
 
-    @property
-    def numbers(self) -> range:
-        """Places of the rows of this part of the table."""
-        count = self.manifest.rows["count"]
-        count = count if self.limit is None else min(self.limit, count)
-        return range(count) if self.shard is None else self.shard.range(count)
-
-    def rows(self) -> Iterator[Row]:
-        """The rows of this part of the table, read anew."""
-        return islice(iter(self.table), self.numbers.start, self.numbers.stop)
+    def to_json(self) -> RunTotals:
+        """The totals as the manifest has them."""
+        ok = self.rows - self.failed
+        return {
+            "rows": self.rows,
+            "ok": ok,
+            "failed": self.failed,
+            "seconds": round(self.seconds, 3),
+            "node_seconds": {node: round(s, 6) for node, s in self.node_seconds.items()},
+            "ran": dict(self.ran),
+            # In a failed row, a node that did not run may have had no input; so only successful rows count.
+            "cached": {node: ok - count for node, count in self.ran_in_ok_rows.items()},
+        }
 
 
 @dataclass
 class TableRun:
-    """A run on its way. Counts grow while `records` is read.
+    """A run in progress; its counts grow while `records` is read.
 
-    `finished_before` rows of this part of the table were done in earlier runs, `failed_before` of them badly, as far as
-    it has been read; `total` is how many rows it has.
+    `total` is the number of rows to run. As far as the table has been read, `finished_before` of them were finished in
+    earlier runs, of which `failed_before` had failed. `totals` are of this run alone.
     """
 
-    plan: Plan
+    plan: TablePlan
     total: int = 0
     finished_before: int = 0
     failed_before: int = 0
     totals: Totals = field(default_factory=Totals)
-    _started: float = 0.0
-    _seconds_before: float = 0.0
 
     @property
     def failed(self) -> int:
-        """Failed rows, those of earlier runs among them."""
+        """Number of failed rows, including those of earlier runs."""
         return self.failed_before + self.totals.failed
 
     def records(self, engine: Engine) -> Generator[list[Record], None, None]:
-        """Run what is still to do; records in order of completion, a few at a time, each in the journal already.
+        """Run the rows that are not finished. Yields some records at a time, once they are in the journal.
 
-        Raises BadInput where another process works in the folder, or one has worked there with another graph;
-        WriteFailed when nothing more can be written. Closing the iterator ends the run; what is done is kept.
+        Closing the generator ends the run, and what is finished is kept. Raises BadInput if another process is running
+        in the folder, or has run another graph there; WriteFailed if nothing more can be written.
         """
+        plan, started = self.plan, time.monotonic()
         with ExitStack() as stack:
-            stack.enter_context(output_lock(self.plan.folder))
-            journal = self._opened(stack)
-            whole = False
+            stack.enter_context(output_lock(plan.folder))
+            before = read_manifest(plan.folder)
+            if before is not None:
+                check_same(before, plan.manifest)
+                if before.totals is not None:
+                    started -= before.totals.get("seconds", 0.0)
+            journal = stack.enter_context(closing(Journal(plan.folder)))
+            if plan.retry_failed:
+                journal.drop_failed()
+            plan.manifest.started = utc_now()
+            plan.manifest.write(plan.folder)
+            self.total = len(plan.numbers)
+            finished = False
             try:
-                # Closed before the lock is let go: its threads write to the rows' folders.
-                with closing(engine(self._to_do(journal))) as chunks:
-                    for done in chunks:
-                        journal.append(done.records)
-                        self.totals.add(done.records)
-                        yield done.records
-                        if done.full:
-                            raise WriteFailed(Path(self.plan.job.output), "no space left on the device")
-                        if self._too_many_failures():
+                # Closed before the lock is released, because its threads write to the folder.
+                with closing(engine(self._unfinished(journal))) as chunks:
+                    for chunk in chunks:
+                        journal.append(chunk.records)
+                        for record in chunk.records:
+                            self.totals.add(record)
+                        yield chunk.records
+                        if chunk.disk_full:
+                            raise WriteFailed(Path(plan.job.output), "no space left on the device")
+                        if plan.max_failures is not None and self.totals.failed > plan.max_failures:
                             return
-                whole = True
+                finished = True
             finally:
-                self._write_totals(whole=whole)
+                self._write_totals(seconds=time.monotonic() - started, finished=finished)
 
-    def _opened(self, stack: ExitStack) -> Journal:
-        plan = self.plan
-        before = read_manifest(plan.folder)
-        if before is not None:
-            check_same(before, plan.manifest)
-            self._seconds_before = (before.totals or {}).get("seconds", 0.0)
-        self._started = time.monotonic()
-        journal = stack.enter_context(Journal(plan.folder))
-        if plan.retry_failed:
-            journal.drop_failed()
-        plan.manifest.started = _now()
-        plan.manifest.write(plan.folder)
-        self.total = len(plan.numbers)
-        return journal
-
-    def _to_do(self, journal: Journal) -> Iterator[Row]:
+    def _unfinished(self, journal: Journal) -> Iterator[Row]:
         for row in self.plan.rows():
-            ok = journal.finished.get(row.key)
+            ok = journal.finished.get(packed_key(row.key))
             if ok is None:
                 yield row
             else:
                 self.finished_before += 1
                 self.failed_before += not ok
 
-    def _too_many_failures(self) -> bool:
-        most = self.plan.max_failures
-        return most is not None and self.totals.failed > most
-
-    def _write_totals(self, *, whole: bool) -> None:
-        """All rows of the folder count, those of earlier runs too; so do the seconds, but for those of killed runs."""
-        totals = Totals(seconds=self._seconds_before + time.monotonic() - self._started)
+    def _write_totals(self, *, seconds: float, finished: bool) -> None:
+        """Write the totals of all rows in the folder, including those of earlier runs, to the manifest."""
+        totals = Totals(seconds=seconds)
         for record in read_records(self.plan.folder):
-            totals.add([record])
+            totals.add(record)
         manifest = self.plan.manifest
-        manifest.totals, manifest.finished = totals.to_json(), _now() if whole else None
+        manifest.totals, manifest.finished = totals.to_json(), utc_now() if finished else None
         manifest.write(self.plan.folder)
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

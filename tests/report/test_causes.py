@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from api_graph.errors import BadInput
 from api_graph.report import causes as module
 from api_graph.report.causes import Cause, Causes, generalised
-from api_graph.report.entry import Entry
+from api_graph.report.row import ReportRow
 
 LONG = "what stands on the sign behind the second tree from the left, " * 3
 
@@ -23,8 +23,8 @@ def counted(*failures: tuple[str, dict[str, Any]], where: str = "image") -> list
     return causes.by_count()
 
 
-def row(number: int) -> Entry:
-    return Entry(number, False, [], [], "", "", None, "", [])
+def row(number: int) -> ReportRow:
+    return ReportRow(number, False, [], [], "", "", None, "", [])
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_two_nodes_are_two_causes() -> None:
 
 def test_rows_of_a_cause_are_a_sample() -> None:
     (cause,) = counted(*[("bad", {})] * 1000)
-    numbers = [entry.number for entry in cause.rows.ordered()]
+    numbers = [row.number for row in cause.rows.ordered()]
     assert (cause.count, len(numbers)) == (1000, module.MOST_ROWS)
     assert numbers[0] < 120 and numbers[-1] > 880
 

@@ -24,7 +24,7 @@ def test_counts(finished_run: Path) -> None:
     # 9 × 3 + 3 × 1 steps ran, 12 × 1 came from the cache
     assert (summary.ran, summary.cached, summary.cache_share) == (30, 12, 12 / 42)
     assert summary.timings == {"4": Timing(12 * 0.125, 12), "19": Timing(9 * 0.0625, 9)}
-    assert [entry.number for entry in summary.listed.ordered()] == list(range(12))
+    assert [row.number for row in summary.listed.ordered()] == list(range(12))
 
 
 def test_facts(finished_run: Path) -> None:
@@ -111,7 +111,7 @@ def test_shards_are_read_together(made: Any) -> None:
         made.write([made.record(row) for row in rows], part=f"shards/{index}-of-10")
     (made.folder / "shards" / "2-of-10").mkdir()
     summary = collected(made.folder)
-    assert [entry.number for entry in summary.listed.ordered()] == [0, 1, 4, 5, 18]
+    assert [row.number for row in summary.listed.ordered()] == [0, 1, 4, 5, 18]
     facts = summary.facts
     assert (facts.shards, facts.missing, facts.one_graph) == (3, ["2/10", *(f"{i}/10" for i in range(4, 10))], True)
     assert facts.rate == 36 / 9.0
@@ -163,16 +163,16 @@ def test_texts_are_clipped_and_clean(made: Any) -> None:
         values={"q": "x" * 1000, "n": {"a": [1, None]}, "c": "a\0b\u202ec\ud800d\r\ne\rf"},
         texts={"20": ["y" * 1000]},
     )
-    (entry,) = collected(made.write([record])).listed.ordered()
-    assert [len(text) for _, text in (*entry.values, *entry.texts)][::3] == [160, 400]
-    assert dict(entry.values)["n"] == '{"a": [1, null]}'
-    assert dict(entry.values)["c"] == "a\ufffdb\ufffdc\ufffdd\ne\nf"
+    (row,) = collected(made.write([record])).listed.ordered()
+    assert [len(text) for _, text in (*row.values, *row.texts)][::3] == [160, 400]
+    assert dict(row.values)["n"] == '{"a": [1, null]}'
+    assert dict(row.values)["c"] == "a\ufffdb\ufffdc\ufffdd\ne\nf"
 
 
 def test_outputs_stand_in_for_texts(made: Any) -> None:
     record = made.record(0, texts={"20": ["red"]}, outputs={"20": {"text": "red"}, "9": {"kernel": 15, "at": [1, 2]}})
-    (entry,) = collected(made.write([record])).listed.ordered()
-    assert entry.texts == [("Answer", "red"), ("9: kernel", "15"), ("9: at", "[1, 2]")]
+    (row,) = collected(made.write([record])).listed.ordered()
+    assert row.texts == [("Answer", "red"), ("9: kernel", "15"), ("9: at", "[1, 2]")]
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_outputs_stand_in_for_texts(made: Any) -> None:
     ],
 )
 def test_the_image_of_a_row(made: Any, values: dict[str, Any], image: str) -> None:
-    (entry,) = collected(made.write([made.record(0, values=values)])).listed.ordered()
-    assert entry.image == image
+    (row,) = collected(made.write([made.record(0, values=values)])).listed.ordered()
+    assert row.image == image
 
 
 def test_several_things_that_failed(made: Any) -> None:

@@ -70,7 +70,7 @@ def read(folder: Path, **options: Any) -> Read:
 
 
 def assert_inert(page: Read) -> None:
-    """Our own script and style alone; no handler; no address but inside the page or beside it."""
+    """Our own script and style alone; no handler; no address but of the page itself or of the run's folder."""
     assert [len(page.attributes(tag)) for tag in ("script", "style", "title", "dialog")] == [1, 1, 1, 1]
     for tag, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on") or name in ("style", "srcdoc", "action")]
@@ -80,7 +80,7 @@ def assert_inert(page: Read) -> None:
 
 
 def hostile_run(made: Any) -> Path:
-    """Hostile texts in every place where a run has texts of its own."""
+    """Hostile texts wherever a run has texts of its own."""
     records = []
     for row, text in enumerate(HOSTILE):
         values = {"picture": text, text: text, "list": [text]}
@@ -217,7 +217,7 @@ def test_sizes_are_estimated_well(made: Any) -> None:
     )
     without = write_report(folder, pictures=0, rows=0).page.stat().st_size
     report = write_report(folder, pictures=0)
-    thought = sum(entry.size for entry in report.summary.listed.ordered())
+    thought = sum(row.size for row in report.summary.listed.ordered())
     assert 0.75 * thought < report.page.stat().st_size - without < thought
 
 

@@ -123,14 +123,14 @@ def test_links_are_addresses_beside_the_page(made: Any) -> None:
 def test_as_many_as_go_into_the_budget(made: Any) -> None:
     records = [made.pictured(row) for row in range(30)]
     cards = cards_of(made, records)
-    assert [card.entry.number for card in cards] == list(range(30))
+    assert [card.row.number for card in cards] == list(range(30))
     budget = sum(card.size for card in cards[:7]) + 10
-    assert [card.entry.number for card in cards_of(made, records, budget)] == list(range(7))
+    assert [card.row.number for card in cards_of(made, records, budget)] == list(range(7))
 
 
 def test_more_rows_than_are_read_ahead(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_AHEAD", 3)
-    assert [card.entry.number for card in cards_of(made, [made.record(row) for row in range(11)])] == list(range(11))
+    assert [card.row.number for card in cards_of(made, [made.record(row) for row in range(11)])] == list(range(11))
 
 
 def test_an_image_of_many_rows_is_read_once(made: Any, opened: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

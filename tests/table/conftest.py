@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from api_graph.table.journal import Journal
 from api_graph.table.manifest import Manifest
-from api_graph.table.row import raw_digest
+from api_graph.table.rows import content_digest
 
 GRAPH = {
     "1": {"class_type": "APLoadImage", "inputs": {"image": "star.png"}, "_meta": {"title": "image"}},
@@ -16,7 +17,7 @@ GRAPH = {
 
 
 def key_of(number: int) -> str:
-    return raw_digest(str(number).encode()).hex()
+    return content_digest(str(number).encode()).hex()
 
 
 def record(number: int, *, ok: bool = True, key: str | None = None, **more: Any) -> dict[str, Any]:
@@ -53,5 +54,5 @@ def manifest(**changed: Any) -> Manifest:
 
 
 def write_journal(folder: Path, records: list[dict[str, Any]]) -> None:
-    with Journal(folder) as journal:
+    with closing(Journal(folder)) as journal:
         journal.append(records)

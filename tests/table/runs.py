@@ -18,7 +18,7 @@ GRAPH = "api_clip_map"
 SAVED = 2
 """Pictures that GRAPH saves for each row."""
 
-_MEASURED = ("seconds", "ran", "cached", "steps")  # what a run took, and not what came of it
+_MEASURED = ("seconds", "ran", "cached", "steps")  # what a run took, not its results
 
 
 def picture(path: Path, number: int, side: int = 24) -> None:
@@ -40,8 +40,8 @@ def rows_of(pictures: int, questions: int) -> list[dict[str, Any]]:
 
 def table(folder: Path, rows: Sequence[Mapping[str, Any]], name: str = "rows.jsonl", side: int = 24) -> Path:
     """The rows as a file in `folder`, with all pictures that they name; large ones make a run take its time."""
-    for place in sorted({row["image"] for row in rows if isinstance(row.get("image"), str)}):
-        path = folder / place
+    for image in sorted({row["image"] for row in rows if isinstance(row.get("image"), str)}):
+        path = folder / image
         if not path.exists():
             picture(path, int(path.stem), side)
     path = folder / name

@@ -1,4 +1,4 @@
-"""How many rows go together, from the first to the last."""
+"""How many rows go together, from the first to the last; how many rows still need a result that they share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_graph.table.chunks import FIRST, LAST, MOST, Chunks
-from api_graph.table.row import Row
+from api_graph.table.chunks import FIRST, LAST, MOST, Chunks, ReferenceCounts
+from api_graph.table.rows import Row
 
 MANY = 1 << 40  # bytes
 
@@ -67,3 +67,11 @@ def test_no_more_rows_are_read_ahead_than_fill_two_chunks_each() -> None:
 
     Chunks(noted(), MANY, at_once=4).take()
     assert len(read) == 2 * 4 * FIRST
+
+
+def test_references_are_counted_down() -> None:
+    rows = [Row(i, f"{i}", {"image": image, "query": i}) for i, image in enumerate("aab")]
+    nodes = {frozenset({"image"}): ["1", "4"], frozenset({"query"}): ["2"], frozenset({"image", "query"}): ["6"]}
+    references = ReferenceCounts(nodes, rows)
+    assert references.transient == {"2", "6"}
+    assert [references.finish(row) for row in rows] == [[], ["1", "4"], ["1", "4"]]

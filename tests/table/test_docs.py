@@ -35,7 +35,7 @@ posix = pytest.mark.skipif(os.name != "posix" or shutil.which("bash") is None, r
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Path:
     """A folder with the table of the page, and its pictures."""
     (rows,) = (code for language, code in BLOCKS if language == "csv")
     (tmp_path / "rows.csv").write_text(rows, "utf-8")
@@ -47,9 +47,9 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(place: Path, *words: str, given: str = "") -> str:
+def run(folder: Path, *words: str, given: str = "") -> str:
     ran = subprocess.run(
-        words, cwd=place, env=surroundings(place / "cache"), input=given, capture_output=True, text=True, check=False
+        words, cwd=folder, env=surroundings(folder / "cache"), input=given, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "Traceback" not in ran.stderr
@@ -57,40 +57,40 @@ def run(place: Path, *words: str, given: str = "") -> str:
 
 
 @posix
-def test_the_commands(place: Path) -> None:
+def test_the_commands(folder: Path) -> None:
     assert len(COMMANDS) >= 10 and all(line.startswith("api-graph ") for line in COMMANDS)
-    printed = run(place, sys.executable, "-c", RUN, given="\n".join(COMMANDS))
+    printed = run(folder, sys.executable, "-c", RUN, given="\n".join(COMMANDS))
     assert [line for line in printed.splitlines() if line.startswith("ended")] == [f"ended 0 {c}" for c in COMMANDS]
-    assert (len(records(place / "out")), len(records(place / "some"))) == (3, 1)
-    assert [record["row"] for record in records(place / "parts")] == [0, 1, 2]
+    assert (len(records(folder / "out")), len(records(folder / "some"))) == (3, 1)
+    assert [record["row"] for record in records(folder / "parts")] == [0, 1, 2]
     for file in ("out/report.html", "both/results.parquet", "both/report.html"):
-        assert (place / file).is_file()
+        assert (folder / file).is_file()
 
 
-def test_the_python_code(place: Path) -> None:
+def test_the_python_code(folder: Path) -> None:
     (code,) = (code for language, code in BLOCKS if language == "python")
     # torch 2.4 leaves a temporary folder of its own to the end of the process.
     strict = ("-W", "error", "-W", "ignore:Implicitly cleaning up:ResourceWarning")
-    printed = run(place, sys.executable, *strict, "-c", code).splitlines()
+    printed = run(folder, sys.executable, *strict, "-c", code).splitlines()
     assert len(printed) == 2 and all("peak at" in line and line.endswith("_.png") for line in printed)
 
 
 @posix
-def test_the_job_array(place: Path) -> None:
+def test_the_job_array(folder: Path) -> None:
     """Its script is one that a shell reads, and its options are ours."""
     others = [code for language, code in BLOCKS if language == "bash"]
     assert len(others) == 2
     for code in others:
-        run(place, "bash", "-n", "-c", code)
+        run(folder, "bash", "-n", "-c", code)
     used = [line for code in others for line in code.splitlines() if line.startswith("api-graph ")]
     options = {word for line in used for word in line.split() if word.startswith("--")}
-    told = run(place, sys.executable, "-m", "api_graph", "map", "--help")
+    told = run(folder, sys.executable, "-m", "api_graph", "map", "--help")
     assert options and all(option in told for option in options)
     assert "--array=1-8" in others[0]
 
 
-def test_fields_of_a_line_are_those_that_are_written(place: Path) -> None:
+def test_fields_of_a_line_are_those_that_are_written(folder: Path) -> None:
     rows = re.findall(r"^\| (`row`.*?|`ok`.*?|`values`.*?|`outputs`.*?|`seconds`.*?|`ran`.*?) \|", DOCS, re.M)
     told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    run(place, sys.executable, "-m", "api_graph", "map", "api_clip_map", "rows.csv", "--limit", "1", "--out", "one")
-    assert told == set(records(place / "one")[0])
+    run(folder, sys.executable, "-m", "api_graph", "map", "api_clip_map", "rows.csv", "--limit", "1", "--out", "one")
+    assert told == set(records(folder / "one")[0])

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from api_graph.errors import BadInput
-from api_graph.table.formats import csv, jsonl, lines
-from api_graph.table.source import Table, open_table
+from api_graph.table.formats import text
+from api_graph.table.rows import Table, open_table
 
 
 def table_of(tmp_path: Path, name: str, content: bytes) -> Table:
@@ -85,19 +85,19 @@ def test_cells_longer_than_pythons_own_limit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
 def test_a_line_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(lines, "LONGEST_LINE", 20)
+    monkeypatch.setattr(text, "LONGEST_LINE", 20)
     head = b"" if name.endswith("jsonl") else b"a\n"
     good = b'{"a": 1}\n' if name.endswith("jsonl") else b"1\n"
     rows = list(table_of(tmp_path, name, head + good + b"y" * 30 + b"\n" + b"z" * 30 + b"\n" + good + b"y" * 30))
     assert [row.fault is None for row in rows] == [True, False, False, True, False]
-    place = 2 if name.endswith("jsonl") else 3
-    assert f"line {place}: " in str(rows[1].fault) and "is longer than 16 MB" in str(rows[1].fault)
+    number = 2 if name.endswith("jsonl") else 3
+    assert f"line {number}: " in str(rows[1].fault) and "is longer than 16 MB" in str(rows[1].fault)
     assert rows[4].key == f"{rows[1].key}-2"
     assert rows[2].key != rows[1].key
 
 
-@pytest.mark.parametrize("reader", [jsonl.JsonLines, lambda path: csv.Delimited(path, ",")])
-def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path, reader: type[jsonl.JsonLines]) -> None:
+@pytest.mark.parametrize("reader", [text.JsonLines, lambda path: text.Delimited(path, ",")])
+def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path, reader: type[text.JsonLines]) -> None:
     """200 MB of zeros are 200 KB on disk."""
     path = tmp_path / "rows.jsonl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
@@ -127,9 +127,9 @@ def test_a_broken_gz_is_no_short_table(tmp_path: Path) -> None:
 
 def test_a_table_is_not_held_in_memory(tmp_path: Path) -> None:
     """30 MB of rows; what stays of each is its key's digest."""
-    text = "x" * 1500
+    long = "x" * 1500
     path = tmp_path / "rows.jsonl"
-    path.write_text("".join(f'{{"n": {n}, "text": "{text}"}}\n' for n in range(20_000)))
+    path.write_text("".join(f'{{"n": {n}, "text": "{long}"}}\n' for n in range(20_000)))
     tracemalloc.start()
     try:
         assert sum(1 for _ in open_table(path)) == 20_000

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
 from api_graph.table.formats.images import split_glob
-from api_graph.table.source import Table, open_table
+from api_graph.table.rows import Table, open_table
 
 links = pytest.mark.skipif(sys.platform == "win32", reason="needs links")
 
@@ -37,7 +37,7 @@ def test_a_folder_in_the_order_in_which_people_count(tmp_path: Path) -> None:
     make(tmp_path, "10.png", "9.png", "b/2.JPG", "b/10.jpg", "b/1/x.webp", "a2/x.gif", "a10/x.tiff", "01.png", "1.png")
     make(tmp_path, "notes.txt", "b/rows.csv", "png", "x.png.part")
     table = open_table(tmp_path)
-    assert (table.kind, table.base, table.columns()) == ("folder", tmp_path, ("image",))
+    assert (table.kind, table.base, table.columns) == ("folder", tmp_path, ("image",))
     assert names_in(table) == [
         "01.png",
         "1.png",

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
-from api_graph.table.journal import Journal, line_of, read_records
-from api_graph.table.writing import WriteFailed
+from api_graph.table.journal import Journal, line_of, packed_key, read_records
+from api_graph.table.output import WriteFailed
 
 from .conftest import key_of, record, write_journal
 
@@ -27,18 +28,22 @@ def rows_of(folder: Path) -> list[int]:
     return [record["row"] for record in read_records(folder)]
 
 
+def packed(keys: dict[str, bool]) -> dict[bytes, bool]:
+    return {packed_key(key): ok for key, ok in keys.items()}
+
+
 def test_what_is_appended_is_read(tmp_path: Path) -> None:
     written = [record(0), record(2, ok=False), record(1, key=f"{key_of(0)}-2")]
-    with Journal(tmp_path / "out") as journal:
+    with closing(Journal(tmp_path / "out")) as journal:
         journal.append(written[:1])
         journal.append([])
         journal.append(written[1:])
         during = dict(journal.finished)
     assert list(read_records(tmp_path / "out")) == written
-    assert during == {key_of(0): True, key_of(2): False, f"{key_of(0)}-2": True}
-    with Journal(tmp_path / "out") as again:
+    assert during == packed({key_of(0): True, key_of(2): False, f"{key_of(0)}-2": True})
+    with closing(Journal(tmp_path / "out")) as again:
         assert again.finished == during
-        assert key_of(0) in again.finished and key_of(1) not in again.finished
+        assert packed_key(key_of(0)) in again.finished and packed_key(key_of(1)) not in again.finished
 
 
 def test_each_record_is_one_line_of_utf8_with_its_keys_in_order(tmp_path: Path) -> None:
@@ -73,8 +78,8 @@ def test_cut_at_every_byte(tmp_path: Path) -> None:
         path.write_bytes(whole[:end])
         lines = whole[:end].count(b"\n")
         assert rows_of(tmp_path) == list(range(lines))
-        with Journal(tmp_path) as journal:
-            assert list(journal.finished) == [key_of(number) for number in range(lines)]
+        with closing(Journal(tmp_path)) as journal:
+            assert list(journal.finished) == [packed_key(key_of(number)) for number in range(lines)]
             journal.append([record(7)])
         assert rows_of(tmp_path) == [*range(lines), 7]
 
@@ -110,9 +115,9 @@ def test_a_row_that_stands_twice_is_named(tmp_path: Path) -> None:
 
 def test_failed_rows_are_dropped_to_be_done_again(tmp_path: Path) -> None:
     write_journal(tmp_path, [record(0), record(1, ok=False), record(2), record(3, ok=False)])
-    with Journal(tmp_path) as journal:
+    with closing(Journal(tmp_path)) as journal:
         assert journal.drop_failed() == 2
-        assert journal.finished == {key_of(0): True, key_of(2): True}
+        assert journal.finished == packed({key_of(0): True, key_of(2): True})
         journal.append([record(3)])
         assert journal.drop_failed() == 0
     assert rows_of(tmp_path) == [0, 2, 3]
@@ -123,11 +128,11 @@ KILLED = """
 import sys
 from pathlib import Path
 from api_graph.table.journal import Journal
-from api_graph.table.row import raw_digest
+from api_graph.table.rows import content_digest
 journal = Journal(Path(sys.argv[1]))
 number = len(journal.finished)
 while True:
-    journal.append([{"row": number, "key": raw_digest(str(number).encode()).hex(), "ok": True, "pad": "x" * 5000}])
+    journal.append([{"row": number, "key": content_digest(str(number).encode()).hex(), "ok": True, "pad": "x" * 5000}])
     number += 1
     print(number, flush=True)
 """
@@ -156,7 +161,7 @@ def test_a_full_disk_keeps_what_fits(tmp_path: Path) -> None:
 
     lines = [len(line_of(record(number))) for number in range(4)]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Journal(tmp_path) as journal:
+    with closing(Journal(tmp_path)) as journal:
         journal.append([record(0)])
         resource.setrlimit(resource.RLIMIT_FSIZE, (sum(lines[:3]) + 10, hard))
         try:
@@ -165,14 +170,14 @@ def test_a_full_disk_keeps_what_fits(tmp_path: Path) -> None:
             assert (tmp_path / "results.jsonl").stat().st_size == sum(lines[:3])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert list(journal.finished) == [key_of(0), key_of(1), key_of(2)]
+        assert list(journal.finished) == [packed_key(key_of(number)) for number in range(3)]
         journal.append([record(3)])
     assert rows_of(tmp_path) == [0, 1, 2, 3]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
 def test_a_disk_without_any_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Journal(tmp_path) as journal:
+    with closing(Journal(tmp_path)) as journal:
         full = os.open("/dev/full", os.O_WRONLY)
         mine = journal._file
         monkeypatch.setattr(journal, "_file", full)
@@ -191,7 +196,7 @@ def test_an_interrupt_within_a_write_leaves_no_half_line(tmp_path: Path, monkeyp
         write(file, bytes(data[:10]))
         raise KeyboardInterrupt
 
-    with Journal(tmp_path) as journal:
+    with closing(Journal(tmp_path)) as journal:
         journal.append([record(0)])
         with monkeypatch.context() as patch:
             patch.setattr("os.write", interrupted)
@@ -203,7 +208,7 @@ def test_an_interrupt_within_a_write_leaves_no_half_line(tmp_path: Path, monkeyp
 
 def test_short_writes_are_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
-    with Journal(tmp_path) as journal, monkeypatch.context() as patch:
+    with closing(Journal(tmp_path)) as journal, monkeypatch.context() as patch:
         patch.setattr("os.write", lambda file, data: write(file, bytes(data[:7])))
         journal.append([record(0), record(1)])
     assert rows_of(tmp_path) == [0, 1]
@@ -219,7 +224,7 @@ def test_it_is_left_to_the_disk_once_a_second_and_at_the_end(tmp_path: Path, mon
 
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     monkeypatch.setattr("os.fsync", counted)
-    with Journal(tmp_path) as journal:
+    with closing(Journal(tmp_path)) as journal:
         counts = []
         for number, clock[0] in enumerate((0.0, 0.5, 1.0, 1.5, 1.9, 2.1)):
             journal.append([record(number)])

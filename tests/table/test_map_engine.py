@@ -1,8 +1,9 @@
-"""What a run over a table shares, waits for and puts up with: models, encodings, memory, servers, disks."""
+"""What a run over a table shares, waits for and survives: models, encodings, memory, servers, disks."""
 
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import threading
 from collections.abc import Iterator
@@ -19,14 +20,13 @@ from api_graph.pixels import png
 from api_graph.pixels.png import NumberedPng
 from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
-from api_graph.table.local import run_local
+from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.map import engine_of, map_graph
-from api_graph.table.row import Row
+from api_graph.table.output import WriteFailed
+from api_graph.table.plan import RunOptions, plan_of
+from api_graph.table.ray_cluster import RayOptions
 from api_graph.table.run import TableRun
-from api_graph.table.start import RunOptions, plan_of
-from api_graph.table.uses import ReferenceCounts
-from api_graph.table.worker import Worker
-from api_graph.table.writing import WriteFailed
+from api_graph.table.worker import Worker, run_local
 from tests.lvlm.remote.server import Server, after, running, says
 from tests.table.runs import GRAPH, picture, records, results, rows_of, table
 
@@ -34,7 +34,7 @@ PICTURES, QUESTIONS = 40, 5
 
 
 def run_heard(folder: Path, rows: list[dict[str, Any]], **options: Any) -> tuple[TableRun, list[Event]]:
-    """Run the rows to the end; also what the executor told meanwhile."""
+    """Run the rows to the end; the events of the executor too."""
     registry, heard = all_nodes(), []
     path, graph = table(folder, rows), open_graph(GRAPH)
     plan = plan_of(graph, GRAPH, path, folder / "out", registry, {}, RunOptions(cache=None, **options))
@@ -63,25 +63,17 @@ def test_rows_of_equal_content_are_computed_once(tmp_path: Path) -> None:
     assert (done.count("Encode image"), done.count("Mean filter"), done.count("Heatmap")) == (3, 3, 90)
 
 
-def test_what_no_row_to_come_will_read_is_not_held(tmp_path: Path) -> None:
+def test_what_no_row_to_come_needs_is_not_held(tmp_path: Path) -> None:
     path = table(tmp_path, rows_of(30, 4))
     registry = all_nodes()
     plan = plan_of(open_graph(GRAPH), GRAPH, path, tmp_path / "out", registry, {}, RunOptions(cache=None))
     worker = Worker(plan.job)
     memory = worker.executor.memory
     assert memory is not None
-    worker.uses = ReferenceCounts(worker.binding.nodes_by_columns(plan.table.columns()), plan.rows())
+    worker.references = ReferenceCounts(worker.binding.nodes_by_columns(plan.table.columns), plan.rows())
     for _ in run_local(worker, plan.rows()):
         pass
     assert len(memory) == 0
-
-
-def test_uses_count_down() -> None:
-    rows = [Row(i, f"{i}", {"image": image, "query": i}) for i, image in enumerate("aab")]
-    nodes = {frozenset({"image"}): ["1", "4"], frozenset({"query"}): ["2"], frozenset({"image", "query"}): ["6"]}
-    uses = ReferenceCounts(nodes, rows)
-    assert uses.transient == {"2", "6"}
-    assert [uses.finish(row) for row in rows] == [[], ["1", "4"], ["1", "4"]]
 
 
 def test_memory_that_runs_out_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,3 +137,12 @@ def test_a_server_s_slots_are_all_used(tmp_path: Path, monkeypatch: pytest.Monke
         found = list(map_graph(graph, rows, output=tmp_path / "out", input_folders=[tmp_path], cache=False, threads=16))
     assert [result.error for result in found] == [None] * len(rows)
     assert (len(server.seen), server.most_at_once) == (len(rows), 16)
+
+
+@pytest.mark.parametrize("module", ["map", "ray_engine", "ray_cluster"])
+def test_the_old_name_of_the_ray_options_warns(module: str) -> None:
+    loaded = importlib.import_module(f"api_graph.table.{module}")
+    with pytest.warns(DeprecationWarning, match="RayWishes is called RayOptions now"):
+        assert loaded.RayWishes is RayOptions
+    with pytest.raises(AttributeError):
+        loaded.RayHopes  # noqa: B018

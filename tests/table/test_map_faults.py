@@ -42,7 +42,7 @@ def outside(path: Path, row: dict[str, object]) -> bytes:
     return line({**row, "image": "../outside.png"})
 
 
-WAYS: dict[str, tuple[Break, str]] = {
+FAULTS: dict[str, tuple[Break, str]] = {
     "missing": (lambda path, row: line({**row, "image": "missing.png"}), "missing.png"),
     "cut short": (cut_short, "cut.png"),
     "no picture": (no_picture, "text.png"),
@@ -67,14 +67,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_ten_ways_to_be_broken(folder: Path) -> None:
+def test_ten_kinds_of_faults(folder: Path) -> None:
     rows = [{**row, "kernel_size": 15} for row in rows_of(40, 5)]
     pictures(folder, 40)
     clean = table(folder, rows, "clean.jsonl")
     lines, broken = clean.read_bytes().splitlines(), {}
-    for place, (name, (how, _)) in zip(range(3, len(rows), len(rows) // len(WAYS)), WAYS.items(), strict=True):
-        lines[place] = how(folder, rows[place])
-        broken[place] = name
+    for index, (name, (how, _)) in zip(range(3, len(rows), len(rows) // len(FAULTS)), FAULTS.items(), strict=True):
+        lines[index] = how(folder, rows[index])
+        broken[index] = name
     (folder / "broken.jsonl").write_bytes(b"\n".join(lines))
 
     assert all(result.ok for result in map_graph(GRAPH, clean, output=folder / "a", cache=False))
@@ -84,9 +84,9 @@ def test_ten_ways_to_be_broken(folder: Path) -> None:
         if not result.ok
     }
     assert set(failed) == set(broken)
-    for place, name in broken.items():
-        assert WAYS[name][1] in (failed[place] or "")
-        assert len((failed[place] or "").splitlines()) == 1
+    for index, name in broken.items():
+        assert FAULTS[name][1] in (failed[index] or "")
+        assert len((failed[index] or "").splitlines()) == 1
     whole, rest = results(folder / "a"), results(folder / "b")
     assert len(whole) == len(rest) == len(rows)
     assert {row: rest[row] for row in rest if row not in broken} == {r: whole[r] for r in whole if r not in broken}
@@ -108,3 +108,14 @@ def test_a_picture_of_another_mode_or_size_is_no_fault(folder: Path) -> None:
         Image.linear_gradient("L").resize((30 + 9 * number, 40)).convert(mode).save(folder / f"{number}.{ending}")
     found = list(map_graph(GRAPH, folder, output=folder.parent / "out", cache=False))
     assert [result.error for result in found] == [None] * len(modes)
+
+
+def test_two_dots_in_a_file_s_name_are_no_fault(tmp_path: Path) -> None:
+    picture(tmp_path / "0.png", 0)
+    graph = {
+        "1": {"class_type": "APLoadImage", "inputs": {"image": "0.png"}, "_meta": {"title": "image"}},
+        "2": {"class_type": "APSaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "a..b"}},
+    }
+    (result,) = map_graph(graph, tmp_path, output=tmp_path / "out", cache=False)
+    assert [path.name for path in result.files["2"]] == ["a..b_00001_.png"]
+    assert result.files["2"][0].is_file()

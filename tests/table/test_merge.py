@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
 from api_graph.table.journal import read_records
-from api_graph.table.lock import output_lock
 from api_graph.table.manifest import read_manifest
 from api_graph.table.merge import MergeReport, merge_shards
-from api_graph.table.shard import Shard
-from api_graph.table.shards import shard_folder
+from api_graph.table.output import output_lock
+from api_graph.table.shards import Shard
 
 from .conftest import key_of, manifest, record, write_journal
 
@@ -33,7 +32,7 @@ TOTALS = {
 
 
 def write_shard(root: Path, shard: Shard, records: list[dict[str, Any]], **changed: Any) -> Path:
-    folder = shard_folder(root, shard)
+    folder = shard.folder(root)
     write_journal(folder, records)
     manifest(**{"shard": str(shard), "finished": END, "totals": TOTALS, **changed}).write(folder)
     return folder
@@ -114,7 +113,7 @@ def test_ten_shards_come_in_the_order_of_numbers(tmp_path: Path) -> None:
 def test_missing_and_unfinished_shards_are_named(tmp_path: Path) -> None:
     write_shard(tmp_path, Shard(1, 4), [record(0)])
     write_shard(tmp_path, Shard(3, 4), [record(5)], finished=None, totals=None)
-    (shard_folder(tmp_path, Shard(4, 4))).mkdir()
+    Shard(4, 4).folder(tmp_path).mkdir()
     with pytest.raises(BadInput, match=r"^shards are missing or not finished: 2/4, 3/4, 4/4 \(got .*--allow-missing"):
         merge_shards(tmp_path)
     assert not (tmp_path / "results.jsonl").exists()
@@ -129,7 +128,7 @@ def test_missing_and_unfinished_shards_are_named(tmp_path: Path) -> None:
 
 def test_a_shard_that_is_still_writing(tmp_path: Path) -> None:
     write_two(tmp_path, finished=None)
-    with (shard_folder(tmp_path, Shard(2, 2)) / "results.jsonl").open("ab") as file:
+    with (Shard(2, 2).folder(tmp_path) / "results.jsonl").open("ab") as file:
         file.write(b'{"row": 10, "ke')
     assert merge_shards(tmp_path, allow_missing=True).rows == 10
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from api_graph.errors import BadInput
-from api_graph.table.columnar import write_parquet
-from api_graph.table.source import Table, open_table
-from api_graph.table.writing import WriteFailed
+from api_graph.table.formats.parquet import write_parquet
+from api_graph.table.output import WriteFailed
+from api_graph.table.rows import Table, open_table
 
 from .conftest import key_of, record, write_journal
 

@@ -17,9 +17,9 @@ from PIL import Image
 from api_graph.errors import BadInput
 from api_graph.table.journal import read_records
 from api_graph.table.map import map_graph
-from api_graph.table.ray_actor import MOST_ATTEMPTS, counted_attempt, packed, unpacked
+from api_graph.table.ray_actor import MOST_ATTEMPTS, counted_attempt, row_from_text, row_to_text
 from api_graph.table.ray_cluster import RayOptions, Room, room
-from api_graph.table.row import Row
+from api_graph.table.rows import Row
 
 ROOT = Path(__file__).parents[2]
 ROWS = 24
@@ -74,7 +74,7 @@ def run(table: Path, output: Path, options: RayOptions | None, **more: Any) -> P
 
 
 def results(output: Path) -> dict[int, Mapping[str, Any]]:
-    """Records by row, without what depends on time and on who came first."""
+    """Records by row, without what depends on time and on the order of rows."""
     unstable = {"seconds", "ran", "cached", "steps"}
     records = list(read_records(output))
     assert len(records) == len({record["row"] for record in records})
@@ -168,7 +168,7 @@ def test_no_room(options: RayOptions, input: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"actors": 0}, {"gpus_per_actor": -1.0}, {"gpus_per_actor": 1.5}])
-def test_wishes_that_make_no_sense(wrong: dict[str, Any]) -> None:
+def test_options_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         RayOptions(**wrong)
 
@@ -181,7 +181,7 @@ def test_wishes_that_make_no_sense(wrong: dict[str, Any]) -> None:
     ],
 )
 def test_rows_travel_as_texts(row: Row) -> None:
-    back = unpacked(packed(row))
+    back = row_from_text(row_to_text(row))
     assert (back.number, back.key, back.values) == (row.number, row.key, row.values)
     assert (back.fault is None) == (row.fault is None)
 

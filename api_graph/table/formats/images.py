@@ -1,4 +1,4 @@
-"""Pictures as a table of one column: those in a folder and the folders in it, or those that a glob matches."""
+"""Pictures as a table with one column: all in a folder and its subfolders, or those that a glob matches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from api_graph.errors import BadInput
 from api_graph.folders import inside
-from api_graph.table.row import Found, row_of
+from api_graph.table.rows import RowContent, row_content
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -23,27 +23,26 @@ _NUMBER = re.compile(r"([0-9]+)")
 
 
 class ImageNames:
-    """The column `image`: names relative to `folder`, with "/", in the order in which people count (2 before 10).
+    """The column `image`: names relative to `folder`, with "/", in natural order (2 before 10).
 
-    Hidden files and folders are left out. So are links that lead out of the folder, and links to folders: what these
-    hold is listed where it lies. `pattern` (parts of a glob) leaves out what it does not match.
+    Hidden files and folders are left out, and so are links that lead out of the folder. Links to folders are not
+    followed: their files are listed where they really are. `pattern` is a glob, split at "/": only what it matches is
+    listed.
     """
+
+    columns = ("image",)
 
     def __init__(self, folder: Path, pattern: Sequence[str] = ("**",)) -> None:
         self._folder = folder
         self._pattern = (*pattern, "*") if pattern[-1] == "**" else tuple(pattern)
         self._depth = None if "**" in pattern else len(pattern)
 
-    def columns(self) -> tuple[str, ...]:
-        """`image` alone."""
-        return ("image",)
-
     def count(self) -> int:
-        """How many pictures there are."""
+        """Number of pictures."""
         return sum(1 for _ in self._names())
 
-    def __iter__(self) -> Iterator[Found]:
-        return (row_of({"image": name}, name) for name in self._names())
+    def __iter__(self) -> Iterator[RowContent]:
+        return (row_content({"image": name}, name) for name in self._names())
 
     def _names(self) -> Iterator[str]:
         return (name for name in self._walk("", 1) if _matches(name.split("/"), self._pattern))
@@ -75,24 +74,24 @@ class ImageNames:
 
 
 def is_glob(source: str) -> bool:
-    """Whether a path holds one of `*`, `?` and `[`."""
+    """Whether a path contains `*`, `?` or `[`."""
     return bool(_MAGIC.search(source))
 
 
 def split_glob(source: Path) -> tuple[Path, tuple[str, ...]]:
-    """The part of a glob that is fixed, and the parts that follow: `a/b/**/*.png` is `a/b` and (`**`, `*.png`)."""
+    """Split a glob into its fixed folder and the rest: `a/b/**/*.png` is `a/b` and (`**`, `*.png`)."""
     parts = source.parts
     fixed = next((i for i, part in enumerate(parts) if is_glob(part)), len(parts))
     return Path(*parts[:fixed]), parts[fixed:]
 
 
 def _natural(item: os.DirEntry[str]) -> tuple[list[str | int], str]:
-    """Texts and numbers by turns, and so comparable; the name itself tells "1" from "01"."""
+    """Texts and numbers alternate, so keys are comparable; the name itself puts "01" before "1"."""
     return [int(part) if i % 2 else part for i, part in enumerate(_NUMBER.split(item.name))], item.name
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a name, in parts, is one that a glob, in parts, stands for; `**` is any number of folders."""
+    """Whether a glob matches a name, both split at "/"; `**` stands for any number of folders."""
     if not pattern:
         return not parts
     if pattern[0] == "**":

@@ -1,20 +1,29 @@
-"""Parquet, by record batches. Dates, times and decimals come as texts; bytes and structs are refused."""
+"""Parquet, in and out: tables are read by record batches, and results are written beside the journal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from api_graph.errors import BadInput
-from api_graph.table.row import Found, row_of
+from api_graph.table.journal import read_records
+from api_graph.table.output import whole_file
+from api_graph.table.rows import RowContent, row_content
 
-BATCH = 1000
+NAME = "results.parquet"
+
+_BATCH = 1000
+_PLAIN = {"row": "int64", "key": "string", "ok": "bool_", "seconds": "float64", "ran": "int64", "cached": "int64"}
+_AS_JSON = ("values", "outputs", "texts", "files", "steps", "error")
 
 
-def import_pyarrow() -> Any:
-    """pyarrow with `pyarrow.parquet` and `pyarrow.types`. Raises BadInput where it is not installed."""
+def import_pyarrow() -> ModuleType:
+    """pyarrow with `pyarrow.parquet` and `pyarrow.types`. Raises BadInput if it is not installed."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -27,35 +36,34 @@ def import_pyarrow() -> Any:
 
 
 class Parquet:
-    """The rows of a file."""
+    """The rows of a file. Dates, times and decimals become texts; bytes and structs are refused."""
 
     def __init__(self, path: Path) -> None:
         self._arrow, self._path = import_pyarrow(), path
         with self._opened() as file:
             schema = file.schema_arrow
             self._count: int = file.metadata.num_rows
-        self._columns: tuple[str, ...] = tuple(schema.names)
-        self._refuse_twice()
-        self._types = {item.name: self._readable(item) for item in schema}
-
-    def columns(self) -> tuple[str, ...]:
-        """Names in the schema."""
-        return self._columns
+        self.columns: tuple[str, ...] = tuple(schema.names)
+        twice = [name for name in self.columns if self.columns.count(name) > 1]
+        if twice:
+            problem = f"two columns have the name {twice[0]!r}"
+            raise BadInput(problem, input="ROWS", value=str(path), hint="Rename one of them.")
+        self._types = {column.name: self._type_to_read(column.name, column.type) for column in schema}
 
     def count(self) -> int:
-        """What the file's own metadata says."""
+        """Number of rows, from the file's metadata."""
         return self._count
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[RowContent]:
         number = 0
         with self._opened() as file:
-            for batch in file.iter_batches(BATCH):
+            for batch in file.iter_batches(_BATCH):
                 columns = [
                     column.cast(self._types[name]).to_pylist()
-                    for name, column in zip(self._columns, batch.columns, strict=True)
+                    for name, column in zip(self.columns, batch.columns, strict=True)
                 ]
                 for cells in zip(*columns, strict=True):
-                    yield row_of(dict(zip(self._columns, cells, strict=True)), f"row {number}")
+                    yield row_content(dict(zip(self.columns, cells, strict=True)), f"row {number}")
                     number += 1
 
     @contextmanager
@@ -69,30 +77,45 @@ class Parquet:
                 f"the table cannot be read ({reason})", input="ROWS", value=str(self._path), hint="Is it Parquet?"
             ) from error
 
-    def _refuse_twice(self) -> None:
-        twice = [name for name in self._columns if self._columns.count(name) > 1]
-        if twice:
-            hint = "Rename one of them."
-            raise BadInput(f"two columns have the name {twice[0]!r}", input="ROWS", value=str(self._path), hint=hint)
-
-    def _readable(self, column: Any) -> Any:
-        """The Arrow type in which the column's values are read."""
-        types, kind = self._arrow.types, column.type
-        if _is_plain(types, kind):
+    def _type_to_read(self, name: str, kind: Any) -> Any:
+        """The Arrow type to which a column of Arrow type `kind` is cast."""
+        types = self._arrow.types
+        if _is_json_type(types, kind):
             return kind
         if types.is_date(kind) or types.is_time(kind) or types.is_timestamp(kind) or types.is_decimal(kind):
             return self._arrow.string()
         raise BadInput(
-            f"column {column.name!r} holds {kind}: a row's values are texts, numbers, booleans and lists of those",
+            f"column {name!r} holds {kind}: a row's values are texts, numbers, booleans and lists of those",
             input="ROWS",
             value=str(self._path),
             hint="Write pictures as files and their names into the table, or write it without that column.",
         )
 
 
-def _is_plain(types: Any, kind: Any) -> bool:
-    """Whether JSON can say what Arrow's `to_pylist` makes of the type."""
+def _is_json_type(types: ModuleType, kind: Any) -> bool:
+    """Whether JSON can express what Arrow's `to_pylist` gives for the type."""
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind) or types.is_dictionary(kind):
-        return _is_plain(types, kind.value_type)
+        return _is_json_type(types, kind.value_type)
     texts = types.is_string(kind) or types.is_large_string(kind)
     return texts or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_null(kind)
+
+
+def write_parquet(folder: Path) -> Path:
+    """Write DIR/results.parquet: a row for each record of DIR/results.jsonl, in the same order.
+
+    Nested values become JSON texts. Raises BadInput if pyarrow is missing or the journal damaged, WriteFailed.
+    """
+    arrow = import_pyarrow()
+    columns = {name: getattr(arrow, kind)() for name, kind in _PLAIN.items()}
+    schema = arrow.schema({**columns, **dict.fromkeys(_AS_JSON, arrow.string())})
+    rows = map(_flat, read_records(folder))
+    with whole_file(folder / NAME) as file, arrow.parquet.ParquetWriter(file, schema) as writer:
+        while batch := list(islice(rows, _BATCH)):
+            writer.write_batch(arrow.RecordBatch.from_pylist(batch, schema=schema))
+    return folder / NAME
+
+
+def _flat(record: Mapping[str, object]) -> dict[str, object]:
+    nested = {name: record.get(name) for name in _AS_JSON}
+    texts = {name: None if value is None else json.dumps(value) for name, value in nested.items()}
+    return {**{name: record.get(name) for name in _PLAIN}, **texts}

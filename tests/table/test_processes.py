@@ -1,4 +1,4 @@
-"""Processes beside a run: what they give, what becomes of them, and what a run does without them."""
+"""The processes of a run: their results, how they end, and how a run goes on without them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from api_graph.table.map import map_graph
-from api_graph.table.process import each
-from api_graph.table.processes import FEW, SHARE, ProcessDied, Processes
+from api_graph.table.processes import FEW, ITEMS_PER_CALL, ProcessDied, Processes, apply_to_each
 from tests.table.runs import GRAPH, results, rows_of, table
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals")
-MANY = 10 * SHARE
+MANY = 10 * ITEMS_PER_CALL
 
 
 def square(number: int) -> int:
@@ -40,7 +40,7 @@ def die_at_20(number: int) -> int:
 
 
 def test_results_in_order_from_other_processes() -> None:
-    with Processes(2) as processes:
+    with closing(Processes(2)) as processes:
         assert list(processes.parallel_map(square, range(MANY))) == [n * n for n in range(MANY)]
         used = set(processes.parallel_map(process_of, range(MANY)))
         assert os.getpid() not in used and 1 <= len(used) <= 2
@@ -49,7 +49,7 @@ def test_results_in_order_from_other_processes() -> None:
 
 @pytest.mark.parametrize(("count", "items"), [(2, FEW - 1), (2, 0), (0, MANY)])
 def test_threads_see_to_a_few_items_and_to_all_where_there_is_no_processor_to_spare(count: int, items: int) -> None:
-    with Processes(count) as processes:
+    with closing(Processes(count)) as processes:
         assert set(processes.parallel_map(process_of, range(items))) <= {os.getpid()}
         assert list(processes.parallel_map(square, range(items))) == [n * n for n in range(items)]
 
@@ -62,15 +62,15 @@ def test_few_items_are_made_before_they_are_wanted() -> None:
             made.append(number)
             yield number
 
-    with Processes(2) as processes:
+    with closing(Processes(2)) as processes:
         answers = processes.parallel_map(square, items())
         assert next(answers) == 0
-        assert len(made) <= FEW + 2 * 2 * SHARE
+        assert len(made) <= FEW + 2 * 2 * ITEMS_PER_CALL
         answers.close()  # type: ignore[attr-defined]
 
 
 def test_an_error_of_an_item_is_the_asker_s() -> None:
-    with Processes(2) as processes:
+    with closing(Processes(2)) as processes:
         with pytest.raises(TypeError):
             list(processes.parallel_map(square, [*range(MANY), "text"]))  # type: ignore[list-item]
         assert list(processes.parallel_map(square, range(MANY))) == [n * n for n in range(MANY)]
@@ -78,7 +78,7 @@ def test_an_error_of_an_item_is_the_asker_s() -> None:
 
 @posix
 def test_a_process_that_is_killed_is_told_once_and_threads_go_on() -> None:
-    with Processes(2) as processes:
+    with closing(Processes(2)) as processes:
         with pytest.raises(ProcessDied):
             list(processes.parallel_map(die_at_20, range(MANY)))
         assert set(processes.parallel_map(process_of, range(MANY))) == {os.getpid()}
@@ -130,7 +130,7 @@ def test_processes_end_with_a_parent_that_is_killed() -> None:
     script = (
         "import os, sys, time\n"
         "from api_graph.table.processes import Processes\n"
-        "from tests.table.test_processes_beside import process_of\n"
+        "from tests.table.test_processes import process_of\n"
         "processes = Processes(2)\n"
         f"print(*set(processes.parallel_map(process_of, range({MANY}))), flush=True)\n"
         "time.sleep(60)\n"
@@ -153,21 +153,21 @@ def test_processes_end_with_a_parent_that_is_killed() -> None:
 def test_nothing_is_begun_for_a_parent_that_is_gone() -> None:
     script = (
         "import os\n"
-        "from api_graph.table.process import each\n"
+        "from api_graph.table.processes import apply_to_each\n"
         "print('before', flush=True)\n"
-        "each(print, os.getppid() + 1, ['written'])\n"
+        "apply_to_each(print, os.getppid() + 1, ['written'])\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2]
     )
     assert (ended.returncode, ended.stdout) == (1, "before\n")
-    assert each(square, os.getppid(), [2, 3]) == [4, 9]
+    assert apply_to_each(square, os.getppid(), [2, 3]) == [4, 9]
 
 
 def test_what_a_process_loads_is_little() -> None:
     """Torch would take each of them seconds."""
     script = (
-        "import sys\nimport api_graph.pixels.png, api_graph.table.process\n"
+        "import sys\nimport api_graph.pixels.png, api_graph.table.processes\n"
         "print([name for name in ('torch', 'transformers', 'networkx', 'pydantic') if name in sys.modules])"
     )
     ended = subprocess.run(

@@ -1,8 +1,9 @@
-"""From what a user names to rows, whichever way they are written."""
+"""From what a user names to rows, however they are written. A row's key depends on its content, not on its number."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
-from api_graph.table.source import Table, open_table
+from api_graph.table.rows import Table, open_table, row_content
 
 ROWS = [{"image": "a.png", "query": 'a "red" star, big'}, {"image": "b.png", "query": "zwei\nZeilen"}]
 CSV = 'image,query\r\na.png,"a ""red"" star, big"\r\nb.png,"zwei\nZeilen"\r\n'
 JSONL = "".join(f"{json.dumps(row)}\n" for row in ROWS)
+
+ANY_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+ANY_ROW = st.dictionaries(st.text(), ANY_VALUE, max_size=5)
 
 Write = Callable[..., Path]
 
@@ -54,7 +62,7 @@ def values_of(table: Table) -> list[dict[str, Any]]:
 def test_every_kind_gives_the_same_rows(write: Write, name: str, content: str | bytes, kind: str) -> None:
     table = open_table(write(name, content))
     found = list(table)
-    assert (table.kind, table.columns(), table.count()) == (kind, ("image", "query"), 2)
+    assert (table.kind, table.columns, table.count()) == (kind, ("image", "query"), 2)
     assert [dict(row.values) for row in found] == ROWS
     assert [row.number for row in found] == [0, 1]
     assert [row.key for row in found] == [row.key for row in open_table(ROWS)]
@@ -66,7 +74,7 @@ def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:
     pyarrow.parquet = pytest.importorskip("pyarrow.parquet")
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(ROWS), tmp_path / "rows.parquet")
     table = open_table(str(tmp_path / "rows.parquet"))
-    assert (table.kind, table.columns(), table.count()) == ("parquet", ("image", "query"), 2)
+    assert (table.kind, table.columns, table.count()) == ("parquet", ("image", "query"), 2)
     assert list(table) == list(open_table(ROWS))
 
 
@@ -104,7 +112,7 @@ def test_any_texts_survive_csv(tmp_path_factory: pytest.TempPathFactory, rows: l
 
 def test_rows_of_a_python_program() -> None:
     table = open_table(row for row in [{"image": Path("a.png")}, {"image": "b.png", "n": 1}])
-    assert (table.kind, table.columns(), table.count()) == ("python", ("image", "n"), 2)
+    assert (table.kind, table.columns, table.count()) == ("python", ("image", "n"), 2)
     assert values_of(table) == [{"image": "a.png"}, {"image": "b.png", "n": 1}]
     assert values_of(table) == values_of(table)
 
@@ -120,7 +128,7 @@ def test_python_rows_that_are_none() -> None:
 
 def test_columns_that_first_rows_leave_out(write: Write) -> None:
     table = open_table(write("rows.jsonl", '{"a": 1}\n?\n{"b": 1, "a": 2}\n'))
-    assert table.columns() == ("a", "b")
+    assert table.columns == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -163,3 +171,69 @@ def test_what_names_no_table(source: Any) -> None:
 def test_a_folder_is_no_file(tmp_path: Path, kind: str) -> None:
     with pytest.raises(BadInput, match="this is a folder or a device, not a file"):
         open_table(tmp_path, kind=kind)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal as JSON is: 1, 1.0 and true are three values, and so are 0.0 and -0.0."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and repr(a) == repr(b)
+
+
+def keys_of(rows: list[dict[str, Any]]) -> list[str]:
+    return [row.key for row in open_table(rows)]
+
+
+def digest_of(values: dict[str, Any]) -> bytes:
+    content = row_content(values, "row 0")
+    assert content.fault is None
+    return content.digest
+
+
+def test_a_key_is_the_start_of_sha256_over_the_canonical_json() -> None:
+    values = {"query": "é", "image": "a.png", "k": [1, None, 2.5]}
+    canonical = b'{"image":"a.png","k":[1,null,2.5],"query":"\\u00e9"}'
+    assert keys_of([values]) == [hashlib.sha256(canonical).hexdigest()[:20]]
+
+
+@given(ANY_ROW, st.randoms())
+def test_the_order_of_columns_does_not_matter(values: dict[str, Any], random: Any) -> None:
+    names = list(values)
+    random.shuffle(names)
+    assert digest_of({name: values[name] for name in names}) == digest_of(values)
+
+
+@given(ANY_ROW, ANY_ROW)
+def test_different_content_has_different_digests(a: dict[str, Any], b: dict[str, Any]) -> None:
+    assert (digest_of(a) == digest_of(b)) == same(a, b)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=20))
+def test_equal_rows_are_counted(contents: list[int]) -> None:
+    keys = keys_of([{"n": n} for n in contents])
+    assert len(set(keys)) == len(contents)
+    for index, (n, key) in enumerate(zip(contents, keys, strict=True)):
+        times = contents[: index + 1].count(n)
+        assert key.partition("-")[::2] == (digest_of({"n": n}).hex(), str(times) if times > 1 else "")
+
+
+@given(st.permutations([1, 1, 1, 2, 2, 3]))
+def test_sorting_a_table_keeps_its_set_of_keys(contents: list[int]) -> None:
+    assert set(keys_of([{"n": n} for n in contents])) == set(keys_of([{"n": n} for n in [1, 1, 1, 2, 2, 3]]))
+
+
+def test_what_json_cannot_say_is_a_fault() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    for value in (float("nan"), float("inf"), b"bytes", {1, 2}, endless, object()):
+        found = row_content({"a": value}, "row 3")
+        assert found.values == {} and len(found.digest) == 10
+        assert str(found.fault).startswith("ROWS: row 3: a value cannot be written as JSON (")
+
+
+def test_faulty_rows_have_keys_by_their_content() -> None:
+    first, second = row_content({"a": b"one"}, "row 0"), row_content({"a": b"two"}, "row 1")
+    assert first.digest != second.digest
+    assert first.digest == row_content({"a": b"one"}, "row 9").digest

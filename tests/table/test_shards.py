@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
-from api_graph.table.shard import Shard, parse_shard
+from api_graph.table.shards import Shard, parse_shard
 
 
 @given(st.integers(0, 10_000), st.integers(1, 300))
@@ -23,7 +25,7 @@ def test_ten_rows_in_four_parts() -> None:
 
 def test_a_part_is_read_as_it_is_written() -> None:
     shard = parse_shard("2/8")
-    assert (shard, str(shard), shard.folder) == (Shard(2, 8), "2/8", "2-of-8")
+    assert (shard, str(shard), shard.folder(Path("out"))) == (Shard(2, 8), "2/8", Path("out/shards/2-of-8"))
 
 
 @pytest.mark.parametrize("text", ["", "2", "2/", "/8", "a/b", "2/8/1", "-1/8", "1.5/8", "²/8", "1/99999999999"])

@@ -1,4 +1,4 @@
-"""One run at a time in one output folder."""
+"""The output folder: one run at a time, files whole or not at all, a folder for each row."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from api_graph.errors import BadInput
-from api_graph.table.lock import output_lock
-from api_graph.table.writing import WriteFailed
+from api_graph.table.output import WriteFailed, clear_row_folders, output_lock, row_folder, whole_file
 
 ROOT = Path(__file__).parents[2]
+KEY = "3f9a0123456789abcdef-2"
 HOLD = """
 import sys
 from pathlib import Path
-from api_graph.table.lock import output_lock
+from api_graph.table.output import output_lock
 with output_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -86,3 +86,48 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with pytest.raises(WriteFailed, match="out cannot be written"), output_lock(tmp_path / "out"):
         raise AssertionError("there is no such folder")
+
+
+def test_one_level_above_the_row(tmp_path: Path) -> None:
+    assert row_folder(tmp_path, KEY).relative_to(tmp_path).as_posix() == f"files/3f/{KEY}"
+
+
+def test_what_an_earlier_attempt_left_is_removed(tmp_path: Path) -> None:
+    folder = row_folder(tmp_path, KEY)
+    neighbour = row_folder(tmp_path, KEY.removesuffix("-2"))
+    for each in (folder / "deep", neighbour):
+        each.mkdir(parents=True)
+        (each / "a_00001_.png").touch()
+    clear_row_folders(tmp_path, [KEY])
+    clear_row_folders(tmp_path, [KEY])
+    assert not folder.exists()
+    assert (neighbour / "a_00001_.png").exists()
+
+
+def test_a_link_instead_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.pdf").touch()
+    folder = row_folder(tmp_path, KEY)
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(tmp_path / "mine")
+    with pytest.raises(WriteFailed):
+        clear_row_folders(tmp_path, [KEY])
+    assert (tmp_path / "mine" / "thesis.pdf").exists()
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.json"
+    with whole_file(path) as file:
+        file.write(b"old")
+    with pytest.raises(KeyboardInterrupt), whole_file(path) as file:
+        file.write(b"new")
+        raise KeyboardInterrupt
+    assert [each.name for each in path.parent.iterdir()] == ["a.json"]
+    assert path.read_bytes() == b"old"
+
+
+def test_a_folder_that_cannot_be_one(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = pytest.raises(WriteFailed, match=r"a\.json cannot be written \(.+\)\. Free some space")
+    with refused, whole_file(tmp_path / "file" / "a.json"):
+        raise AssertionError("there is nothing to write to")

@@ -1,0 +1,226 @@
+"""Tables in text files: JSON Lines, CSV and TSV, plain or gzipped. The files are untrusted.
+
+A line is read up to a maximum length, so that one without an end does not fill the memory. A line that cannot be read
+is a fault of its row alone: the rows after it are still read.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from api_graph.errors import BadInput
+from api_graph.json_values import Json, JsonObject
+from api_graph.table.rows import DIGEST_BYTES, RowContent, content_digest, row_content, row_fault
+
+_LONGEST_MIB = 16
+LONGEST_LINE = _LONGEST_MIB * 2**20
+
+_BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_CHUNK = 1 << 20
+
+
+class Line(NamedTuple):
+    """A line, with its line end. A line that is too long has no `data`, but a `digest` of all of it."""
+
+    number: int
+    data: bytes
+    digest: bytes | None = None
+
+
+def lines_of(path: Path) -> Iterator[Line]:
+    """The lines of a file, numbered from 1, without a byte order mark.
+
+    Raises BadInput for a file that cannot be read, a damaged .gz, and the UTF-16 that spreadsheets call "Unicode text".
+    """
+    try:
+        with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            for number in count(1):
+                data = file.readline(LONGEST_LINE + 1)
+                if not data:
+                    return
+                if number == 1:
+                    if data.startswith(_UTF16):
+                        raise _bad_file("the table is UTF-16 text", path, "Save it as UTF-8.")
+                    data = data.removeprefix(_BOM)
+                if len(data) <= LONGEST_LINE:
+                    yield Line(number, data)
+                else:
+                    yield Line(number, b"", _digest_to_line_end(data, file.readline))
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise _bad_file(f"the table cannot be read ({reason})", path, "Check the file.") from error
+
+
+def _digest_to_line_end(data: bytes, readline: Callable[[int], bytes]) -> bytes:
+    """Read on to the end of the line that begins with `data`; the digest of the whole line."""
+    digest = hashlib.sha256()
+    while not data.endswith(b"\n"):
+        digest.update(data)
+        data = readline(_CHUNK)
+        if not data:
+            break
+    digest.update(data.rstrip(b"\r\n"))
+    return digest.digest()[:DIGEST_BYTES]
+
+
+def _bad_file(problem: str, path: Path, hint: str) -> BadInput:
+    return BadInput(problem, input="ROWS", value=str(path), hint=hint)
+
+
+@dataclass(frozen=True)
+class JsonLines:
+    """The rows of a JSON Lines file, one object per line. Blank lines do not count."""
+
+    path: Path
+    columns = None  # a row may leave out what others have
+
+    def count(self) -> int:
+        """Number of lines that are not blank."""
+        return sum(not line.data.isspace() for line in lines_of(self.path))
+
+    def __iter__(self) -> Iterator[RowContent]:
+        return (_json_row(line) for line in lines_of(self.path) if not line.data.isspace())
+
+
+def _json_row(line: Line) -> RowContent:
+    where, column = f"line {line.number}", 0
+    if line.digest is not None:
+        return RowContent({}, line.digest, row_fault(where, f"it is longer than {_LONGEST_MIB} MB"))
+    try:
+        value = _decode(line.data.rstrip().decode("utf-8"))
+    except UnicodeDecodeError as error:
+        problem, column = "this is not UTF-8 text", error.start + 1
+    except json.JSONDecodeError as error:
+        problem, column = f"this is no JSON ({error.msg})", error.colno
+    except _NotStrictJson as error:
+        problem = str(error)
+    except RecursionError:
+        problem = "this nests too deeply"
+    except ValueError:  # an integer of thousands of digits
+        problem = "a number has too many digits"
+    else:
+        if isinstance(value, dict):
+            return row_content(value, where)
+        problem, column = 'a row is an object, {"column": value, ...}', 1
+    fault = row_fault(
+        f"{where}, column {column}" if column else where, problem, line.data.decode("utf-8", "replace").strip()
+    )
+    return RowContent({}, content_digest(line.data.strip()), fault)
+
+
+class _NotStrictJson(Exception):
+    """Python's decoder would accept it."""
+
+
+def _unique_names(pairs: list[tuple[str, Json]]) -> JsonObject:
+    """An object; without this check the last of two values of one name would win, silently."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _NotStrictJson(f"{json.dumps(twice, ensure_ascii=False)} is written twice in one object")
+    return values
+
+
+def _not_a_number(constant: str) -> NoReturn:
+    raise _NotStrictJson(f"{constant} is no JSON: write null, or leave it out")
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_not_a_number).decode
+
+
+class Delimited:
+    """The rows of a CSV or TSV file with a header. All values are texts.
+
+    Quoted cells may hold separators and line ends. A row with more or fewer cells than the header is faulty.
+    """
+
+    def __init__(self, path: Path, delimiter: str) -> None:
+        # The limit is one for the whole process; Python's own, 128 KB, is less than some cells hold.
+        csv.field_size_limit(max(csv.field_size_limit(), LONGEST_LINE))
+        self._path, self._delimiter = path, delimiter
+        first = next(self._records(), None)
+        if first is None:
+            raise _bad_file("the table is empty", path, "Its first line names columns.")
+        twice = [name for name in first.cells if first.cells.count(name) > 1]
+        if first.problem or twice:
+            problem = first.problem or f"two columns have the name {twice[0]!r}"
+            raise _bad_file(f"the header: {problem}", path, "Correct its first line.")
+        self.columns: tuple[str, ...] = tuple(first.cells)
+
+    def count(self) -> int:
+        """Number of rows below the header."""
+        return sum(1 for _ in self._records()) - 1
+
+    def __iter__(self) -> Iterator[RowContent]:
+        records = self._records()
+        next(records, None)
+        return map(self._row, records)
+
+    def _row(self, record: _CsvRecord) -> RowContent:
+        problem, wanted = record.problem, len(self.columns)
+        if not problem and len(record.cells) != wanted:
+            problem = f"the header has {wanted} {'cell' if wanted == 1 else 'cells'}, this row {len(record.cells)}"
+        where = f"line {record.line}"
+        if not problem:
+            return row_content(dict(zip(self.columns, record.cells, strict=True)), where)
+        text = record.raw.decode("utf-8", "replace").rstrip("\r\n")
+        return RowContent({}, content_digest(record.raw.rstrip(b"\r\n")), row_fault(where, problem, text or None))
+
+    def _records(self) -> Iterator[_CsvRecord]:
+        feed = _CsvFeed(lines_of(self._path))
+        # strict: a quote that is never closed, or closed within a cell, is a fault and not a guess.
+        reader = csv.reader(feed, delimiter=self._delimiter, strict=True)
+        while True:
+            feed.taken.clear()
+            feed.problem, cells = "", []
+            first = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                feed.problem = feed.problem or f"this is no CSV ({error})"
+            if cells or feed.problem:
+                yield _CsvRecord(first, cells, b"".join(feed.taken), feed.problem)
+
+
+@dataclass(frozen=True)
+class _CsvRecord:
+    """The cells of one record, or the problem with it. `line` is where it starts, `raw` the bytes of all its lines."""
+
+    line: int
+    cells: list[str]
+    raw: bytes
+    problem: str
+
+
+@dataclass
+class _CsvFeed(Iterator[str]):
+    """Lines as texts for `csv.reader`. It is not a generator, because a generator ends at its first exception."""
+
+    lines: Iterator[Line]
+    taken: list[bytes] = field(default_factory=list)
+    problem: str = ""
+
+    def __next__(self) -> str:
+        line = next(self.lines)
+        self.taken.append(line.data if line.digest is None else line.digest)
+        if line.digest is not None:
+            self.problem = f"a line is longer than {_LONGEST_MIB} MB"
+            raise csv.Error(self.problem)
+        try:
+            return line.data.decode("utf-8")
+        except UnicodeDecodeError:
+            self.problem = self.problem or "this is not UTF-8 text"
+            return line.data.decode("utf-8", "replace")

@@ -1,0 +1,193 @@
+"""From what the user asked for to the plan of a table run. What can be checked before the first row is checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from uuid import uuid4
+
+import torch
+
+from api_graph.errors import BadInput
+from api_graph.files import real_path
+from api_graph.graph import Graph, validate
+from api_graph.json_values import Json
+from api_graph.registry import Registry
+from api_graph.settings import cache_folder, headless_folders
+from api_graph.table.binding import Binding
+from api_graph.table.manifest import ApiNode, Manifest
+from api_graph.table.processes import processors
+from api_graph.table.rows import Row, Rows, Table, open_table
+from api_graph.table.shards import Shard
+
+GIB = 1 << 30
+
+_TEXT_KINDS = ("csv", "tsv")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the user asked for.
+
+    `columns` maps names of the graph's inputs to columns that have other names. `inputs` are folders in which rows may
+    name files, besides the table's own; `models` are folders of checkpoints. `cache` is the folder of the disk cache,
+    None for none. `batch_size` is the largest batch that a model gets, `chunk_size` the number of rows in a chunk; None
+    derives both from `memory`, the bytes of results that may be held at a time. `threads` is the number of threads that
+    read files, and the most processes that make PNG files; None is one for each processor. `limit` is the number of the
+    table's rows that count, `max_failures` the number of failed rows after which the run still goes on.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    inputs: Sequence[Path] = ()
+    models: Sequence[Path] = ()
+    cache: Path | None = field(default_factory=cache_folder)
+    metadata: bool = True
+    batch_size: int | None = None
+    chunk_size: int | None = None
+    threads: int | None = None
+    memory: int = 2 * GIB
+    shard: Shard | None = None
+    limit: int | None = None
+    retry_failed: bool = False
+    max_failures: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "chunk_size", "threads", "limit"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise BadInput("must be at least 1", input=name, value=number)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the workers of a run need to know. All of it is JSON, so that it can be sent to other machines.
+
+    `graph` is in API format, with constants applied. `columns` maps names of inputs to columns; with `texts` the rows'
+    values are texts. `trusted` are the texts that the user typed, which may name any file. `memory` is the number of
+    bytes of results that may be held at a time, models not counted. Paths are absolute.
+    """
+
+    graph: Mapping[str, ApiNode]
+    output: str
+    inputs: tuple[str, ...]
+    models: tuple[str, ...]
+    temp: str
+    columns: Mapping[str, str]
+    texts: bool
+    cache: str | None
+    run_id: str
+    trusted: tuple[str, ...] = ()
+    metadata: bool = True
+    batch_size: int | None = None
+    threads: int = 8
+    memory: int = 2 * GIB
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What is to be run over which rows, and when to stop.
+
+    `folder` is where the journal lies; `numbers` are those of the rows to run, which are all but in a shard or with a
+    limit. `max_failures` and `chunk_size` are as in RunOptions.
+    """
+
+    job: Job
+    table: Table
+    manifest: Manifest
+    folder: Path
+    numbers: range
+    retry_failed: bool = False
+    max_failures: int | None = None
+    chunk_size: int | None = None
+
+    def rows(self) -> Iterator[Row]:
+        """The rows to run, read from the table anew."""
+        return islice(iter(self.table), self.numbers.start, self.numbers.stop)
+
+
+def plan_of(
+    graph: Graph,
+    name: str,
+    rows: Rows,
+    output: Path,
+    registry: Registry,
+    constants: Mapping[str, Json],
+    options: RunOptions,
+) -> TablePlan:
+    """The plan of a run. `graph` already has the `constants` in it; they are given again for the manifest.
+
+    Raises GraphError for a graph that cannot run. Raises BadInput for a graph whose results nobody would see, a table
+    that cannot be read, and columns that set nothing.
+    """
+    validate(graph, registry)
+    specs = [registry[node.class_type] for node in graph.nodes.values()]
+    if not any(spec.output and not spec.preview for spec in specs):
+        raise BadInput(
+            "none of its nodes saves a file or gives a text",
+            input="graph",
+            value=name,
+            hint="End it in a Save image node; a preview is not kept.",
+        )
+    table = open_table(rows)
+    texts = table.kind in _TEXT_KINDS
+    Binding(graph, registry, options.columns, texts=texts).check(table.columns)
+    trusted = tuple(value for value in constants.values() if isinstance(value, str))
+    job = _job(graph, table, real_path(output), texts, trusted, options)
+    count = table.count()
+    folder, numbers = Path(job.output), range(min(options.limit or count, count))
+    if options.shard is not None:
+        folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))
+    manifest = Manifest(
+        graph=job.graph,
+        graph_name=name,
+        rows={"source": table.source, "kind": table.kind, "count": count},
+        columns=job.columns,
+        set=dict(constants),
+        inputs=list(job.inputs),
+        shard=None if options.shard is None else str(options.shard),
+        device=_device_name(graph, registry),
+        arguments={
+            "batch_size": options.batch_size,
+            "chunk_size": options.chunk_size,
+            "threads": options.threads,
+            "memory": options.memory,
+            "limit": options.limit,
+            "metadata": options.metadata,
+        },
+    )
+    retry, failures = options.retry_failed, options.max_failures
+    return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size)
+
+
+def _job(graph: Graph, table: Table, output: Path, texts: bool, trusted: tuple[str, ...], options: RunOptions) -> Job:
+    inputs = tuple(options.inputs) or (Path.cwd(),)
+    if table.kind != "python":
+        inputs = (table.base, *inputs)  # first, so that no file of the same name elsewhere is taken
+    folders = headless_folders(output, inputs)
+    return Job(
+        graph=graph.to_api(),
+        output=str(output),
+        inputs=tuple(dict.fromkeys(str(real_path(path)) for path in folders.inputs)),
+        models=tuple(str(real_path(path)) for path in options.models or folders.models),
+        temp=str(real_path(folders.temp)),
+        columns=dict(options.columns),
+        texts=texts,
+        cache=None if options.cache is None else str(real_path(options.cache)),
+        run_id=uuid4().hex,
+        trusted=trusted,
+        metadata=options.metadata,
+        batch_size=options.batch_size,
+        threads=options.threads or processors(),
+        memory=options.memory,
+    )
+
+
+def _device_name(graph: Graph, registry: Registry) -> str:
+    """What the models run on, in words: the accelerator, unless there is none or the graph says "cpu"."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    loaders = [node for node in graph.nodes.values() if registry[node.class_type].model]
+    if not (cuda or mps) or all(node.inputs.get("device") == "cpu" for node in loaders):
+        return f"cpu ({torch.get_num_threads()} threads)"
+    return torch.cuda.get_device_name() if cuda else "mps"

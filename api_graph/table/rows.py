@@ -1,0 +1,218 @@
+"""A table as rows: a file, a folder of images, a glob or Python mappings, read as a stream of rows with keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Protocol, cast
+
+from api_graph.errors import BadInput
+from api_graph.files import expanded
+from api_graph.json_values import Json
+
+Rows = str | os.PathLike[str] | Iterable[Mapping[str, object]]
+
+KINDS = ("jsonl", "csv", "tsv", "parquet", "folder", "glob")
+
+DIGEST_BYTES = 10
+"""Bytes of sha256 that are kept. Among a million different rows, two share them with a probability of 4e-13."""
+
+_KIND_OF = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
+_ENDINGS = "Name a .jsonl, .csv, .tsv or .parquet file (.gz too), a folder of pictures, or a glob such as 'pics/*.jpg'."
+_HINTS = {
+    ".json": "Write one object per line, and name the file .jsonl.",
+    ".xlsx": "Export it as CSV in UTF-8.",
+    ".xls": "Export it as CSV in UTF-8.",
+    ".txt": "Give it the ending of what it holds: .csv, .tsv or .jsonl.",
+}
+_ROWS_WITH_COLUMNS = 100
+"""Rows that are read for the names of the columns, where the file has no header and no schema."""
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table. `number` counts from 0; `fault` says why the row cannot be read, and `values` are then empty.
+
+    `key` is the digest of the row's content as 20 hexadecimal digits; the second, third, ... row of equal content has
+    "-2", "-3", ... appended. It does not depend on the row's number, so the results are still found after the table has
+    grown or been sorted.
+    """
+
+    number: int
+    key: str
+    values: Mapping[str, Json]
+    fault: BadInput | None = None
+
+
+@dataclass(frozen=True)
+class RowContent:
+    """What a reader gives for each row: its values, or else a fault, and a digest of the content."""
+
+    values: Mapping[str, Json]
+    digest: bytes
+    fault: BadInput | None = None
+
+
+class Reader(Protocol):
+    """Reads one kind of table as a stream. Each iteration starts at the first row and gives the same rows."""
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """Names of the columns, in order; None where only the rows tell."""
+        ...
+
+    def count(self) -> int:
+        """Number of rows."""
+        ...
+
+    def __iter__(self) -> Iterator[RowContent]: ...
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to run a graph over. Each iteration reads the table again and gives the same rows.
+
+    `source` is what the user named, `kind` one of KINDS or "python", and `base` the folder that relative names in the
+    rows refer to. `columns` are the names in the header or the schema, or else those in the first hundred rows.
+    """
+
+    kind: str
+    source: str
+    base: Path
+    columns: tuple[str, ...]
+    reader: Reader
+
+    def count(self) -> int:
+        """Number of rows, including faulty ones."""
+        return self.reader.count()
+
+    def __iter__(self) -> Iterator[Row]:
+        times: dict[bytes, int] = {}  # about 100 bytes per different row
+        for number, content in enumerate(self.reader):
+            digest = content.digest
+            time = times[digest] = times.get(digest, 0) + 1
+            key = digest.hex() if time == 1 else f"{digest.hex()}-{time}"
+            yield Row(number, key, content.values, content.fault)
+
+
+def row_content(values: Mapping[str, object], where: str) -> RowContent:
+    """The content of a row with these values; a faulty row if JSON cannot express them. `where` is as in `row_fault`.
+
+    The digest does not depend on the order of the columns.
+    """
+    try:
+        digest = content_digest(_canonical(values).encode("ascii"))
+    except (TypeError, ValueError, RecursionError) as error:
+        fault = row_fault(where, f"a value cannot be written as JSON ({error})")
+        return RowContent({}, content_digest(repr(values).encode("utf-8", "backslashreplace")), fault)
+    return RowContent(cast("Mapping[str, Json]", values), digest)  # the encoder has just checked it
+
+
+def content_digest(content: bytes) -> bytes:
+    """Digest of a row's content: its canonical JSON, or the bytes of a row that cannot be read."""
+    return hashlib.sha256(content).digest()[:DIGEST_BYTES]
+
+
+def row_fault(
+    where: str, problem: str, value: object = None, hint: str = "Correct that row, or take it out."
+) -> BadInput:
+    """Why a row cannot be read. `where` says which row it is, such as "line 12"."""
+    return BadInput(f"{where}: {problem}", input="ROWS", value=value, hint=hint)
+
+
+def open_table(source: Rows, *, kind: str | None = None) -> Table:
+    """Open the table that `source` names. `kind`, one of KINDS, is for a file whose ending does not tell.
+
+    Values have the types of the file: JSON's, texts in CSV, Python's in Parquet. A row that cannot be read has a
+    `fault`. Raises BadInput if there is no such table, or if it has no rows.
+    """
+    if isinstance(source, str | os.PathLike):
+        name = os.fspath(source)
+        path = expanded(name)
+        if kind is not None and kind not in KINDS:
+            known = f"There are: {', '.join(KINDS)}."
+            raise BadInput("there is no such kind of table", input="kind", value=kind, hint=known)
+        kind = kind or _kind_of(path, name)
+        base, reader = _base_and_reader(kind, path, name)
+    else:
+        from api_graph.table.formats.mappings import Mappings
+
+        if isinstance(source, Mapping) or not isinstance(source, Iterable):
+            raise _no_table("these are no rows", source, "Give a path, or a list with a mapping for each row.")
+        kind, name, base, reader = "python", "python", Path.cwd(), Mappings(source)
+    rows = iter(reader)
+    first = next(rows, None)
+    if first is None:
+        raise _no_rows(kind, name)
+    columns = reader.columns
+    if columns is None:
+        sample = chain([first], islice(rows, _ROWS_WITH_COLUMNS - 1))
+        columns = tuple(dict.fromkeys(column for row in sample for column in row.values))
+    return Table(kind, name, base, columns, reader)
+
+
+def _kind_of(path: Path, name: str) -> str:
+    from api_graph.table.formats.images import is_glob
+
+    if not name.strip() or "\0" in name:
+        raise _no_table("this names no table", name, _ENDINGS)
+    if os.path.isdir(path):
+        return "folder"
+    if not os.path.exists(path) and is_glob(name):
+        return "glob"
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    ending = "".join(suffixes[-1:] if suffixes[-1:] != [".gz"] else suffixes[:-1])
+    if ending not in _KIND_OF:
+        if not os.path.exists(path):
+            raise _no_table("there is no such file", name, "Check the spelling and the folder.")
+        raise _no_table("its ending says no kind of table", name, _HINTS.get(ending, _ENDINGS))
+    return _KIND_OF[ending]
+
+
+def _base_and_reader(kind: str, path: Path, name: str) -> tuple[Path, Reader]:
+    if kind in ("folder", "glob"):
+        return _pictures(kind, path, name)
+    if not os.path.exists(path):
+        raise _no_table("there is no such file", name, "Check the spelling and the folder.")
+    if not os.path.isfile(path):
+        raise _no_table("this is a folder or a device, not a file", name, "Name one file: it is read more than once.")
+    if kind == "parquet":
+        from api_graph.table.formats.parquet import Parquet
+
+        return path.parent, Parquet(path)
+    from api_graph.table.formats.text import Delimited, JsonLines
+
+    if kind == "jsonl":
+        return path.parent, JsonLines(path)
+    return path.parent, Delimited(path, "\t" if kind == "tsv" else ",")
+
+
+def _pictures(kind: str, path: Path, name: str) -> tuple[Path, Reader]:
+    from api_graph.table.formats.images import ImageNames, split_glob
+
+    base, pattern = (path, ("**",)) if kind == "folder" else split_glob(path)
+    if not pattern:
+        raise _no_table("this is no glob", name, "Write for example 'pics/**/*.jpg', in quotes.")
+    if not os.path.isdir(base):
+        raise _no_table(f"there is no folder {base}", name, "Check the spelling.")
+    return base, ImageNames(base, pattern)
+
+
+def _no_rows(kind: str, name: str) -> BadInput:
+    if kind == "folder":
+        hint = "Hidden files, and links that lead out of the folder, are not taken."
+        return _no_table("there are no pictures in this folder", name, hint)
+    if kind == "glob":
+        return _no_table("this matches no picture", name, "A glob names pictures; a table is named by itself.")
+    return _no_table("the table has no rows", name, "Give it one row at least.")
+
+
+def _no_table(problem: str, value: object, hint: str) -> BadInput:
+    return BadInput(problem, input="ROWS", value=value, hint=hint)

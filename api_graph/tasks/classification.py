@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from api_graph.bench.readers.example import Benchmark
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.images import Images, as_pictures
@@ -19,6 +18,7 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.models.layers import Layers
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import boxes_around
+from api_graph.tasks.examples import Benchmark
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, region_features, seeing
 from api_graph.tasks.labels import checked_labels
 from api_graph.tasks.metrics import per_class_mean, shares_by, top_k, worst_group

@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from api_graph.bench.readers.hdf5 import LabelledClouds
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import Bump, box_masks
 from api_graph.clip.foveal_pass import Form
@@ -25,6 +24,7 @@ from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.models.layers import Layers
 from api_graph.tasks.classification import Classification, ClassificationReport, report
+from api_graph.tasks.examples import LabelledClouds
 from api_graph.tasks.features import Fovea, as_models, plain_features
 from api_graph.tasks.labels import checked_labels
 from api_graph.tasks.pointcloud.foreground import foreground_boxes, foreground_cells

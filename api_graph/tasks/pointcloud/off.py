@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from api_graph.bench.readers.record import Record, bad_record
+from api_graph.tasks.record import Record, bad_record
 
 
 def parse_off(path: Path, text: str) -> NDArray[np.float64]:

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from api_graph.bench.readers.record import bad_record, read_bytes, read_text
 from api_graph.errors import BadInput
 from api_graph.tasks.pointcloud.off import parse_off
 from api_graph.tasks.pointcloud.ply import parse_ply
+from api_graph.tasks.record import bad_record, read_bytes, read_text
 
 MOST_BYTES = 1 << 30
 

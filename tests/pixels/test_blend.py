@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from api_graph.errors import BadInput
-from api_graph.pixels.blend import alpha_blend, reference_blend
-from api_graph.pixels.blur import gaussian_blur
+from api_graph.pixels.blend import alpha_blend, gaussian_blur, reference_blend
 from api_graph.pixels.read import to_tensor
 
 IMAGE = torch.tensor([0.8, 0.4, 0.0]).expand(1, 1, 3, 3).contiguous()

@@ -15,8 +15,7 @@ from PIL import Image
 
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.geometry import Geometry
-from api_graph.pixels._resample import Interpolation
-from api_graph.pixels.resize import to_pixels
+from api_graph.pixels.resize import Interpolation, to_pixels
 from api_graph.sockets import Attribution
 
 INTERPOLATIONS = get_args(Interpolation)

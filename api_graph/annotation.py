@@ -17,9 +17,7 @@ from api_graph.clip.images import Images, as_pictures
 from api_graph.clip.maps import Similarity
 from api_graph.errors import BadInput
 from api_graph.pixels.blend import alpha_blend, reference_blend
-from api_graph.pixels.combine import soft_or
-from api_graph.pixels.mean_filter import mean_filter
-from api_graph.pixels.normalize import Normalization, normalize
+from api_graph.pixels.heatmap import Normalization, mean_filter, normalize, soft_or
 from api_graph.pixels.read import to_pil, to_tensor
 from api_graph.pixels.resize import Interpolation, to_pixels
 from api_graph.sockets import Attribution

@@ -36,7 +36,7 @@ from api_graph.demo.shapes import SHAPES
 from api_graph.geometry import Geometry
 from api_graph.lvlm import LvlmModel, load_lvlm
 from api_graph.pixels.blend import alpha_blend
-from api_graph.pixels.normalize import minmax
+from api_graph.pixels.heatmap import minmax
 from api_graph.pixels.read import to_pil, to_tensor
 from api_graph.pixels.resize import to_pixels
 from api_graph.sockets import Attribution

@@ -30,10 +30,7 @@ from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
 from api_graph.demo.queries import plain_query
 from api_graph.demo.scenes import TEST_SEEDS, scene
-from api_graph.pixels.prompts.circle import draw_circle
-from api_graph.pixels.prompts.crop import crop_boxes
-from api_graph.pixels.prompts.outside import weaken_outside
-from api_graph.pixels.prompts.presets import preset
+from api_graph.pixels.prompts import crop_boxes, draw_circle, preset, weaken_outside
 from api_graph.pixels.read import to_tensor
 
 

@@ -32,8 +32,7 @@ from api_graph.demo.cases import localization_cases
 from api_graph.demo.maps import cls_map
 from api_graph.demo.scenes import TEST_SEEDS, VALIDATION_SEEDS
 from api_graph.geometry import Geometry
-from api_graph.pixels.combine import soft_or
-from api_graph.pixels.normalize import normalize
+from api_graph.pixels.heatmap import normalize, soft_or
 from api_graph.sockets import Attribution
 
 SUBSETS = ("same colour", "same shape", "small")

@@ -10,9 +10,7 @@ from api_graph import clip
 from api_graph.clip import ImageTokens, QueryFeatures
 from api_graph.context import Context
 from api_graph.errors import inputs_named
-from api_graph.pixels.combine import Combination, combine
-from api_graph.pixels.mean_filter import mean_filter
-from api_graph.pixels.normalize import Normalization, normalize
+from api_graph.pixels.heatmap import Combination, Normalization, combine, mean_filter, normalize
 from api_graph.sockets import Attribution
 from api_graph.spec import Widget, node
 

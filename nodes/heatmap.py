@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api_graph.pixels.mean_filter import mean_filter
-from api_graph.pixels.normalize import Normalization, normalize
+from api_graph.pixels.heatmap import Normalization, mean_filter, normalize
 from api_graph.pixels.resize import Interpolation, ResizeGeometry, to_pixels
 from api_graph.sockets import Mask
 from api_graph.spec import Widget, node

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from api_graph.context import DeferredWork, SaveContext
 from api_graph.errors import BadInput, inputs_named
-from api_graph.pixels.png import NumberedPng, write_in_turn
-from api_graph.pixels.write import numbered_png, written
+from api_graph.pixels.write import NumberedPng, numbered_png, write_in_turn, written
 
 Call = Mapping[str, Any]
 

@@ -12,9 +12,8 @@ from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, names_in
-from api_graph.pixels.png import FOR_NOW
 from api_graph.pixels.read import read_image, to_tensor
-from api_graph.pixels.write import write_numbered
+from api_graph.pixels.write import FOR_NOW, write_numbered
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 

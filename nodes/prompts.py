@@ -11,9 +11,8 @@ from api_graph.errors import BadInput
 from api_graph.pixels import prompts
 from api_graph.pixels.prompts.crop import Rounding
 from api_graph.pixels.prompts.fgvp import FgvpStyle
-from api_graph.pixels.prompts.lengths import Unit
 from api_graph.pixels.prompts.outside import Blur, Channels, Fill
-from api_graph.pixels.prompts.shapes import Align, Drawing, Edges, Shape
+from api_graph.pixels.prompts.shapes import Align, Drawing, Edges, Shape, Unit
 from api_graph.pixels.prompts.som import Labels, Order
 from api_graph.regions import Boxes
 from api_graph.sockets import Image, Mask

@@ -25,7 +25,7 @@ from api_graph.tasks.features import Fovea, seeing
 from api_graph.tasks.pointcloud.classification import fused, view_features
 from api_graph.tasks.pointcloud.project import depth_images, project, unit_sphere
 from api_graph.tasks.pointcloud.read import READERS, read_points
-from api_graph.tasks.wires import BoxScores, LabelFeatures, MeanText, PointClouds
+from api_graph.tasks.socket_types import BoxScores, LabelFeatures, MeanText, PointClouds
 
 from .wires import Clip, Clouds, Features, Labels, Query, Scores
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from api_graph.clip import ClipModel, ImageFeatures, QueryFeatures
 from api_graph.regions import Boxes
 from api_graph.sockets import Attribution, Image, Mask
-from api_graph.tasks.wires import BoxScores, LabelFeatures, PointClouds
+from api_graph.tasks.socket_types import BoxScores, LabelFeatures, PointClouds
 
 # Inputs.
 Clip = Annotated[ClipModel, Field(description="A CLIP, from Load CLIP or Resize mode.")]

@@ -13,7 +13,7 @@ from api_graph.clip.maps import Similarity, psi_cls, psi_comp
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
 from api_graph.geometry import Geometry
-from api_graph.pixels.combine import soft_or
+from api_graph.pixels.heatmap import soft_or
 from api_graph.pixels.reference import merge_mask
 
 

@@ -11,7 +11,7 @@ from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_masks import Bump, OnEmpty, box_masks, check_grid, refuse_empty, warn_of_unseen
 from api_graph.errors import BadInput, inputs_named
 from api_graph.geometry import Geometry
-from api_graph.pixels.normalize import normalize
+from api_graph.pixels.heatmap import normalize
 from api_graph.pixels.regrid import onto_grid
 from api_graph.regions import boxes_around
 from api_graph.sockets import Attribution

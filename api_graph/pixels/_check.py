@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -81,6 +82,13 @@ def in_range(number: float, low: float, high: float, input: str) -> float:
         wanted = f"in [{low:g}, {high:g}]" if high < sys.float_info.max else f"of at least {low:g}"
         raise BadInput("the number is out of range", input=input, value=number, hint=f"Use one {wanted}.")
     return number
+
+
+def check_choice(word: str, choices: object, input: str) -> None:
+    """A BadInput that lists them if `word` is none of `choices`, a Literal of strings."""
+    if word not in get_args(choices):
+        hint = f"Use one of {', '.join(get_args(choices))}."
+        raise BadInput(f"unknown {input.replace('_', ' ')}", input=input, value=word, hint=hint)
 
 
 def wide(tensor: Tensor) -> Tensor:

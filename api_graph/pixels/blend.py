@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
+import torch
+from PIL import ImageColor
 from torch import Tensor
+from torch.nn import functional as F
 
 from api_graph.errors import BadInput
 from api_graph.pixels._check import check_sizes, checked_image, checked_maps, in_range, value_range, wide
-from api_graph.pixels.blur import gaussian_blur
-from api_graph.pixels.colour import parse_colour
 
 Background = Literal["black", "grey", "colour", "blur", "image"]
+
+Colour: TypeAlias = str | Sequence[float]
+"""A name, `#rrggbb`, or red, green and blue in [0, 1]."""
+
+# Blurred by this many pixels, an image holds so little detail that a smaller copy carries all of it.
+_LARGEST_SIGMA = 16.0
 
 
 def alpha_blend(
@@ -21,7 +30,7 @@ def alpha_blend(
     *,
     background: Background = "black",
     grey: float = 0.5,
-    colour: str | Sequence[float] = "black",
+    colour: Colour = "black",
     blur_radius: float = 16.0,
     background_image: Tensor | None = None,
     strength: float = 1.0,
@@ -38,9 +47,23 @@ def alpha_blend(
     check_sizes(image, heatmap, "heatmap")
     value_range(heatmap, "heatmap")
     in_range(strength, 0.0, 1.0, "strength")
-    behind = _background(image, background, grey, colour, blur_radius, background_image)
-    if behind.ndim == 4:
-        check_sizes(heatmap, behind[..., 0], "background_image")
+    if background == "black":
+        behind = image.new_zeros(3)
+    elif background == "grey":
+        behind = image.new_full((3,), in_range(grey, 0.0, 1.0, "grey"))
+    elif background == "colour":
+        behind = parse_colour(colour).to(image)
+    elif background == "blur":
+        behind = gaussian_blur(image, blur_radius)
+    elif background == "image" and background_image is not None:
+        for other in (image, heatmap):
+            check_sizes(other, checked_image(background_image, "background_image")[..., 0], "background_image")
+        behind = background_image.to(image)
+    elif background == "image":
+        raise BadInput("the background is an image, but none is given", input="background_image", hint="Link one.")
+    else:
+        hint = f"Use one of {', '.join(get_args(Background))}."
+        raise BadInput("unknown background", input="background", value=background, hint=hint)
     hidden = strength * (1 - heatmap.clamp(0, 1))[..., None]  # (B, H, W, 1)
     return (1 - hidden) * image + hidden * behind
 
@@ -62,27 +85,44 @@ def reference_blend(image: Tensor, heatmap: Tensor, grey: float = 0.0) -> Tensor
     return (wide(levels * alpha) + wide(1 - alpha) * grey).trunc().float() / 255
 
 
-def _background(
-    image: Tensor,
-    kind: Background,
-    grey: float,
-    colour: str | Sequence[float],
-    blur_radius: float,
-    background_image: Tensor | None,
-) -> Tensor:
-    """What shows where the heatmap is 0, in a shape that broadcasts with `image`."""
-    if kind == "black":
-        return image.new_zeros(3)
-    if kind == "grey":
-        return image.new_full((3,), in_range(grey, 0.0, 1.0, "grey"))
-    if kind == "colour":
-        return parse_colour(colour).to(image)
-    if kind == "blur":
-        return gaussian_blur(image, blur_radius)
-    if kind != "image":
-        hint = f"Use one of {', '.join(get_args(Background))}."
-        raise BadInput("unknown background", input="background", value=kind, hint=hint)
-    if background_image is None:
-        raise BadInput("the background is an image, but none is given", input="background_image", hint="Link one.")
-    check_sizes(image, checked_image(background_image, "background_image")[..., 0], "background_image")
-    return background_image.to(image)
+def parse_colour(colour: Colour, input: str = "colour") -> Tensor:
+    """Red, green and blue of a colour as people write it: float32 (3,) in [0, 1]. BadInput for anything else."""
+    if isinstance(colour, str):
+        try:
+            return torch.tensor(ImageColor.getrgb(colour.strip())[:3]).float() / 255
+        except ValueError as error:
+            hint = "Write a name such as red, or #rrggbb."
+            raise BadInput("this is not a colour", input=input, value=colour, hint=hint) from error
+    if len(colour) != 3:
+        raise BadInput("not three numbers", input=input, value=colour, hint="Give red, green and blue in [0, 1].")
+    return torch.tensor([in_range(float(level), 0.0, 1.0, input) for level in colour])
+
+
+def gaussian_blur(image: Tensor, radius: float) -> Tensor:
+    """(B, H, W, 3) blurred by a Gaussian of standard deviation `radius` pixels, edges mirrored.
+
+    Above 16 pixels it works on a smaller copy.
+    """
+    in_range(radius, 0.0, sys.float_info.max, "blur_radius")
+    x = checked_image(image).movedim(-1, 1).contiguous()  # (B, 3, H, W)
+    if radius == 0:
+        return image.float()
+    height, width = x.shape[2:]
+    shrink = max(1.0, radius / _LARGEST_SIGMA)
+    small = (max(1, round(height / shrink)), max(1, round(width / shrink)))
+    x = x if shrink == 1.0 else F.interpolate(x, size=small, mode="area")
+    x = _blur_last_axis(x, radius / shrink)
+    x = _blur_last_axis(x.mT, radius / shrink).mT
+    x = x if shrink == 1.0 else F.interpolate(x, size=(height, width), mode="bilinear")
+    return x.movedim(1, -1).contiguous()
+
+
+def _blur_last_axis(x: Tensor, sigma: float) -> Tensor:
+    """(B, C, H, W) convolved along W with a sampled Gaussian."""
+    reach, (channels, width) = math.ceil(4 * sigma), (x.shape[1], x.shape[3])
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma) ** 2)
+    kernel = (weights / weights.sum()).to(x).expand(channels, 1, 1, -1)  # (C, 1, 1, 2 · reach + 1)
+    # Mirrored at its edges a row repeats every 2 · W pixels, whatever the reach.
+    index = torch.arange(-reach, width + reach, device=x.device) % (2 * width)
+    mirrored = x[..., torch.minimum(index, 2 * width - 1 - index)]  # (B, C, H, W + 2 · reach)
+    return F.conv2d(mirrored, kernel, groups=channels)

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.pixels._check import value_range
-from api_graph.pixels._colormaps import Colormap
-from api_graph.pixels.overlay import colorize
+from api_graph.pixels.overlay import Colormap, colorize
 from api_graph.pixels.read import to_pil
 
 _PAPER, _INK = "white", "black"

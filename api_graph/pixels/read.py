@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import IO, TypeAlias
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,8 +17,6 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.pixels._check import checked_image, checked_maps
-from api_graph.pixels._modes import to_rgb_or_rgba
-from api_graph.pixels._quiet import pillow_warnings_ignored
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused unless `max_pixels` is raised; this many take 1.2 GB as a float tensor."""
@@ -35,6 +36,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+_LARGEST_SAMPLE = {16: 2**16 - 1, 32: 2**31 - 1}
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -47,28 +50,43 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     try:
         if not os.path.isfile(path):
             raise _not_a_file(path)
-        with open(path, "rb") as file, pillow_warnings_ignored():
-            return _decode(file, path, max_pixels)
+        with open(path, "rb") as file, _pillow_warnings_ignored():
+            if os.fstat(file.fileno()).st_size == 0:
+                raise _unreadable(path, "the file is empty", "Download or save it again.")
+            Image.init()
+            image = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
+            if image.width * image.height > max_pixels:
+                problem = f"an image of {image.width}×{image.height} pixels is over the limit of {max_pixels:,}"
+                raise _unreadable(path, problem, "Make it smaller, or raise max_pixels if you trust it.")
+            image.load()
+            return to_rgb_or_rgba(_upright(image))
     except BadInput:
         raise
     except PermissionError as error:
-        raise BadInput(
-            "the file may not be read", input="path", value=str(path), hint="Give it read permission."
-        ) from error
+        raise _unreadable(path, "the file may not be read", "Give it read permission.") from error
+    except Image.UnidentifiedImageError as error:
+        problem = "this is not an image that can be read, or its header is damaged"
+        raise _unreadable(path, problem, f"Save it in one of {', '.join(_FORMATS)}.") from error
     except Image.DecompressionBombError as error:
-        raise BadInput(
-            f"the image has more pixels than Pillow will open ({error})",
-            input="path",
-            value=str(path),
-            hint="Make it smaller.",
-        ) from error
+        problem = f"the image has more pixels than Pillow will open ({error})"
+        raise _unreadable(path, problem, "Make it smaller.") from error
     except Exception as error:  # Pillow's decoders answer broken data with nearly any exception
-        raise BadInput(
-            f"the file is damaged or cut short and cannot be decoded ({error})",
-            input="path",
-            value=str(path),
-            hint="Download or save it again.",
-        ) from error
+        problem = f"the file is damaged or cut short and cannot be decoded ({error})"
+        raise _unreadable(path, problem, "Download or save it again.") from error
+
+
+def to_rgb_or_rgba(image: Image.Image) -> Image.Image:
+    """A picture of any Pillow mode as RGBA if it says anything about transparency, else as RGB; 8 bits.
+
+    Samples of 16 and 32 bits are scaled, where Pillow would clip them. Floats outside [0, 1] are a BadInput.
+    """
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _scaled_to_8_bits(image).convert("RGB")
+    if image.mode == "La":
+        image = image.convert("LA")  # Pillow undoes premultiplied alpha only there
+    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image.convert("RGB")
 
 
 def to_tensor(picture: Image.Image) -> tuple[Tensor, Tensor]:
@@ -85,26 +103,20 @@ def to_tensor(picture: Image.Image) -> tuple[Tensor, Tensor]:
 
 def to_pil(image: Tensor) -> list[Image.Image]:
     """Each image of (B, H, W, 3) floats as an RGB picture, clamped to [0, 1] and rounded to 8 bits."""
-    return [Image.fromarray(one) for one in _eight_bits(checked_image(image))]
+    return [Image.fromarray(to_levels(one)) for one in checked_image(image)]
 
 
 def to_levels(image: Tensor) -> NDArray[np.uint8]:
     """The 8 bits of one image, (1, H, W, 3) or (H, W, 3), or of one map (H, W), clamped and rounded likewise."""
     if image.ndim == 2:
-        return _eight_bits(checked_maps(image[None], "heatmap"))[0]
-    images = checked_image(image[None] if image.ndim == 3 else image)
-    if len(images) != 1:
-        raise BadInput(
-            "a PNG file holds one image",
-            input="image",
-            value=tuple(image.shape),
-            hint="Write each on its own.",
-        )
-    return _eight_bits(images)[0]
-
-
-def _eight_bits(values: Tensor) -> NDArray[np.uint8]:
-    levels = values.nan_to_num(0).clamp_(0, 1).mul_(255).round_()
+        one = checked_maps(image[None], "heatmap")[0]
+    else:
+        images = checked_image(image[None] if image.ndim == 3 else image)
+        if len(images) != 1:
+            value = tuple(image.shape)
+            raise BadInput("a PNG file holds one image", input="image", value=value, hint="Write each on its own.")
+        one = images[0]
+    levels = one.nan_to_num(0).clamp_(0, 1).mul_(255).round_()
     # On a processor numpy takes a fifth of torch's time to change the type; from elsewhere bytes are less to copy.
     if levels.device.type != "cpu":
         levels = levels.to(torch.uint8).cpu()
@@ -147,34 +159,12 @@ def _picture(item: Picture) -> Image.Image:
 
 def _not_a_file(path: str | os.PathLike[str]) -> BadInput:
     if not os.path.exists(path):
-        return BadInput(
-            "there is no such file", input="path", value=str(path), hint="Check the spelling and the folder."
-        )
-    return BadInput("this is a folder or a device, not a file", input="path", value=str(path), hint="Name one image.")
+        return _unreadable(path, "there is no such file", "Check the spelling and the folder.")
+    return _unreadable(path, "this is a folder or a device, not a file", "Name one image.")
 
 
-def _decode(file: IO[bytes], path: str | os.PathLike[str], max_pixels: int) -> Image.Image:
-    if os.fstat(file.fileno()).st_size == 0:
-        raise BadInput("the file is empty", input="path", value=str(path), hint="Download or save it again.")
-    Image.init()
-    try:
-        image = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
-    except Image.UnidentifiedImageError as error:
-        raise BadInput(
-            "this is not an image that can be read, or its header is damaged",
-            input="path",
-            value=str(path),
-            hint=f"Save it in one of {', '.join(_FORMATS)}.",
-        ) from error
-    if image.width * image.height > max_pixels:
-        raise BadInput(
-            f"an image of {image.width}×{image.height} pixels is over the limit of {max_pixels:,}",
-            input="path",
-            value=str(path),
-            hint="Make it smaller, or raise max_pixels if you trust it.",
-        )
-    image.load()
-    return to_rgb_or_rgba(_upright(image))
+def _unreadable(path: str | os.PathLike[str], problem: str, hint: str) -> BadInput:
+    return BadInput(problem, input="path", value=str(path), hint=hint)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -184,3 +174,48 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
     method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return image if method is None else image.transpose(method)
+
+
+def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
+    """A grey image of integers or floats wider than 8 bits, as mode L."""
+    samples = np.asarray(image)
+    if image.mode == "F":
+        if not (samples.min() >= 0 and samples.max() <= 1):  # a NaN fails this too
+            raise BadInput(
+                "an image of 32-bit floats needs values in [0, 1]",
+                input="image",
+                value=(float(samples.min()), float(samples.max())),
+                hint="Save it with 8 or 16 bits per sample.",
+            )
+        return Image.fromarray(np.round(samples * 255).astype(np.uint8))
+    # Pillow's 32-bit mode "I" holds 16-bit files as well; only the values tell the two apart.
+    samples = samples.astype(np.int64).clip(min=0)
+    bits = 16 if samples.max() <= _LARGEST_SAMPLE[16] else 32
+    return Image.fromarray(np.round(samples / _LARGEST_SAMPLE[bits] * 255).astype(np.uint8))
+
+
+# `warnings.catch_warnings` saves and restores a list that all threads share, so that two overlapping uses leave the
+# wrong list behind. Here the first thread in saves it, and the last one out restores it.
+_quiet_lock = threading.Lock()
+_quiet_threads = 0
+_saved_filters: warnings.catch_warnings | None = None
+
+
+@contextmanager
+def _pillow_warnings_ignored() -> Iterator[None]:
+    """While any thread is inside, warnings from Pillow's own modules about odd files are ignored, and no others."""
+    global _quiet_threads, _saved_filters
+    with _quiet_lock:
+        _quiet_threads += 1
+        if _quiet_threads == 1:
+            _saved_filters = warnings.catch_warnings()
+            _saved_filters.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_threads -= 1
+            if _quiet_threads == 0 and _saved_filters is not None:
+                _saved_filters.__exit__(None, None, None)
+                _saved_filters = None

@@ -12,9 +12,7 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.pixels._check import checked_maps, value_range
-from api_graph.pixels.combine import soft_or
-from api_graph.pixels.mean_filter import mean_filter
-from api_graph.pixels.normalize import minmax, sigmoid
+from api_graph.pixels.heatmap import mean_filter, minmax, sigmoid, soft_or
 
 _ROUNDING = 1e-6
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.pixels._check import checked_maps
-from api_graph.pixels._resample import Interpolation, axis_matrix
+from api_graph.pixels.resize import Interpolation, axis_weights
 from api_graph.sockets import Attribution
 
 
@@ -23,20 +23,21 @@ def onto_grid(
     `geometry` has one entry for all maps, or one for each. A cell whose centre the maps' own model did not see
     gets the map's minimum. Raises BadInput where a map and the grid belong to sources of different sizes.
     """
-    values = checked_maps(attribution.values, "attribution")
-    if len(geometry) not in (1, len(values)):
-        raise BadInput(f"{len(values)} maps do not go with {len(geometry)} images", input="attribution")
-    places = geometry * (len(values) // len(geometry))
-    laid = [
-        _laid(one, source, target, grid, interpolation)
-        for one, source, target in zip(values, attribution.geometry, places, strict=True)
+    maps = checked_maps(attribution.values, "attribution")
+    if len(geometry) not in (1, len(maps)):
+        raise BadInput(f"{len(maps)} maps do not go with {len(geometry)} images", input="attribution")
+    targets = geometry * (len(maps) // len(geometry))
+    regridded = [
+        _onto_grid(one, source, target, grid, interpolation)
+        for one, source, target in zip(maps, attribution.geometry, targets, strict=True)
     ]
-    return torch.stack(laid)
+    return torch.stack(regridded)
 
 
-def _laid(
+def _onto_grid(
     values: Tensor, source: Geometry, target: Geometry, grid: tuple[int, int], interpolation: Interpolation
 ) -> Tensor:
+    """One map (gh', gw') in the cells of the target's grid (gh, gw): to `axis_weights`, these are its pixels."""
     if (source.width, source.height) != (target.width, target.height):
         raise BadInput(
             "the map belongs to an image of another size",
@@ -45,21 +46,10 @@ def _laid(
             hint="Use the image that the map was made from.",
         )
     (gh, gw), (rows, columns) = grid, values.shape
-    down = _axis(gh, rows, (target.top, target.bottom), (source.top, source.bottom), interpolation)
-    across = _axis(gw, columns, (target.left, target.right), (source.left, source.right), interpolation)
+    height, width = (target.bottom - target.top) / gh, (target.right - target.left) / gw  # of a cell
+    top, bottom = ((edge - target.top) / height for edge in (source.top, source.bottom))
+    left, right = ((edge - target.left) / width for edge in (source.left, source.right))
+    down = axis_weights(gh, rows, top, bottom, interpolation).weights.to(values)
+    across = axis_weights(gw, columns, left, right, interpolation).weights.to(values)
     low = values.min()
-    down, across = down.to(values), across.to(values)
     return down @ (values - low) @ across.T + low  # (gh, gh') (gh', gw') (gw', gw)
-
-
-def _axis(
-    cells: int,
-    source_cells: int,
-    target: tuple[float, float],
-    source: tuple[float, float],
-    interpolation: Interpolation,
-) -> Tensor:
-    """Weights (cells, source_cells): the target's cells are the pixels of `axis_matrix`."""
-    cell = (target[1] - target[0]) / cells
-    low, high = ((edge - target[0]) / cell for edge in source)
-    return axis_matrix(cells, source_cells, low, high, interpolation)

@@ -1,22 +1,53 @@
-"""Write PNG files whole or not at all, with ComfyUI's metadata and ComfyUI's numbered names."""
+"""Write PNG files whole or not at all, with ComfyUI's metadata and ComfyUI's numbered names.
+
+Nothing here imports torch: processes that only write start at once.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from PIL.PngImagePlugin import PngInfo
 
 from api_graph.errors import BadInput
-from api_graph.pixels._modes import to_rgb_or_rgba
-from api_graph.pixels.png import FOR_KEEPS, NumberedPng, next_free, save_png, write_next
-from api_graph.pixels.read import to_levels
+from api_graph.files import whole_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FOR_KEEPS, FOR_NOW = 4, 1
+"""zlib's level for files that stay, and for previews. Its default, 6, takes twice as long to save another 8 %."""
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f]")
+_KEYWORD = re.compile(r"[\x20-\x7f]{1,79}")
+
+
+@dataclass(frozen=True)
+class NumberedPng:
+    """A picture on its way to `folder`/`name`_00001_.png, or whatever number is the next.
+
+    `pixels` are 8 bits, (H, W, 3), or (H, W) for grey; `texts` become text chunks. The folder is a text since
+    pictures go from process to process, and pathlib takes its time over that.
+    """
+
+    folder: str
+    name: str
+    pixels: NDArray[np.uint8]
+    texts: Mapping[str, str] = field(default_factory=dict)
+    compression: int = FOR_KEEPS
+
+    @property
+    def series(self) -> tuple[str, str]:
+        """What files have in common that are numbered together."""
+        return self.folder, self.name.lower()
 
 
 def write_png(
@@ -32,10 +63,16 @@ def write_png(
     as ComfyUI's SaveImage writes `prompt` and `workflow`. A folder that cannot be written and a full disk are a
     BadInput.
     """
-    path, texts = Path(path), _checked_texts(metadata or {})
+    from api_graph.pixels.read import to_levels, to_rgb_or_rgba  # with torch
+
+    path, texts = Path(path), metadata or {}
+    if not all(map(_KEYWORD.fullmatch, texts)):
+        raise _no_keyword(texts)
     picture = to_rgb_or_rgba(image) if isinstance(image, Image.Image) else Image.fromarray(to_levels(image))
-    with _disk_errors(path):
-        save_png(path, picture, texts, compression)
+    try:
+        _save(path, picture, texts, compression)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     return path
 
 
@@ -46,8 +83,10 @@ def next_numbered(folder: str | os.PathLike[str], prefix: str) -> Path:
     subfolder; one that leads out of `folder` is a BadInput.
     """
     target, name = _inside(folder, prefix)
-    with _disk_errors(target):
-        return next_free(Path(target), name)
+    try:
+        return _next_free(Path(target), name)
+    except OSError as error:
+        raise _unwritable(target, error) from error
 
 
 def numbered_png(
@@ -59,8 +98,13 @@ def numbered_png(
     compression: int = FOR_KEEPS,
 ) -> NumberedPng:
     """One image, (1, H, W, 3), (H, W, 3), or (H, W) for grey, ready to be written under the `next_numbered` name."""
+    from api_graph.pixels.read import to_levels  # with torch
+
     target, name = _inside(folder, prefix)
-    return NumberedPng(str(target), name, to_levels(image), _checked_texts(metadata or {}), compression)
+    texts = metadata or {}
+    if not all(map(_KEYWORD.fullmatch, texts)):
+        raise _no_keyword(texts)
+    return NumberedPng(str(target), name, to_levels(image), texts, compression)
 
 
 def write_numbered(
@@ -76,24 +120,62 @@ def write_numbered(
     return Path(written(png, write_next(png)))
 
 
-def written(png: NumberedPng, came: str | OSError) -> str:
-    """What `write_next` gave for it: the file's path, or else a BadInput."""
-    with _disk_errors(png.folder):
-        if isinstance(came, OSError):
-            raise came
-    return came
+def write_in_turn(pngs: Sequence[NumberedPng]) -> list[str | OSError]:
+    """`write_next` of each: their numbers follow their order."""
+    return [write_next(png) for png in pngs]
 
 
-def _checked_texts(metadata: Mapping[str, str]) -> Mapping[str, str]:
-    for key in metadata:
-        if not 1 <= len(key) <= 79 or not key.isascii() or _CONTROL_CHARACTERS.search(key):
-            raise BadInput(
-                "this cannot be a PNG keyword",
-                input="metadata",
-                value=key,
-                hint="Use 1 to 79 ASCII characters.",
-            )
-    return metadata
+def write_next(png: NumberedPng) -> str | OSError:
+    """Write it, under a name that no other process gets, and return its path; or the error where that fails.
+
+    Other processes may be asked to: an OSError finds its way back to the asker whole, what is raised might not.
+    """
+    try:
+        path = _next_free(Path(png.folder), png.name)
+        try:
+            _save(path, Image.fromarray(png.pixels), png.texts, png.compression)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return str(path)
+    except OSError as error:
+        return error
+
+
+def written(png: NumberedPng, outcome: str | OSError) -> str:
+    """The path that `write_next` gave for `png`; a BadInput where it gave an error."""
+    if isinstance(outcome, OSError):
+        raise _unwritable(png.folder, outcome) from outcome
+    return outcome
+
+
+def _save(path: Path, picture: Image.Image, texts: Mapping[str, str], compression: int) -> None:
+    """The picture in a file that appears under its name only when it is complete. Raises OSError."""
+    chunks = PngInfo()
+    for key, value in texts.items():  # tEXt where Latin-1 suffices, else iTXt (UTF-8)
+        # A lone surrogate, which JSON can carry, has no UTF-8; it becomes "?".
+        chunks.add_text(key, value.encode("utf-8", "replace").decode("utf-8"))
+    with whole_file(path) as file:
+        picture.save(file, format="PNG", pnginfo=chunks, compress_level=compression)
+
+
+def _next_free(folder: Path, name: str) -> Path:
+    """Reserve the next `name`_00001_.png in `folder` by creating it empty. Missing folders are made. Raises OSError.
+
+    The number follows the highest one in use. Two processes never get the same name.
+    """
+    numbered = re.compile(re.escape(name) + r"_(\d+)_?\.png", re.IGNORECASE)
+    folder.mkdir(parents=True, exist_ok=True)
+    matches = (numbered.fullmatch(entry) for entry in os.listdir(folder))
+    number = max((int(match[1]) for match in matches if match), default=0)
+    while True:
+        number += 1
+        path = folder / f"{name}_{number:05}_.png"
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:  # another process was faster
+            continue
+        return path
 
 
 def _inside(folder: str | os.PathLike[str], prefix: str) -> tuple[str | os.PathLike[str], str]:
@@ -116,14 +198,16 @@ def _inside(folder: str | os.PathLike[str], prefix: str) -> tuple[str | os.PathL
     return target, name
 
 
-@contextmanager
-def _disk_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BadInput(
-            f"cannot be written ({error.strerror or error})",
-            input="path",
-            value=str(path),
-            hint="Free some space, or choose a folder that you may write to.",
-        ) from error
+def _unwritable(path: str | os.PathLike[str], error: OSError) -> BadInput:
+    return BadInput(
+        f"cannot be written ({error.strerror or error})",
+        input="path",
+        value=str(path),
+        hint="Free some space, or choose a folder that you may write to.",
+    )
+
+
+def _no_keyword(texts: Mapping[str, str]) -> BadInput:
+    wrong = next(key for key in texts if not _KEYWORD.fullmatch(key))
+    problem = "this cannot be a PNG keyword"
+    return BadInput(problem, input="metadata", value=wrong, hint="Use 1 to 79 ASCII characters.")

@@ -1,4 +1,4 @@
-"""Zero-shot classification of images, with what is to be classified pointed at (FALIP section 4.2)."""
+"""Zero-shot classification of images, or of regions that are shown by a prompt method (FALIP section 4.2)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from api_graph.bench.readers.example import Benchmark
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.images import Images, as_pictures
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput, inputs_named
+from api_graph.json_values import Json
 from api_graph.models.layers import Layers
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import boxes_around
+from api_graph.tasks.examples import Benchmark
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, region_features, seeing
 from api_graph.tasks.labels import checked_labels
 from api_graph.tasks.metrics import per_class_mean, shares_by, top_k, worst_group
+from api_graph.tasks.prompt_methods import prompt_method
 from api_graph.tasks.referring import AnyBoxes, boxes_in
 from api_graph.tasks.scores import logit_scale
 from api_graph.tasks.templates import Templates, class_features
-from api_graph.tasks.ways import way_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +61,12 @@ class Classification:
         rows = zip(order.tolist(), chances.tolist(), strict=True)
         return [[(self.labels[i], p) for i, p in zip(*row, strict=True)] for row in rows]
 
-    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+    def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds an equal classification."""
         return {"scores": self.scores}, list(self.labels)
 
     @classmethod
-    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> Classification:
+    def from_storage(cls, tensors: dict[str, Tensor], meta: Sequence[str]) -> Classification:
         return cls(tensors["scores"], tuple(meta))
 
 
@@ -90,19 +91,19 @@ def classify(
 
     `boxes`: (N, 4), xyxy in pixels, for one image or for all; or one such list per image. All boxes of an image become
     one foveal mask, their larger value in each patch. `masks`: pixel masks (n, H, W) or (1, H, W) instead; what counts
-    is their bounding rectangle. `method`: how the region is shown (see `api_graph.tasks.ways`), "foveal" by default
-    where there is one, else "none". `templates`: a name, "openai" for the 80 of ImageNet, or texts with {} for
-    the label. `alpha` to `cells` belong to foveal masks. Raises BadInput for regions that do not lie on the images.
+    is their bounding rectangle. `method`: how the region is shown (see `api_graph.tasks.prompt_methods`), by default
+    "foveal" where there is one, else "none". `templates`: a name, "openai" for the 80 of ImageNet, or texts with {}
+    for the label. `alpha` to `cells` belong to foveal masks. Raises BadInput for regions that do not lie on the images.
     """
     pictures = [to_tensor(picture)[0] for picture in as_pictures(images)]
     regions = _regions(pictures, boxes, masks)
-    way = way_of(method or ("none" if regions is None else "foveal"))
-    if regions is None and (way.foveal or way.draw):
+    prompt = prompt_method(method or ("none" if regions is None else "foveal"))
+    if regions is None and (prompt.foveal or prompt.draw):
         raise BadInput("this method needs a region", input="boxes", value=method, hint="Give boxes or masks.")
     fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
     (loaded,) = as_models(model)
     seen = seeing(loaded, resize_mode)
-    features = region_features(seen, pictures, regions or [torch.empty(0, 4)] * len(pictures), way, fovea)
+    features = region_features(seen, pictures, regions or [torch.empty(0, 4)] * len(pictures), prompt, fovea)
     names = checked_labels(labels)
     return classified(features, class_features(seen, names, templates), names, logit_scale(seen))
 
@@ -121,7 +122,11 @@ def classified(features: Tensor, classes: Tensor, labels: tuple[str, ...], scale
 
 @dataclass(frozen=True)
 class ClassificationReport:
-    """Shares of n images, or clouds: right at once, among the best five, mean over the classes; and the groups'."""
+    """How `count` images, or clouds, were classified, as shares in [0, 1].
+
+    `top1`, `top5`: the label is the best one, or among the best five. `per_class`: top-1, averaged over the classes.
+    `groups`: top-1 in each group that has a name; `worst`: the group where it is smallest.
+    """
 
     count: int
     top1: float
@@ -142,21 +147,24 @@ def evaluate_classification(
     batch: int = 32,
     progress: Callable[[int], None] | None = None,
 ) -> ClassificationReport:
-    """Run a benchmark: every picture with its region shown by `method`; `batch` pictures at a time."""
+    """Run a benchmark: every picture with its region shown by `method`; `batch` pictures at a time.
+
+    `progress` is told how many pictures are done. Raises BadInput for an unknown method or template.
+    """
     (loaded,) = as_models(model)
-    seen, way = seeing(loaded, resize_mode), way_of(method)
+    seen, prompt = seeing(loaded, resize_mode), prompt_method(method)
     classes = class_features(seen, benchmark.labels, templates)
-    parts = list[Tensor]()
+    scores = list[Tensor]()
     for start in range(0, len(benchmark.examples), batch):
         examples = benchmark.examples[start : start + batch]
         pictures = [to_tensor(picture)[0] for picture in as_pictures([e.image for e in examples])]
         regions = [torch.tensor(e.region(), dtype=torch.float64).reshape(-1, 4) for e in examples]
-        features = region_features(seen, pictures, regions, way, fovea)
-        parts.append(classified(features, classes, benchmark.labels, logit_scale(seen)).scores)
+        features = region_features(seen, pictures, regions, prompt, fovea)
+        scores.append(classified(features, classes, benchmark.labels, logit_scale(seen)).scores)
         if progress is not None:
             progress(start + len(examples))
     targets = torch.tensor([e.label for e in benchmark.examples])
-    return report(torch.cat(parts), targets, [e.group for e in benchmark.examples])
+    return report(torch.cat(scores), targets, [e.group for e in benchmark.examples])
 
 
 def report(scores: Tensor, targets: Tensor, groups: Sequence[str] = ()) -> ClassificationReport:
@@ -174,7 +182,7 @@ def report(scores: Tensor, targets: Tensor, groups: Sequence[str] = ()) -> Class
 
 
 def _regions(pictures: Sequence[Tensor], boxes: Any, masks: Tensor | None) -> list[Tensor] | None:
-    """Boxes (N, 4) per picture, or None where nothing is pointed at."""
+    """Boxes (N, 4) per picture, or None where there are neither boxes nor masks."""
     if boxes is not None and masks is not None:
         raise BadInput("give boxes or masks, not both", input="masks")
     if masks is not None:
@@ -188,7 +196,7 @@ def _regions(pictures: Sequence[Tensor], boxes: Any, masks: Tensor | None) -> li
     return [boxes_in(own, picture) for own, picture in zip(each, pictures, strict=True)]
 
 
-def _one_per_picture(boxes: Any) -> bool:
+def _one_per_picture(boxes: object) -> bool:
     """Whether these are lists of boxes, not boxes."""
     if isinstance(boxes, Tensor):
         return boxes.ndim == 3

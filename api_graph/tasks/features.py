@@ -1,10 +1,10 @@
-"""Image features of pictures on which something is pointed at."""
+"""Image features of pictures, with boxes shown in them by a prompt method."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -19,12 +19,12 @@ from api_graph.errors import BadInput
 from api_graph.geometry import ResizeMode
 from api_graph.models.layers import Layers
 from api_graph.pixels.read import to_tensor
+from api_graph.tasks.prompt_methods import PromptMethod
 from api_graph.tasks.replaced import replaced_features
-from api_graph.tasks.ways import Way
 
 SeeingMode = ResizeMode | Literal["model"]
 """squash: each side is scaled to fit, as FALIP's code does. shortest: the middle alone is seen. longest: all of it,
-with bars. model: what the model's own preprocessing does, which may crop regions away."""
+with bars. model: what the model's own preprocessing does, which may crop regions amethod."""
 
 _AT_ONCE = 32
 
@@ -49,16 +49,22 @@ class Fovea:
         return box_masks(boxes, geometry, grid, Bump(self.alpha, self.sigma), cells=self.cells, join=join)
 
 
-def box_features(model: ClipModel, picture: Tensor, boxes: Tensor, way: Way, fovea: Fovea | None = None) -> Tensor:
+def box_features(
+    model: ClipModel, picture: Tensor, boxes: Tensor, method: PromptMethod, fovea: Fovea | None = None
+) -> Tensor:
     """One feature per box, float32 (B, E), not normalised: the picture (1, H, W, 3) with each of boxes (B, 4) shown."""
     fovea = fovea or Fovea()
-    masks = fovea.masks(model, picture, boxes) if way.foveal else None
-    features = _shown_features(model, way.pictures(picture, boxes), picture, masks, way, fovea)
+    masks = fovea.masks(model, picture, boxes) if method.foveal else None
+    features = _shown_features(model, method.pictures(picture, boxes), picture, masks, method, fovea)
     return features.expand(len(boxes), -1)
 
 
 def region_features(
-    model: ClipModel, pictures: Sequence[Tensor], boxes: Sequence[Tensor], way: Way, fovea: Fovea | None = None
+    model: ClipModel,
+    pictures: Sequence[Tensor],
+    boxes: Sequence[Tensor],
+    method: PromptMethod,
+    fovea: Fovea | None = None,
 ) -> Tensor:
     """One feature per picture, float32 (n, E), not normalised: all boxes (N, 4) of a picture are shown together.
 
@@ -66,18 +72,17 @@ def region_features(
     """
     fovea = fovea or Fovea()
     pairs = list(zip(pictures, boxes, strict=True))
-    shown = [way.pictures(p, b, together=True)[0] if len(b) else p for p, b in pairs]
-    masks = torch.cat([fovea.masks(model, p, b, "max") for p, b in pairs]) if way.foveal else None
-    return _shown_features(model, shown, list(pictures), masks, way, fovea)
+    shown = [method.pictures(p, b, together=True)[0] if len(b) else p for p, b in pairs]
+    masks = torch.cat([fovea.masks(model, p, b, "max") for p, b in pairs]) if method.foveal else None
+    return _shown_features(model, shown, list(pictures), masks, method, fovea)
 
 
 def plain_features(model: ClipModel, images: Images | None = None, *, pixel_values: Tensor | None = None) -> Tensor:
     """The model's own image features, float32 (B, E), not normalised. Any model will do, one without patches too."""
     pixels, _ = model_input(model, images, pixel_values)
-    encode: Any = model.module.encode_image
+    encode = cast("Callable[..., Tensor]", model.module.encode_image)
     with torch.no_grad():
-        parts = [encode(part, normalize=False).float() for part in pixels.split(_AT_ONCE)]
-    return torch.cat(parts)
+        return torch.cat([encode(some, normalize=False).float() for some in pixels.split(_AT_ONCE)])
 
 
 def picture_of(image: Images) -> Tensor:
@@ -89,7 +94,7 @@ def picture_of(image: Images) -> Tensor:
 
 
 def seeing(model: ClipModel, resize_mode: SeeingMode) -> ClipModel:
-    """The same network with another way of bringing images to its size."""
+    """The same network, which brings images to its size as `resize_mode` says."""
     if resize_mode in ("model", model.preprocess.resize_mode):
         return model
     if resize_mode not in get_args(ResizeMode):
@@ -108,12 +113,12 @@ def as_models(model: ClipModel | str | Sequence[ClipModel | str]) -> list[ClipMo
 
 
 def _shown_features(
-    model: ClipModel, shown: list[Tensor], clean: Images, masks: Tensor | None, way: Way, fovea: Fovea
+    model: ClipModel, shown: list[Tensor], clean: Images, masks: Tensor | None, method: PromptMethod, fovea: Fovea
 ) -> Tensor:
     """Features of what is shown; `clean` is the same without anything drawn, to which unleashed heads are compared."""
-    if way.replaced is not None:
-        return replaced_features(model, shown, clean, way.replaced, layers=fovea.layers)
-    unleashed = fovea.unleash != 0 and (way.draw is not None or way.foveal)
+    if method.replaced is not None:
+        return replaced_features(model, shown, clean, method.replaced, layers=fovea.layers)
+    unleashed = fovea.unleash != 0 and (method.draw is not None or method.foveal)
     if masks is None and not unleashed:
         return plain_features(model, shown)
     return foveal_features(
@@ -123,5 +128,5 @@ def _shown_features(
         layers=fovea.layers,
         form=fovea.form,
         unleash=fovea.unleash,
-        clean=clean if unleashed and way.draw is not None else None,
+        clean=clean if unleashed and method.draw is not None else None,
     )

@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Sequence
 
-from api_graph.bench.readers.record import read_text
 from api_graph.errors import BadInput
+from api_graph.tasks.record import read_text
 
 _NUMBER = re.compile(r"^\d+\.")
 _WORDNET_ID = re.compile(r"^n\d{8}-")

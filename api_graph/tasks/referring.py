@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from api_graph.bench.readers.reclip import ReferringExample
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.images import Images
@@ -21,11 +20,12 @@ from api_graph.clip.text import encode_text
 from api_graph.errors import BadInput
 from api_graph.models.layers import Layers
 from api_graph.regions import Boxes, BoxFormat, read_boxes
+from api_graph.tasks.examples import ReferringExample
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, box_features, picture_of, seeing
 from api_graph.tasks.metrics import refers_to
+from api_graph.tasks.prompt_methods import PromptMethod, prompt_methods
 from api_graph.tasks.scores import Aggregate, BoxChoice, logit_scale, score_boxes
 from api_graph.tasks.subtract import caption_text, mean_text, sample_captions
-from api_graph.tasks.ways import Way, ways_of
 
 AnyBoxes = Boxes | str | Sequence[Sequence[float]] | Tensor
 
@@ -52,13 +52,14 @@ def choose_box(
     """Choose the box of one image that `text` refers to.
 
     `model`: a CLIP or its name; several are an ensemble whose logits are summed. `boxes`: (B, 4) in pixels of the
-    image, in `format`. `method`: how each box is shown (see `api_graph.tasks.ways`): "none", "foveal", "crop",
-    "circle+foveal", ...; several are aggregated by `aggregate`, sum or max. `alpha` to `cells` belong to foveal masks.
+    image, in `format`. `method`: how each box is shown (see `api_graph.tasks.prompt_methods`): "none", "foveal",
+    "crop", "circle+foveal", ...; several are aggregated by `aggregate`, sum or max. `alpha` to `cells` belong to
+    foveal masks.
     `subtract`: captions whose mean score is taken off (see `sample_captions`). `template`: what is said around the
     text, by default what goes with the method, "a photo of {}". `resize_mode`: how the model sees the image.
 
     Returns the index of the box, the boxes' logits (B,) and the margin. Raises BadInput for a box outside the image, an
-    empty text, an unknown method, and a model that cannot be pointed at patches.
+    empty text, an unknown method, and a model whose patches cannot be pointed at.
     """
     fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
     chooser = Chooser.of(model, method, fovea, aggregate, resize_mode, template)
@@ -67,10 +68,10 @@ def choose_box(
 
 @dataclass(frozen=True, eq=False)
 class Chooser:
-    """How boxes are chosen: models, ways with their texts, and how their scores are put together."""
+    """How boxes are chosen: by which models and prompt methods, and how their scores are put together."""
 
     models: tuple[ClipModel, ...]
-    ways: tuple[Way, ...]
+    methods: tuple[PromptMethod, ...]
     fovea: Fovea
     aggregate: Aggregate
     template: str
@@ -85,10 +86,10 @@ class Chooser:
         resize_mode: SeeingMode = "squash",
         template: str | None = None,
     ) -> Chooser:
-        """From what users say. The template is by default the first way's own."""
-        models, ways = as_models(model), tuple(ways_of(method))
+        """From what users say. The template is by default that of the first method."""
+        models, methods = as_models(model), tuple(prompt_methods(method))
         seen = tuple(seeing(m, resize_mode) for m in models)
-        return cls(seen, ways, fovea or Fovea(), aggregate, template or ways[0].template)
+        return cls(seen, methods, fovea or Fovea(), aggregate, template or methods[0].template)
 
     def negatives(self, captions: Sequence[str]) -> list[Tensor]:
         """What `subtract` needs of its captions: one vector per model."""
@@ -107,7 +108,8 @@ class Chooser:
         values = boxes_in(boxes, picture, format)
         said = [caption_text(text, self.template) for text in texts]
         features = [
-            torch.stack([box_features(m, picture, values, way, self.fovea) for way in self.ways]) for m in self.models
+            torch.stack([box_features(m, picture, values, method, self.fovea) for method in self.methods])
+            for m in self.models
         ]  # per model (M, B, E)
         scores = score_boxes(
             features,
@@ -121,7 +123,7 @@ class Chooser:
 
 @dataclass(frozen=True)
 class ReferringReport:
-    """What came out: `accuracy` over all sentences, and `first_box`, which is right if box 0 is always taken.
+    """Figures over all sentences: `accuracy`, and `first_box`, the accuracy if box 0 is always taken.
 
     Without any prompt all boxes tie and the two are equal: a free check of the data.
     """

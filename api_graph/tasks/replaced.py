@@ -2,7 +2,7 @@
 
 In the last layers, a drawn image's values are replaced by the clean image's ("v": what is left of the prompt is where
 the model looks), or its queries and keys are ("qk": what is left is what it finds there). The paper gives no details;
-the replaced parts come from the clean image's own, untouched pass, and all tokens' are replaced.
+here they come from the clean image's own, untouched pass, and all tokens' are replaced.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from api_graph.clip.vision import ClsTower
 from api_graph.errors import BadInput
 from api_graph.models.layers import Layers, layer_set
 
-Part = Literal["v", "qk"]
+Replaced = Literal["v", "qk"]
+"""The values, or the queries and keys."""
 
 _AT_ONCE = 32
 
 
 def replaced_features(
-    model: ClipModel, drawn: Images, clean: Images, part: Part, *, layers: Layers = "last 4"
+    model: ClipModel, drawn: Images, clean: Images, what: Replaced, *, layers: Layers = "last 4"
 ) -> Tensor:
-    """Features of B drawn images with a part of the clean one's attention: float32 (B, E), not normalised.
+    """Features of B drawn images with `what` is replaced by the clean one's: float32 (B, E), not normalised.
 
-    Needs a model pooled by a CLS token.
+    `clean` is one image, or one for each. Raises BadInput for a model that is not pooled by a CLS token.
     """
     tower = model.tower
     if not isinstance(tower, ClsTower):
         raise BadInput("this model has one attention over patches, its pool; nothing to replace", input="model")
-    if part not in get_args(Part):
-        raise BadInput("there is no such part", input="part", value=part, hint="Use v or qk.")
+    if what not in get_args(Replaced):
+        raise BadInput("there is no such part", input="what", value=what, hint="Use v or qk.")
     chosen = layer_set(layers, len(tower.blocks))
     prompted, _ = model_input(model, drawn, None)
     original, _ = model_input(model, clean, None)
@@ -48,7 +49,7 @@ def replaced_features(
 
     def replace(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         clean_q, clean_k, clean_v = (one.expand_as(v) for one in kept[layer])
-        if part == "v":
+        if what == "v":
             return F.scaled_dot_product_attention(q, k, clean_v)
         return F.scaled_dot_product_attention(clean_q, clean_k, v)
 

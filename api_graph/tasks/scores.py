@@ -2,14 +2,14 @@
 
     S[m, b] = exp(logit scale) · ⟨V[m, b], T⟩,  V and T of unit length
 
-over representations m (the ways a box was shown) and boxes b.
+over representations m (one for each prompt method) and boxes b.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,8 @@ from torch import Tensor
 
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
+
+T = TypeVar("T")
 
 Aggregate = Literal["sum", "max"]
 
@@ -112,12 +114,12 @@ def _logits(features: Tensor, text: Tensor, scale: float, negatives: Tensor | No
     if negatives is not None:
         said = said - negatives.float().to(said.device)
     visual = F.normalize(shown.float(), dim=-1).to(said.device)
-    # Not a matrix product, whose rounding differs by place: boxes that are shown alike must tie.
+    # Not a matrix product, which rounds each row its own way: boxes that are shown alike must tie.
     return scale * (visual * said[..., None, None, :]).sum(-1)
 
 
-def _per_model(value: Any, count: int, name: str) -> list[Any]:
-    values = list(value) if isinstance(value, (list, tuple)) else [value]
+def _per_model(value: T | Sequence[T], count: int, name: str) -> list[T]:
+    values = [*value] if isinstance(value, list | tuple) else [value]
     if len(values) != count:
         raise BadInput(f"there are {count} models, so give {count} of these", input=name, value=len(values))
     return values

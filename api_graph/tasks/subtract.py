@@ -40,8 +40,8 @@ def mean_text(model: ClipModel, captions: str | Sequence[str], template: str = R
     texts = [caption_text(caption, template) for caption in _lines(captions)]
     if not texts:
         raise BadInput("there is no caption", input="captions", hint="Give at least one, one per line.")
-    parts = [texts[i : i + _TEXTS_AT_ONCE] for i in range(0, len(texts), _TEXTS_AT_ONCE)]
-    return F.normalize(torch.cat([encode_text(model, part) for part in parts]), dim=-1).mean(0)
+    batches = (texts[i : i + _TEXTS_AT_ONCE] for i in range(0, len(texts), _TEXTS_AT_ONCE))
+    return F.normalize(torch.cat([encode_text(model, batch) for batch in batches]), dim=-1).mean(0)
 
 
 def caption_text(caption: str, template: str = REFERRING) -> str:

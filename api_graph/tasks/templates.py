@@ -62,8 +62,8 @@ def class_features(model: ClipModel, labels: str | Sequence[str], templates: Tem
     """One unit vector per label, float32 (C, E): its templates' unit vectors, averaged and normalised again."""
     names, texts = checked_labels(labels), template_texts(templates)
     prompts = [filled(text, name) for name in names for text in texts]
-    parts = [prompts[i : i + _TEXTS_AT_ONCE] for i in range(0, len(prompts), _TEXTS_AT_ONCE)]
-    features = F.normalize(torch.cat([encode_text(model, part) for part in parts]), dim=-1)
+    batches = (prompts[i : i + _TEXTS_AT_ONCE] for i in range(0, len(prompts), _TEXTS_AT_ONCE))
+    features = F.normalize(torch.cat([encode_text(model, batch) for batch in batches]), dim=-1)
     return F.normalize(features.unflatten(0, (len(names), len(texts))).mean(1), dim=-1)  # (C, T, E) -> (C, E)
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from api_graph.bench.readers.modelnet40 import read_modelnet40
-from api_graph.bench.readers.scanobjectnn import VARIANTS, read_scanobjectnn
+from api_graph.bench.readers.point_clouds import VARIANTS, read_modelnet40, read_scanobjectnn
 from api_graph.tasks.labels import SCANOBJECTNN
 from tests.tasks.files import complaint, write
 

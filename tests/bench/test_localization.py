@@ -52,6 +52,26 @@ def test_pointing_game() -> None:
     assert not pointing_game(GRID, (6, 5, 10, 10), WIDE, tolerance=0.9)
 
 
+def test_of_equal_peaks_the_first_counts_row_by_row() -> None:
+    """Cells of 10×5 pixels; 3 stands at the upper right and the lower left, and rows are read from the top."""
+    tied = torch.tensor([[0.0, 3.0], [3.0, -2.0]])
+    assert peak(tied, WIDE) == (15.0, 2.5)
+    assert pointing_game(tied, (10, 0, 20, 5), WIDE)
+    assert not pointing_game(tied, (0, 5, 10, 10), WIDE)
+    # A map that says nothing points at its first cell, and so does one that is nowhere above zero.
+    for nothing in (torch.zeros(2, 2), torch.full((2, 2), -0.5)):
+        assert peak(nothing, WIDE) == (5.0, 2.5)
+        assert pointing_game(nothing, (0, 0, 10, 5), WIDE)
+        assert not pointing_game(nothing, (10, 5, 20, 10), WIDE)
+    # Within a row it is the left one.
+    assert peak(torch.tensor([[-1.0, -1.0], [-1.0, -1.0], [-4.0, -1.0]]), WIDE) == (5.0, 10 / 6)
+
+
+def test_a_peak_on_the_edge_of_the_box_is_a_hit() -> None:
+    for box in ((5.0, 0, 9, 10), (1, 0, 5.0, 10), (0, 7.5, 20, 9), (0, 2, 20, 7.5)):
+        assert pointing_game(GRID, box, WIDE)  # its peak lies at (5, 7.5)
+
+
 def test_energy_counts_positive_mass_and_parts_of_cells() -> None:
     assert energy_in_box(GRID, (0, 5, 10, 10), WIDE) == pytest.approx(3 / 4)
     # Half of the lower left cell, and half of the upper right one.

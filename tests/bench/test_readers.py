@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from api_graph.bench.readers.cub import read_cub
-from api_graph.bench.readers.dogs import read_dogs
+from api_graph.bench.readers.cub import read_cub, read_waterbirds
+from api_graph.bench.readers.dogs import read_dogs, read_voc_boxes
 from api_graph.bench.readers.imagenet_s import read_alpha_clip, read_class_mask, read_imagenet_s, read_synsets
-from api_graph.bench.readers.voc import read_voc_boxes
-from api_graph.bench.readers.waterbirds import read_waterbirds
 from tests.tasks.files import complaint, write
 
 # --- CUB-200-2011 and Waterbirds

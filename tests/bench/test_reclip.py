@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from api_graph.bench.readers.reclip import ReferringExample, read_reclip
+from api_graph.bench.readers.reclip import read_reclip
 from api_graph.errors import BadInput
+from api_graph.tasks.examples import ReferringExample
 
 
 def datum(**changes: Any) -> dict[str, Any]:

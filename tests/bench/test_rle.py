@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from api_graph.bench.readers.example import LabelledImage
-from api_graph.bench.readers.rle import decode_rle
+from api_graph.bench.readers.imagenet_s import decode_rle
 from api_graph.errors import BadInput
+from api_graph.tasks.examples import LabelledImage
 
 
 def test_plain_counts_run_down_the_columns() -> None:

@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from api_graph.errors import BadInput
-from api_graph.pixels.blend import alpha_blend, reference_blend
-from api_graph.pixels.blur import gaussian_blur
+from api_graph.errors import ApiGraphWarning, BadInput
+from api_graph.geometry import Geometry
+from api_graph.pixels.blend import alpha_blend, gaussian_blur, reference_blend
+from api_graph.pixels.heatmap import normalize
 from api_graph.pixels.read import to_tensor
+from api_graph.pixels.resize import to_pixels
+from api_graph.sockets import Attribution
 
 IMAGE = torch.tensor([0.8, 0.4, 0.0]).expand(1, 1, 3, 3).contiguous()
 HEATMAP = torch.tensor([[[0.0, 0.5, 1.0]]])
@@ -88,6 +91,26 @@ def test_inputs_stay_as_they_were():
 def test_a_heatmap_beyond_0_and_1_is_clamped():
     blended = alpha_blend(torch.full((1, 1, 2, 3), 0.5), torch.tensor([[[-1.0, 2.0]]]))
     assert blended[0, 0, :, 0].tolist() == [0.0, 0.5]
+
+
+def test_values_below_zero_hide_no_more_than_0_does():
+    """With strength 1/2 over a grey of 0.1, Φ = 0 leaves half of 0.5 and half of 0.1, Φ = 1/2 three quarters."""
+    image, heatmap = torch.full((1, 1, 4, 3), 0.5), torch.tensor([[[-7.0, -0.5, 0.0, 0.5]]])
+    blended = alpha_blend(image, heatmap, background="grey", grey=0.1, strength=0.5)
+    torch.testing.assert_close(blended[0, 0, :, 0], torch.tensor([0.3, 0.3, 0.3, 0.4]))
+    levels = reference_blend(torch.ones(1, 1, 4, 3), heatmap, grey=51.0) * 255
+    # 128 of 255 levels of 1/2: 128 + 127/255 · 51 = 153.4
+    assert levels[0, 0, :, 0].round().tolist() == [51, 51, 51, 153]
+
+
+@pytest.mark.parametrize("shift", [0.0, -10.0, 10.0])
+def test_a_raw_map_with_negative_values_from_patches_to_the_blend(shift):
+    """-3, -1, 1 and 5 lie at 0, 1/4, 1/2 and 1 of their range, wherever that begins; what was not seen lies at 0."""
+    values = torch.tensor([[[-3.0, -1.0], [1.0, 5.0]]]) + shift
+    with pytest.warns(ApiGraphWarning, match=r"50\.0%"):
+        raw = to_pixels(Attribution(values, (Geometry(4, 2, 1, 0, 3, 2),)), interpolation="nearest")
+    blended = alpha_blend(torch.ones(1, 2, 4, 3), normalize(raw))
+    torch.testing.assert_close(blended[0, ..., 0], torch.tensor([[0.0, 0.0, 0.25, 0.0], [0.0, 0.5, 1.0, 0.0]]))
 
 
 @pytest.mark.parametrize(

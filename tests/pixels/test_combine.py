@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
-from api_graph.pixels.combine import combine, soft_or
+from api_graph.pixels.heatmap import combine, soft_or
 
 A, B = torch.tensor([[[0.0, 0.5, 1.0]]]), torch.tensor([[[0.25, 0.5, 0.5]]])
 unit = st.floats(0, 1, width=32)

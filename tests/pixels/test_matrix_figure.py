@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from api_graph.errors import BadInput
-from api_graph.pixels._colormaps import color_table
 from api_graph.pixels.matrix_figure import matrix_figure
+from api_graph.pixels.overlay import color_table
 
 
 def squares(values: torch.Tensor, cell: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
-from api_graph.pixels.mean_filter import mean_filter
+from api_graph.pixels.heatmap import mean_filter
 
 
 def brute_force(heatmap: np.ndarray, kernel_size: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from api_graph.errors import ApiGraphWarning, BadInput
-from api_graph.pixels.normalize import minmax, normalize, sigmoid
+from api_graph.pixels.heatmap import minmax, normalize, sigmoid
 
 finite = st.floats(-(2.0**120), 2.0**120, width=32)
 maps = hnp.arrays("float32", st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5)), elements=finite)

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from api_graph.errors import BadInput
-from api_graph.pixels._colormaps import color_table
-from api_graph.pixels.overlay import colorize, overlay
+from api_graph.pixels.overlay import color_table, colorize, overlay
 
 
 @pytest.mark.parametrize(

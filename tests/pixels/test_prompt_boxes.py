@@ -9,7 +9,7 @@ import torch
 
 from api_graph.errors import BadInput
 from api_graph.pixels.prompts import crop_boxes, draw_box, draw_circle, draw_keypoint, shade_boxes, weaken_outside
-from api_graph.pixels.prompts._boxes import checked_boxes
+from api_graph.pixels.prompts._regions import checked_boxes
 
 PROMPTS = [draw_circle, draw_box, shade_boxes, draw_keypoint, weaken_outside, crop_boxes]
 IMAGE = torch.rand(1, 20, 30, 3)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from api_graph.errors import BadInput
-from api_graph.pixels.blur import gaussian_blur
+from api_graph.pixels.blend import gaussian_blur
 from api_graph.pixels.prompts import draw_contour, fgvp, preset, set_of_mark
 
 IMAGE = torch.rand(1, 40, 60, 3, generator=torch.Generator().manual_seed(0)) * 0.9

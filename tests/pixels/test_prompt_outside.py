@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 
 from api_graph.errors import BadInput
-from api_graph.pixels.blur import gaussian_blur
+from api_graph.pixels.blend import gaussian_blur
 from api_graph.pixels.prompts import draw_circle, preset, weaken_outside
 from api_graph.pixels.read import to_tensor
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.pixels.prompts import preset, set_of_mark
-from api_graph.pixels.prompts._labels import draw_label, place
-from api_graph.pixels.prompts.som import _names, _places
+from api_graph.pixels.prompts.som import _names, draw_label, label_box, label_boxes
 
 GREY = torch.full((1, 80, 120, 3), 0.5)
 X, Y = torch.arange(120) + 0.5, torch.arange(80)[:, None] + 0.5
@@ -20,7 +19,7 @@ def disc(x: float, y: float, radius: float) -> torch.Tensor:
     return (((X - x) ** 2 + (Y - y) ** 2) < radius**2).float()
 
 
-def label_box(image: torch.Tensor) -> tuple[float, float, float, float]:
+def changed_box(image: torch.Tensor) -> tuple[float, float, float, float]:
     """Left, top, right and bottom of what changed."""
     rows, columns = (image != GREY).any(-1)[0].nonzero(as_tuple=True)
     return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
@@ -28,7 +27,7 @@ def label_box(image: torch.Tensor) -> tuple[float, float, float, float]:
 
 def test_a_mark_stands_in_the_middle_of_a_disc():
     marked = set_of_mark(GREY, disc(40, 30, 20)[None], opacity=0.0, thickness=0.0, font_size=8.0, unit="pixels")
-    left, top, right, bottom = label_box(marked.image)
+    left, top, right, bottom = changed_box(marked.image)
     assert abs((left + right) / 2 - 40) <= 1 and abs((top + bottom) / 2 - 30) <= 1
     assert (right - left, bottom - top) == (12, 12)  # 8 pixels high, and a quarter of that around
 
@@ -36,7 +35,7 @@ def test_a_mark_stands_in_the_middle_of_a_disc():
 def test_a_label_is_white_on_black_by_hand():
     options = {"opacity": 0.0, "thickness": 0.0, "font_size": 20.0, "unit": "pixels"}
     image = set_of_mark(GREY, disc(40, 30, 25)[None], label_opacity=0.8, **options).image
-    left, top, right, bottom = label_box(image)
+    left, top, right, bottom = changed_box(image)
     label = image[0, top:bottom, left:right]
     assert float(label.min()) == pytest.approx(0.1)  # 0.2 · 0.5
     assert float(label.max()) == 1.0
@@ -76,7 +75,7 @@ def test_a_mark_leaves_the_smaller_mask_inside_to_its_own():
     """A disc of 8 in the middle of one of 35: the large one's mark stands in the ring between."""
     large, small = disc(60, 40, 35), disc(60, 40, 8)
     labels = [draw_label(text, 6.0, 1.5) for text in ("1", "2")]
-    first, second = _places(torch.stack([large, small]).bool(), labels)
+    first, second = label_boxes(torch.stack([large, small]).bool(), labels)
     assert first is not None and second is not None
     x, y = (first[0] + first[2]) / 2 - 60, (first[1] + first[3]) / 2 - 40
     assert abs((x * x + y * y) ** 0.5 - 21.5) <= 1.5  # halfway from 8 to 35
@@ -94,9 +93,9 @@ def test_a_mask_without_room_is_marked_beside():
     """The label is wider than the whole of a mask at the corner: it stands on the image, as near as it can."""
     depth = torch.zeros(40, 50)
     depth[0:3, 0:3] = 1
-    assert place((12, 12), depth, []) == (0, 0, 12, 12)
-    assert place((12, 12), depth, [(0, 0, 12, 12)]) in ((12, 0, 24, 12), (0, 12, 12, 24))
-    assert place((60, 12), depth, []) is None
+    assert label_box((12, 12), depth, []) == (0, 0, 12, 12)
+    assert label_box((12, 12), depth, [(0, 0, 12, 12)]) in ((12, 0, 24, 12), (0, 12, 12, 24))
+    assert label_box((60, 12), depth, []) is None
 
 
 def test_an_image_too_full_is_said():
@@ -136,7 +135,7 @@ def test_marks_never_overlap_and_stay_on_the_image(shapes, font_size):
     masks = torch.stack([disc(*shape) for shape in shapes]).bool()
     masks = masks[masks.flatten(1).any(1)]
     labels = [draw_label(str(i + 1), font_size, font_size / 4) for i in range(len(masks))]
-    boxes = [box for box in _places(masks, labels) if box is not None]
+    boxes = [box for box in label_boxes(masks, labels) if box is not None]
     assert len(boxes) == len(masks)
     covered = torch.zeros(80, 120)
     for left, top, right, bottom in boxes:

@@ -15,8 +15,7 @@ from PIL import Image
 
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.geometry import Geometry
-from api_graph.pixels._resample import Interpolation
-from api_graph.pixels.resize import to_pixels
+from api_graph.pixels.resize import Interpolation, to_pixels
 from api_graph.sockets import Attribution
 
 INTERPOLATIONS = get_args(Interpolation)
@@ -52,6 +51,37 @@ def test_a_geometry_per_image():
     with pytest.warns(ApiGraphWarning, match=r"50\.0%"):
         heatmap = laid(values, Geometry.whole(4, 2), Geometry(4, 2, 0, 0, 2, 2))
     assert heatmap.tolist() == [[[2, 2, 3, 3], [4, 4, 6, 6]], [[2, 3, 2, 2], [4, 6, 2, 2]]]
+
+
+@pytest.mark.parametrize("values", [[[-3.0, -1.0], [2.0, 0.5]], [[-3.0, -1.0], [-2.0, -0.5]]])
+def test_below_zero_unseen_pixels_have_the_minimum_and_seen_ones_their_values(values):
+    """The model saw the middle 4 of 8 columns, each cell 2×2 pixels."""
+    with pytest.warns(ApiGraphWarning, match=r"50\.0%"):
+        heatmap = laid(torch.tensor([values]), Geometry(8, 4, 2, 0, 6, 4))
+    top, bottom = ([-3, -3, left, left, right, right, -3, -3] for left, right in values)
+    assert heatmap.tolist() == [[top, top, bottom, bottom]]
+
+
+def test_bilinear_by_hand_below_zero():
+    """Pixel centres lie at 1/4, 3/4, 5/4, 7/4 cells, the cells' at 1/2 and 3/2."""
+    values = torch.tensor([[[-2.0, 2.0]], [[-5.0, -1.0]]])
+    heatmap = laid(values, Geometry.whole(4, 1), Geometry.whole(4, 1), interpolation="bilinear")
+    torch.testing.assert_close(heatmap, torch.tensor([[[-2.0, -1.0, 1.0, 2.0]], [[-5.0, -4.0, -2.0, -1.0]]]))
+
+
+def test_each_map_of_a_batch_has_its_own_minimum_where_nothing_was_seen():
+    values, left_half = torch.tensor([[[-3.0, -1.0]], [[4.0, -7.0]], [[5.0, 6.0]]]), Geometry(4, 1, 0, 0, 2, 1)
+    with pytest.warns(ApiGraphWarning, match=r"50\.0%"):
+        heatmap = laid(values, left_half, left_half, left_half)
+    assert heatmap.tolist() == [[[-3, -1, -3, -3]], [[4, -7, -7, -7]], [[5, 6, 5, 5]]]
+
+
+def test_an_overshoot_below_zero_is_cut_at_the_maps_own_range():
+    """Beside a step, cubic convolution goes beyond both of its sides, here beyond -4 and -1."""
+    values = torch.tensor([[[-4.0, -4.0, -1.0, -1.0]]])
+    heatmap = laid(values, Geometry.whole(16, 1), interpolation="bicubic")
+    assert (heatmap.min(), heatmap.max()) == (-4, -1)
+    assert (heatmap == -4).sum() > 1 and (heatmap == -1).sum() > 1
 
 
 def test_an_image_the_model_saw_whole_brings_no_warning():

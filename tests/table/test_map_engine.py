@@ -16,8 +16,8 @@ from api_graph.nodes import batches
 
 from api_graph.executor import Event
 from api_graph.graph import set_inputs
-from api_graph.pixels import png
-from api_graph.pixels.png import NumberedPng
+from api_graph.pixels import write as png_files
+from api_graph.pixels.write import NumberedPng
 from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
 from api_graph.table.chunks import ReferenceCounts
@@ -97,7 +97,7 @@ def test_memory_that_runs_out_loses_no_row(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_full_disk_stops_and_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = table(tmp_path, rows_of(20, 2))
-    write, written, lock = png.write_next, [0], threading.Lock()
+    write, written, lock = png_files.write_next, [0], threading.Lock()
 
     def full(wanted: NumberedPng) -> str | OSError:
         with lock:
@@ -106,7 +106,7 @@ def test_a_full_disk_stops_and_keeps_what_is_done(tmp_path: Path, monkeypatch: p
         return write(wanted) if room else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(png, "write_next", full)
+        patch.setattr(png_files, "write_next", full)
         with pytest.raises(WriteFailed, match="no space left on the device"):
             list(map_graph(GRAPH, path, output=tmp_path / "out", cache=False, threads=1))  # one: in this process
     before = records(tmp_path / "out")

@@ -167,7 +167,7 @@ def test_nothing_is_begun_for_a_parent_that_is_gone() -> None:
 def test_what_a_process_loads_is_little() -> None:
     """Torch would take each of them seconds."""
     script = (
-        "import sys\nimport api_graph.pixels.png, api_graph.table.processes\n"
+        "import sys\nimport api_graph.pixels.write, api_graph.table.processes\n"
         "print([name for name in ('torch', 'transformers', 'networkx', 'pydantic') if name in sys.modules])"
     )
     ended = subprocess.run(

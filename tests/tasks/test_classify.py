@@ -10,16 +10,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from api_graph.bench.readers.example import Benchmark, LabelledImage
-from api_graph.bench.readers.hdf5 import LabelledClouds
 from api_graph.clip import ClipModel, encode_text, foveal_features, foveal_mask, load_clip
 from api_graph.demo.scenes import TEST_SEEDS, Scene, scene
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.tasks.classification import Classification, classified, classify, evaluate_classification
+from api_graph.tasks.examples import Benchmark, LabelledClouds, LabelledImage
 from api_graph.tasks.features import Fovea, plain_features
-from api_graph.tasks.pointcloud.classification import classify_point_cloud, evaluate_point_clouds, fused, view_features
-from api_graph.tasks.pointcloud.foreground import foreground_boxes
+from api_graph.tasks.pointcloud.classification import (
+    classify_point_cloud,
+    evaluate_point_clouds,
+    foreground_boxes,
+    fused,
+    view_features,
+)
 from api_graph.tasks.pointcloud.project import depth_images, project
 from tests.clip.small_models import random_clip
 

@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import ApiGraphWarning, BadInput
-from api_graph.tasks.pointcloud.classification import view_masks
-from api_graph.tasks.pointcloud.foreground import foreground_boxes, foreground_cells
-from api_graph.tasks.pointcloud.project import checked_points, depth_images, project, unit_sphere
-from api_graph.tasks.pointcloud.views import SIX_VIEWS, rotations
+from api_graph.tasks.pointcloud.classification import foreground_boxes, foreground_cells, view_masks
+from api_graph.tasks.pointcloud.project import SIX_VIEWS, checked_points, depth_images, project, rotations, unit_sphere
 
 NO_TURN = ((0.0, 0.0, 0.0),)
 

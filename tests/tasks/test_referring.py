@@ -18,9 +18,9 @@ from api_graph.pixels.prompts import draw_circle
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import Boxes
 from api_graph.tasks.features import Fovea, box_features, plain_features, seeing
+from api_graph.tasks.prompt_methods import METHODS, prompt_method, prompt_methods
 from api_graph.tasks.referring import Chooser, choose_box, evaluate_referring
 from api_graph.tasks.scores import score_boxes
-from api_graph.tasks.ways import WAYS, way_of, ways_of
 from tests.clip.small_models import random_clip
 
 
@@ -39,9 +39,9 @@ def boxes(picture: Scene) -> list[tuple[int, int, int, int]]:
     return [o.box for o in picture.objects]
 
 
-DRAWN = [way for way in WAYS if way not in ("none", "foveal")]
+DRAWN = [method for method in METHODS if method not in ("none", "foveal")]
 METHODS = [
-    *WAYS,
+    *METHODS,
     "circle+foveal",
     "foveal + blur",
     "circle:falip",
@@ -116,7 +116,7 @@ def test_equal_boxes_tie_and_the_first_is_chosen(demo: ClipModel, picture: Scene
 
 
 def test_ensembles_add_what_their_members_score(demo: ClipModel, picture: Scene, boxes: list) -> None:
-    apart = [choose_box(demo, picture.image, boxes, "a star", way).scores for way in ("foveal", "crop")]
+    apart = [choose_box(demo, picture.image, boxes, "a star", method).scores for method in ("foveal", "crop")]
     summed = choose_box(demo, picture.image, boxes, "a star", ["foveal", "crop"]).scores
     best = choose_box(demo, picture.image, boxes, "a star", ["foveal", "crop"], aggregate="max").scores
     assert torch.allclose(summed, apart[0] + apart[1], atol=1e-3)
@@ -144,7 +144,9 @@ def test_unleashed_circles_react_to_the_clean_image(demo: ClipModel, picture: Sc
     values = torch.tensor(boxes, dtype=torch.float64)
     drawn = draw_circle(image, values)
     expected = foveal_features(demo, drawn, None, unleash=0.7, clean=image)
-    assert torch.allclose(box_features(demo, image, values, way_of("circle"), Fovea(unleash=0.7)), expected, atol=1e-4)
+    assert torch.allclose(
+        box_features(demo, image, values, prompt_method("circle"), Fovea(unleash=0.7)), expected, atol=1e-4
+    )
 
 
 def test_shade_is_named_in_the_text(demo: ClipModel, picture: Scene, boxes: list) -> None:
@@ -227,14 +229,14 @@ def test_plain_features_are_the_models_own() -> None:
         assert torch.allclose(plain_features(model, pixel_values=pixels), expected, atol=1e-5)
 
 
-def test_ways_of_convolutional_models_need_no_patches() -> None:
+def test_prompt_methods_of_convolutional_models_need_no_patches() -> None:
     model = random_clip(layers=(1, 1, 1, 1), width=8, head_width=8, image_size=32, patch_size=None)
-    features = box_features(model, torch.rand(1, 50, 40, 3), torch.tensor([[0.0, 0, 20, 20]]), way_of("crop"))
+    features = box_features(model, torch.rand(1, 50, 40, 3), torch.tensor([[0.0, 0, 20, 20]]), prompt_method("crop"))
     assert features.shape == (1, 24)
 
 
-def test_ways_keep_their_order() -> None:
-    assert [way.name for way in ways_of(["crop", "circle+foveal"])] == ["crop", "circle+foveal"]
+def test_prompt_methods_keep_their_order() -> None:
+    assert [method.name for method in prompt_methods(["crop", "circle+foveal"])] == ["crop", "circle+foveal"]
 
 
 # --- the benchmark

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from api_graph.bench.readers.example import Benchmark, LabelledImage
-from api_graph.bench.readers.hdf5 import LabelledClouds
-from api_graph.bench.readers.reclip import ReferringExample, read_reclip
+from api_graph.bench.readers.reclip import read_reclip
 from api_graph.clip import ClipModel, load_clip
 from api_graph.demo.scenes import TEST_SEEDS, Scene, scene
 from api_graph.tasks.classification import evaluate_classification
+from api_graph.tasks.examples import Benchmark, LabelledClouds, LabelledImage, ReferringExample
 from api_graph.tasks.pointcloud.classification import evaluate_point_clouds
 from api_graph.tasks.referring import Chooser, evaluate_referring
 from api_graph.tasks.rows import CLASSIFICATION, POINT_CLOUDS, REFERRING

@@ -23,7 +23,7 @@ from api_graph.spec import NodeSpec, spec_of
 from api_graph.tasks.classification import classify
 from api_graph.tasks.pointcloud.classification import classify_point_cloud
 from api_graph.tasks.referring import choose_box
-from api_graph.tasks.wires import BoxScores
+from api_graph.tasks.socket_types import BoxScores
 
 
 @pytest.fixture(scope="module")

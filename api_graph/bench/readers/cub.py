@@ -1,21 +1,27 @@
-"""CUB-200-2011 in its official layout: lists of `id value` lines beside an `images` folder."""
+"""CUB-200-2011, and Waterbirds, which pastes CUB's birds onto land and water, in their official layouts."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from api_graph.bench.readers.example import Benchmark, LabelledImage
-from api_graph.bench.readers.record import Box, bad_record, spaced_lines
-from api_graph.tasks.labels import readable_name
+from api_graph.errors import BadInput
+from api_graph.tasks.examples import Benchmark, LabelledImage
+from api_graph.tasks.labels import WATERBIRDS, readable_name
+from api_graph.tasks.record import Box, bad_record, csv_rows, spaced_lines
 
+_CLASS = ("id", "name")
 _BOX = ("id", "x", "y", "width", "height")
+
+_WATERBIRD = ("img_id", "img_filename", "y", "split", "place")
+_SPLITS = {"train": 0, "val": 1, "test": 2}
+_BACKGROUNDS = ("land", "water")
 
 
 def read_cub(root: str | os.PathLike[str], split: str = "test") -> Benchmark:
     """The pictures of CUB_200_2011 with their labels and boxes; `split` is "test" (5,794 images) or "train"."""
     folder = Path(root)
-    names = {r.integer("id", 1): readable_name(r.text("name")) for r in spaced_lines(folder / "classes.txt", CLASS)}
+    names = {r.integer("id", 1): readable_name(r.text("name")) for r in spaced_lines(folder / "classes.txt", _CLASS)}
     if sorted(names) != list(range(1, len(names) + 1)):
         raise bad_record(folder / "classes.txt", "the classes are not numbered from 1 without a gap", field="id")
     labels = _column(folder / "image_class_labels.txt", 1, len(names))
@@ -32,7 +38,30 @@ def read_cub(root: str | os.PathLike[str], split: str = "test") -> Benchmark:
     return Benchmark("CUB-200-2011", tuple(names[i] for i in sorted(names)), tuple(examples))
 
 
-CLASS = ("id", "name")
+def read_waterbirds(
+    root: str | os.PathLike[str], cub_boxes: str | os.PathLike[str] | None = None, split: str = "test"
+) -> Benchmark:
+    """The pictures of metadata.csv; `group` is bird and background, as in "landbird on water".
+
+    Boxes come from CUB, whose pictures have the same size: `cub_boxes` is CUB's bounding_boxes.txt. Without it no
+    picture has a box.
+    """
+    if split not in _SPLITS:
+        raise BadInput("there is no such split", input="split", value=split, hint=f"Use one of {', '.join(_SPLITS)}.")
+    folder = Path(root)
+    boxes = {} if cub_boxes is None else read_boxes(cub_boxes)
+    examples = []
+    for row in csv_rows(folder / "metadata.csv", _WATERBIRD):
+        label, background = row.integer("y", 0, 1), row.integer("place", 0, 1)
+        if row.integer("split", 0, 2) != _SPLITS[split]:
+            continue
+        id = row.integer("img_id")
+        if boxes and id not in boxes:
+            raise row.fail("img_id", "CUB has no box for this image", id)
+        box = (boxes[id],) if boxes else ()
+        group = f"{WATERBIRDS[label]} on {_BACKGROUNDS[background]}"
+        examples.append(LabelledImage(folder / row.text("img_filename"), label, box, group=group))
+    return Benchmark("Waterbirds", WATERBIRDS, tuple(examples))
 
 
 def read_boxes(path: str | os.PathLike[str]) -> dict[int, Box]:

@@ -1,16 +1,22 @@
-"""Stanford Dogs in its official layout: Images/, Annotation/ and a list of the test pictures."""
+"""Stanford Dogs in its official layout: Images/, Annotation/ with PASCAL VOC's XML, and a list of the test pictures."""
 
 from __future__ import annotations
 
 import os
+import re
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
-from api_graph.bench.readers.example import Benchmark, LabelledImage
-from api_graph.bench.readers.record import Record, bad_record, read_text
-from api_graph.bench.readers.voc import read_voc_boxes
 from api_graph.errors import BadInput
+from api_graph.tasks.examples import Benchmark, LabelledImage
 from api_graph.tasks.labels import readable_name
+from api_graph.tasks.record import Box, Record, bad_record, read_text
+
+_LARGEST_ANNOTATION = 1 << 20
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+# Entities can only be declared in a document type, and no annotation has one.
+_DECLARATION = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
 def read_dogs(root: str | os.PathLike[str], split: str = "test") -> Benchmark:
@@ -65,3 +71,26 @@ def _matlab_names(path: Path) -> list[str]:
         return [str(cell.item()) for cell in loadmat(path)["file_list"].ravel()]
     except Exception as error:  # scipy answers a damaged file with nearly any exception
         raise bad_record(path, f"it cannot be read ({error})", field="file_list") from error
+
+
+def read_voc_boxes(path: str | os.PathLike[str]) -> tuple[Box, ...]:
+    """Every object/bndbox of an annotation, as (left, top, right, bottom)."""
+    text = read_text(path, most=_LARGEST_ANNOTATION)
+    if _DECLARATION.search(text):
+        raise bad_record(Path(path), "an annotation declares no document type and no entities")
+    try:
+        root = ET.fromstring(text)
+    except ET.ParseError as error:
+        raise bad_record(Path(path), f"this is no XML ({error})", line=error.position[0]) from error
+    boxes = tuple(_box(Path(path), index, box) for index, box in enumerate(root.iterfind("object/bndbox")))
+    if not boxes:
+        raise bad_record(Path(path), "it holds no object with a box", field="object/bndbox")
+    return boxes
+
+
+def _box(path: Path, index: int, element: ET.Element) -> Box:
+    record = Record(path, None, {side: element.findtext(side) for side in _SIDES}, f"object[{index}].")
+    left, top, right, bottom = (record.number(side) for side in _SIDES)
+    if right <= left or bottom <= top:
+        raise record.fail("bndbox", "a box needs sides above 0", (left, top, right, bottom))
+    return left, top, right, bottom

@@ -5,35 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from api_graph.bench.readers.record import Box, Record, bad_record, json_file, json_lines
+from api_graph.tasks.examples import ReferringExample
+from api_graph.tasks.record import Box, Record, bad_record, json_file, json_lines
 
 _NUMBERED = re.compile(r"(?P<image>.+_\d{12})_\d+(\.\w+)?", re.ASCII)
 """COCO_train2014_<image>_<referred object>.jpg"""
-
-
-@dataclass(frozen=True)
-class ReferringExample:
-    """An image, the candidate `boxes`, the gold `targets`, and the `captions` that refer to them."""
-
-    image: Path
-    boxes: tuple[Box, ...]
-    targets: tuple[Box, ...]
-    captions: tuple[str, ...]
-
-    def candidates(self, size: tuple[int, int], *, area_threshold: float = 0.0) -> tuple[Box, ...]:
-        """The boxes to choose among in an image of `size` = (width, height).
-
-        Without any detection that is the whole image. Boxes whose share of the image is not above
-        `area_threshold` are left out, unless none would be left.
-        """
-        width, height = size
-        boxes = self.boxes or ((0.0, 0.0, float(width), float(height)),)
-        large = tuple(box for box in boxes if _area(box) / (width * height) > area_threshold)
-        return large or boxes
 
 
 def read_reclip(
@@ -56,16 +34,16 @@ def _example(record: Record, images: Path, detected: Mapping[int, tuple[Box, ...
     annotated = {a.integer("id"): a.box("bbox") for a in record.records("anns")}
     asked = record.value("ann_id")
     ids = asked if isinstance(asked, list) else [asked]
-    unknown = [id for id in ids if id not in annotated]
-    if unknown or not ids:
+    targets = tuple(annotated[id] for id in ids if isinstance(id, int | float) and id in annotated)
+    if not ids or len(targets) < len(ids):
         raise record.fail("ann_id", "none of the annotations has this id", asked)
     boxes = tuple(annotated.values()) if detected is None else detected.get(record.integer("image_id"), ())
     captions = tuple(sentence.text("raw") for sentence in record.records("sentences"))
-    return ReferringExample(images / _file_name(record), boxes, tuple(annotated[id] for id in ids), captions)
+    return ReferringExample(images / _file_name(record), boxes, targets, captions)
 
 
 def _file_name(record: Record) -> str:
-    """The picture's file: COCO names carry the number of the referred object behind the image's, which no file has."""
+    """The picture's file. COCO's names end with the number of the referred object, which no file's name has."""
     name = record.text("file_name")
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise record.fail("file_name", "it leads out of the image folder", name)
@@ -89,12 +67,8 @@ def _read_detections(path: Path) -> dict[int, tuple[Box, ...]]:
     return found
 
 
-def _grouped(path: Path, content: Sequence[Any]) -> dict[int, tuple[Box, ...]]:
+def _grouped(path: Path, content: Sequence[object]) -> dict[int, tuple[Box, ...]]:
     found: dict[int, list[Box]] = {}
     for detection in Record(path, None, {"": content}).records(""):
         found.setdefault(detection.integer("image_id"), []).append(detection.box("box"))
     return {id: tuple(boxes) for id, boxes in found.items()}
-
-
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])

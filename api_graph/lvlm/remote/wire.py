@@ -14,7 +14,7 @@ from api_graph.errors import BadInput
 from api_graph.lvlm.remote.profile import Profile
 from api_graph.lvlm.remote.secret import Secret
 from api_graph.lvlm.request import Answer, Request, Sampling
-from api_graph.pixels._modes import to_rgb_or_rgba
+from api_graph.pixels.read import to_rgb_or_rgba
 
 _REFUSALS = frozenset({"content_filter", "refusal", "safety"})
 _CUT = frozenset({"length", "max_tokens"})

@@ -1,15 +1,12 @@
 """Visual prompts: marks on the pixels that point a model at an object, with the parameters of published code."""
 
-from api_graph.pixels.prompts._boxes import BoxesLike, checked_boxes
-from api_graph.pixels.prompts.box_line import draw_box
-from api_graph.pixels.prompts.circle import draw_circle
+from api_graph.pixels.prompts._regions import BoxesLike, checked_boxes
 from api_graph.pixels.prompts.contour import draw_contour
 from api_graph.pixels.prompts.crop import crop_boxes
 from api_graph.pixels.prompts.fgvp import fgvp
-from api_graph.pixels.prompts.keypoint import draw_keypoint
+from api_graph.pixels.prompts.marks import SHADE_TEMPLATE, draw_box, draw_circle, draw_keypoint, shade_boxes
 from api_graph.pixels.prompts.outside import weaken_outside
 from api_graph.pixels.prompts.presets import PRESETS, Preset, preset
-from api_graph.pixels.prompts.shade import SHADE_TEMPLATE, shade_boxes
 from api_graph.pixels.prompts.som import SetOfMark, set_of_mark
 
 __all__ = [

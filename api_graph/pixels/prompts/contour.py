@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from api_graph.pixels._check import checked_image
-from api_graph.pixels.prompts._choices import check_choice
+from api_graph.pixels._check import check_choice, checked_image
+from api_graph.pixels.blend import Colour
 from api_graph.pixels.prompts._distance import depth_inside, distance_to
-from api_graph.pixels.prompts._masks import extent, inside_of
-from api_graph.pixels.prompts._paint import painted
-from api_graph.pixels.prompts.lengths import Unit, in_pixels
-from api_graph.pixels.prompts.shapes import Align, Edges, joined
+from api_graph.pixels.prompts._regions import extent, inside_of
+from api_graph.pixels.prompts.shapes import Align, Edges, Unit, in_pixels, joined, painted
 
 
 def draw_contour(
     image: Tensor,
     masks: Tensor,
     *,
-    colour: str | Sequence[float] = "red",
+    colour: Colour = "red",
     thickness: float = 0.005,
     unit: Unit = "long side",
     align: Align = "centre",
@@ -50,8 +47,8 @@ def outline(inside: Tensor, thickness: float, align: Align, drawing: Edges = "sm
     outer = inner - thickness
     covered = torch.zeros(inside.shape, device=inside.device)
     for line, mask in zip(covered, inside, strict=True):
-        part = extent(mask, margin=math.ceil(-outer) + 1)
-        line[part] = _line(mask[part], inner, outer)
+        area = extent(mask, margin=math.ceil(-outer) + 1)
+        line[area] = _line(mask[area], inner, outer)
     return covered if drawing == "smooth" else (covered >= 0.5).float()
 
 

@@ -8,9 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from api_graph.pixels._check import check_sizes, checked_image
-from api_graph.pixels.prompts._boxes import BoxesLike, checked_boxes, enlarged
-from api_graph.pixels.prompts._choices import check_choice
+from api_graph.pixels._check import check_choice, check_sizes, checked_image
+from api_graph.pixels.prompts._regions import BoxesLike, checked_boxes, enlarged
 
 Rounding = Literal["nearest", "down", "outward"]
 
@@ -39,23 +38,19 @@ def crop_boxes(
     if together:
         wanted = torch.cat([wanted[:, :2].amin(0), wanted[:, 2:].amax(0)])[None]
     check_sizes(image, torch.empty(len(wanted), height, width, device="meta"), "boxes")
-    count = max(len(image), len(wanted))
-    edges = [_whole_pixels(box, width, height, rounding) for box in wanted.tolist()]
-    return [_part(image[i % len(image)], edges[i % len(edges)]) for i in range(count)]
+    spans = [
+        (_span(top, bottom, height, rounding), _span(left, right, width, rounding))
+        for left, top, right, bottom in wanted.tolist()
+    ]
+    crops = []
+    for i in range(max(len(image), len(spans))):
+        rows, columns = spans[i % len(spans)]
+        crops.append(image[i % len(image), None, rows, columns].clone())
+    return crops
 
 
-def _part(image: Tensor, edges: tuple[int, int, int, int]) -> Tensor:
-    left, top, right, bottom = edges
-    return image[None, top:bottom, left:right].clone()
-
-
-def _whole_pixels(box: list[float], width: int, height: int, rounding: Rounding) -> tuple[int, int, int, int]:
-    left, right = _span(box[0], box[2], width, rounding)
-    top, bottom = _span(box[1], box[3], height, rounding)
-    return left, top, right, bottom
-
-
-def _span(start: float, stop: float, pixels: int, rounding: Rounding) -> tuple[int, int]:
+def _span(start: float, stop: float, pixels: int, rounding: Rounding) -> slice:
+    """Whole pixels of an axis of `pixels`, at least one of them."""
     whole_start, whole_stop = _ROUNDED[rounding]
     first = min(max(0, whole_start(start)), pixels - 1)
-    return first, min(max(first + 1, whole_stop(stop)), pixels)
+    return slice(first, min(max(first + 1, whole_stop(stop)), pixels))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor
 
-from api_graph.pixels._check import checked_image
-from api_graph.pixels.prompts._choices import check_choice
-from api_graph.pixels.prompts._masks import checked_masks
-from api_graph.pixels.prompts._paint import painted
-from api_graph.pixels.prompts.outside import Blur, weaken_where_not
-from api_graph.pixels.prompts.shapes import joined
+from api_graph.errors import inputs_named
+from api_graph.pixels._check import check_choice, checked_image
+from api_graph.pixels.blend import Colour, alpha_blend
+from api_graph.pixels.prompts._regions import checked_masks
+from api_graph.pixels.prompts.outside import Blur, blurred, greyscale
+from api_graph.pixels.prompts.shapes import joined, painted
 
 FgvpStyle = Literal["reverse blur", "mask", "reverse mask", "greyscale"]
 
@@ -22,7 +21,7 @@ def fgvp(
     masks: Tensor,
     *,
     style: FgvpStyle = "reverse blur",
-    colour: str | Sequence[float] = "#00ff00",
+    colour: Colour = "#00ff00",
     opacity: float = 0.5,
     blur_radius: float = 100.0,
     blur: Blur = "gaussian",
@@ -41,5 +40,7 @@ def fgvp(
     inside = joined(checked_masks(masks, image), together)
     if style in ("mask", "reverse mask"):
         return painted(image, inside if style == "mask" else 1 - inside, colour, opacity, input="masks")
-    fill = "blur" if style == "reverse blur" else "greyscale"
-    return weaken_where_not(image, inside, fill=fill, blur_radius=blur_radius, blur=blur)
+    check_choice(blur, Blur, "blur")
+    weakened = blurred(image, blur_radius, blur) if style == "reverse blur" else greyscale(image)
+    with inputs_named(heatmap="masks"):
+        return alpha_blend(image, inside, background="image", background_image=weakened)

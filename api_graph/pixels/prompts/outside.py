@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -10,10 +9,9 @@ from PIL import ImageFilter
 from torch import Tensor
 
 from api_graph.errors import inputs_named
-from api_graph.pixels._check import checked_image, in_range
-from api_graph.pixels.blend import alpha_blend
-from api_graph.pixels.prompts._boxes import BoxesLike, checked_boxes, enlarged
-from api_graph.pixels.prompts._choices import check_choice
+from api_graph.pixels._check import check_choice, checked_image, in_range
+from api_graph.pixels.blend import Colour, alpha_blend, gaussian_blur, parse_colour
+from api_graph.pixels.prompts._regions import BoxesLike, checked_boxes, enlarged
 from api_graph.pixels.prompts.shapes import Drawing, Shape, filled, joined
 from api_graph.pixels.read import to_pil, to_tensor
 
@@ -32,7 +30,7 @@ def weaken_outside(
     shape: Shape = "box",
     enlarge: float = 1.0,
     blur_radius: float = 100.0,
-    colour: str | Sequence[float] = "grey",
+    colour: Colour = "grey",
     strength: float = 1.0,
     drawing: Drawing = "smooth",
     channels: Channels = "rgb",
@@ -41,64 +39,44 @@ def weaken_outside(
     """The image with everything outside each box, or the ellipse in it, made less: (N, H, W, 3), one per box.
 
     `image` is (B, H, W, 3) and `boxes` (N, 4), xyxy in pixels; either may hold one for the other's many. With
-    `together` all boxes stay in one image. The other parameters are those of `weaken_where_not`; `enlarge` scales each
-    box about its centre; drawn by Pillow, it is also blurred by Pillow. Boxes that do not lie on the image are a
-    BadInput.
+    `together` all boxes stay in one image. What lies outside is blurred by `blur_radius` pixels (by Pillow where
+    Pillow draws), `greyscale`, or covered with a `colour`; `strength` 0 leaves it as it is. `enlarge` scales each box
+    about its centre. Boxes that do not lie on the image are a BadInput.
     """
     image = checked_image(image)
     height, width = image.shape[1:3]
     kept = filled(enlarged(checked_boxes(boxes, (width, height)), enlarge), image, shape, drawing)
-    with inputs_named(masks="boxes"):
-        return weaken_where_not(
-            image,
-            joined(kept, together),
-            fill=fill,
-            blur_radius=blur_radius,
-            colour=colour,
-            strength=strength,
-            blur="pillow" if drawing == "pillow" else "gaussian",
-            channels=channels,
+    check_choice(fill, Fill, "fill")
+    if fill == "colour":
+        weakened = parse_colour(colour).to(image).expand_as(image)
+    elif fill == "greyscale":
+        weakened = greyscale(image, channels)
+    else:
+        weakened = blurred(image, blur_radius, "pillow" if drawing == "pillow" else "gaussian")
+    with inputs_named(heatmap="boxes"):
+        return alpha_blend(
+            image, joined(kept, together), background="image", background_image=weakened, strength=strength
         )
 
 
-def weaken_where_not(
-    image: Tensor,
-    masks: Tensor,
-    *,
-    fill: Fill = "blur",
-    blur_radius: float = 100.0,
-    colour: str | Sequence[float] = "grey",
-    strength: float = 1.0,
-    blur: Blur = "gaussian",
-    channels: Channels = "rgb",
-) -> Tensor:
-    """The image where `masks` (N, H, W) are 1, and made less where they are 0: (N, H, W, 3).
-
-    `blur` by a Gaussian of `blur_radius` pixels, the room's own or Pillow's approximation in 8 bits, which the official
-    code uses; without colours (`channels="bgr"` swaps the weights of red and blue, as FGVP's code does); or a `colour`.
-    `strength` 0 leaves the image as it is.
-    """
-    image = checked_image(image)
-    check_choice(fill, Fill, "fill")
-    check_choice(blur, Blur, "blur")
-    with inputs_named(heatmap="masks"):
-        if fill == "colour":
-            return alpha_blend(image, masks, background="colour", colour=colour, strength=strength)
-        if fill == "blur" and blur == "gaussian":
-            return alpha_blend(image, masks, background="blur", blur_radius=blur_radius, strength=strength)
-        behind = greyscale(image, channels) if fill == "greyscale" else pillow_blur(image, blur_radius)
-        return alpha_blend(image, masks, background="image", background_image=behind, strength=strength)
-
-
 def greyscale(image: Tensor, channels: Channels = "rgb") -> Tensor:
-    """(B, H, W, 3) without colours: 0.299 red + 0.587 green + 0.114 blue, or with red and blue swapped."""
+    """(B, H, W, 3) without colours: 0.299 red + 0.587 green + 0.114 blue.
+
+    `bgr` swaps the weights of red and blue, as FGVP's code does.
+    """
     check_choice(channels, Channels, "channels")
     weights = torch.tensor(_LUMA if channels == "rgb" else _LUMA[::-1]).to(image)
     return (image * weights).sum(-1, keepdim=True).expand_as(image)
 
 
-def pillow_blur(image: Tensor, radius: float) -> Tensor:
-    """(B, H, W, 3) blurred in 8 bits by Pillow's GaussianBlur, whose radius is a standard deviation in pixels."""
+def blurred(image: Tensor, radius: float, blur: Blur = "gaussian") -> Tensor:
+    """(B, H, W, 3) blurred by a Gaussian of `radius` pixels, its standard deviation.
+
+    `pillow` is Pillow's approximation in 8 bits, which the official code uses.
+    """
+    check_choice(blur, Blur, "blur")
+    if blur == "gaussian":
+        return gaussian_blur(image, radius)
     in_range(radius, 0.0, 1e6, "blur_radius")
-    blurred = [to_tensor(one.filter(ImageFilter.GaussianBlur(radius)))[0] for one in to_pil(image)]
-    return torch.cat(blurred).to(image)
+    pictures = [to_tensor(one.filter(ImageFilter.GaussianBlur(radius)))[0] for one in to_pil(image)]
+    return torch.cat(pictures).to(image)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeAlias
 
 from api_graph.errors import BadInput
+
+Arguments: TypeAlias = dict[str, Any]
+"""Keyword arguments of a prompt's function, whose types are its own."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Preset:
 
     prompt: str
     name: str
-    arguments: dict[str, Any]
+    arguments: Arguments
     source: str
 
 
@@ -63,7 +66,7 @@ PRESETS = (
 )
 
 
-def preset(prompt: str, name: str) -> dict[str, Any]:
+def preset(prompt: str, name: str) -> Arguments:
     """Arguments of the prompt's function, as in `draw_circle(image, boxes, **preset("circle", "falip"))`.
 
     An unknown name is a BadInput that lists the known ones.

@@ -1,7 +1,8 @@
-"""Boxes and ellipses as coverage: how much of each pixel the shape covers, in [0, 1]."""
+"""How prompts are drawn: shapes as coverage (how much of each pixel they cover, in [0, 1]), and a colour over that."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Literal
 
@@ -10,9 +11,9 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from api_graph.errors import ApiGraphWarning
-from api_graph.pixels.prompts._boxes import grown
-from api_graph.pixels.prompts._choices import check_choice
+from api_graph.errors import ApiGraphWarning, inputs_named
+from api_graph.pixels._check import check_choice, in_range
+from api_graph.pixels.blend import Colour, alpha_blend
 
 Shape = Literal["box", "ellipse"]
 """The box itself, or the ellipse inscribed in it."""
@@ -27,8 +28,22 @@ the box, and lines lie inside, their width cut to whole pixels."""
 Align = Literal["inside", "centre", "outside"]
 """Where a line lies on the outline that it follows."""
 
+Unit = Literal["pixels", "long side", "short side"]
+"""What lengths are given in: pixels, or a share of that side of the image."""
+
 _BEYOND = {"inside": 0.0, "centre": 0.5, "outside": 1.0}
 _SCANLINES = 8  # for each row of pixels
+
+
+def in_pixels(length: float, unit: Unit, size: tuple[int, int], input: str) -> float:
+    """`length` in pixels of an image of `size` = (width, height); with a relative unit it is a share of that side.
+
+    More than width and height together makes no difference, and is cut to that.
+    """
+    in_range(length, 0.0, sys.float_info.max, input)
+    check_choice(unit, Unit, "unit")
+    side = {"pixels": 1, "long side": max(size), "short side": min(size)}[unit]
+    return min(length * side, float(sum(size)))
 
 
 def filled(boxes: Tensor, image: Tensor, shape: Shape, drawing: Drawing) -> Tensor:
@@ -54,8 +69,9 @@ def outlined(
     if drawing == "pillow":
         return torch.stack([_by_pillow(box, image, shape, _whole(thickness)) for box in boxes])
     thickness = max(1.0, thickness)
-    outer = grown(boxes, thickness * _BEYOND[align])
-    inner = grown(outer, -thickness)
+    outward = torch.tensor([-1, -1, 1, 1], dtype=boxes.dtype)  # each edge of a box
+    outer = boxes + thickness * _BEYOND[align] * outward
+    inner = outer - thickness * outward
     hollow = (inner[:, 2:] > inner[:, :2]).all(1)  # (N,); a line that meets itself fills the shape
     ring = filled(outer, image, shape, drawing)
     if hollow.any():
@@ -66,6 +82,16 @@ def outlined(
 def joined(coverage: Tensor, together: bool) -> Tensor:
     """(N, H, W) as it is, or as one (1, H, W) that covers what any of them covers."""
     return coverage.amax(0, keepdim=True) if together else coverage
+
+
+def painted(image: Tensor, coverage: Tensor, colour: Colour, opacity: float = 1.0, *, input: str = "boxes") -> Tensor:
+    """(1 − opacity·c)·image + opacity·c·colour for coverage c (N, H, W) in [0, 1]: (N, H, W, 3).
+
+    `image` is (B, H, W, 3); either may hold one for the other's many. `input` names what is covered in complaints.
+    """
+    in_range(opacity, 0.0, 1.0, "opacity")
+    with inputs_named(heatmap=input):
+        return alpha_blend(image, 1 - coverage, background="colour", colour=colour, strength=opacity)
 
 
 def _whole(thickness: float) -> int:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import colorsys
+import math
 import warnings
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from api_graph.errors import ApiGraphWarning, BadInput
-from api_graph.pixels._check import checked_image, in_range
-from api_graph.pixels.prompts._choices import check_choice
+from api_graph.pixels._check import check_choice, checked_image, in_range
+from api_graph.pixels.blend import Colour
 from api_graph.pixels.prompts._distance import depth_inside
-from api_graph.pixels.prompts._labels import Label, Rectangle, draw_label, place
-from api_graph.pixels.prompts._masks import extent, inside_of
-from api_graph.pixels.prompts._paint import painted
+from api_graph.pixels.prompts._regions import extent, inside_of
 from api_graph.pixels.prompts.contour import outline
-from api_graph.pixels.prompts.lengths import Unit, in_pixels
+from api_graph.pixels.prompts.shapes import Unit, in_pixels, painted
 
 Labels = Literal["numbers", "letters"]
 Order = Literal["area", "given"]
+
+Rectangle: TypeAlias = tuple[int, int, int, int]
+"""Left, top, right and bottom in whole pixels; the last two are just outside."""
 
 _GOLDEN_ANGLE = 0.381966  # of a turn: successive hues stay far apart, however many there are
 _SMALLEST_FONT = 6.0
@@ -45,8 +50,8 @@ def set_of_mark(
     thickness: float = 1.0,
     font_size: float = 0.028,
     unit: Unit = "short side",
-    text_colour: str | Sequence[float] = "white",
-    label_colour: str | Sequence[float] = "black",
+    text_colour: Colour = "white",
+    label_colour: Colour = "black",
     label_opacity: float = 0.8,
     min_area: int = 10,
     threshold: float = 0.5,
@@ -56,8 +61,8 @@ def set_of_mark(
     `image` is (1, H, W, 3) and `masks` (N, H, W), inside where they reach the `threshold`; those of fewer than
     `min_area` pixels are left out. Each is tinted with a colour of its own (`opacity`) and outlined (`thickness` in
     pixels). Its mark stands where the mask, less the smaller masks in it, is deepest (the maximum of the distance
-    transform), on the image and clear of the other marks; where there is no room, beside. `font_size` is in pixels or
-    a share of a side of the image, at least 6 pixels.
+    transform), on the image and clear of the other marks; where the mask has no room for it, as near as there is some.
+    `font_size` is in pixels or a share of a side of the image, at least 6 pixels.
 
     No mask, an empty mask and sizes that do not fit are a BadInput; an image too full for a mark is a warning.
     """
@@ -70,13 +75,12 @@ def set_of_mark(
     letters = max(_SMALLEST_FONT, in_pixels(font_size, unit, (image.shape[2], image.shape[1]), "font_size"))
     drawn = [draw_label(name, letters, padding=letters / 4) for name in _names(len(inside), labels)]
     marked = _tinted(image, inside, opacity, thickness)
-    for label, box in zip(drawn, _places(inside, drawn), strict=True):
+    for label, box in zip(drawn, label_boxes(inside, drawn), strict=True):
         if box is not None:
             left, top, right, bottom = box
-            part = painted(
-                marked[:, top:bottom, left:right], torch.ones_like(label.letters)[None], label_colour, label_opacity
-            )
-            marked[:, top:bottom, left:right] = painted(part, label.letters[None], text_colour)
+            behind = torch.ones_like(label.letters)[None]
+            plate = painted(marked[:, top:bottom, left:right], behind, label_colour, label_opacity)
+            marked[:, top:bottom, left:right] = painted(plate, label.letters[None], text_colour)
     return SetOfMark(marked, inside.float(), tuple(label.text for label in drawn))
 
 
@@ -119,15 +123,44 @@ def _tinted(image: Tensor, inside: Tensor, opacity: float, thickness: float) -> 
     return marked
 
 
-def _places(inside: Tensor, labels: Sequence[Label]) -> list[Rectangle | None]:
-    """A place for each label. Small masks choose first: they have the least room."""
+@dataclass(frozen=True)
+class Label:
+    """How a label looks: coverage (h, w) of its letters, inside a box of the same size."""
+
+    text: str
+    letters: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the box in pixels."""
+        return self.letters.shape[1], self.letters.shape[0]
+
+
+def draw_label(text: str, font_size: float, padding: float) -> Label:
+    """A label in letters `font_size` pixels high with `padding` pixels around them, at least as wide as high."""
+    font = ImageFont.load_default(font_size)
+    left, top, right, bottom = font.getbbox(text)
+    # One height for all labels, so that they look like one set.
+    height = math.ceil(font_size + 2 * padding)
+    width = max(height, math.ceil(right - left + 2 * padding))
+    canvas = Image.new("L", (width, height))
+    corner = ((width - (right - left)) / 2 - left, (height - (bottom - top)) / 2 - top)
+    ImageDraw.Draw(canvas).text(corner, text, fill=255, font=font)
+    return Label(text, torch.from_numpy(np.array(canvas)).float() / 255)
+
+
+def label_boxes(inside: Tensor, labels: Sequence[Label]) -> list[Rectangle | None]:
+    """Where each label goes on its mask, of (N, H, W); None, with a warning, where the image has no room for it.
+
+    Small masks choose first: they have the least room.
+    """
     inside = inside.cpu()
     boxes: list[Rectangle | None] = [None] * len(inside)
     claimed = torch.zeros_like(inside[0])
     for i in inside.flatten(1).sum(1).argsort(stable=True).tolist():
         own = inside[i] & ~claimed
         depth = _depth(own if bool(own.any()) else inside[i])
-        boxes[i] = place(labels[i].size, depth, [box for box in boxes if box is not None])
+        boxes[i] = label_box(labels[i].size, depth, [box for box in boxes if box is not None])
         claimed |= inside[i]
     left_out = [label.text for label, box in zip(labels, boxes, strict=True) if box is None]
     if left_out:
@@ -139,9 +172,33 @@ def _places(inside: Tensor, labels: Sequence[Label]) -> list[Rectangle | None]:
     return boxes
 
 
+def label_box(size: tuple[int, int], depth: Tensor, taken: Sequence[Rectangle]) -> Rectangle | None:
+    """Where a label of `size` (width, height) goes: centred where `depth` (H, W) is largest, on the image and clear of
+    the boxes `taken`. Where nothing inside the mask (depth above 0) is free, as near as possible to its deepest pixel.
+
+    None if nothing on the image is free.
+    """
+    width, height = size
+    # For each top left corner of a label, (H − h + 1, W − w + 1): is it on the image and clear of the others?
+    free = torch.ones(max(0, depth.shape[0] - height + 1), max(0, depth.shape[1] - width + 1), dtype=torch.bool)
+    for left, top, right, bottom in taken:
+        free[max(0, top - height + 1) : bottom, max(0, left - width + 1) : right] = False
+    if not bool(free.any()):
+        return None
+    at_middle = depth[height // 2 :, width // 2 :][: free.shape[0], : free.shape[1]]
+    score = torch.where(free, at_middle, -1)
+    if float(score.max()) <= 0:
+        y, x = divmod(int(depth.argmax()), depth.shape[1])
+        rows = torch.arange(free.shape[0])[:, None] + height // 2 - y
+        columns = torch.arange(free.shape[1]) + width // 2 - x
+        score = torch.where(free, -(rows**2 + columns**2).float(), -math.inf)
+    top, left = divmod(int(score.argmax()), free.shape[1])
+    return left, top, left + width, top + height
+
+
 def _depth(mask: Tensor) -> Tensor:
     """Distance of each pixel in `mask` (H, W) to the nearest one outside, looked for in the mask's extent."""
-    part = extent(mask)
+    area = extent(mask)
     depth = torch.zeros(mask.shape)
-    depth[part] = depth_inside(mask[part][None])[0]
+    depth[area] = depth_inside(mask[area][None])[0]
     return depth

@@ -1,22 +1,28 @@
-"""Zero-shot classification of point clouds: six depth views, their foregrounds pointed at, one verdict.
+"""Zero-shot classification of point clouds: six depth views, a foveal mask on the foreground of each, one verdict.
 
     Score_i = Σ_j β_j · ⟨V(x_j, M_j), T(t_i)⟩        (FALIP section 4.3)
 
 PointCLIP scales it by exp(logit scale)/√6, which changes no order. β = 1: the weights that PointCLIP finds by
 searching for the best *test* accuracy are not zero-shot.
+
+The paper says "locate the foreground position" and no more. The maps are sparse (one pixel a point), so a threshold on
+how much of a patch is covered would see nothing: the foreground is the tight rectangle around all points, or, within
+it, the patches that hold a point at all.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from api_graph.bench.readers.hdf5 import LabelledClouds
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import Bump, box_masks
 from api_graph.clip.foveal_pass import Form
@@ -25,9 +31,9 @@ from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.models.layers import Layers
 from api_graph.tasks.classification import Classification, ClassificationReport, report
+from api_graph.tasks.examples import LabelledClouds
 from api_graph.tasks.features import Fovea, as_models, plain_features
 from api_graph.tasks.labels import checked_labels
-from api_graph.tasks.pointcloud.foreground import foreground_boxes, foreground_cells
 from api_graph.tasks.pointcloud.project import checked_points, depth_images, project, unit_sphere
 from api_graph.tasks.pointcloud.read import read_points
 from api_graph.tasks.scores import logit_scale
@@ -39,9 +45,12 @@ patches that hold a point."""
 
 REFERENCE_POINTS = 1024
 
+PointsLike: TypeAlias = "Tensor | NDArray[np.floating] | Sequence[Sequence[float]] | str | os.PathLike[str]"
+"""x, y, z of one cloud, (N, 3), or of several, (B, N, 3); or the path of a file with one."""
+
 
 def classify_point_cloud(
-    points: Any,
+    points: PointsLike,
     labels: str | Sequence[str],
     model: ClipModel | str = "demo",
     *,
@@ -62,10 +71,8 @@ def classify_point_cloud(
     `normalize` moves and scales each cloud into the unit sphere, for which the views are made. `method`: "none",
     "foveal" or "foveal cells". `betas`: the six views' weights, 1 by default. Raises BadInput for points that are none.
     """
-    clouds = torch.as_tensor(
-        read_points(points) if isinstance(points, str) or hasattr(points, "__fspath__") else points
-    )
-    clouds = checked_points(clouds)[:, : _counted(count)]
+    cloud = read_points(points) if isinstance(points, str | os.PathLike) else torch.as_tensor(points)
+    clouds = checked_points(cloud)[:, : _counted(count)]
     (loaded,) = as_models(model)
     fovea = Fovea(alpha, sigma, layers, form, unleash)
     names = checked_labels(labels)
@@ -107,6 +114,33 @@ def view_masks(images: Tensor, grid: tuple[int, int], fovea: Fovea | None = None
     return masks * foreground_cells(images, grid) if cells else masks
 
 
+def foreground_boxes(images: Tensor) -> Tensor:
+    """The tight boxes (n, 4), left, top, right, bottom in pixels, around what is above 0 in (n, H, W).
+
+    An empty view, which a cloud in the unit sphere never gives, gets the whole view.
+    """
+    n, height, width = images.shape
+    shown = images > 0
+    left, right = _extent(shown.any(1))
+    top, bottom = _extent(shown.any(2))
+    box = torch.stack([left, top, right, bottom], 1).double()
+    whole = box.new_tensor([0, 0, width, height]).expand(n, 4)
+    return torch.where(shown.flatten(1).any(1, keepdim=True), box, whole)
+
+
+def foreground_cells(images: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Which patches of `grid` = (gh, gw) hold anything above 0, bool (n, gh, gw), of images (n, H, W)."""
+    shown = (images > 0).float().unsqueeze(1)
+    return F.adaptive_max_pool2d(shown, grid)[:, 0] > 0
+
+
+def _extent(shown: Tensor) -> tuple[Tensor, Tensor]:
+    """First index that is shown, and one behind the last, of bool (n, length); both (n,)."""
+    first = shown.int().argmax(1)
+    last = shown.shape[1] - shown.flip(1).int().argmax(1)
+    return first, last
+
+
 def fused(
     views: Tensor, classes: Tensor, labels: tuple[str, ...], scale: float, betas: Sequence[float] | None = None
 ) -> Classification:
@@ -130,16 +164,19 @@ def evaluate_point_clouds(
     batch: int = 16,
     progress: Callable[[int], None] | None = None,
 ) -> ClassificationReport:
-    """Run a benchmark, `batch` clouds at a time."""
+    """Run a benchmark, `batch` clouds at a time; of each cloud the first `count` points.
+
+    `progress` is told how many clouds are done. Raises BadInput for an unknown method or template.
+    """
     (loaded,) = as_models(model)
     classes = class_features(loaded, benchmark.labels, templates)
-    parts = list[Tensor]()
+    scores = list[Tensor]()
     for clouds in benchmark.points.to(loaded.device).split(batch):
         views = view_features(loaded, clouds[:, : _counted(count)], method, fovea)
-        parts.append(fused(views, classes, benchmark.labels, logit_scale(loaded)).scores)
+        scores.append(fused(views, classes, benchmark.labels, logit_scale(loaded)).scores)
         if progress is not None:
-            progress(sum(map(len, parts)))
-    return report(torch.cat(parts), benchmark.targets)
+            progress(sum(map(len, scores)))
+    return report(torch.cat(scores), benchmark.targets)
 
 
 def _counted(count: int | None) -> int | None:

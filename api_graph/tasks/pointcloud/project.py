@@ -1,4 +1,4 @@
-"""Perspective depth maps of point clouds (PointCLIP's zero-shot projection)."""
+"""Perspective depth maps of point clouds, from six sides (PointCLIP's zero-shot projection)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from api_graph.errors import ApiGraphWarning, BadInput
-from api_graph.tasks.pointcloud.views import SIX_VIEWS, rotations
+
+SIX_VIEWS: tuple[tuple[float, float, float], ...] = tuple(
+    (x * math.pi / 2, y * math.pi / 2, math.pi / 2)
+    for x, y in ((0, 0), (1, 0), (2, 0), (3, 0), (0, -1), (0, 1))
+)  # fmt: skip
+"""PointCLIP's zero-shot views, as Euler angles about x, y and z in radians."""
 
 DISTANCE = 1.6
 """From the eye to the cloud's origin."""
@@ -82,6 +87,20 @@ def checked_points(points: Tensor) -> Tensor:
     if not bool(clouds.isfinite().all()):
         raise BadInput("a coordinate is NaN or infinite", input="points", hint="Remove such points.")
     return clouds
+
+
+def rotations(angles: tuple[tuple[float, float, float], ...] = SIX_VIEWS) -> Tensor:
+    """R = Rx · Ry · Rz of each view, float64 (V, 3, 3); points are columns: R p."""
+    return torch.stack([_about(0, x) @ _about(1, y) @ _about(2, z) for x, y, z in angles])
+
+
+def _about(axis: int, angle: float) -> Tensor:
+    """Right-handed rotation about one axis, (3, 3)."""
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    turn = torch.eye(3, dtype=torch.float64)
+    turn[i, i] = turn[j, j] = math.cos(angle)
+    turn[i, j], turn[j, i] = -math.sin(angle), math.sin(angle)
+    return turn
 
 
 def _seen_from(clouds: Tensor, views: tuple[tuple[float, float, float], ...], distance: float) -> Tensor:

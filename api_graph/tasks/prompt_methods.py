@@ -1,4 +1,4 @@
-"""The ways in which a model is pointed at boxes, by name: drawn, by a foveal mask, by both, or not at all.
+"""Prompt methods: how a box is shown to a model. It is drawn, it gets a foveal mask, or both, or neither.
 
 "none"  "foveal"  "circle"  "circle_blur"  "blur"  "grey"  "crop"  "box"  "shade"  "keypoint"
 "circle+foveal"    drawn, and a foveal mask on the drawn image, in one pass
@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.pixels import prompts
-from api_graph.tasks.replaced import Part
+from api_graph.pixels.prompts.presets import Arguments
+from api_graph.tasks.replaced import Replaced
 from api_graph.tasks.templates import REFERRING, SHADED
 
 Draw = Callable[..., "Tensor | list[Tensor]"]
 
 _FOVEAL = "foveal"
 _NONE = "none"
-_REPLACED: dict[str, Part] = {"replace v": "v", "replace qk": "qk"}
+_REPLACED: dict[str, Replaced] = {"replace v": "v", "replace qk": "qk"}
 
 _FUNCTIONS: dict[str, Draw] = {
     "circle": prompts.draw_circle,
@@ -35,7 +35,7 @@ _FUNCTIONS: dict[str, Draw] = {
 }
 """By the names that the presets use."""
 
-PROMPTS: dict[str, tuple[str, dict[str, Any]]] = {
+PROMPTS: dict[str, tuple[str, Arguments]] = {
     "circle": ("circle", {}),
     "circle_blur": ("circle", {"blur_outside": 100.0}),
     "blur": ("outside", {"fill": "blur"}),
@@ -47,20 +47,21 @@ PROMPTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What is drawn: a function and its arguments. In the released code "circle" is what is `circle_blur` here."""
 
-WAYS = (_NONE, _FOVEAL, *PROMPTS)
+METHODS = (_NONE, _FOVEAL, *PROMPTS)
 
 
 @dataclass(frozen=True)
-class Way:
-    """How boxes are shown: `draw` (or None) with its `arguments`, whether a `foveal` mask points at them, which part of
-    the drawn image's attention is `replaced` by the clean one's, and what is said around a caption.
+class PromptMethod:
+    """How boxes are shown: what is drawn, whether a foveal mask is laid over them, and what is said with a caption.
+
+    `draw` (or None) is called with `arguments`. `replaced`: what the drawn image's attention takes from the clean one.
     """
 
     name: str
     foveal: bool = False
-    replaced: Part | None = None
+    replaced: Replaced | None = None
     draw: Draw | None = None
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: Arguments = field(default_factory=dict)
     template: str = REFERRING
 
     def pictures(self, image: Tensor, boxes: Tensor, *, together: bool = False) -> list[Tensor]:
@@ -74,20 +75,20 @@ class Way:
         return list(drawn.split(1)) if isinstance(drawn, Tensor) else drawn
 
 
-def way_of(name: str) -> Way:
-    """The way that is meant, such as "circle:falip+foveal"; BadInput for what there is not."""
+def prompt_method(name: str) -> PromptMethod:
+    """The method of a name such as "circle:falip+foveal"; BadInput for a name that stands for none."""
     if name in (_NONE, _FOVEAL):
-        return Way(name, foveal=name == _FOVEAL)
-    parts = [part.strip() for part in name.split("+")] if isinstance(name, str) else []
-    added = [part for part in parts if part == _FOVEAL or part in _REPLACED]
-    drawn = [part for part in parts if part not in added]
+        return PromptMethod(name, foveal=name == _FOVEAL)
+    words = [word.strip() for word in name.split("+")] if isinstance(name, str) else []
+    added = [word for word in words if word == _FOVEAL or word in _REPLACED]
+    drawn = [word for word in words if word not in added]
     if len(drawn) != 1 or len(added) > 1:
         raise _unknown(name)
     function, arguments = _prompt(drawn[0])
     if added and function == "crop":
         problem = "a crop shows nothing but the box, so there is nothing to point at or to compare with"
         raise BadInput(problem, input="method", value=name, hint="Use crop alone, or in an ensemble.")
-    return Way(
+    return PromptMethod(
         name,
         foveal=_FOVEAL in added,
         replaced=_REPLACED.get(added[0]) if added else None,
@@ -97,15 +98,18 @@ def way_of(name: str) -> Way:
     )
 
 
-def ways_of(method: str | Sequence[str]) -> list[Way]:
-    """One way, or several that are to be aggregated."""
-    names: list[Any] = list(method) if isinstance(method, (list, tuple)) else [method]
+def prompt_methods(method: str | Sequence[str]) -> list[PromptMethod]:
+    """One method, or several whose scores are to be aggregated."""
+    if not isinstance(method, Sequence):
+        raise _unknown(method)
+    names = [method] if isinstance(method, str) else method
     if not names:
-        raise BadInput("there is no method", input="method", hint=f"Use one of {', '.join(WAYS)}.")
-    return [way_of(name) for name in names]
+        raise BadInput("there is no method", input="method", hint=f"Use one of {', '.join(METHODS)}.")
+    return [prompt_method(name) for name in names]
 
 
-def _prompt(name: str) -> tuple[str, dict[str, Any]]:
+def _prompt(name: str) -> tuple[str, Arguments]:
+    """The function that draws, by the name of its presets, and its arguments."""
     prompt, colon, preset = name.partition(":")
     if colon and prompt in _FUNCTIONS:
         return prompt, prompts.preset(prompt, preset)
@@ -114,7 +118,7 @@ def _prompt(name: str) -> tuple[str, dict[str, Any]]:
     return PROMPTS[prompt]
 
 
-def _unknown(name: Any) -> BadInput:
+def _unknown(name: object) -> BadInput:
     presets = ", ".join(f"{p.prompt}:{p.name}" for p in prompts.PRESETS)
-    hint = f"Use one of {', '.join(WAYS)}, a drawn one with +foveal, or published parameters: {presets}."
+    hint = f"Use one of {', '.join(METHODS)}, a drawn one with +foveal, or published parameters: {presets}."
     return BadInput("there is no such method", input="method", value=name, hint=hint)

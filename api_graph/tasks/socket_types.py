@@ -1,14 +1,15 @@
-"""What the tasks' nodes hand to each other."""
+"""Socket types of the tasks: what their nodes hand to each other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, TypedDict
 
 from torch import Tensor
 
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
+from api_graph.json_values import Json
 from api_graph.tasks.labels import checked_labels
 from api_graph.tasks.scores import logit_scale
 from api_graph.tasks.templates import Templates, class_features
@@ -22,12 +23,12 @@ class BoxScores:
 
     scores: Tensor
 
-    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+    def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds equal scores."""
         return {"scores": self.scores}, None
 
     @classmethod
-    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> BoxScores:
+    def from_storage(cls, tensors: dict[str, Tensor], meta: None) -> BoxScores:
         return cls(tensors["scores"])
 
 
@@ -40,13 +41,18 @@ class MeanText:
     vector: Tensor
     count: int
 
-    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+    def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds an equal mean."""
         return {"vector": self.vector}, self.count
 
     @classmethod
-    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> MeanText:
+    def from_storage(cls, tensors: dict[str, Tensor], meta: int) -> MeanText:
         return cls(tensors["vector"], meta)
+
+
+class _LabelsMeta(TypedDict):
+    labels: list[str]
+    scale: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +71,12 @@ class LabelFeatures:
         names = checked_labels(labels)
         return cls(class_features(model, names, templates), names, logit_scale(model))
 
-    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+    def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds equal labels."""
         return {"features": self.features}, {"labels": list(self.labels), "scale": self.scale}
 
     @classmethod
-    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> LabelFeatures:
+    def from_storage(cls, tensors: dict[str, Tensor], meta: _LabelsMeta) -> LabelFeatures:
         return cls(tensors["features"], tuple(meta["labels"]), meta["scale"])
 
 
@@ -86,10 +92,10 @@ class PointClouds:
         if self.points.ndim != 3 or self.points.shape[2] != 3:
             raise BadInput(f"clouds have the shape (B, N, 3), not {tuple(self.points.shape)}", input="points")
 
-    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+    def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds equal clouds."""
         return {"points": self.points}, None
 
     @classmethod
-    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> PointClouds:
+    def from_storage(cls, tensors: dict[str, Tensor], meta: None) -> PointClouds:
         return cls(tensors["points"])

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from api_graph.errors import BadInput
 
@@ -24,15 +23,15 @@ class Record:
 
     path: Path
     line: int | None
-    fields: Mapping[str, Any]
+    fields: Mapping[str, object]
     within: str = ""
 
-    def fail(self, field: str, problem: str, value: Any = None, hint: str = "") -> BadInput:
+    def fail(self, field: str, problem: str, value: object = None, hint: str = "") -> BadInput:
         """The complaint about one field."""
         return bad_record(self.path, problem, line=self.line, field=self.within + field, value=value, hint=hint)
 
-    def value(self, field: str) -> Any:
-        """Whatever stands there; BadInput if nothing does."""
+    def value(self, field: str) -> object:
+        """The value of a field, whatever it is; BadInput if there is none."""
         if self.fields.get(field) is None:
             raise self.fail(field, "it is missing", hint=f"There are: {', '.join(map(str, self.fields)) or 'none'}.")
         return self.fields[field]
@@ -61,7 +60,7 @@ class Record:
         """A list of `count` finite numbers."""
         return self.numbers_in(field, self.value(field), count)
 
-    def numbers_in(self, field: str, value: Any, count: int) -> tuple[float, ...]:
+    def numbers_in(self, field: str, value: object, count: int) -> tuple[float, ...]:
         """`value` as `count` finite numbers, whatever field it was taken from."""
         if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != count:
             raise self.fail(field, f"a list of {count} numbers is needed", value)
@@ -71,14 +70,14 @@ class Record:
         """A box written as [x, y, width, height], as (left, top, right, bottom)."""
         return self.box_in(field, self.value(field))
 
-    def box_in(self, field: str, value: Any) -> Box:
+    def box_in(self, field: str, value: object) -> Box:
         """`value`, [x, y, width, height], as (left, top, right, bottom)."""
         x, y, width, height = self.numbers_in(field, value, 4)
         if width < 0 or height < 0:
             raise self.fail(field, "a box is x, y, width, height, and its sides cannot be negative", value)
         return x, y, x + width, y + height
 
-    def list(self, field: str) -> list[Any]:
+    def list(self, field: str) -> list[object]:
         """A list of anything."""
         value = self.value(field)
         if not isinstance(value, list):
@@ -93,22 +92,21 @@ class Record:
                 raise self.fail(within, "an object is needed", item)
             yield Record(self.path, self.line, item, f"{self.within}{within}.")
 
-    def _number(self, field: str, value: Any) -> float:
+    def _number(self, field: str, value: object) -> float:
         try:
-            number = float("nan") if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = float("nan")
+            number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+        except (ValueError, OverflowError):
+            number = math.nan
         if not math.isfinite(number):
             raise self.fail(field, "a finite number is needed", value)
         return number
 
 
 def bad_record(
-    path: Path, problem: str, *, line: int | None = None, field: str = "", value: Any = None, hint: str = ""
+    path: Path, problem: str, *, line: int | None = None, field: str = "", value: object = None, hint: str = ""
 ) -> BadInput:
     """A complaint that names file, line and field."""
-    place = [str(path), f"line {line}" if line else "", f"field {field!r}" if field else ""]
-    where = ", ".join(part for part in place if part)
+    where = ", ".join(filter(None, [str(path), f"line {line}" if line else "", f"field {field!r}" if field else ""]))
     return BadInput(f"{where}: {problem}", input="path", value=value, hint=hint or "Correct the file.")
 
 
@@ -144,7 +142,7 @@ def json_lines(path: str | os.PathLike[str]) -> Iterator[Record]:
             yield _object(Path(path), _json(Path(path), line, number), number)
 
 
-def json_file(path: str | os.PathLike[str]) -> Any:
+def json_file(path: str | os.PathLike[str]) -> object:
     """A JSON file's content."""
     return _json(Path(path), read_text(path), None)
 
@@ -171,7 +169,7 @@ def csv_rows(path: str | os.PathLike[str], names: Sequence[str]) -> Iterator[Rec
         raise bad_record(Path(path), f"this is no CSV ({error})", line=rows.line_num) from error
 
 
-def _json(path: Path, text: str, line: int | None) -> Any:
+def _json(path: Path, text: str, line: int | None) -> object:
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -179,7 +177,7 @@ def _json(path: Path, text: str, line: int | None) -> Any:
         raise bad_record(path, f"this is no JSON ({error})", line=line) from error
 
 
-def _object(path: Path, value: Any, line: int) -> Record:
+def _object(path: Path, value: object, line: int) -> Record:
     if not isinstance(value, Mapping):
         raise bad_record(path, "an object is needed", line=line, value=value)
     return Record(path, line, value)

@@ -1,26 +1,50 @@
-"""Labelled point clouds from HDF5 files with `data` (n, N, 3) and `label` (n)."""
+"""ModelNet40 and ScanObjectNN: labelled point clouds from HDF5 files with `data` (n, N, 3) and `label` (n)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from api_graph.bench.readers.record import bad_record
 from api_graph.errors import BadInput
+from api_graph.tasks.examples import LabelledClouds
+from api_graph.tasks.labels import SCANOBJECTNN, read_labels, readable_name
+from api_graph.tasks.record import bad_record, read_text
+
+VARIANTS = {
+    "OBJ_ONLY": "main_split_nobg/{}_objectdataset.h5",
+    "OBJ_BG": "main_split/{}_objectdataset.h5",
+    "PB_T50_RS": "main_split/{}_objectdataset_augmentedrot_scale75.h5",
+}
+"""The file of each variant of ScanObjectNN, by split; FALIP does not say which variant it used."""
 
 
-@dataclass(frozen=True, eq=False)
-class LabelledClouds:
-    """A benchmark of clouds: `points` float32 (n, N, 3), `targets` int64 (n,) into `labels`."""
+def read_modelnet40(root: str | os.PathLike[str], split: str = "test") -> LabelledClouds:
+    """The clouds of `test_files.txt` (2,468) or `train_files.txt`, with the names of `shape_names.txt`.
 
-    name: str
-    labels: tuple[str, ...]
-    points: Tensor
-    targets: Tensor
+    `root` is the folder modelnet40_ply_hdf5_2048. Its lists name files by where they once lay; they are looked for
+    beside the list.
+    """
+    folder = Path(root)
+    labels = tuple(readable_name(name) for name in read_labels(folder / "shape_names.txt"))
+    listed = [line.strip() for line in read_text(folder / f"{split}_files.txt").splitlines() if line.strip()]
+    if not listed:
+        raise BadInput("the list names no file", input="path", value=str(folder / f"{split}_files.txt"))
+    files = [read_clouds(folder / Path(name).name, len(labels)) for name in listed]
+    points, targets = (torch.cat(tensors) for tensors in zip(*files, strict=True))
+    return LabelledClouds("ModelNet40", labels, points, targets)
+
+
+def read_scanobjectnn(root: str | os.PathLike[str], variant: str = "OBJ_ONLY", split: str = "test") -> LabelledClouds:
+    """The clouds of one variant below the folder h5_files; `split` is "test" or "training"."""
+    if variant not in VARIANTS:
+        hint = f"Use one of {', '.join(VARIANTS)}."
+        raise BadInput("there is no such variant", input="variant", value=variant, hint=hint)
+    points, targets = read_clouds(Path(root) / VARIANTS[variant].format(split), len(SCANOBJECTNN))
+    return LabelledClouds(f"ScanObjectNN {variant}", SCANOBJECTNN, points, targets)
 
 
 def read_clouds(path: Path, classes: int) -> tuple[Tensor, Tensor]:

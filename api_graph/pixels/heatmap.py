@@ -1,0 +1,132 @@
+"""What is done to maps cell by cell, on token grids and in pixels alike: normalise, combine, smooth (API section 3)."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from api_graph.errors import ApiGraphWarning, BadInput
+from api_graph.pixels._check import checked_maps, in_range, value_range, wide
+
+Normalization = Literal["none", "minmax", "sigmoid"]
+"""The paper states no normalisation; the official code has the last two."""
+
+Combination = Literal["soft_or", "product", "mean", "max"]
+
+UNIFORM = 0.5
+"""What a constant map becomes: no patch matters more than another. It is the sigmoid of a z-score of 0."""
+
+_ROUNDING = 4 * torch.finfo(torch.float32).eps
+
+
+def normalize(maps: Tensor, mode: Normalization = "minmax", contrast: float = 5.0, *, input: str = "maps") -> Tensor:
+    """Bring each of (B, h, w) maps into [0, 1] by `minmax` or `sigmoid`; `none` only checks them. Float32.
+
+    `contrast` is used by `sigmoid` alone. `input` names the maps in errors. A constant map becomes uniform
+    (`UNIFORM`), with a warning; NaN or infinite values are a BadInput.
+    """
+    if mode not in get_args(Normalization):
+        raise BadInput("unknown normalisation", input="mode", value=mode, hint="Use none, minmax or sigmoid.")
+    if mode == "sigmoid":
+        in_range(contrast, 0.0, sys.float_info.max, "contrast")
+    maps = checked_maps(maps, input)
+    low, high = value_range(maps, input)
+    if mode == "none":
+        return maps
+    constant = high - low <= _ROUNDING * torch.maximum(low.abs(), high.abs())  # (B, 1, 1), but for float rounding
+    if bool(constant.any()):
+        which = constant.flatten().nonzero().flatten().tolist()
+        warnings.warn(
+            f"{input}: map {', '.join(map(str, which))} of {len(maps)} is constant and says nothing about "
+            f"places; it becomes a uniform {UNIFORM:g}",
+            ApiGraphWarning,
+            stacklevel=3,
+        )
+    x = wide(maps)
+    if mode == "minmax":
+        low, high = wide(low), wide(high)
+        normalized = (x - low) / (high - low).masked_fill(constant, 1.0)
+    else:
+        # A lone cell has no unbiased deviation; it is constant, so what stands there is never used.
+        deviation = x.std(dim=(1, 2), keepdim=True, correction=1 if x[0].numel() > 1 else 0)
+        z_score = (x - x.mean(dim=(1, 2), keepdim=True)) / deviation.masked_fill(constant, 1.0)
+        normalized = torch.sigmoid(contrast * z_score)
+    return normalized.masked_fill(constant, UNIFORM).float()
+
+
+def minmax(maps: Tensor, *, input: str = "maps") -> Tensor:
+    """(x − min) / (max − min) of each of (B, h, w) maps; a constant map becomes `UNIFORM`, with a warning."""
+    return normalize(maps, "minmax", input=input)
+
+
+def sigmoid(maps: Tensor, contrast: float = 5.0, *, input: str = "maps") -> Tensor:
+    """sigmoid(contrast · (x − mean) / std) of each of (B, h, w) maps, with the unbiased std.
+
+    A min-max before it would change nothing: the z-score cancels it. A constant map becomes `UNIFORM`, with a
+    warning.
+    """
+    return normalize(maps, "sigmoid", contrast, input=input)
+
+
+def combine(a: Tensor, b: Tensor, mode: Combination = "soft_or") -> Tensor:
+    """Combine maps of equal shape (B, h, w) cell by cell: `soft_or` (API eq. 7), `product`, `mean` or `max`.
+
+    Maps of different shapes are a BadInput.
+    """
+    if a.shape != b.shape:
+        raise BadInput(
+            "two maps can be combined only where they have the same shape",
+            input="a, b",
+            value=(tuple(a.shape), tuple(b.shape)),
+            hint="Make both from the same model and the same images.",
+        )
+    if mode == "soft_or":
+        return a + b - a * b
+    if mode == "product":
+        return a * b
+    if mode == "mean":
+        return (a + b) / 2
+    if mode == "max":
+        return torch.maximum(a, b)
+    hint = f"Use one of {', '.join(get_args(Combination))}."
+    raise BadInput("unknown combination", input="mode", value=mode, hint=hint)
+
+
+def soft_or(a: Tensor, b: Tensor) -> Tensor:
+    """Keep what either map keeps: Ψ = Ψ₁ + Ψ₂ − Ψ₁·Ψ₂ (API eq. 7). In [0, 1] where both maps are."""
+    return combine(a, b, "soft_or")
+
+
+def mean_filter(heatmap: Tensor, kernel_size: int) -> Tensor:
+    """Mean over the `kernel_size` × `kernel_size` window around each cell of (B, H, W), edges replicated.
+
+    The cost is the same for every size. An even or non-positive size is a BadInput; one larger than the map is fine;
+    1 changes nothing.
+    """
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise BadInput(
+            "a mean filter needs an odd, positive size, so that its window has a centre",
+            input="kernel_size",
+            value=kernel_size,
+            hint=f"Use {kernel_size - 1} or {kernel_size + 1}." if kernel_size > 1 else "Use 1, 3, 5, ...",
+        )
+    heatmap = checked_maps(heatmap, "heatmap")
+    if kernel_size == 1:
+        return heatmap
+    reach, x = kernel_size // 2, wide(heatmap)
+    for axis in (2, 1):  # the square window's mean is the mean along one axis of the means along the other
+        length = x.shape[axis]
+        near = min(reach, length)
+        first, last = x.narrow(axis, 0, 1), x.narrow(axis, length - 1, 1)
+        edges = [near if i == axis else -1 for i in range(x.ndim)]
+        total = torch.cat([first.expand(edges), x, last.expand(edges)], axis).cumsum(axis)  # [i]: of i + 1 values
+        window = total.narrow(axis, 2 * near, length).clone()
+        window.narrow(axis, 1, length - 1).sub_(total.narrow(axis, 0, length - 1))
+        if reach > near:  # further out, every window has the same cells: no need to lay them out
+            window += (reach - near) * (first + last)
+        x = window.div_(kernel_size)
+    return x.float()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from api_graph.clip.decompose import Recipe, encode_image
 from api_graph.clip.images import Images
-from api_graph.clip.maps import Similarity, psi_cls, psi_comp
+from api_graph.clip.maps import Similarity, psi_cls, similarity_map
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
 from api_graph.geometry import Geometry
@@ -54,6 +54,9 @@ def clip_attribution(
     """
     tokens = encode_image(model, images, pixel_values=pixel_values, recipe=recipe, start_layer=start_layer, layer=layer)
     text = encode_text(model, queries, token_ids=token_ids)
-    cls, comp = psi_cls(tokens, text, similarity).cpu(), psi_comp(tokens, text, similarity).cpu()
-    combined = soft_or(cls, comp) if recipe == "paper" else merge_mask(cls, comp, kernel_size, contrast)
+    cls, alike = psi_cls(tokens, text, similarity).cpu(), similarity_map(tokens.tokens, tokens, text, similarity).cpu()
+    comp = 1 - alike
+    # The complement of a float32 is exact in float64.
+    exact = 1 - alike.double()
+    combined = soft_or(cls, comp) if recipe == "paper" else merge_mask(cls, exact, kernel_size, contrast)
     return ClipAttribution(cls, comp, combined, tokens.placed(cls).geometry)

@@ -23,20 +23,21 @@ def psi_cls(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Simi
     reference. Returns float32 (n, gh, gw): n images and one query, one image and n queries, or n pairs;
     BadInput otherwise.
     """
-    return _map(tokens.contributions, tokens, query, similarity)
+    return similarity_map(tokens.contributions, tokens, query, similarity)
 
 
 def psi_comp(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None) -> Tensor:
     """Ψcomp = 1 − sim(ℒ(Z_t), T̂): high where a patch token itself says something else (API eq. 6).
 
-    For tokens of the reference recipe it is the raw similarity: the official code takes the complement later,
-    while it normalises. Arguments and result as in `psi_cls`.
+    Arguments and result as in `psi_cls`.
     """
-    values = _map(tokens.tokens, tokens, query, similarity)
-    return values if tokens.recipe == "reference" else 1 - values
+    return 1 - similarity_map(tokens.tokens, tokens, query, similarity)
 
 
-def _map(patches: Tensor, tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None) -> Tensor:
+def similarity_map(
+    patches: Tensor, tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None
+) -> Tensor:
+    """How similar what is known of each patch, (B, N, E), is to the query: float32 (n, gh, gw), as in `psi_cls`."""
     if similarity is None:
         similarity = "cosine" if tokens.recipe == "paper" else "contribution"
     if similarity not in get_args(Similarity):

@@ -42,7 +42,7 @@ def test_contribution_maps() -> None:
 
 def test_reference_maps_are_raw_contributions() -> None:
     assert psi_cls(by_hand("reference"), ALONG_X).flatten().tolist() == pytest.approx([3 / 5, -2 / 5])
-    assert psi_comp(by_hand("reference"), ALONG_X).flatten().tolist() == pytest.approx([0, 1 / 5])
+    assert psi_comp(by_hand("reference"), ALONG_X).flatten().tolist() == pytest.approx([1, 1 - 1 / 5])
     assert psi_cls(by_hand("reference"), ALONG_X, "cosine").flatten().tolist() == pytest.approx([3 / 5, -1])
 
 

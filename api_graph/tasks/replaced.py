@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from api_graph.clip.images import Images, model_input
+from api_graph.clip.images import model_input
 from api_graph.clip.model import ClipModel
 from api_graph.clip.vision import ClsTower
 from api_graph.errors import BadInput
 from api_graph.models.layers import Layers, layer_set
+from api_graph.pixels.read import Images
 
 Part = Literal["v", "qk"]
 

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
 
-from api_graph.clip.block import attention_row
 from api_graph.clip.foveal import foveal_features
-from api_graph.clip.foveal_pass import ClsPass, as_gathered, layer_count
+from api_graph.clip.foveal_pass import ClsPass, layer_count, unchanged
 from api_graph.clip.model import ClipModel
-from api_graph.clip.vision import ClsTower
+from api_graph.clip.tower import ClsTower, attention_row
 from api_graph.errors import BadInput
 from tests.clip.small_models import pixels_for, random_clip
 from tests.clip.test_decompose import relative
@@ -152,10 +151,10 @@ def test_a_constant_over_the_whole_row_changes_nothing(constant: float, form: An
     assert isinstance(tower, ClsTower)
     # The public masks leave the CLS token's own column at zero, so the row is made by hand.
     tower = replace(tower, prefix=0)
-    way = ClsPass(tower, frozenset({start, 2}), start, form)
+    tower_pass = ClsPass(tower, frozenset({start, 2}), start, form)
     row, owner = torch.full((1, 17), constant), torch.zeros(1, dtype=torch.long)
     with torch.no_grad():
-        biased, plain = (way.token(way.enter(pixels), owner, bias, as_gathered) for bias in (row, None))
+        biased, plain = (tower_pass.token(tower_pass.enter(pixels), owner, bias, unchanged) for bias in (row, None))
     assert relative(biased, plain) <= 1e-5
 
 
@@ -177,8 +176,8 @@ def test_layers_before_the_first_mask_and_other_rows_stay() -> None:
         assert int(rows.sum()) == (0 if layer < 2 else 1 if layer == 2 else 17)
     tower = model.tower
     assert isinstance(tower, ClsTower)
-    way = ClsPass(tower, frozenset({2}), 2, "cls")
-    assert relative(way.enter(pixels)[0], outputs[0][1]) <= 1e-5
+    tower_pass = ClsPass(tower, frozenset({2}), 2, "cls")
+    assert relative(tower_pass.enter(pixels)[0], outputs[0][1]) <= 1e-5
     assert (
         relative(foveal_features(model, masks=mask, pixel_values=pixels, layers=[2]), tower.head(outputs[1][3][:, 0]))
         <= 1e-5

@@ -10,8 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_graph.clip.foveal_masks import Bump, foveal_mask
-from api_graph.clip.foveal_regions import cell_coverage, map_masks, pixel_masks
+from api_graph.clip.foveal_masks import FovealKernel, cell_coverage, foveal_mask, map_masks, pixel_masks
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.geometry import Geometry
 from api_graph.sockets import Attribution
@@ -51,14 +50,14 @@ def test_a_rectangle_is_its_box() -> None:
 def test_an_l_is_zero_outside_itself() -> None:
     """Cells (0,0), (1,0), (2,0), (2,1): around (1, ½); the mean is (5/4, 1/4)."""
     mask = mask_of((0, 0, 10, 30), (10, 20, 20, 30))
-    bump = Bump(alpha=1.0, sigma=1.0, scale="none")
+    bump = FovealKernel(alpha=1.0, sigma=1.0, scale="none")
     cells = [(0, 0), (1, 0), (2, 0), (2, 1)]
     for shape, (row, column) in (("mask", (1, 0.5)), ("centroid", (1.25, 0.25))):
         expected = torch.zeros(4, 4)
         for i, j in cells:
             expected[i, j] = math.exp(-((i - row) ** 2 + (j - column) ** 2) / 2)
         assert torch.allclose(pixel_masks(mask, WHOLE, GRID, bump, shape=shape)[0], expected)  # type: ignore[arg-type]
-    inside = pixel_masks(mask, WHOLE, GRID, Bump(alpha=0.3))[0]
+    inside = pixel_masks(mask, WHOLE, GRID, FovealKernel(alpha=0.3))[0]
     assert float(inside.max()) == pytest.approx(0.3) and int(inside.count_nonzero()) == 4
     box = pixel_masks(mask, WHOLE, GRID, shape="box")[0]
     assert torch.equal(box, foveal_mask((0, 0, 20, 30), (40, 40), GRID))
@@ -95,7 +94,7 @@ def test_a_mirrored_mask_is_mirrored(corners: tuple[int, ...], sigma: int) -> No
     left, right = sorted(corners[:2])
     top, bottom = sorted(corners[2:])
     mask = mask_of((10 * left, 10 * top, 10 * right, 10 * bottom), (0, 0, 10, 10))
-    bump = Bump(sigma=float(sigma))
+    bump = FovealKernel(sigma=float(sigma))
     found, mirrored = (pixel_masks(m, WHOLE, GRID, bump, shape="centroid") for m in (mask, mask.flip(2)))
     assert torch.allclose(found.flip(2), mirrored, atol=1e-6)
 
@@ -115,9 +114,9 @@ def test_bad_masks(options: dict[str, Any], message: str) -> None:
 
 def test_a_map_is_the_fovea_itself() -> None:
     values = torch.tensor([[[1.0, 3.0], [2.0, 5.0]]])
-    same = map_masks(Attribution(values, (WHOLE,)), (WHOLE,), (2, 2), Bump(alpha=0.4))
+    same = map_masks(Attribution(values, (WHOLE,)), (WHOLE,), (2, 2), FovealKernel(alpha=0.4))
     assert torch.allclose(same, 0.4 * (values - 1) / 4)
-    raw = map_masks(Attribution(values, (WHOLE,)), (WHOLE,), (2, 2), Bump(alpha=0.4, scale="none"))
+    raw = map_masks(Attribution(values, (WHOLE,)), (WHOLE,), (2, 2), FovealKernel(alpha=0.4, scale="none"))
     assert torch.allclose(raw, 0.4 * values)
 
 
@@ -126,11 +125,11 @@ def test_a_map_goes_through_both_geometries() -> None:
     cropped = Geometry(80, 40, 20.0, 0.0, 60.0, 40.0)
     values = torch.tensor([[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]])
     attribution = Attribution(values, (cropped,))
-    found = map_masks(attribution, (Geometry.whole(80, 40),), (2, 8), Bump(alpha=1.0))
+    found = map_masks(attribution, (Geometry.whole(80, 40),), (2, 8), FovealKernel(alpha=1.0))
     expected = torch.zeros(1, 2, 8)
     expected[:, :, 2:6] = (values - 1) / 7
     assert torch.allclose(found, expected, atol=1e-6)
-    back = map_masks(attribution, (cropped,), (1, 2), Bump(alpha=1.0, scale="none"))
+    back = map_masks(attribution, (cropped,), (1, 2), FovealKernel(alpha=1.0, scale="none"))
     # Two cells to one: Pillow's triangle reaches over three of the columns, whose means are 3, 4, 5 and 6.
     assert torch.allclose(back[0, 0], torch.tensor([3 * 3 + 3 * 4 + 5, 4 + 3 * 5 + 3 * 6]) / 7)
 

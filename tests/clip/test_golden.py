@@ -8,9 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from api_graph.clip.attribution import clip_attribution
 from api_graph.clip.decompose import encode_image
-from api_graph.clip.maps import psi_cls, psi_comp
+from api_graph.clip.maps import clip_attribution, psi_cls, psi_comp
 from api_graph.clip.text import encode_text
 
 

@@ -13,12 +13,11 @@ from torch import Tensor
 
 from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, load_clip
 from api_graph.clip.decompose import Recipe
-from api_graph.clip.images import Images, as_pictures
 from api_graph.clip.maps import Similarity
 from api_graph.errors import BadInput
 from api_graph.pixels.blend import alpha_blend, reference_blend
 from api_graph.pixels.heatmap import Normalization, mean_filter, normalize, soft_or
-from api_graph.pixels.read import to_pil, to_tensor
+from api_graph.pixels.read import Images, as_pictures, to_pil, to_tensor
 from api_graph.pixels.resize import Interpolation, to_pixels
 from api_graph.sockets import Attribution
 
@@ -75,12 +74,13 @@ def annotate(
         kernel_size=kernel_size or REFERENCE_KERNEL,
         contrast=contrast,
     )
-    values = maps.combined if recipe == "reference" else _prompt(maps, psi, normalization, contrast)
-    pictures = pictures * (len(values) // len(pictures))
+    together = maps.attribution
+    if recipe != "reference":
+        together = together.with_values(_combined(maps, psi, normalization, contrast))
+    pictures = pictures * (len(together.geometry) // len(pictures))
     annotated = []
     with torch.inference_mode():
-        for picture, own, geometry in zip(pictures, values, maps.geometry, strict=True):
-            attribution = Attribution(own[None], (geometry,))
+        for picture, attribution in zip(pictures, together.each(), strict=True):
             pixels = to_tensor(picture)[0]
             if recipe == "reference":
                 heatmap = to_pixels(attribution, geometry="reference", interpolation=interpolation or "lanczos")
@@ -93,7 +93,7 @@ def annotate(
     return annotated
 
 
-def _prompt(maps: ClipAttribution, psi: Psi, normalization: Normalization, contrast: float) -> Tensor:
+def _combined(maps: ClipAttribution, psi: Psi, normalization: Normalization, contrast: float) -> Tensor:
     """The map (n, gh, gw) that annotates: the soft OR expects both of its maps in [0, 1]."""
     if psi not in get_args(Psi):
         raise BadInput("unknown choice of maps", input="psi", value=psi, hint="Use 'both', 'cls' or 'comp'.")

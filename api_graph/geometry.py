@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 ResizeMode = Literal["shortest", "longest", "squash"]
+
+GeometryFields: TypeAlias = "tuple[int, int, float, float, float, float]"
+"""The fields of a `Geometry` in their order, which is how one is stored."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Geometry:
         fits, then padded evenly; `squash`: both sides scaled to fit. Rounding follows torchvision.
         """
         if mode == "squash":
-            return cls.whole(width, height)
+            return cls(width, height, 0.0, 0.0, float(width), float(height))
         model_h, model_w = model_size
         if mode == "shortest":
             resized_w, resized_h = _shortest_side_resize(width, height, model_h, model_w)

@@ -1,20 +1,21 @@
-"""What may travel along a wire between nodes.
+"""What may be handed from node to node.
 
 ComfyUI's own sockets are tensors named by an annotation; ours are frozen dataclasses with a `socket: ClassVar[str]`.
-Equality is by socket *name*, never by class, so that a reloaded module's objects still fit.
+Sockets are equal if their *names* are, whatever their classes, so that a reloaded module's objects still fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import astuple, dataclass
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
-from api_graph.geometry import Geometry
+from api_graph.geometry import Geometry, GeometryFields
+from api_graph.json_values import Json
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,16 @@ Image = Annotated[Tensor, Socket("IMAGE")]
 Mask = Annotated[Tensor, Socket("MASK")]
 """float32 (B, H, W) in [0, 1]; for a heatmap 1 = attended."""
 
-AnyValue = Annotated[Any, Socket("*")]
+AnyValue = Annotated[object, Socket("*")]
 """Whatever is linked."""
 
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """Ψ: one value per patch, and where each patch lies in its source image.
+    """Ψ: maps that lie on images, one value per patch, from whichever model.
 
-    `values` is float32 (B, gh, gw), on any device; `geometry` has one entry per map.
+    `values` is float32 (B, gh, gw), on any device; `geometry` says of each map where its cells lie in the source
+    image. Raises BadInput for another shape or another number of geometries.
     """
 
     socket: ClassVar[str] = "AP_ATTRIBUTION"
@@ -54,19 +56,23 @@ class Attribution:
             )
 
     @classmethod
-    def joined(cls, maps: Sequence[Attribution]) -> Attribution:
-        """All maps in one; they have one grid and lie on one device."""
-        values = torch.cat([each.values for each in maps])
-        return cls(values, tuple(place for each in maps for place in each.geometry))
+    def joined(cls, attributions: Sequence[Attribution]) -> Attribution:
+        """The maps of all, one after the other. They have one grid and lie on one device."""
+        values = torch.cat([one.values for one in attributions])
+        return cls(values, tuple(geometry for one in attributions for geometry in one.geometry))
+
+    def each(self) -> list[Attribution]:
+        """Each map by itself, with values of shape (1, gh, gw)."""
+        return [Attribution(self.values[i : i + 1], (geometry,)) for i, geometry in enumerate(self.geometry)]
 
     def with_values(self, values: Tensor) -> Attribution:
-        """The same places, other values."""
+        """Other values (B, gh, gw) on the same images; their grid may be another."""
         return Attribution(values, self.geometry)
 
-    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+    def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds an equal attribution."""
-        return {"values": self.values}, [[g.width, g.height, g.left, g.top, g.right, g.bottom] for g in self.geometry]
+        return {"values": self.values}, [astuple(geometry) for geometry in self.geometry]
 
     @classmethod
-    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> Attribution:
-        return cls(tensors["values"], tuple(Geometry(*g) for g in meta))
+    def from_storage(cls, tensors: dict[str, Tensor], meta: Sequence[GeometryFields]) -> Attribution:
+        return cls(tensors["values"], tuple(Geometry(*fields) for fields in meta))

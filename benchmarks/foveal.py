@@ -20,7 +20,7 @@ from torch import Tensor
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.load import load_clip
 from api_graph.clip.model import ClipModel
-from api_graph.clip.vision import ClsTower
+from api_graph.clip.tower import ClsTower
 from benchmarks.clip import flops, time_ratio
 
 LAYERS = 4

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from api_graph.bench.localization import wilson_interval
 from api_graph.clip.foveal import foveal_features
-from api_graph.clip.foveal_masks import Bump, box_masks
+from api_graph.clip.foveal_masks import FovealKernel, box_masks
 from api_graph.clip.load import load_clip
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
@@ -79,18 +79,18 @@ def drawn(draw: Draw, model: ClipModel, asked: Sequence[Question], *, foveal: bo
     images = [image for q in asked for image in draw(q.image, q.boxes)]
     if options.get("unleash"):
         options["clean"] = [q.image for q in asked for _ in q.boxes]
-    masks = torch.cat([masks_of(model, q, Bump()) for q in asked]) if foveal else None
+    masks = torch.cat([masks_of(model, q, FovealKernel()) for q in asked]) if foveal else None
     return foveal_features(model, images, masks, **options)
 
 
 def foveal(
     model: ClipModel, asked: Sequence[Question], *, alpha: float = 0.2, sigma: float = 100.0, **options: Any
 ) -> Tensor:
-    masks = [masks_of(model, q, Bump(alpha, sigma)) for q in asked]
+    masks = [masks_of(model, q, FovealKernel(alpha, sigma)) for q in asked]
     return foveal_features(model, [q.image for q in asked], masks, **options)
 
 
-def masks_of(model: ClipModel, question: Question, bump: Bump) -> Tensor:
+def masks_of(model: ClipModel, question: Question, bump: FovealKernel) -> Tensor:
     height, width = question.image.shape[1:3]
     return box_masks(question.boxes, model.preprocess.geometry(width, height), model.tower.grid, bump)
 

@@ -20,14 +20,13 @@ from PIL import Image
 from torch import Tensor
 
 from api_graph.bench.localization import Case, MapFunction, Scores, evaluate_maps, wilson_interval
-from api_graph.clip.attribution import clip_attribution
 from api_graph.clip.baselines import attention_rollout, attention_times_gradient, raw_attention
 from api_graph.clip.decompose import encode_image
 from api_graph.clip.load import load_clip
-from api_graph.clip.maps import Similarity, psi_cls, psi_comp
+from api_graph.clip.maps import Similarity, clip_attribution, psi_cls, psi_comp
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
-from api_graph.clip.vision import ClsTower
+from api_graph.clip.tower import ClsTower
 from api_graph.demo.cases import localization_cases
 from api_graph.demo.maps import cls_map
 from api_graph.demo.scenes import TEST_SEEDS, VALIDATION_SEEDS

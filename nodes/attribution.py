@@ -95,9 +95,7 @@ def psi_cls(
 
 
 def _psi_comp(tokens: ImageTokens, query: QueryFeatures) -> Attribution:
-    values = clip.psi_comp(tokens, query)
-    # The official code takes the complement later, while it normalises; min-max makes the two the same.
-    return tokens.placed(1 - values if tokens.recipe == "reference" else values)
+    return tokens.placed(clip.psi_comp(tokens, query))
 
 
 @node("APPsiComp", category=CATEGORY, title="Ψ comp", store=True, batched=batches.texts_together(_psi_comp))

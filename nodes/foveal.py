@@ -10,11 +10,18 @@ from pydantic import Field
 from api_graph import clip
 from api_graph.clip import ImageFeatures, QueryFeatures
 from api_graph.clip.foveal_cells import CellRule
-from api_graph.clip.foveal_masks import Bump, BumpScale, Join, OnEmpty, box_masks
+from api_graph.clip.foveal_masks import (
+    FovealKernel,
+    Join,
+    KernelScale,
+    MaskShape,
+    OnEmpty,
+    box_masks,
+    map_masks,
+    pixel_masks,
+)
 from api_graph.clip.foveal_pass import Form
-from api_graph.clip.foveal_regions import MaskShape, map_masks, pixel_masks
-from api_graph.clip.reactions import head_reactions, strongest
-from api_graph.clip.unleash import Order
+from api_graph.clip.unleash import Order, head_reactions, strongest
 from api_graph.errors import BadInput, inputs_named
 from api_graph.pixels.matrix_figure import matrix_figure
 from api_graph.pixels.read import to_tensor
@@ -103,7 +110,7 @@ def foveal_mask(
         ),
     ] = "overlap",
     scale: Annotated[
-        BumpScale, Field(description="minmax: from 0 to α, as the paper. none: α times as it is.")
+        KernelScale, Field(description="minmax: from 0 to α, as the paper. none: α times as it is.")
     ] = "minmax",
     shape: Annotated[
         MaskShape,
@@ -124,7 +131,7 @@ def foveal_mask(
     """
     size = (image.shape[2], image.shape[1])
     geometry, grid = model.preprocess.geometry(*size), model.tower.grid
-    bump = Bump(alpha, sigma, scale)
+    bump = FovealKernel(alpha, sigma, scale)
     if sum(region is not None for region in (boxes, mask, attribution)) != 1:
         raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
     if boxes is None and join == "enclosing":

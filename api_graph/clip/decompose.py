@@ -6,19 +6,23 @@ costs a text encoding and two products of an (N, E) matrix with a vector.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
-from typing import Any, ClassVar, Literal, get_args
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, field
+from functools import partial
+from typing import ClassVar, Literal, TypedDict, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from api_graph.clip.images import Images, model_input
-from api_graph.clip.model import ClipModel
+from api_graph.clip.model import ClipModel, model_input
 from api_graph.clip.pooling import PooledTower, patch_features, pooled
-from api_graph.clip.vision import ClsTower, ContributionSum
+from api_graph.clip.tower import ClsTower, attention_row, norm_moments
 from api_graph.errors import BadInput
-from api_graph.geometry import Geometry
+from api_graph.geometry import Geometry, GeometryFields
+from api_graph.json_values import Json
 from api_graph.models.layers import layer_index
+from api_graph.pixels.read import Images
 from api_graph.sockets import Attribution
 
 Recipe = Literal["paper", "reference"]
@@ -27,13 +31,20 @@ _PAPER_LAYERS = 4
 _REFERENCE_LAYER = 22
 
 
+class _StoredTokens(TypedDict):
+    grid: Sequence[int]
+    recipe: Recipe
+    geometry: Sequence[GeometryFields]
+
+
 @dataclass(frozen=True, eq=False)
 class ImageTokens:
     """B images as N = gh·gw patches each, all in the space of texts (E) and float32.
 
     `contributions` ψ (B, N, E): what each patch's values carry into the image feature (API eq. 5). `tokens`
     ℒ(Z_t) (B, N, E): what each patch token itself says (API eq. 6). `features` Î (B, E): the image feature,
-    not normalised. `recipe` says by which rule the first two were made.
+    not normalised. `grid` is (gh, gw), and `geometry` that of the `Attribution` of each image. `recipe` says by which
+    rule the first two were made.
     """
 
     socket: ClassVar[str] = "AP_IMAGE_TOKENS"
@@ -46,23 +57,23 @@ class ImageTokens:
     recipe: Recipe
 
     def placed(self, values: Tensor) -> Attribution:
-        """Maps (n, gh, gw) of these images where their patches lie: one image's place serves all its queries."""
+        """Maps (n, gh, gw) that lie on these images: n = B, or n maps of the one image."""
         return Attribution(values, self.geometry * (len(values) // len(self.geometry)))
 
-    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+    def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds equal image tokens."""
         tensors = {"contributions": self.contributions, "tokens": self.tokens, "features": self.features}
         meta = {
             "grid": list(self.grid),
             "recipe": self.recipe,
-            "geometry": [astuple(g) for g in self.geometry],
+            "geometry": [astuple(geometry) for geometry in self.geometry],
         }
         return tensors, meta
 
     @classmethod
-    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> ImageTokens:
+    def from_storage(cls, tensors: dict[str, Tensor], meta: _StoredTokens) -> ImageTokens:
         gh, gw = meta["grid"]
-        geometry = tuple(Geometry(*g) for g in meta["geometry"])
+        geometry = tuple(Geometry(*fields) for fields in meta["geometry"])
         return cls(**tensors, grid=(gh, gw), geometry=geometry, recipe=meta["recipe"])
 
 
@@ -93,15 +104,16 @@ def encode_image(
         raise BadInput("unknown recipe", input="recipe", value=recipe, hint="Use 'paper' or 'reference'.")
     tower = model.tower
     pixels, geometry = model_input(model, images, pixel_values)
+    if recipe == "paper" and layer is not None:
+        hint = "The paper's recipe sums the layers from `start_layer` on."
+        raise BadInput("does not belong to this recipe", input="layer", value=layer, hint=hint)
     with torch.no_grad():
         if isinstance(tower, PooledTower):
-            kept = _from_pool(tower, pixels, recipe, start_layer, layer)
+            kept = _pooled(tower, pixels, recipe, start_layer)
         elif recipe == "paper":
-            _refuse(layer, "layer", "The paper's recipe sums the layers from `start_layer` on.")
             kept = _paper(tower, pixels, start_layer)
         else:
-            _refuse(start_layer, "start_layer", "The reference recipe looks at the one `layer`.")
-            kept = _reference(tower, pixels, layer)
+            kept = _reference(tower, pixels, layer, start_layer)
     contributions, tokens, features = kept
     return ImageTokens(contributions, tokens, features, tower.grid, geometry, recipe)
 
@@ -110,34 +122,39 @@ def _paper(tower: ClsTower, pixels: Tensor, start_layer: int | None) -> tuple[Te
     """ψ_t = Σ_{l ≥ start} ℒ_lin(η^l_t), ℒ(Z^L_t) and Î (API eq. 1 to 6)."""
     count = len(tower.blocks)
     start = layer_index(start_layer, count, "start_layer", default=max(0, count - _PAPER_LAYERS))
-    summed = ContributionSum(tower, range(start, count), tower.prefix)
-    z = tower.run(pixels, summed.watch)
-    scale = tower.head.moments(z[:, 0])[1].unsqueeze(1)  # (B, 1, 1)
+    summed = ContributionSum(tower, tower.prefix)
+    z = tower.run(*tower.embed(pixels), summed.attend, range(start, count))
+    scale = norm_moments(z[:, 0], tower.head.norm)[1].unsqueeze(1)  # (B, 1, 1)
     return summed.total / scale, tower.head(z[:, tower.prefix :]).float(), tower.head(z[:, 0]).float()
 
 
-def _reference(tower: ClsTower, pixels: Tensor, layer: int | None) -> tuple[Tensor, Tensor, Tensor]:
+def _reference(
+    tower: ClsTower, pixels: Tensor, layer: int | None, start_layer: int | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """(γ(a_t − µ/(KN))/s + β/(KN)) W and (γ(z_t − µ/K)/s + β/K) W, K = 2L − 1, N all tokens (official code).
 
     Unlike the paper it takes the mean off as a share of the final token's µ, not of each term's own.
     """
+    if start_layer is not None:
+        hint = "The reference recipe looks at the one `layer`."
+        raise BadInput("does not belong to this recipe", input="start_layer", value=start_layer, hint=hint)
     count = len(tower.blocks)
     default = _REFERENCE_LAYER if count > _REFERENCE_LAYER else max(0, count - 2)
     index = layer_index(layer, count, "layer", default)
-    summed = ContributionSum(tower, (index,), tower.prefix, centred=False)
-    z = tokens = pixels
-    for number, z in enumerate(tower.states(pixels, summed.watch)):
-        tokens = z if number == index + 1 else tokens
-    mean, scale = (moment.unsqueeze(1) for moment in tower.head.moments(z[:, 0]))  # (B, 1, 1)
-    terms, scaled = 2 * count - 1, tower.head.scaled()
+    summed = ContributionSum(tower, tower.prefix, centred=False)
+    x, rope = tower.embed(pixels)
+    tokens = tower.run(x, rope, summed.attend, (index,), blocks=range(index + 1))
+    z = tower.run(tokens, rope, blocks=range(index + 1, count))
+    mean, scale = (moment.unsqueeze(1) for moment in norm_moments(z[:, 0], tower.head.norm))  # (B, 1, 1)
+    terms, scaled = 2 * count - 1, tower.head.linear(centred=False)
     shift, constant = mean * scaled.sum(0) / terms, tower.head.constant() / terms
     contributions = (summed.total - shift / z.shape[1]) / scale + constant / z.shape[1]
     tokens = (tokens[:, tower.prefix :].float() @ scaled - shift) / scale + constant
     return contributions, tokens, tower.head(z[:, 0]).float()
 
 
-def _from_pool(
-    tower: PooledTower, pixels: Tensor, recipe: Recipe, start_layer: int | None, layer: int | None
+def _pooled(
+    tower: PooledTower, pixels: Tensor, recipe: Recipe, start_layer: int | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same of an attention-pooled model, whose one layer is its pooling attention."""
     if recipe == "reference":
@@ -147,13 +164,103 @@ def _from_pool(
             value=recipe,
             hint="Use recipe='paper'.",
         )
-    _refuse(layer, "layer", "The paper's recipe sums the layers from `start_layer` on.")
     layer_index(start_layer, 1, "start_layer", default=0)
     whole = pooled(tower, pixels)
     patches = patch_features(tower, whole.values[:, tower.prefix :])
-    return whole.parts[:, tower.prefix :], patches, whole.features
+    return whole.contributions[:, tower.prefix :], patches, whole.features
 
 
-def _refuse(value: int | None, name: str, why: str) -> None:
-    if value is not None:
-        raise BadInput("does not belong to this recipe", input=name, value=value, hint=why)
+@dataclass(eq=False)
+class ContributionSum:
+    """s · Σ_l ℒ_lin(η^l_t) with η^l_t = Σ_h A_{cls,t} V_t W + b/T, gathered while the tower runs.
+
+    `attend` is for the layers that count; `first` is the first token wanted (0 includes CLS). After the run,
+    `total` is (B, T − first, E), float32. The output bias is spread evenly over all T tokens (API eq. 4).
+    """
+
+    tower: ClsTower
+    first: int
+    centred: bool = True
+    total: Tensor = field(default_factory=partial(torch.zeros, ()))
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend as the model does, and add what this layer's values carry into the CLS token."""
+        context = F.scaled_dot_product_attention(q, k, v)
+        matrix, constant = self.tower.folded(layer, self.centred)
+        attention = attention_row(q[:, :, 0], k)[:, :, self.first :].to(v.dtype)  # (B, H, T - first)
+        weighted = (attention.unsqueeze(-1) * v[:, :, self.first :]).transpose(1, 2).flatten(2)  # A_{cls,t} V_t
+        carried = (weighted @ matrix).float()  # (B, T - first, E)
+        inner_norm = self.tower.blocks[layer].inner_norm
+        if inner_norm is not None:
+            carried = carried / norm_moments(context[:, :, 0].flatten(1), inner_norm)[1].unsqueeze(1)
+        self.total = carried.add_(self.total).add_(constant / k.shape[2])
+        return context
+
+
+# ------------------------------------------------------------------------------------------ every term of Î
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTerms:
+    """The terms of Î (B, E), in float32; `total()` is their sum and equals Î (API eq. 1).
+
+    `initial` ℒ_lin(Z⁰_cls) (B, E); `attention` ℒ_lin(η^l_t) (B, L, T, E), CLS and other leading tokens
+    included; `mlp` ℒ_lin(MLP^l_cls) (B, L, E); `constant` βW + b (E,), the LayerNorm's shift through the
+    projection, which linearising ℒ leaves over: it depends on no token and belongs to no other term.
+    `features` is Î as the model itself computes it. An attention-pooled model has one layer, its pooling
+    attention with the MLP behind it, and no initial term.
+    """
+
+    initial: Tensor
+    attention: Tensor
+    mlp: Tensor
+    constant: Tensor
+    features: Tensor
+
+    def total(self) -> Tensor:
+        """Σ of all terms, (B, E)."""
+        return self.initial + self.attention.sum((1, 2)) + self.mlp.sum(1) + self.constant
+
+
+def feature_terms(
+    model: ClipModel, images: Images | None = None, *, pixel_values: Tensor | None = None
+) -> FeatureTerms:
+    """Take Î apart into the terms of API eq. 1, over all layers, to look into a model and to test its decomposition.
+
+    The arguments are those of `encode_image`. Memory grows with L·T·E floats per image.
+    """
+    pixels, _ = model_input(model, images, pixel_values)
+    tower = model.tower
+    with torch.no_grad():
+        return _pooled_terms(tower, pixels) if isinstance(tower, PooledTower) else _cls_terms(tower, pixels)
+
+
+def _cls_terms(tower: ClsTower, pixels: Tensor) -> FeatureTerms:
+    x, rope = tower.embed(pixels)
+    initial, attention, mlp = x[:, 0], [], []
+    for index, block in enumerate(tower.blocks):
+        one_layer = ContributionSum(tower, first=0)
+        x = x + block.project(block.gather(x, partial(one_layer.attend, index), rope))
+        update = block.feed_forward(x)
+        x = x + update
+        attention.append(one_layer.total)
+        mlp.append(update[:, 0])
+    linear, scale = tower.head.linear(), norm_moments(x[:, 0], tower.head.norm)[1]
+    return FeatureTerms(
+        initial=initial.float() @ linear / scale,
+        attention=torch.stack(attention, 1) / scale[:, :, None, None],
+        mlp=torch.stack(mlp, 1).float() @ linear / scale.unsqueeze(1),
+        constant=tower.head.constant(),
+        features=tower.head(x[:, 0]).float(),
+    )
+
+
+def _pooled_terms(tower: PooledTower, pixels: Tensor) -> FeatureTerms:
+    whole = pooled(tower, pixels)
+    return FeatureTerms(
+        initial=torch.zeros_like(whole.features),
+        attention=whole.contributions.unsqueeze(1),
+        mlp=whole.residual.unsqueeze(1),
+        constant=tower.pool.head.constant(),
+        features=whole.features,
+    )

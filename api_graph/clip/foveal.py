@@ -4,19 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from api_graph.clip.foveal_input import FovealInput, Masks
-from api_graph.clip.foveal_pass import Form, Pass, as_gathered, check_form, layer_count, pass_through, rows_at_once
-from api_graph.clip.images import Images
+from api_graph.clip.foveal_pass import (
+    Form,
+    FovealInput,
+    Masks,
+    Pass,
+    check_form,
+    layer_count,
+    masks_at_once,
+    pass_of,
+    unchanged,
+)
 from api_graph.clip.model import ClipModel
 from api_graph.clip.unleash import CleanHeads, Gains, Order, Unleash
+from api_graph.errors import BadInput
+from api_graph.json_values import Json
 from api_graph.models.layers import Layers, layer_set
+from api_graph.pixels.read import Images
 
 MOST_IMAGES = 32
 """Images that go through the network together."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFeatures:
+    """B image features in the space of texts, which tasks score: `features` (B, E), float32, not normalised.
+
+    They are of B images, or of one image under B prompts. Raises BadInput for another shape.
+    """
+
+    socket: ClassVar[str] = "AP_IMAGE_FEATURES"
+
+    features: Tensor
+
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2:
+            raise BadInput(f"image features have the shape (B, E), not {tuple(self.features.shape)}", input="features")
+
+    def to_storage(self) -> tuple[dict[str, Tensor], Json]:
+        """Tensors and JSON from which `from_storage` builds equal features."""
+        return {"features": self.features}, None
+
+    @classmethod
+    def from_storage(cls, tensors: dict[str, Tensor], meta: None) -> ImageFeatures:
+        return cls(tensors["features"])
 
 
 def foveal_features(
@@ -40,10 +76,10 @@ def foveal_features(
     list of n tensors (B_i, gh, gw), whose features follow one another. Without masks, or where all are zero: the
     plain features. `image` and `pixel_values` are those of `encode_image`.
 
-    `layers` are biased: "last 4", "from 8" (the official code's constant), "all", or numbers. `form` is the paper's
-    ablation: `cls` biases the CLS token's row of the scores (the method), `rows` every row, `diagonal` each token's
-    score with itself. A model pooled by attention (SigLIP, CoCa) has one place for the bias, its pooling attention,
-    and only the form `cls`; an α that suits four layers may be too small there.
+    `layers` are biased: "last 4", "from 8" (the official code's constant), "all", "8..11", or numbers. `form` is the
+    paper's ablation: `cls` biases the CLS token's row of the scores (the method), `rows` every row, `diagonal` each
+    token's score with itself. A model pooled by attention (SigLIP, CoCa) can be biased in its pooling attention alone,
+    with the form `cls`; an α that suits four layers may be too small there.
 
     `unleash` is λ (see `unleash.py`): one number, one per head, or one per layer and head, for `heads` (default all) of
     `unleash_layers` (default: `layers`). Δ is taken to the same image without a mask, or to the `clean` one (one for
@@ -59,12 +95,11 @@ def foveal_features(
     amplifier = Unleash.of(unleash, louder, tower, heads, order)
     if given.bias is None:
         biased = frozenset()
-    parting = biased
+    needed = biased
     if amplifier is not None:
         given.need_prompt("unleash")
-        parting = biased if given.clean is None else biased | louder
-    way = pass_through(tower, biased, parting, form)
-    batches = Batches(way, given, rows_at_once(tower))
+        needed = biased if given.clean is None else biased | louder
+    batches = _Batches(pass_of(tower, biased, needed, form), given, masks_at_once(tower))
     with torch.no_grad():
         if given.bias is None and (amplifier is None or given.clean is None):
             # Once per image, so that what has no prompt ties to the last bit.
@@ -73,40 +108,38 @@ def foveal_features(
 
 
 @dataclass(frozen=True, eq=False)
-class Batches:
-    """Images and masks through a pass, `rows` masks at a time."""
+class _Batches:
+    """Images and masks through a pass, `at_once` masks at a time."""
 
-    way: Pass
+    tower_pass: Pass
     given: FovealInput
-    rows: int
+    at_once: int
 
     def features(self, amplifier: Unleash | None) -> Iterator[Tensor]:
         """(b, E) for some masks after the others."""
         given = self.given
         for first in range(0, len(given.pixels), MOST_IMAGES):
             images = slice(first, first + MOST_IMAGES)
-            entered = self.way.enter(given.pixels[images])
-            heads = None if amplifier is None else self._clean_heads(entered, images)
+            entered = self.tower_pass.enter(given.pixels[images])
+            heads = None
+            if amplifier is not None and given.clean is None:
+                heads = CleanHeads.of(self.tower_pass, entered, len(entered[0]), given.pixels.device)
+            elif amplifier is not None and given.clean is not None:
+                clean = given.clean if len(given.clean) == 1 else given.clean[images]
+                heads = CleanHeads.of(self.tower_pass, self.tower_pass.enter(clean), len(clean), clean.device)
             inside = (given.owner >= images.start) & (given.owner < images.stop)
-            for rows in inside.nonzero()[:, 0].split(self.rows):
-                owner, bias = given.rows(rows)
+            for indices in inside.nonzero()[:, 0].split(self.at_once):
+                owner, bias = given.batch(indices)
                 owner = owner - first
                 if amplifier is None or heads is None:
-                    token = self.way.token(entered, owner, bias, as_gathered)
+                    token = self.tower_pass.token(entered, owner, bias, unchanged)
                 else:
-                    token = amplifier.token(self.way, entered, owner, bias, heads)
-                yield self.way.head(token).float()
+                    token = amplifier.token(self.tower_pass, entered, owner, bias, heads)
+                yield self.tower_pass.head(token).float()
 
     def plain(self) -> Iterator[Tensor]:
         """The plain features of some images after the others, (n, E), where there is no prompt."""
         for pixels in self.given.pixels.split(MOST_IMAGES):
             images = torch.arange(len(pixels), device=pixels.device)
-            yield self.way.head(self.way.token(self.way.enter(pixels), images, None, as_gathered)).float()
-
-    def _clean_heads(self, entered: object, images: slice) -> CleanHeads:
-        """What the heads gather of the clean images, or of these images without a mask."""
-        count, clean = len(self.given.pixels[images]), self.given.clean
-        if clean is not None:
-            clean = clean if len(clean) == 1 else clean[images]
-            entered, count = self.way.enter(clean), len(clean)
-        return CleanHeads.of(self.way, entered, count, self.given.pixels.device)
+            token = self.tower_pass.token(self.tower_pass.enter(pixels), images, None, unchanged)
+            yield self.tower_pass.head(token).float()

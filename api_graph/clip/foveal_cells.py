@@ -1,4 +1,4 @@
-"""From a box in pixels to the cells of the patch grid that it covers: FALIP's region of attention."""
+"""Which cells of a patch grid a region covers, FALIP's region of attention: of a box, and of a pixel mask."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+import torch
+from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
@@ -77,6 +80,27 @@ def unseen_share(box: Sequence[float], geometry: Geometry) -> float:
     return 1.0 - width * height / area
 
 
+def cell_coverage(masks: Tensor, geometry: Geometry, grid: tuple[int, int]) -> Tensor:
+    """Which share of each cell's area, as far as it lies inside the image, a mask covers.
+
+    `masks` (B, H, W) are of the source image, `grid` is (gh, gw): (B, gh, gw), float64 on the CPU.
+    """
+    xs, ys = geometry.cell_edges(grid)
+    across, down = _lengths(xs, masks.shape[2]), _lengths(ys, masks.shape[1])  # (gw, W), (gh, H)
+    covered = down @ masks.detach().double().cpu() @ across.T  # (B, gh, gw)
+    area = down.sum(1, keepdim=True) * across.sum(1)  # (gh, gw)
+    return torch.where(area > 0, covered / area.clamp(min=1e-12), 0.0)
+
+
+def unseen_mask_shares(masks: Tensor, geometry: Geometry) -> list[float]:
+    """Share of each mask (B, H, W) of the source image that lies outside what the model saw, in [0, 1]."""
+    g = geometry
+    rows, columns = _lengths([g.top, g.bottom], g.height), _lengths([g.left, g.right], g.width)  # (1, H), (1, W)
+    masks = masks.detach().double().cpu()
+    whole, seen = masks.sum((1, 2)), (rows @ masks @ columns.T)[:, 0, 0]
+    return ((whole - seen) / whole.clamp(min=1e-12)).tolist()
+
+
 def _covered(low: float, high: float, count: int, length: float, rule: CellRule) -> tuple[int, int] | None:
     """First and last of `count` cells over [0, length) that the stretch from `low` to `high` covers."""
     if not touches(low, high, length):
@@ -87,3 +111,11 @@ def _covered(low: float, high: float, count: int, length: float, rule: CellRule)
         return max(math.ceil(low), 1) - 1, max(math.ceil(high), 1) - 1
     first = min(math.floor(low + _TOLERANCE), count - 1)
     return first, max(math.ceil(high - _TOLERANCE) - 1, first)
+
+
+def _lengths(edges: list[float], pixels: int) -> Tensor:
+    """How much of each pixel lies between two edges and the next: (cells, pixels), float64."""
+    lows = torch.tensor(edges[:-1], dtype=torch.float64)[:, None]
+    highs = torch.tensor(edges[1:], dtype=torch.float64)[:, None]
+    pixel = torch.arange(pixels, dtype=torch.float64)
+    return (torch.minimum(highs, pixel + 1) - torch.maximum(lows, pixel)).clamp(min=0)

@@ -2,17 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from api_graph.clip.decompose import ImageTokens
-from api_graph.clip.text import QueryFeatures
+from api_graph.clip.decompose import ImageTokens, Recipe, encode_image
+from api_graph.clip.model import ClipModel
+from api_graph.clip.text import QueryFeatures, encode_text
 from api_graph.errors import BadInput
+from api_graph.geometry import Geometry
+from api_graph.pixels.heatmap import soft_or
+from api_graph.pixels.read import Images
+from api_graph.pixels.reference import merge_mask
+from api_graph.sockets import Attribution
 
 Similarity = Literal["cosine", "contribution"]
+
+
+@dataclass(frozen=True, eq=False)
+class ClipAttribution:
+    """Where a CLIP sees a query: n maps, float32 on the CPU.
+
+    `attribution` is the combined map, `cls` and `comp` (n, gh, gw) are Ψcls and Ψcomp, which it was made of.
+    """
+
+    attribution: Attribution
+    cls: Tensor
+    comp: Tensor
+
+    @property
+    def combined(self) -> Tensor:
+        """The values of the combined map, (n, gh, gw)."""
+        return self.attribution.values
+
+    @property
+    def geometry(self) -> tuple[Geometry, ...]:
+        """Where the cells of each map lie in its image; the same for all three maps."""
+        return self.attribution.geometry
+
+
+def clip_attribution(
+    model: ClipModel,
+    images: Images | None = None,
+    queries: str | Sequence[str] | None = None,
+    *,
+    pixel_values: Tensor | None = None,
+    token_ids: Tensor | None = None,
+    recipe: Recipe = "paper",
+    start_layer: int | None = None,
+    layer: int | None = None,
+    similarity: Similarity | None = None,
+    kernel_size: int = 3,
+    contrast: float = 5.0,
+) -> ClipAttribution:
+    """Attribute queries to image patches, API's first step in one call.
+
+    Images × queries: 1 × n (the image is encoded once), n × 1, or n pairs. `cls` and `comp` are `psi_cls` and
+    `psi_comp`.
+    `recipe="paper"`: `combined` is the soft OR of the raw maps (API eq. 7); `kernel_size` and `contrast` play
+    no part.
+    `recipe="reference"`: `combined` is the official code's mask on the token grid, of the maps at `layer`, sharpened by
+    `contrast` and smoothed over `kernel_size` × `kernel_size` tokens (kernel_size is odd).
+    The other arguments and what is a BadInput are those of `encode_image`, `encode_text` and `psi_cls`.
+    """
+    tokens = encode_image(model, images, pixel_values=pixel_values, recipe=recipe, start_layer=start_layer, layer=layer)
+    text = encode_text(model, queries, token_ids=token_ids)
+    cls = psi_cls(tokens, text, similarity).cpu()
+    alike = _similarity(tokens.tokens, tokens, text, similarity).cpu()
+    comp = 1 - alike
+    if recipe == "paper":
+        return ClipAttribution(tokens.placed(soft_or(cls, comp)), cls, comp)
+    exact = 1 - alike.double()  # in float32 the complement would round away what small similarities differ by
+    return ClipAttribution(tokens.placed(merge_mask(cls, exact, kernel_size, contrast)), cls, comp)
 
 
 def psi_cls(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None) -> Tensor:
@@ -23,50 +88,44 @@ def psi_cls(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Simi
     reference. Returns float32 (n, gh, gw): n images and one query, one image and n queries, or n pairs;
     BadInput otherwise.
     """
-    return _map(tokens.contributions, tokens, query, similarity)
+    return _similarity(tokens.contributions, tokens, query, similarity)
 
 
 def psi_comp(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None) -> Tensor:
     """Ψcomp = 1 − sim(ℒ(Z_t), T̂): high where a patch token itself says something else (API eq. 6).
 
-    For tokens of the reference recipe it is the raw similarity: the official code takes the complement later,
-    while it normalises. Arguments and result as in `psi_cls`.
+    Arguments and result as in `psi_cls`.
     """
-    values = _map(tokens.tokens, tokens, query, similarity)
-    return values if tokens.recipe == "reference" else 1 - values
+    return 1 - _similarity(tokens.tokens, tokens, query, similarity)
 
 
-def _map(patches: Tensor, tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None) -> Tensor:
+def _similarity(
+    patches: Tensor, tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None
+) -> Tensor:
+    """How similar what each patch says, (B, N, E), is to the query: (n, gh, gw)."""
     if similarity is None:
         similarity = "cosine" if tokens.recipe == "paper" else "contribution"
     if similarity not in get_args(Similarity):
-        raise BadInput(
-            "unknown similarity", input="similarity", value=similarity, hint="Use 'cosine' or 'contribution'."
-        )
+        hint = "Use 'cosine' or 'contribution'."
+        raise BadInput("unknown similarity", input="similarity", value=similarity, hint=hint)
     text = query.features if isinstance(query, QueryFeatures) else query
-    text = F.normalize(text.to(patches), dim=-1)  # (Q, E)
-    count = _pairs(patches, text)
-    values = torch.matmul(patches.expand(count, -1, -1), text.expand(count, -1).unsqueeze(-1)).squeeze(-1)  # (n, N)
-    if similarity == "cosine":
-        values = values / patches.norm(dim=-1).clamp_min(torch.finfo(patches.dtype).tiny)
-    else:
-        values = values / tokens.features.norm(dim=-1, keepdim=True)
-    return values.unflatten(-1, tokens.grid)
-
-
-def _pairs(patches: Tensor, text: Tensor) -> int:
-    """How many maps B images and Q queries make."""
     if text.ndim != 2 or text.shape[1] != patches.shape[2]:
         raise BadInput(
             f"the query has shape {tuple(text.shape)}, the image tokens have {patches.shape[2]} channels",
             input="query",
             hint="Encode both with the same model.",
         )
-    images, queries = len(patches), len(text)
-    if images != queries and 1 not in (images, queries):
+    if len(patches) != len(text) and 1 not in (len(patches), len(text)):
         raise BadInput(
-            f"{images} images and {queries} queries cannot be paired",
+            f"{len(patches)} images and {len(text)} queries cannot be paired",
             input="query",
             hint="Give one query, one image, or as many queries as images.",
         )
-    return max(images, queries)
+    text = F.normalize(text.to(patches), dim=-1)  # (Q, E)
+    count = max(len(patches), len(text))
+    values = torch.matmul(patches.expand(count, -1, -1), text.expand(count, -1).unsqueeze(-1)).squeeze(-1)  # (n, N)
+    if similarity == "cosine":
+        values = values / patches.norm(dim=-1).clamp_min(torch.finfo(patches.dtype).tiny)
+    else:
+        values = values / tokens.features.norm(dim=-1, keepdim=True)
+    return values.unflatten(-1, tokens.grid)

@@ -1,21 +1,22 @@
-"""A CLIP model as it travels along a wire: the network, how it wants its pixels, and its tokenizer."""
+"""A CLIP model as nodes hand it on: the network, how it wants its pixels, and its tokenizer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, cast, get_args
+from typing import ClassVar, cast, get_args
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
+from api_graph.clip.adapters import WHAT_WORKS, open_clip_tower, timm_tower
+from api_graph.clip.pooling import PooledTower
+from api_graph.clip.tower import ClsTower
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry, ResizeMode
-
-if TYPE_CHECKING:
-    from api_graph.clip.pooling import PooledTower
-    from api_graph.clip.vision import ClsTower
+from api_graph.pixels.read import Images, as_pictures
 
 _OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -35,16 +36,18 @@ class Preprocess:
     @classmethod
     def of(cls, visual: nn.Module) -> Preprocess:
         """What open_clip attaches to a vision tower as `preprocess_cfg`; OpenAI's values without it."""
-        given: dict[str, Any] = dict(getattr(visual, "preprocess_cfg", None) or {})
+        given = dict(getattr(visual, "preprocess_cfg", None) or {})
         mode = given.get("resize_mode", "shortest")
         if mode not in get_args(ResizeMode):
             raise BadInput("unknown resize mode", input="resize_mode", value=mode)
+        size = given.get("size", getattr(visual, "image_size", 224))
+        height, width = (size, size) if isinstance(size, int) else size
         return cls(
-            size=_pair(given.get("size", getattr(visual, "image_size", 224))),
+            size=(int(height), int(width)),
             mean=tuple(given.get("mean", _OPENAI_MEAN)),
             std=tuple(given.get("std", _OPENAI_STD)),
             interpolation=given.get("interpolation", "bicubic"),
-            resize_mode=cast("ResizeMode", mode),
+            resize_mode=mode,
             fill_color=given.get("fill_color", 0),
         )
 
@@ -52,7 +55,7 @@ class Preprocess:
         """Which part of a source image of this size the network sees."""
         return Geometry.of_resize(width, height, self.size, self.resize_mode)
 
-    def transform(self) -> Callable[[Any], Tensor]:
+    def transform(self) -> Callable[[Image.Image], Tensor]:
         """open_clip's own evaluation transform for these facts: PIL image -> (3, h, w)."""
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
@@ -64,7 +67,7 @@ class Preprocess:
             resize_mode=self.resize_mode,
             fill_color=self.fill_color,
         )
-        return cast("Callable[[Any], Tensor]", image_transform_v2(cfg, is_train=False))
+        return cast("Callable[[Image.Image], Tensor]", image_transform_v2(cfg, is_train=False))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,7 @@ class ClipModel:
 
     module: nn.Module
     preprocess: Preprocess
-    transform: Callable[[Any], Tensor] | None
+    transform: Callable[[Image.Image], Tensor] | None
     tokenizer: Callable[[Sequence[str]], Tensor] | None
     name: str
 
@@ -88,12 +91,13 @@ class ClipModel:
     def from_open_clip(
         cls,
         model: nn.Module,
-        preprocess: Callable[[Any], Tensor] | None = None,
-        tokenizer: Any | None = None,
+        preprocess: Callable[[Image.Image], Tensor] | None = None,
+        tokenizer: Callable[[Sequence[str]], Tensor] | None = None,
         name: str = "custom",
     ) -> ClipModel:
-        """Wrap a model made by `open_clip.create_model`; `preprocess` defaults to the transform its config
-        describes.
+        """Wrap a model made by `open_clip.create_model`; `preprocess` defaults to the transform its config describes.
+
+        Raises BadInput for what is no CLIP.
         """
         visual = getattr(model, "visual", None)
         if visual is None or not hasattr(model, "encode_image"):
@@ -108,7 +112,7 @@ class ClipModel:
 
     @property
     def visual(self) -> nn.Module:
-        return cast("nn.Module", self.module.visual)
+        return self.module.get_submodule("visual")
 
     @property
     def device(self) -> torch.device:
@@ -122,9 +126,12 @@ class ClipModel:
     @cached_property
     def tower(self) -> ClsTower | PooledTower:
         """The vision tower, laid open. Raises BadInput where the architecture cannot be decomposed."""
-        from api_graph.clip.towers import tower_of
-
-        return tower_of(self.visual)
+        visual = self.visual
+        if hasattr(visual, "conv1") and hasattr(visual, "transformer"):
+            return open_clip_tower(visual)
+        if hasattr(visual, "trunk"):
+            return timm_tower(visual)
+        raise BadInput(f"a {type(visual).__name__} has no patch tokens to attribute to", input="model", hint=WHAT_WORKS)
 
     def forget(self) -> None:
         """Drop what was worked out from the weights, such as the tower's folded matrices: they lie where the weights
@@ -133,8 +140,30 @@ class ClipModel:
         self.__dict__.pop("tower", None)
 
 
-def _pair(size: int | Sequence[int]) -> tuple[int, int]:
-    if isinstance(size, int):
-        return size, size
-    height, width = size
-    return int(height), int(width)
+def model_input(
+    model: ClipModel, images: Images | None, pixel_values: Tensor | None = None
+) -> tuple[Tensor, tuple[Geometry, ...]]:
+    """(B, 3, h, w) on the model's device and in its dtype, and each image's geometry, from whichever is given.
+
+    `images` go through the model's own preprocessing; `pixel_values` (B, 3, h, w) are taken as they are, and their
+    geometry is the model's whole input. Raises BadInput for both or neither, and for what does not fit the model.
+    """
+    if images is not None and pixel_values is None:
+        if model.transform is None:
+            hint = "Give pixel_values, or wrap the model with a preprocess."
+            raise BadInput("this model has no preprocessing", input="images", hint=hint)
+        pictures = as_pictures(images)
+        pixels = torch.stack([model.transform(picture) for picture in pictures])
+        geometry = tuple(model.preprocess.geometry(*picture.size) for picture in pictures)
+    elif pixel_values is not None and images is None:
+        height, width = model.preprocess.size
+        pixels, geometry = pixel_values, (Geometry.whole(width, height),) * len(pixel_values)
+        if tuple(pixels.shape[1:]) != (3, height, width) or not pixels.is_floating_point():
+            raise BadInput(
+                f"{model.name} needs floats of shape (B, 3, {height}, {width}), not {tuple(pixels.shape)}",
+                input="pixel_values",
+            )
+    else:
+        raise BadInput("give either images or pixel_values", input="images")
+    first = next(p for p in model.visual.parameters() if p.ndim == 4)  # the first convolution
+    return pixels.to(device=first.device, dtype=first.dtype), geometry

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from api_graph.clip.model import ClipModel
 from api_graph.errors import ApiGraphWarning, BadInput, shown
+from api_graph.json_values import Json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _STEP = 8
 """Where it must not matter which queries go together, their numbers are multiples of it, their lengths it times 2^n."""
@@ -33,18 +37,18 @@ class QueryFeatures:
     features: Tensor
     texts: tuple[str, ...]
 
-    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+    def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds equal query features."""
         return {"features": self.features}, list(self.texts)
 
     @classmethod
-    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> QueryFeatures:
+    def from_storage(cls, tensors: dict[str, Tensor], meta: Sequence[str]) -> QueryFeatures:
         return cls(tensors["features"], tuple(meta))
 
 
 def encode_queries(model: ClipModel, queries: str | Sequence[str], *, steady: bool = False) -> QueryFeatures:
     """`encode_text`, with the texts kept beside their features."""
-    texts = _texts(queries)
+    texts = [queries] if isinstance(queries, str) else list(queries)
     return QueryFeatures(encode_text(model, texts, steady=steady), tuple(texts))
 
 
@@ -60,33 +64,33 @@ def encode_text(
     Give `queries`, or `token_ids` (Q, context length). In a causal tower nothing behind the end-of-text token
     can reach it, so only the positions up to the last of them are run. With `steady` the features of a query are
     to the last bit the same whatever queries go with it, at the price of some more positions and, for few queries, of
-    up to eight times the work. Warns where a query is longer than the model reads.
+    up to eight times the work. Warns where a query is longer than the model reads. Raises BadInput for both or neither,
+    for an empty query, and for queries where the model has no tokenizer.
     """
-    if (queries is None) == (token_ids is None):
+    if queries is not None and token_ids is None:
+        token_ids = _tokenize(model, [queries] if isinstance(queries, str) else list(queries))
+    elif queries is not None or token_ids is None:
         raise BadInput("give either queries or token_ids", input="queries")
-    token_ids = _tokenize(model, _texts(queries)) if token_ids is None else token_ids
     with torch.no_grad():
         tower = getattr(model.module, "text", model.module)
         ends = _ends_of_text(model.module, tower, token_ids)
-        if ends is None:
-            return _whole_tower(model, token_ids.to(model.device))
+        if ends is None:  # the model's own way, asked not to normalise because CoCa does so unless told
+            encode = cast("Callable[..., Tensor]", model.module.encode_text)
+            return encode(token_ids.to(model.device), normalize=False).float()
         token_ids, ends = token_ids.to(model.device), ends.to(model.device)
+        causal = cast("_CausalTower", tower)
         if steady:
-            return _one_by_length(tower, token_ids, ends).float()
-        return _causal_tower(tower, token_ids, ends, int(ends.max()) + 1).float()
+            return _one_by_length(causal, token_ids, ends).float()
+        return _run_causal(causal, token_ids, ends, int(ends.max()) + 1).float()
 
 
-def _texts(queries: Any) -> list[str]:
-    texts = [queries] if isinstance(queries, str) else list(queries)
+def _tokenize(model: ClipModel, texts: Sequence[str]) -> Tensor:
+    """Ids (Q, context length), with a warning for each text that is longer."""
     if not texts:
         raise BadInput("no query was given", input="queries", hint="Give at least one text.")
     for text in texts:
         if not isinstance(text, str) or not text.strip():
             raise BadInput("a query is empty", input="queries", value=text, hint="Say what to look for.")
-    return texts
-
-
-def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
     if model.tokenizer is None:
         raise BadInput(
             f"the model {model.name!r} has no tokenizer",
@@ -94,8 +98,9 @@ def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
             hint="Give token_ids, or wrap the model with a tokenizer.",
         )
     with _tokenizing:
-        token_ids = model.tokenizer(texts)  # (Q, context length)
-        full = [text for text, padded in zip(texts, _padded(token_ids).tolist(), strict=True) if not padded]
+        token_ids = model.tokenizer(texts)
+        padded = (token_ids[:, -_TAIL:] == token_ids[:, -1:]).all(1)  # (Q,): nothing was cut off of these
+        full = [text for text, short in zip(texts, padded.tolist(), strict=True) if not short]
         counts = [_token_count(model.tokenizer, text) for text in full]
     for text, count in zip(full, counts, strict=True):
         cut = count - token_ids.shape[1]
@@ -109,21 +114,40 @@ def _tokenize(model: ClipModel, texts: list[str]) -> Tensor:
     return token_ids
 
 
-def _padded(token_ids: Tensor) -> Tensor:
-    """Which queries (Q,) end in padding: nothing was cut off of them."""
-    return (token_ids[:, -_TAIL:] == token_ids[:, -1:]).all(1)
+@runtime_checkable
+class _HubTokenizer(Protocol):
+    """open_clip's HFTokenizer: a `tokenizer` of transformers, and what a text goes through before it."""
+
+    tokenizer: PreTrainedTokenizerBase
+    clean_fn: Callable[[str], str]
 
 
-def _token_count(tokenizer: Any, text: str) -> int:
+def _token_count(tokenizer: object, text: str) -> int:
     """Tokens of `text` with its two marks, before any truncation; 0 where the tokenizer cannot say."""
-    inner = getattr(tokenizer, "tokenizer", None)
-    if inner is not None:  # open_clip's HFTokenizer
-        return len(inner(tokenizer.clean_fn(text), verbose=False).input_ids)
+    if isinstance(tokenizer, _HubTokenizer):
+        return len(tokenizer.tokenizer(tokenizer.clean_fn(text), verbose=False)["input_ids"])
     encode = getattr(tokenizer, "encode", None)  # open_clip's SimpleTokenizer, without the two marks
     return 0 if encode is None else len(encode(text)) + 2
 
 
-def _ends_of_text(module: nn.Module, tower: Any, token_ids: Tensor) -> Tensor | None:
+class _Transformer(Protocol):
+    def get_cast_dtype(self) -> torch.dtype: ...
+
+    def __call__(self, x: Tensor, *, attn_mask: Tensor) -> Tensor: ...
+
+
+class _CausalTower(Protocol):
+    """open_clip's text transformer, in which a position is reached from those before it alone."""
+
+    token_embedding: nn.Embedding
+    positional_embedding: Tensor
+    transformer: _Transformer
+    attn_mask: Tensor
+    ln_final: nn.Module
+    text_projection: nn.Linear | Tensor | None
+
+
+def _ends_of_text(module: nn.Module, tower: object, token_ids: Tensor) -> Tensor | None:
     """Position (Q,) of each query's end-of-text token, or None where later positions matter too."""
     pool = getattr(tower, "pool_type", None) or getattr(module, "text_pool_type", None)
     parts = ("token_embedding", "positional_embedding", "transformer", "ln_final")
@@ -138,29 +162,27 @@ def _ends_of_text(module: nn.Module, tower: Any, token_ids: Tensor) -> Tensor | 
     return None
 
 
-def _one_by_length(tower: Any, token_ids: Tensor, ends: Tensor) -> Tensor:
-    """`_causal_tower`, in which no query's features depend on those beside it.
+def _one_by_length(tower: _CausalTower, token_ids: Tensor, ends: Tensor) -> Tensor:
+    """`_run_causal`, in which no query's features depend on those beside it.
 
-    Run in whatever numbers and lengths happen to come together, matrix products would be summed in other orders.
+    Run in whatever numbers and lengths happen to come together, matrix products would be summed in other orders. Few
+    lengths are run, so that many queries go together.
     """
-    lengths = [_rounded(end + 1, token_ids.shape[1]) for end in ends.tolist()]
+    lengths = []
+    for end in ends.tolist():
+        length = _STEP
+        while length <= end:
+            length *= 2
+        lengths.append(min(length, token_ids.shape[1]))
     features: dict[int, Tensor] = {}
     for length in set(lengths):
         alike = [index for index, own in enumerate(lengths) if own == length]
-        places = alike + alike[-1:] * (-len(alike) % _STEP)
-        features |= zip(alike, _causal_tower(tower, token_ids[places], ends[places], length), strict=False)
+        rows = alike + alike[-1:] * (-len(alike) % _STEP)
+        features |= zip(alike, _run_causal(tower, token_ids[rows], ends[rows], length), strict=False)
     return torch.stack([features[index] for index in range(len(lengths))])
 
 
-def _rounded(length: int, most: int) -> int:
-    """The length at which a query of so many tokens is run: few lengths, so that many queries go together."""
-    run = _STEP
-    while run < length:
-        run *= 2
-    return min(run, most)
-
-
-def _causal_tower(tower: Any, token_ids: Tensor, ends: Tensor, length: int) -> Tensor:
+def _run_causal(tower: _CausalTower, token_ids: Tensor, ends: Tensor, length: int) -> Tensor:
     """The text transformer over its first `length` positions, pooled at `ends`: (Q, E)."""
     dtype = tower.transformer.get_cast_dtype()
     x = tower.token_embedding(token_ids[:, :length]).to(dtype)  # (Q, length, D)
@@ -171,9 +193,3 @@ def _causal_tower(tower: Any, token_ids: Tensor, ends: Tensor, length: int) -> T
     if projection is None:
         return x
     return projection(x) if isinstance(projection, nn.Linear) else x @ projection
-
-
-def _whole_tower(model: ClipModel, token_ids: Tensor) -> Tensor:
-    """The model's own way. It is asked not to normalise because CoCa does so unless told."""
-    encode: Any = model.module.encode_text
-    return encode(token_ids, normalize=False).float()

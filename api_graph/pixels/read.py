@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from api_graph.errors import BadInput
@@ -22,6 +22,8 @@ MAX_PIXELS = 100_000_000
 """Larger images are refused unless `max_pixels` is raised; this many take 1.2 GB as a float tensor."""
 
 Picture: TypeAlias = "Image.Image | str | os.PathLike[str]"
+Images: TypeAlias = "Picture | Tensor | Sequence[Images]"
+"""One image or a list of them: PIL images, paths, or float tensors (H, W, 3) or (B, H, W, 3) in [0, 1]."""
 
 # Raster formats only: EPS, PDF, WMF and the like would hand the file to another program or an old decoder.
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
@@ -121,6 +123,27 @@ def to_levels(image: Tensor) -> NDArray[np.uint8]:
     if levels.device.type != "cpu":
         levels = levels.to(torch.uint8).cpu()
     return levels.numpy().astype(np.uint8, copy=False)
+
+
+def as_pictures(images: Images) -> list[Image.Image]:
+    """PIL images, upright. A tensor's values are rounded to 8 bits, so that a loaded file gives its own pixels back.
+
+    Raises BadInput for anything else, and for an empty list.
+    """
+    if isinstance(images, Tensor):
+        return to_pil(images.unsqueeze(0) if images.ndim == 3 else images)
+    if isinstance(images, Image.Image):
+        return [ImageOps.exif_transpose(images)]
+    if isinstance(images, str | os.PathLike):
+        return [read_image(images)]
+    if isinstance(images, Sequence) and images:
+        return [picture for image in images for picture in as_pictures(image)]
+    raise BadInput(
+        "expected images",
+        input="images",
+        value=images,
+        hint="Give PIL images, paths or a (B, H, W, 3) tensor.",
+    )
 
 
 def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:

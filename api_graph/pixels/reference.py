@@ -17,15 +17,16 @@ from api_graph.pixels.heatmap import mean_filter, minmax, sigmoid, soft_or
 _ROUNDING = 1e-6
 
 
-def merge_mask(cls_map: Tensor, token_map: Tensor, kernel_size: int = 3, contrast: float = 5.0) -> Tensor:
+def merge_mask(cls_map: Tensor, comp_map: Tensor, kernel_size: int = 3, contrast: float = 5.0) -> Tensor:
     """The mask of the CLIP method, (B, gh, gw) in [0, 1], from the raw maps of the same shape.
 
-    `cls_map` is high where a patch speaks for the query, `token_map` (a similarity) is inverted.
+    `cls_map` is high where a patch speaks for the query, `comp_map` (1 − similarity) where its final token does not.
     `kernel_size` counts tokens.
     """
     keeps = revise_mask(cls_map, kernel_size, contrast, input="cls_map")
-    # The official (max − x) / (max − min) is the min-max of −x.
-    complement = mean_filter(minmax(-token_map, input="token_map"), kernel_size)
+    # The official (max − x) / (max − min) of the similarity x is the min-max of −x. A complement in float64 is exact,
+    # and so is what is left of it here: nothing is lost when small similarities become float32 again.
+    complement = mean_filter(minmax(comp_map - 1, input="comp_map"), kernel_size)
     return minmax(soft_or(keeps, complement), input="mask")
 
 

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor
 
 from api_graph.clip.foveal import foveal_features
-from api_graph.clip.foveal_masks import Bump, CellRule, Join, box_masks
+from api_graph.clip.foveal_masks import CellRule, FovealKernel, Join, box_masks
 from api_graph.clip.foveal_pass import Form
-from api_graph.clip.images import Images, as_pictures, model_input
 from api_graph.clip.load import load_clip
-from api_graph.clip.model import ClipModel
+from api_graph.clip.model import ClipModel, model_input
 from api_graph.errors import BadInput
 from api_graph.geometry import ResizeMode
 from api_graph.models.layers import Layers
-from api_graph.pixels.read import to_tensor
+from api_graph.pixels.read import Images, as_pictures, to_tensor
 from api_graph.tasks.prompt_methods import PromptMethod
 from api_graph.tasks.replaced import replaced_features
 
@@ -46,7 +45,7 @@ class Fovea:
         if not len(boxes):
             return torch.zeros(1, *grid)
         geometry = model.preprocess.geometry(picture.shape[2], picture.shape[1])
-        return box_masks(boxes, geometry, grid, Bump(self.alpha, self.sigma), cells=self.cells, join=join)
+        return box_masks(boxes, geometry, grid, FovealKernel(self.alpha, self.sigma), cells=self.cells, join=join)
 
 
 def box_features(

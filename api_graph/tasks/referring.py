@@ -14,11 +14,11 @@ from torch import Tensor
 
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
-from api_graph.clip.images import Images
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
 from api_graph.errors import BadInput
 from api_graph.models.layers import Layers
+from api_graph.pixels.read import Images
 from api_graph.regions import Boxes, BoxFormat, read_boxes
 from api_graph.tasks.examples import ReferringExample
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, box_features, picture_of, seeing

@@ -7,18 +7,17 @@ here they come from the clean image's own, untouched pass, and all tokens' are r
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from api_graph.clip.images import Images, model_input
-from api_graph.clip.model import ClipModel
-from api_graph.clip.vision import ClsTower
+from api_graph.clip.model import ClipModel, model_input
+from api_graph.clip.tower import ClsTower
 from api_graph.errors import BadInput
 from api_graph.models.layers import Layers, layer_set
+from api_graph.pixels.read import Images
 
 Replaced = Literal["v", "qk"]
 """The values, or the queries and keys."""
@@ -54,9 +53,6 @@ def replaced_features(
         return F.scaled_dot_product_attention(clean_q, clean_k, v)
 
     with torch.no_grad():
-        tower.run(original, lambda layer: partial(keep, layer) if layer in chosen else None)
-        behind = [
-            tower.run(some, lambda layer: partial(replace, layer) if layer in chosen else None)[:, 0]
-            for some in prompted.split(_AT_ONCE)
-        ]
+        tower.run(*tower.embed(original), keep, chosen)
+        behind = [tower.run(*tower.embed(some), replace, chosen)[:, 0] for some in prompted.split(_AT_ONCE)]
         return tower.head(torch.cat(behind)).float()

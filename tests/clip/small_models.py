@@ -49,6 +49,19 @@ def pixels_for(model: ClipModel, batch: int) -> torch.Tensor:
     return torch.randn(batch, 3, *model.preprocess.size, generator=generator)
 
 
+def states(model: ClipModel, pixels: torch.Tensor) -> list[torch.Tensor]:
+    """Z⁰, Z¹, ... Z^L of an open_clip tower, each (B, T, D), as its own blocks hand them on."""
+    transformer: Any = model.visual.transformer
+    seen: list[torch.Tensor] = []
+    hooks = [transformer.resblocks[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))]
+    hooks += [block.register_forward_hook(lambda *call: seen.append(call[2])) for block in transformer.resblocks]
+    with torch.no_grad():
+        model.module.encode_image(pixels)  # type: ignore[operator]
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
 def load_golden(name: str) -> dict[str, Any]:
     from open_clip.model import CLIP
     from safetensors.torch import load_file

@@ -11,15 +11,15 @@ import torch.nn.functional as F
 from api_graph.clip.baselines import attention_rollout, attention_times_gradient, raw_attention
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
-from tests.clip.small_models import pixels_for, random_clip
+from tests.clip.small_models import pixels_for, random_clip, states
 
 
 def attentions(model: ClipModel, pixels: torch.Tensor) -> list[torch.Tensor]:
     """Each layer's attention (B, H, T, T) as torch's own multi-head attention reports it."""
     found = []
     visual: Any = model.visual
-    *states, _ = model.tower.states(pixels, lambda _: None)  # type: ignore[union-attr]
-    for block, z in zip(visual.transformer.resblocks, states, strict=True):
+    *before, _ = states(model, pixels)
+    for block, z in zip(visual.transformer.resblocks, before, strict=True):
         x = block.ln_1(z)
         torchs = torch.nn.MultiheadAttention(32, block.attn.num_heads, batch_first=True)
         torchs.load_state_dict(block.attn.state_dict())
@@ -51,7 +51,7 @@ def test_gradient_of_the_last_layer() -> None:
     pixels, text = pixels_for(model, 2), torch.randn(1, 24)
     attention = attentions(model, pixels)[-1].requires_grad_()
     visual: Any = model.visual
-    block, z = visual.transformer.resblocks[-1], list(model.tower.states(pixels, lambda _: None))[-2]  # type: ignore[union-attr]
+    block, z = visual.transformer.resblocks[-1], states(model, pixels)[-2]
     value = F.linear(block.ln_1(z), block.attn.in_proj_weight[64:], block.attn.in_proj_bias[64:])
     value = value.unflatten(-1, (4, 8)).transpose(1, 2)
     x = z + block.attn.out_proj((attention @ value).transpose(1, 2).flatten(2))

@@ -10,12 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_graph.clip.decompose import ImageTokens, encode_image
+from api_graph.clip.decompose import ImageTokens, encode_image, feature_terms
 from api_graph.clip.maps import psi_cls
 from api_graph.clip.model import ClipModel
-from api_graph.clip.parts import complete_parts
 from api_graph.errors import BadInput
-from tests.clip.small_models import pixels_for, random_clip
+from tests.clip.small_models import pixels_for, random_clip, states
 
 SHAPES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -80,7 +79,7 @@ def test_the_parts_add_up_to_the_image_feature(shape: str) -> None:
     model = random_clip(**SHAPES[shape])
     pixels = pixels_for(model, 2)
     expected = model.module.encode_image(pixels)  # type: ignore[operator]
-    parts = complete_parts(model, pixel_values=pixels)
+    parts = feature_terms(model, pixel_values=pixels)
     assert relative(parts.total(), expected) <= 1e-5
     assert relative(parts.features, expected) <= 1e-5
 
@@ -96,7 +95,7 @@ def test_the_parts_add_up_to_the_image_feature(shape: str) -> None:
 def test_completeness_of_any_shape(layers: int, heads: int, grid: tuple[int, int], batch: int, seed: int) -> None:
     model = random_clip(seed, layers=layers, width=8 * heads, image_size=(8 * grid[0], 8 * grid[1]))
     pixels = pixels_for(model, batch)
-    parts = complete_parts(model, pixel_values=pixels)
+    parts = feature_terms(model, pixel_values=pixels)
     assert parts.attention.shape == (batch, layers, 1 + grid[0] * grid[1], 24)
     assert relative(parts.total(), model.module.encode_image(pixels)) <= 1e-5  # type: ignore[operator]
 
@@ -104,7 +103,7 @@ def test_completeness_of_any_shape(layers: int, heads: int, grid: tuple[int, int
 def test_contributions_of_all_layers_are_the_attention_parts() -> None:
     model = random_clip(layers=4)
     pixels = pixels_for(model, 2)
-    parts = complete_parts(model, pixel_values=pixels)
+    parts = feature_terms(model, pixel_values=pixels)
     for start in range(4):
         found = encode_image(model, pixel_values=pixels, start_layer=start)
         assert relative(found.contributions, parts.attention[:, start:, 1:].sum(1)) <= 1e-5
@@ -114,8 +113,8 @@ def test_contributions_of_all_layers_are_the_attention_parts() -> None:
 def test_contributions_equal_the_slow_formula(start: int) -> None:
     model = random_clip(layers=4)
     pixels = pixels_for(model, 2)
-    *states, z = model.tower.states(pixels, lambda _: None)  # type: ignore[union-attr]
-    expected = sum(linearised(model, slow_terms(model, layer, states[layer]), z[:, 0]) for layer in range(4)[start:])
+    *before, z = states(model, pixels)
+    expected = sum(linearised(model, slow_terms(model, layer, before[layer]), z[:, 0]) for layer in range(4)[start:])
     assert isinstance(expected, torch.Tensor)
     found = encode_image(model, pixel_values=pixels, start_layer=start)
     assert relative(found.contributions, expected[:, 1:]) <= 1e-5
@@ -126,15 +125,15 @@ def test_contributions_equal_the_slow_formula(start: int) -> None:
 def test_reference_recipe_equals_its_affine_formula() -> None:
     model = random_clip(layers=4)
     pixels = pixels_for(model, 3)
-    states = list(model.tower.states(pixels, lambda _: None))  # type: ignore[union-attr]
-    cls, tokens, terms = states[-1][:, :1], 17, 2 * 4 - 1
+    found = states(model, pixels)
+    cls, tokens, terms = found[-1][:, :1], 17, 2 * 4 - 1
     norm: Any = model.visual.ln_post
     proj: Any = model.visual.proj
     mean, std = cls.mean(-1, keepdim=True), (cls.var(-1, correction=0, keepdim=True) + norm.eps).sqrt()
-    eta = slow_terms(model, 2, states[2])[:, 1:]
+    eta = slow_terms(model, 2, found[2])[:, 1:]
     share = terms * tokens
     contributions = (norm.weight * (eta - mean / share) / std + norm.bias / share) @ proj
-    own = (norm.weight * (states[3][:, 1:] - mean / terms) / std + norm.bias / terms) @ proj
+    own = (norm.weight * (found[3][:, 1:] - mean / terms) / std + norm.bias / terms) @ proj
     for layer in (None, 2, -2):
         found = encode_image(model, pixel_values=pixels, recipe="reference", layer=layer)
         assert relative(found.contributions, contributions) <= 1e-5

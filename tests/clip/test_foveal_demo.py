@@ -11,11 +11,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import api_graph
 from api_graph.clip import encode_text
-from api_graph.clip.vision import ClsTower
+from api_graph.clip.tower import ClsTower
 from api_graph.demo.queries import plain_query
 from api_graph.demo.scenes import Scene, scene
 from tests.clip.small_models import pixels_for, random_clip
-from tests.clip.test_foveal_features import some_masks
+from tests.clip.test_foveal import some_masks
 
 SCENES = 40
 
@@ -65,5 +65,5 @@ def test_twenty_masks_cost_less_than_half_of_twenty_passes() -> None:
     tower = model.tower
     assert isinstance(tower, ClsTower)
     attention = torch.nn.functional.scaled_dot_product_attention
-    whole = 20 * flops(lambda: tower.run(pixels, lambda _: attention))
+    whole = 20 * flops(lambda: tower.run(*tower.embed(pixels), lambda _, q, k, v: attention(q, k, v), range(12)))
     assert flops(lambda: api_graph.foveal_features(model, masks=masks, pixel_values=pixels)) <= 0.3 * whole

@@ -10,7 +10,7 @@ from api_graph.nodes import foveal
 
 import api_graph
 from api_graph.clip import ClipModel, ImageFeatures, encode_queries
-from api_graph.clip.reactions import head_reactions
+from api_graph.clip.unleash import head_reactions
 from api_graph.demo.scenes import scene
 from api_graph.errors import BadInput
 from api_graph.pixels.read import to_tensor

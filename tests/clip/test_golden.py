@@ -8,9 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from api_graph.clip.attribution import clip_attribution
 from api_graph.clip.decompose import encode_image
-from api_graph.clip.maps import psi_cls, psi_comp
+from api_graph.clip.maps import clip_attribution, psi_cls, psi_comp
 from api_graph.clip.text import encode_text
 
 
@@ -41,7 +40,8 @@ def test_raw_maps_of_every_layer(golden: dict[str, Any], from_end: int) -> None:
     model, text = golden["model"], encode_text(golden["model"], token_ids=golden["token_ids"])
     tokens = encode_image(model, pixel_values=golden["pixel_values"], recipe="reference", layer=-from_end)
     close(psi_cls(tokens, text), golden[f"L{layer}_cls_map"], 1e-5)
-    close(psi_comp(tokens, text), golden[f"L{layer}_token_map"], 1e-5)
+    # The official code keeps the similarity, and takes its complement while it normalises.
+    close(psi_comp(tokens, text), 1 - golden[f"L{layer}_token_map"], 1e-5)
 
 
 def test_masks(golden: dict[str, Any]) -> None:

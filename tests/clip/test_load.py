@@ -245,7 +245,7 @@ def test_the_demo_model_loads_offline() -> None:
 
 
 def test_importing_costs_neither_open_clip_nor_transformers() -> None:
-    rooms = "attribution, baselines, decompose, load, maps, model, parts, source, text"
+    rooms = "baselines, decompose, foveal, foveal_masks, load, maps, model, source, text, unleash"
     heavy = "{'open_clip', 'transformers', 'timm'}"
     code = f"import sys; from api_graph.clip import {rooms}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,10 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from api_graph.clip.attribution import clip_attribution
-from api_graph.clip.decompose import ImageTokens, Recipe, encode_image
-from api_graph.clip.maps import psi_cls, psi_comp
-from api_graph.clip.parts import complete_parts
+from api_graph.clip.decompose import ImageTokens, Recipe, encode_image, feature_terms
+from api_graph.clip.maps import clip_attribution, psi_cls, psi_comp
 from api_graph.clip.text import QueryFeatures, encode_text
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
@@ -42,7 +40,7 @@ def test_contribution_maps() -> None:
 
 def test_reference_maps_are_raw_contributions() -> None:
     assert psi_cls(by_hand("reference"), ALONG_X).flatten().tolist() == pytest.approx([3 / 5, -2 / 5])
-    assert psi_comp(by_hand("reference"), ALONG_X).flatten().tolist() == pytest.approx([0, 1 / 5])
+    assert psi_comp(by_hand("reference"), ALONG_X).flatten().tolist() == pytest.approx([1, 1 - 1 / 5])
     assert psi_cls(by_hand("reference"), ALONG_X, "cosine").flatten().tolist() == pytest.approx([3 / 5, -1])
 
 
@@ -75,7 +73,7 @@ def test_contributions_add_up_to_the_images_score() -> None:
     """With all layers and all terms, the contributions' sum is cos(Î, T̂) exactly."""
     model = random_clip()
     pixels, text = pixels_for(model, 2), torch.randn(2, 24)
-    parts = complete_parts(model, pixel_values=pixels)
+    parts = feature_terms(model, pixel_values=pixels)
     maps = psi_cls(encode_image(model, pixel_values=pixels, start_layer=0), text, "contribution")
     rest = parts.total() - parts.attention[:, :, 1:].sum((1, 2))
     unit = F.normalize(text, dim=-1)

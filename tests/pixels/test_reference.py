@@ -28,7 +28,7 @@ def batch(array: np.ndarray) -> torch.Tensor:
 
 @pytest.mark.parametrize(("g", "k", "e"), list(product((7, 14, 24), (1, 3, 5, 7, 9), (1, 5, 10, 50))))
 def test_merge_mask(g, k, e):
-    mask = merge_mask(batch(POSTPROC[f"g{g}_cls_map"]), batch(POSTPROC[f"g{g}_token_map"]), k, e)
+    mask = merge_mask(batch(POSTPROC[f"g{g}_cls_map"]), 1 - batch(POSTPROC[f"g{g}_token_map"]), k, e)
     np.testing.assert_allclose(mask[0].numpy(), POSTPROC[f"g{g}_k{k}_e{e}_mask"], rtol=0, atol=1e-5)
     levels = mask_to_u8(mask)[0].numpy().astype(int) - POSTPROC[f"g{g}_k{k}_e{e}_mask_u8"]
     assert np.abs(levels).max() <= 1
@@ -40,7 +40,7 @@ def test_merge_mask_of_a_models_maps(name):
     for layer, (k, e) in product(maps["layer_indices"], COMBOS):
         cls_map, token_map = (torch.from_numpy(maps[f"L{layer}_{kind}_map"]) for kind in ("cls", "token"))
         expected = maps[f"L{layer}_k{k}_e{e}_mask"]
-        np.testing.assert_allclose(merge_mask(cls_map, token_map, k, e).numpy(), expected, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(merge_mask(cls_map, 1 - token_map, k, e).numpy(), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("k", "e"), COMBOS)
@@ -88,7 +88,7 @@ def test_models_blends_from_the_stored_mask(name):
 def test_from_raw_maps_to_blend_within_two_levels(key):
     grid, _, _, interpolation, grey, _ = key.split("_")
     source = POSTPROC[f"{grid}_src_image"]
-    mask = merge_mask(batch(POSTPROC[f"{grid}_cls_map"]), batch(POSTPROC[f"{grid}_token_map"]), 3, 5)
+    mask = merge_mask(batch(POSTPROC[f"{grid}_cls_map"]), 1 - batch(POSTPROC[f"{grid}_token_map"]), 3, 5)
     whole = Geometry.whole(source.shape[1], source.shape[0])
     heatmap = to_pixels(
         Attribution(mask, (whole,)),
@@ -113,14 +113,14 @@ def test_a_constant_map_gives_uniform_not_nan():
     with pytest.warns(ApiGraphWarning) as caught:
         mask = merge_mask(constant, constant)
     assert torch.equal(mask, torch.full((1, 4, 4), 0.5))
-    assert {str(w.message).split(":")[0] for w in caught} == {"cls_map", "token_map", "mask"}
+    assert {str(w.message).split(":")[0] for w in caught} == {"cls_map", "comp_map", "mask"}
 
 
 def test_one_constant_map_leaves_the_other_to_decide():
-    constant, token_map = torch.full((1, 2, 2), 0.3), torch.tensor([[[0.0, 1.0], [2.0, 4.0]]])
+    constant, comp_map = torch.full((1, 2, 2), 0.3), torch.tensor([[[0.0, 1.0], [2.0, 4.0]]])
     with pytest.warns(ApiGraphWarning, match="cls_map: map 0 of 1 is constant"):
-        mask = merge_mask(constant, token_map, kernel_size=1)
-    torch.testing.assert_close(mask, 1 - token_map / 4)
+        mask = merge_mask(constant, comp_map, kernel_size=1)
+    torch.testing.assert_close(mask, comp_map / 4)
 
 
 def test_maps_of_different_grids_are_refused():

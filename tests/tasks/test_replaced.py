@@ -35,7 +35,10 @@ def test_values_of_the_last_layer_by_hand() -> None:
         for block in tower.blocks[:-1]:  # type: ignore[union-attr]
             x = block.run(x, rope)
         states.append(x)
-    (q, k, _), (_, _, v) = (last.qkv(last.norm(x), None) for x in states)
+    (q, k, _), (_, _, v) = (
+        [part.unflatten(-1, (last.heads, -1)).transpose(1, 2) for part in last.qkv(last.norm(x)).chunk(3, -1)]
+        for x in states  # (B, H, T, d) each
+    )
     attention = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)  # (B, H, T, T)
     gathered = (attention @ v).transpose(1, 2).flatten(2)  # (B, T, H·d)
     expected = tower.head(last.finish(states[0], gathered)[:, 0])
@@ -45,7 +48,7 @@ def test_values_of_the_last_layer_by_hand() -> None:
 
 
 def as_pictures(picture: torch.Tensor) -> list:
-    from api_graph.clip.images import as_pictures as convert
+    from api_graph.pixels.read import as_pictures as convert
 
     return convert(picture)
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from api_graph.clip.foveal import foveal_features
-from api_graph.clip.foveal_masks import Bump, box_masks
+from api_graph.clip.foveal_masks import FovealKernel, box_masks
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
@@ -109,7 +109,7 @@ def view_masks(images: Tensor, grid: tuple[int, int], fovea: Fovea | None = None
     """A foveal mask over each view's foreground: images (n, H, W) -> (n, gh, gw)."""
     options = fovea or Fovea()
     geometry = Geometry.whole(images.shape[2], images.shape[1])
-    bump = Bump(options.alpha, options.sigma)
+    bump = FovealKernel(options.alpha, options.sigma)
     masks = box_masks(foreground_boxes(images).cpu(), geometry, grid, bump, cells=options.cells).to(images.device)
     return masks * foreground_cells(images, grid) if cells else masks
 

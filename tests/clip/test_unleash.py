@@ -11,17 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from api_graph.clip.block import merge_heads
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_pass import ClsPass, PooledPass, Recorder
 from api_graph.clip.model import ClipModel
-from api_graph.clip.reactions import head_outputs, head_reactions, strongest
-from api_graph.clip.unleash import gains_of
-from api_graph.clip.vision import ClsTower
+from api_graph.clip.tower import ClsTower
+from api_graph.clip.unleash import gains_of, head_outputs, head_reactions, strongest
 from api_graph.errors import BadInput
-from tests.clip.small_models import pixels_for, random_clip
+from tests.clip.small_models import pixels_for, random_clip, states
 from tests.clip.test_decompose import relative
-from tests.clip.test_foveal_features import TOWERS, some_masks
+from tests.clip.test_foveal import TOWERS, some_masks
 
 LAYERS, HEADS = 5, 4
 
@@ -180,12 +178,13 @@ def test_heads_add_up_to_the_attention(name: str) -> None:
     model = TOWERS[name]()
     tower, pixels, recorder = model.tower, pixels_for(model, 2), Recorder()
     assert isinstance(tower, ClsTower)
-    way = ClsPass(tower, frozenset(), 0, "cls")
+    tower_pass = ClsPass(tower, frozenset(), 0, "cls")
     with torch.no_grad():
-        x, rope = way.enter(pixels)
-        way.token((x, rope), torch.arange(2), None, recorder)
+        x, rope = tower_pass.enter(pixels)
+        tower_pass.token((x, rope), torch.arange(2), None, recorder)
         for layer, block in enumerate(tower.blocks):
-            whole = block.attention(x, torch.nn.functional.scaled_dot_product_attention, rope)[:, 0]
+            gathered = block.gather(x, torch.nn.functional.scaled_dot_product_attention, rope)
+            whole = block.project(gathered)[:, 0]
             bias = torch.zeros(1) if block.out.bias is None else block.out.bias
             bias = bias if block.scale is None else bias * block.scale
             assert torch.allclose(head_outputs(tower, layer, recorder.seen[layer]).sum(1) + bias, whole, atol=1e-5)
@@ -196,12 +195,12 @@ def test_a_pools_heads_add_up() -> None:
     model = TOWERS["SigLIP"]()
     tower, recorder = model.tower, Recorder()
     assert not isinstance(tower, ClsTower)
-    way = PooledPass(tower)
+    tower_pass = PooledPass(tower)
     with torch.no_grad():
-        k, v = way.enter(pixels_for(model, 2))
-        way.token((k, v), torch.arange(2), None, recorder)
+        k, v = tower_pass.enter(pixels_for(model, 2))
+        tower_pass.token((k, v), torch.arange(2), None, recorder)
         query = tower.pool.query().expand(2, -1, -1).unsqueeze(2)
-        context = merge_heads(torch.nn.functional.scaled_dot_product_attention(query, k, v))[:, 0]
+        context = torch.nn.functional.scaled_dot_product_attention(query, k, v).flatten(1)  # (B, H·d)
         whole = tower.pool.out(context)
     assert torch.allclose(head_outputs(tower, 0, recorder.seen[0]).sum(1) + tower.pool.out.bias, whole, atol=1e-5)
 
@@ -222,7 +221,7 @@ def test_reactions_are_the_change_of_each_head(model: ClipModel, text: bool) -> 
     expected = torch.zeros(LAYERS, HEADS)
     with torch.no_grad():
         features, before = slow_pass(model, pixels, None, set(), {}, None)
-        final = model.tower.run(pixels, lambda _: None)[:, 0]  # type: ignore[union-attr]
+        final = states(model, pixels)[-1][:, 0]  # type: ignore[union-attr]
         for mask in masks:
             after = slow_pass(model, pixels, mask, {2, 3}, {}, None)[1]
             for layer, block in enumerate(visual.transformer.resblocks):

@@ -14,16 +14,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
 
-from api_graph.clip.block import attention_row
 from api_graph.clip.foveal import foveal_features
-from api_graph.clip.foveal_pass import ClsPass, as_gathered, layer_count
+from api_graph.clip.foveal_pass import ClsPass, layer_count, unchanged
 from api_graph.clip.model import ClipModel
-from api_graph.clip.vision import ClsTower
+from api_graph.clip.tower import ClsTower, attention_row
 from api_graph.errors import BadInput
-from api_graph.models.layers import layer_set
 from tests.clip.small_models import pixels_for, random_clip
+from tests.clip.test_adapters import TIMM, timm_clip
 from tests.clip.test_decompose import relative
-from tests.clip.test_towers import TIMM, timm_clip
 
 TOWERS: dict[str, Any] = {
     "plain": lambda: random_clip(layers=6),
@@ -153,10 +151,10 @@ def test_a_constant_over_the_whole_row_changes_nothing(constant: float, form: An
     assert isinstance(tower, ClsTower)
     # The public masks leave the CLS token's own column at zero, so the row is made by hand.
     tower = replace(tower, prefix=0)
-    way = ClsPass(tower, frozenset({start, 2}), start, form)
+    tower_pass = ClsPass(tower, frozenset({start, 2}), start, form)
     row, owner = torch.full((1, 17), constant), torch.zeros(1, dtype=torch.long)
     with torch.no_grad():
-        biased, plain = (way.token(way.enter(pixels), owner, bias, as_gathered) for bias in (row, None))
+        biased, plain = (tower_pass.token(tower_pass.enter(pixels), owner, bias, unchanged) for bias in (row, None))
     assert relative(biased, plain) <= 1e-5
 
 
@@ -178,8 +176,8 @@ def test_layers_before_the_first_mask_and_other_rows_stay() -> None:
         assert int(rows.sum()) == (0 if layer < 2 else 1 if layer == 2 else 17)
     tower = model.tower
     assert isinstance(tower, ClsTower)
-    way = ClsPass(tower, frozenset({2}), 2, "cls")
-    assert relative(way.enter(pixels)[0], outputs[0][1]) <= 1e-5
+    tower_pass = ClsPass(tower, frozenset({2}), 2, "cls")
+    assert relative(tower_pass.enter(pixels)[0], outputs[0][1]) <= 1e-5
     assert (
         relative(foveal_features(model, masks=mask, pixel_values=pixels, layers=[2]), tower.head(outputs[1][3][:, 0]))
         <= 1e-5
@@ -248,30 +246,6 @@ def test_half_precision_keeps_the_bias_in_float32() -> None:
     half = ClipModel.from_open_clip(model.module.bfloat16(), name="half")
     found = foveal_features(half, masks=masks, pixel_values=pixels)
     assert found.dtype == torch.float32 and relative(found, full) <= 0.05
-
-
-@pytest.mark.parametrize(
-    ("layers", "expected"),
-    [
-        ("last 4", {8, 9, 10, 11}),
-        ("Last 1", {11}),
-        ("last 40", set(range(12))),
-        ("from 8", {8, 9, 10, 11}),
-        ("all", set(range(12))),
-        ("8, 9 -1", {8, 9, 11}),
-        ("[3]", {3}),
-        (-1, {11}),
-        ([0, -12, 5], {0, 5}),
-    ],
-)
-def test_layers_as_people_write_them(layers: Any, expected: set[int]) -> None:
-    assert layer_set(layers, 12) == expected
-
-
-@pytest.mark.parametrize("layers", ["last 0", "last", "from 12", "12", "", "first 3", "1.5", [], [12], -13])
-def test_layers_that_are_none(layers: Any) -> None:
-    with pytest.raises(BadInput, match=r"layers: "):
-        layer_set(layers, 12)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from api_graph.clip.decompose import encode_image
+from api_graph.clip.decompose import encode_image, feature_terms
 from api_graph.clip.model import ClipModel
-from api_graph.clip.parts import complete_parts
 from api_graph.clip.pooling import PooledTower
 from api_graph.errors import BadInput
 from tests.clip.small_models import pixels_for, random_clip, roughen
@@ -88,7 +87,7 @@ def test_timm_trunks_are_complete(name: str) -> None:
     model = timm_clip(kind, **options)
     pixels = pixels_for(model, 2)
     expected = model.visual(pixels)
-    parts = complete_parts(model, pixel_values=pixels)
+    parts = feature_terms(model, pixel_values=pixels)
     found = encode_image(model, pixel_values=pixels)
     for features in (parts.total(), parts.features, found.features):
         assert (features - expected).abs().max() <= 1e-5 * expected.abs().max()

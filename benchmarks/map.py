@@ -1,18 +1,18 @@
-"""What `api-graph map` costs: against a loop of single runs, and against the bare batched loop that it replaces.
+"""What `api-graph map` costs, compared with a loop of single runs and with the bare batched loop that it replaces.
 
     python -m benchmarks.map [--images 400] [--questions 5] [--json result.json]
 
-A table of rendered scenes, several questions about each, goes through graphs/api_clip_map.json (annotated image,
-heatmap and figures for every row) in three ways, in one process, with the demo model loaded beforehand:
+A table of rendered scenes, with several questions about each, goes through graphs/api_clip_map.json (annotated image,
+heatmap and figures for every row). Three variants run in one process, with the demo model loaded beforehand:
 
 * `map`: `map_graph` into a new folder, without the disk cache;
-* `single`: `run_graph` row by row, with results kept in memory, as somebody would write who has never heard of tables;
-  over a sample of the rows, since it is slow;
-* `bare`: a script of this one purpose. Threads decode, the model encodes all distinct images and questions in batches,
-  and as many threads as `map` has make maps, figures and pictures, and save them. No graph, no checks, no journal,
-  nothing to resume, no graph in the pictures.
+* `single`: `run_graph` row by row, with results kept in memory, as one would write it without knowing of tables. It is
+  slow, and so runs over a sample of the rows;
+* `bare`: a script for this purpose only. Threads decode, the model encodes all distinct images and questions in
+  batches, and as many threads as `map` has make maps, figures and pictures, and save them. It has no graph, no checks
+  and no journal, cannot be resumed, and does not embed the graph in the pictures.
 
-Each is timed several times in turn, and the figures are medians of ratios within one round.
+The variants are timed in turn, several times, and the figures are medians of the ratios within each round.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Rows = Sequence[dict[str, str]]
 
 
 def made_table(folder: Path, images: int, questions: int) -> Rows:
-    """Scenes as PNG files in `folder`, and as many questions about each; every text occurs once."""
+    """A table of scenes, saved as PNG files in `folder`, with so many questions about each. No two texts are equal."""
     rows = []
     for number, seed in enumerate(TEST_SEEDS[:images]):
         made = scene(seed)
@@ -78,7 +78,7 @@ def single(rows: Rows, folder: Path, output: Path) -> None:
 
 
 def bare(rows: Rows, folder: Path, output: Path, model: ClipModel) -> None:
-    """The same pictures, by a script of this one purpose."""
+    """The same pictures, by a script for this purpose only."""
     names = list(dict.fromkeys(row["image"] for row in rows))
     output.mkdir(parents=True)
     shared = torch_threads(max(1, torch.get_num_threads() // 4))  # as `map` shares them out
@@ -92,11 +92,11 @@ def bare(rows: Rows, folder: Path, output: Path, model: ClipModel) -> None:
             asked = [[row["query"] for row in rows if row["image"] == name] for name in batch]
             features = encode_queries(model, [query for queries in asked for query in queries]).features
             taken = 0
-            for place, (name, one) in enumerate(zip(batch, each, strict=True)):
-                own = features[taken : taken + len(asked[place])]
+            for index, (name, one) in enumerate(zip(batch, each, strict=True)):
+                own = features[taken : taken + len(asked[index])]
                 taken += len(own)
                 stem = output / Path(name).stem
-                saved.append(threads.submit(_bare_image, one, own, decoded[first + place], stem))
+                saved.append(threads.submit(_bare_image, one, own, decoded[first + index], stem))
         for future in saved:
             future.result()
 
@@ -114,7 +114,7 @@ def _bare_image(one: ImageTokens, queries: torch.Tensor, image: torch.Tensor, st
 
 
 def measure(images: int, questions: int, rounds: int, sample: int) -> dict[str, Any]:
-    """Rows per second of each way, and `map`'s ratios to the other two."""
+    """Rows per second of each variant, and the ratios of `map` to the other two."""
     model = load_clip("demo")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -122,9 +122,9 @@ def measure(images: int, questions: int, rounds: int, sample: int) -> dict[str, 
         mapped(rows[:1], folder, folder / "warm")  # loads what is loaded once
         single(rows[:1], folder, folder / "warm")
 
-        def rate(way: Callable[..., None], rows: Rows, *more: Any) -> float:
+        def rate(variant: Callable[..., None], rows: Rows, *more: Any) -> float:
             output, started = folder / "out", time.perf_counter()
-            way(rows, folder, output, *more)
+            variant(rows, folder, output, *more)
             seconds = time.perf_counter() - started
             shutil.rmtree(output)
             return len(rows) / seconds
@@ -135,7 +135,7 @@ def measure(images: int, questions: int, rounds: int, sample: int) -> dict[str, 
         ]
     return {
         "rows": len(rows),
-        "rows_per_second": {way: round(median(each[way] for each in found), 1) for way in found[0]},
+        "rows_per_second": {name: round(median(each[name] for each in found), 1) for name in found[0]},
         "map_to_bare": round(median(each["map"] / each["bare"] for each in found), 3),
         "map_to_single": round(median(each["map"] / each["single"] for each in found), 2),
         "rounds": found,

@@ -1,9 +1,9 @@
-"""Whether a run over a table takes more and more memory: the peak after 2,000 rows, and after 20,000.
+"""Whether the memory of a run over a table grows: its peak after 2,000 rows, and after 20,000.
 
     python -m benchmarks.map_memory [--rows 20000] [--questions 5] [--json result.json]
 
-Rows of tiny pictures, several questions about each, go through graphs/api_clip_map.json with `map_graph`, in a process
-of its own. The peak is the process's (`ru_maxrss`), with Python, torch and the model in it.
+Rows with tiny pictures, and several questions about each, go through graphs/api_clip_map.json with `map_graph`. The
+peak is that of this process (`ru_maxrss`), including Python, torch and the model.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UNIT = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss: bytes ther
 
 
 def made_table(folder: Path, rows: int, questions: int) -> Path:
-    """A table of so many rows in `folder`, with its pictures."""
+    """A table with so many rows in `folder`, and its pictures."""
     table = folder / "rows.jsonl"
     with table.open("w", encoding="utf-8") as file:
         for number in range(rows):
@@ -39,7 +39,7 @@ def made_table(folder: Path, rows: int, questions: int) -> Path:
 
 
 def peaks(table: Path, output: Path, every: int) -> Iterator[int]:
-    """The peak in MiB, each time that so many rows are done."""
+    """The peak in MiB each time when `every` more rows are done."""
     for done, result in enumerate(map_graph(GRAPH, table, output=output, cache=False), start=1):
         if result.error is not None:
             raise RuntimeError(result.error)

@@ -1,11 +1,11 @@
-"""How `api-graph map --engine ray` grows with its actors, against one actor and against the engine of one process.
+"""How `api-graph map --engine ray` scales with its actors, compared with one actor and with the local engine.
 
     python -m benchmarks.ray_scaling [--rows 2000] [--actors 1 2 4] [--json result.json]
 
-Every way makes the same table through graphs/api_clip_map.json with the demo model, into a new folder, without the disk
-cache, on a cluster that is begun here beforehand. `seconds` count from the first finished rows to the last, so that the
-start of processes and the loading of the model, which a longer table hides, are left out; `whole` counts them.
-`same` says for how many rows texts and files are, to the byte, what the local engine made.
+Every variant runs the same table through graphs/api_clip_map.json with the demo model, into a new folder, without the
+disk cache, on a cluster that is started here beforehand. `seconds` are from the first finished rows to the last: they
+leave out the start of the processes and the loading of the model, which matter less with a longer table. `whole` counts
+these too. `same` is the number of rows whose texts and files are, to the byte, those of the local engine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ QUESTIONS = 5
 
 
 def timed(rows: Rows, folder: Path, output: Path, actors: int | None) -> dict[str, float]:
-    """One run, by so many actors; None for the local engine."""
+    """One run with so many actors; None is the local engine."""
     options = None if actors is None else RayOptions(actors)
     started = time.perf_counter()
     ends = []
@@ -46,7 +46,7 @@ def timed(rows: Rows, folder: Path, output: Path, actors: int | None) -> dict[st
 
 
 def left(output: Path) -> dict[int, Any]:
-    """What a run has left of each row: its texts, and its files by their digests."""
+    """What a run has written for each row: its texts, and the digests of its files."""
     rows = (json.loads(line) for line in (output / "results.jsonl").read_text("utf-8").splitlines())
     return {
         row["row"]: (
@@ -58,22 +58,22 @@ def left(output: Path) -> dict[int, Any]:
 
 
 def measure(count: int, actors: list[int]) -> dict[str, Any]:
-    """Each way once, and the ratios of their rates to one actor's."""
+    """Run each variant once; also the ratios of their rates to the rate of the first number of actors."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         rows = made_table(folder, count // QUESTIONS, QUESTIONS)
-        ways = {"local": timed(rows, folder, folder / "local", None)}
+        variants = {"local": timed(rows, folder, folder / "local", None)}
         local = left(folder / "local")
         processors = max(os.cpu_count() or 1, *actors)
         ray.init(address="local", num_cpus=processors, include_dashboard=False, log_to_driver=False)
         for number in actors:
-            ways[str(number)] = timed(rows, folder, folder / str(number), number)
+            variants[str(number)] = timed(rows, folder, folder / str(number), number)
             made = left(folder / str(number))
-            ways[str(number)]["same"] = sum(made.get(row) == ours for row, ours in local.items())
+            variants[str(number)]["same"] = sum(made.get(row) == ours for row, ours in local.items())
         ray.shutdown()
-    base = ways[str(actors[0])]["rows_per_second"]
-    ratios = {way: round(found["rows_per_second"] / base, 2) for way, found in ways.items()}
-    return {"rows": len(rows), "load": os.getloadavg()[0], "ways": ways, "ratios": ratios}
+    base = variants[str(actors[0])]["rows_per_second"]
+    ratios = {name: round(found["rows_per_second"] / base, 2) for name, found in variants.items()}
+    return {"rows": len(rows), "load": os.getloadavg()[0], "ways": variants, "ratios": ratios}
 
 
 def main() -> None:

@@ -53,9 +53,9 @@ class FinishedChunk:
 class Worker:
     """Runs rows of one job with one executor, so that models and shared results stay between chunks. Thread-safe.
 
-    `references`, once it is set, tells when no row to come needs a shared result. Without it, results stay until their
-    memory is needed. `run_local` sets `threads`, `parallel_map` and `model_threads` are what the executor shares among
-    chunks (see `SharedResources`).
+    `references`, if it is set, tells when no row to come needs a shared result. Without it, results stay until their
+    memory is needed. An engine may set `threads`, `parallel_map` and `model_threads`, which all chunks share (see
+    `SharedResources`).
     """
 
     def __init__(self, job: Job, listener: Listener | None = None) -> None:
@@ -85,9 +85,9 @@ class Worker:
         self._binding_lock = threading.Lock()  # the binding looks columns up as they come
 
     def run(self, rows: Sequence[Row]) -> FinishedChunk:
-        """Run a chunk. A fault of a row is in its record. Raises Cancelled."""
+        """Run a chunk. A row that fails has its error in its record. Raises Cancelled."""
         output = self._folders.output
-        # A killed run may have left files there. Before the lock is taken, because this waits for the file system.
+        # A killed run may have left files there. This waits for the file system, so it is done before taking the lock.
         clear_row_folders(output, [row.key for row in rows])
         with self._compute_lock.inside() as turn:
             graphs: dict[str, Graph] = {}  # by the row's key, as are records and results

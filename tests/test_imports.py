@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "folders": {"errors", "files", "json_values"},
     "settings": {"errors", "files", "folders", "json_values"},
     "library": {"errors", "files", "settings"},
-    "regions": {"errors"},
+    "regions": {"errors", "json_values"},
     "sockets": {"errors", "geometry", "json_values"},
     "context": {"errors", "files", "folders", "json_values"},
     "spec": LEAVES | {"folders", "context"},

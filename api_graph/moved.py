@@ -20,6 +20,6 @@ def moved(old: str, new: str, **elsewhere: str) -> None:
     warnings.warn(f"{old} is now {new}", DeprecationWarning, stacklevel=3)  # at the line that imports `old`
     package = import_module(new)
     inside = {module.name: f"{new}.{module.name}" for module in iter_modules(package.__path__)}
-    for name, place in {**inside, **elsewhere}.items():
-        sys.modules[f"{old}.{name}"] = import_module(place)
+    for name, home in {**inside, **elsewhere}.items():
+        sys.modules[f"{old}.{name}"] = import_module(home)
     sys.modules[old] = package

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
+from api_graph.json_values import Json
 
 BoxFormat = Literal["xyxy", "xywh", "normalized"]
 
@@ -46,12 +47,12 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.values)
 
-    def to_storage(self) -> tuple[dict[str, Tensor], Any]:
+    def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds equal boxes."""
         return {"values": self.values}, list(self.size)
 
     @classmethod
-    def from_storage(cls, tensors: dict[str, Tensor], meta: Any) -> Boxes:
+    def from_storage(cls, tensors: dict[str, Tensor], meta: tuple[int, int]) -> Boxes:
         width, height = meta
         return cls(tensors["values"], (width, height))
 
@@ -112,12 +113,12 @@ def check_box(box: Sequence[float], where: str, hint: str = "") -> None:
 
 
 def touches(low: float, high: float, length: float) -> bool:
-    """Whether the stretch from `low` to `high` shares something with [0, length): one of no length, its place."""
+    """Whether the stretch from `low` to `high` meets [0, length); one of no length does so where it lies inside."""
     return low < length and (high > 0 or low == high == 0)
 
 
 def _rows(boxes: str | Sequence[Sequence[float]] | Tensor, format: str) -> Iterator[tuple[str, list[float]]]:
-    """Each box's numbers, and what to call it in a complaint."""
+    """What to call each box in a complaint, and its numbers."""
     if isinstance(boxes, str):
         for count, line in enumerate(boxes.splitlines(), start=1):
             words = re.sub(r"[\[\](),;]", " ", line).split()
@@ -128,7 +129,7 @@ def _rows(boxes: str | Sequence[Sequence[float]] | Tensor, format: str) -> Itera
             yield f"box {count}", _numbers(row, row, f"box {count}", format)
 
 
-def _numbers(words: Any, given: Any, where: str, format: str) -> list[float]:
+def _numbers(words: Sequence[str] | Sequence[float], given: object, where: str, format: str) -> list[float]:
     try:
         numbers = [float(word) for word in words]
     except (TypeError, ValueError) as error:

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "evaluate": {"moved"},
     "folders": {"errors", "files", "json_values"},
     "settings": {"errors", "files", "folders", "json_values"},
-    "regions": {"errors"},
+    "regions": {"errors", "json_values"},
     "sockets": {"errors", "geometry", "json_values"},
     "context": {"errors", "files", "folders", "json_values"},
     "spec": LEAVES | {"folders", "context"},

@@ -48,7 +48,7 @@ found = {"same": [], "warnings": []}
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     for old, name, new in json.loads(sys.argv[1]):
-        values = [getattr(importlib.import_module(place), name) for place in (old, new, old)]
+        values = [getattr(importlib.import_module(path), name) for path in (old, new, old)]
         found["same"].append(values[0] is values[1] is values[2])
     import api_graph.evaluate
     from api_graph.evaluate import localization

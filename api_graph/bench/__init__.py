@@ -1,0 +1,1 @@
+"""Benchmarks: readers of data sets, scorers of maps and answers, and the statistics of both."""

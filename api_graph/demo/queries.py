@@ -59,8 +59,8 @@ def random_query(rng: np.random.RandomState, colour: str | None, shape: str | No
 def _described(rng: np.random.RandomState, colour: str | None, noun: str) -> tuple[str, ...]:
     if colour is None:
         return (noun,)
-    ways = ((colour, noun), (colour, noun), (colour, noun), (noun, "that is", colour), (noun, "is", colour))
-    return ways[rng.randint(len(ways))]
+    phrases = ((colour, noun), (colour, noun), (colour, noun), (noun, "that is", colour), (noun, "is", colour))
+    return phrases[rng.randint(len(phrases))]
 
 
 def _one_of(rng: np.random.RandomState, options: tuple[str, ...]) -> str:

@@ -91,7 +91,7 @@ def scene(
     canvas = Image.fromarray(_background(rng, width, height))
     _draw_clutter(rng, canvas, rng.randint(clutter[0], clutter[1] + 1))
     count = rng.randint(objects[0], objects[1] + 1)
-    drawn = tuple(_draw_object(rng, canvas, *place) for place in _places(rng, count, width, height, lattice))
+    drawn = tuple(_draw_object(rng, canvas, *position) for position in _positions(rng, count, width, height, lattice))
     return Scene(canvas, drawn)
 
 
@@ -138,16 +138,16 @@ def _draw_clutter(rng: np.random.RandomState, canvas: Image.Image, count: int) -
             draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
 
-def _places(
+def _positions(
     rng: np.random.RandomState, count: int, width: int, height: int, lattice: int | None
 ) -> list[tuple[str, float, float, float]]:
     """Size, diameter and centre of every object, drawn anew until their boxes keep their distance."""
     shorter = min(width, height)
     while True:
-        places: list[tuple[str, float, float, float]] = []
+        positions: list[tuple[str, float, float, float]] = []
         for _ in range(60):
-            if len(places) == count:
-                return places
+            if len(positions) == count:
+                return positions
             size = "small" if rng.rand() < 0.5 else "large"
             diameter = SIZES[size] * shorter * rng.uniform(0.9, 1.1)
             # A turned object reaches a little further than its diameter.
@@ -155,8 +155,8 @@ def _places(
             x, y = rng.uniform(reach, width - reach), rng.uniform(reach, height - reach)
             if lattice:
                 x, y = _snap(rng, x, width, lattice), _snap(rng, y, height, lattice)
-            if all(max(abs(x - a), abs(y - b)) >= reach + 0.55 * d + 1 for _, d, a, b in places):
-                places.append((size, diameter, x, y))
+            if all(max(abs(x - a), abs(y - b)) >= reach + 0.55 * d + 1 for _, d, a, b in positions):
+                positions.append((size, diameter, x, y))
 
 
 def _snap(rng: np.random.RandomState, position: float, length: int, cells: int) -> float:

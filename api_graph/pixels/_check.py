@@ -1,4 +1,4 @@
-"""What the functions of this room ask of their tensors, checked in one place."""
+"""Checks of the tensors, numbers and words that the functions of this room are given."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def checked_image(image: Tensor, input: str = "image") -> Tensor:
 
 
 def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
-    """Same height and width, and as many as there are images, or one."""
+    """Raise BadInput unless `other` (N, H, W, ...) has the image's height and width, and as many entries, or one."""
     counts = {image.shape[0], other.shape[0]} - {1}
     if image.shape[1:3] != other.shape[1:3]:
         raise BadInput(
@@ -62,8 +62,8 @@ def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
 
 def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
     """Smallest and largest value of each map, both (B, 1, 1); a BadInput if one is NaN or infinite."""
-    # One axis takes a third of the time that two do, and aminmax, which finds both at once, five times as long. A NaN
-    # comes through both of these, and what is infinite is NaN when it is taken from itself.
+    # Reducing one axis takes a third of the time of two, and aminmax, which finds both at once, five times as long.
+    # amin and amax pass a NaN on; an infinite value minus itself is NaN.
     flat = maps.flatten(1)
     low, high = flat.amin(1), flat.amax(1)
     wrong = (low - low + (high - high)).isnan()
@@ -77,7 +77,7 @@ def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
 
 
 def in_range(number: float, low: float, high: float, input: str) -> float:
-    """`number`, or a BadInput if it is not a number in [low, high]."""
+    """`number`, or a BadInput if it does not lie in [low, high]."""
     if not low <= number <= high:  # a NaN fails this too
         wanted = f"in [{low:g}, {high:g}]" if high < sys.float_info.max else f"of at least {low:g}"
         raise BadInput("the number is out of range", input=input, value=number, hint=f"Use one {wanted}.")
@@ -85,7 +85,7 @@ def in_range(number: float, low: float, high: float, input: str) -> float:
 
 
 def check_choice(word: str, choices: object, input: str) -> None:
-    """A BadInput that lists them if `word` is none of `choices`, a Literal of strings."""
+    """Raise a BadInput that lists the `choices`, a Literal of strings, if `word` is none of them."""
     if word not in get_args(choices):
         hint = f"Use one of {', '.join(get_args(choices))}."
         raise BadInput(f"unknown {input.replace('_', ' ')}", input=input, value=word, hint=hint)

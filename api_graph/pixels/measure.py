@@ -1,4 +1,4 @@
-"""Figures of a map: where its peak lies, and how much it commits itself."""
+"""Figures of a map: where its peak lies, and how concentrated it is."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class MapFigures:
 
 
 def figures(attribution: Attribution) -> list[MapFigures]:
-    """Figures of each of the (B, gh, gw) maps."""
+    """Figures of each of the maps, whose values are (B, gh, gw)."""
     _, gh, gw = attribution.values.shape
     # numpy: of so few numbers, each of torch's operations costs more than it computes
     flat = attribution.values.double().cpu().flatten(1).numpy()  # (B, cells)

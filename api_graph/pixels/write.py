@@ -34,8 +34,8 @@ _KEYWORD = re.compile(r"[\x20-\x7f]{1,79}")
 class NumberedPng:
     """A picture on its way to `folder`/`name`_00001_.png, or whatever number is the next.
 
-    `pixels` are 8 bits, (H, W, 3), or (H, W) for grey; `texts` become text chunks. The folder is a text since
-    pictures go from process to process, and pathlib takes its time over that.
+    `pixels` are 8 bits, (H, W, 3), or (H, W) for grey; `texts` become text chunks. The folder is a text and not a
+    Path: pictures go from process to process, and a Path takes longer to send.
     """
 
     folder: str
@@ -46,7 +46,7 @@ class NumberedPng:
 
     @property
     def series(self) -> tuple[str, str]:
-        """What files have in common that are numbered together."""
+        """Equal for pictures that are numbered together."""
         return self.folder, self.name.lower()
 
 
@@ -115,20 +115,20 @@ def write_numbered(
     metadata: Mapping[str, str] | None = None,
     compression: int = FOR_KEEPS,
 ) -> Path:
-    """Write the `numbered_png`; should that fail, which is a BadInput, no file is left."""
+    """Write the `numbered_png` and return its path. A failure is a BadInput, and leaves no file."""
     png = numbered_png(folder, prefix, image, metadata=metadata, compression=compression)
     return Path(written(png, write_next(png)))
 
 
 def write_in_turn(pngs: Sequence[NumberedPng]) -> list[str | OSError]:
-    """`write_next` of each: their numbers follow their order."""
+    """`write_next` of each, so that their numbers follow their order."""
     return [write_next(png) for png in pngs]
 
 
 def write_next(png: NumberedPng) -> str | OSError:
-    """Write it, under a name that no other process gets, and return its path; or the error where that fails.
+    """Write `png` under a name that no other process gets, and return its path, or the OSError where that fails.
 
-    Other processes may be asked to: an OSError finds its way back to the asker whole, what is raised might not.
+    It may run in another process: an error that is returned arrives whole, one that is raised might not.
     """
     try:
         path = _next_free(Path(png.folder), png.name)

@@ -69,8 +69,8 @@ def test_a_description_names_every_object_from_left_to_right() -> None:
         names = asked.question.answer.split(", ")
         assert sorted(names) == sorted(o.name for o in asked.scene.objects)
         left = {o.name: o.box[0] + o.box[2] for o in asked.scene.unique_objects()}
-        places = [left[name] for name in names if name in left]
-        assert places == sorted(places)
+        positions = [left[name] for name in names if name in left]
+        assert positions == sorted(positions)
 
 
 @pytest.mark.parametrize("kind", KINDS)

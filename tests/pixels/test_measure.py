@@ -35,7 +35,7 @@ def test_a_flat_map_is_flat(shape: tuple[int, int]) -> None:
 
 def test_one_figure_per_map() -> None:
     values = torch.stack([torch.eye(3), torch.eye(3).flip(0)])
-    places = (Geometry.whole(30, 30), Geometry.whole(60, 30))
-    first, second = figures(Attribution(values, places))
+    geometry = (Geometry.whole(30, 30), Geometry.whole(60, 30))
+    first, second = figures(Attribution(values, geometry))
     assert (first.peak_x, first.peak_y) == (5.0, 5.0)
     assert (second.peak_x, second.peak_y) == (50.0, 5.0)

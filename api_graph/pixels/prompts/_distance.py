@@ -8,14 +8,14 @@ from torch import Tensor
 # Squared distances are whole numbers: int32 holds them exactly for images of up to 32,000 pixels a side.
 _NONE = 1 << 30
 
-_LOOK_EVERY = 8  # looking whether all is done costs as much as a step, and on a GPU waits for it
+_LOOK_EVERY = 8  # to look whether all is done costs as much as a step, and waits for a GPU
 
 
 def distance_to(targets: Tensor, reach: float | None = None) -> Tensor:
     """Distance in pixels from each pixel of (N, H, W) to the nearest true one, float32; infinite where there is none.
 
-    With `reach`, distances up to it are exact and larger ones only known to be larger: the work grows with the
-    largest distance that is wanted.
+    With `reach`, distances up to it are exact, and larger ones are only known to be larger: the work grows with
+    `reach`.
     """
     column = _squared_distance_along_columns(targets)
     nearest = column.clone()

@@ -32,7 +32,10 @@ class BackgroundTasks:
     threads: ThreadPoolExecutor | None = None
 
     def begin(self, tasks: Sequence[Task], steps: Steps, deferred: DeferredWork[object], seconds: float) -> None:
-        """Begin the deferred work of a node, once all earlier work with a claim in common is done."""
+        """Begin the deferred work of a node, once all earlier work with a claim in common is done.
+
+        `seconds` is how long the node has taken so far.
+        """
         if self.threads is None:
             self.threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="background")
         earlier = [task.results for task in self.unfinished if task.claims & deferred.claims]

@@ -1,4 +1,4 @@
-"""What a run tells whoever listens: progress bars, the editor's socket, a log."""
+"""What a run tells its listeners: progress bars, the editor's socket, a log."""
 
 from __future__ import annotations
 

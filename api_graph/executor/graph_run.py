@@ -131,14 +131,14 @@ class GraphRun:
         if not ready:
             return
         spec, shared = ready[0].spec, self.options.shared
-        # Every row does its own output, the pool sees to models, and nobody else wants what is transient.
+        # Each row runs its own outputs, the pool loads a model once, and no other run reads what is transient.
         if spec.output or spec.model or (shared is not None and ready[0].node.id in shared.transient):
             self._run_tasks(ready)
         else:
             self._run_claimed(ready)
 
     def _run_claimed(self, tasks: Sequence[Task]) -> None:
-        """Likewise where other runs may want the same steps: each is done by the run that claims it first."""
+        """Run tasks whose steps other runs may want too: each is done by the run that claims it first."""
         claims = [(task, self.in_flight.claim(task.key)) for task in tasks]
         mine = [task for task, theirs in claims if theirs is None]
         try:
@@ -177,7 +177,7 @@ class GraphRun:
         with nullcontext() if shared is None else shared.resources_for(tasks[0]):
             if (spec.batched is not None or spec.rowwise) and not spec.model:
                 steps = [self._step(task) for task in tasks]
-                # A row of a table is treated alike, whether others go with it or not: its last bits depend on it.
+                # A row of a table always runs batched, alone or not: the last bits of its result depend on it.
                 if shared is not None or sum(len(calls) for calls, _ in steps) > 1:
                     self._run_batch(tasks, steps)
                     return
@@ -293,7 +293,7 @@ class GraphRun:
                 if id(node) not in texts:
                     texts[id(node)] = json.dumps({node.id: node.to_api()})[1:-1]
             self._embedded[row] = {"prompt": f"{{{', '.join([texts[id(node)] for node in graph.nodes.values()])}}}"}
-            # Of what came with the graph only the editor's own form of it belongs into files.
+            # Of the graph's extra data only the editor's form of the graph belongs in files.
             if "workflow" in graph.extra:
                 self._embedded[row]["workflow"] = json.dumps(graph.extra["workflow"])
         return self._embedded[row]
@@ -350,7 +350,7 @@ class GraphRun:
 
 
 def _clear_frames(error: BaseException | None) -> None:
-    """A failed node's frames would hold its tensors for as long as somebody holds the error. Line numbers stay."""
+    """A failed node's frames would keep its tensors alive for as long as the error. Line numbers stay."""
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__

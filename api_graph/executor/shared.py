@@ -84,12 +84,12 @@ class Turn:
 
 @dataclass(frozen=True)
 class SharedResources:
-    """What one run has of what it shares with others.
+    """What one run shares with others.
 
-    `turn` is its own at the compute lock, `threads` are all that read or write for any of them, and `parallel_map` is
-    what their nodes may hand work to. A LARGE model computes with `model_threads` threads (None: as many as all else).
-    Results of the nodes `transient` are read by their own row alone, and are let go as soon as it has. What took less
-    than `worth_storing` seconds is not written to disk.
+    `turn` is its own turn at the compute lock. `threads` read and write for all of the runs, and their nodes may hand
+    work to `parallel_map`. A LARGE model computes with `model_threads` threads (None: as many as all else). Results of
+    the nodes `transient` are read by their own row alone, and released as soon as it has read them. What took less than
+    `worth_storing` seconds is not written to disk.
     """
 
     turn: Turn
@@ -111,7 +111,7 @@ class SharedResources:
 
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
-    """Inside, operations of this thread, and of those that begin, are shared out to so many threads."""
+    """Inside, each operation of this thread, and of threads that begin, runs in `number` threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

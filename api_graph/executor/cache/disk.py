@@ -239,7 +239,7 @@ class EntryFiles:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write under another name, then rename: whoever reads `path` sees all of it or none. Raises OSError."""
+    """Write under another name, then rename: a reader of `path` sees all of it or none. Raises OSError."""
     part = path.with_name(f".{uuid.uuid4().hex}{_PART}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -264,7 +264,7 @@ def held_files(folder: Path) -> dict[str, EntryFiles]:
     shards = [shard.path for shard in _listed(folder) if _SHARD.fullmatch(shard.name)]
     for item in (item for shard in shards for item in _listed(shard)):
         if not _OURS.fullmatch(item.name):
-            continue  # somebody has made a folder of other things the cache
+            continue  # the folder may hold other things than the cache
         try:
             stat = item.stat()
         except OSError:  # gone since it was listed

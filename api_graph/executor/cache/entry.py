@@ -1,6 +1,6 @@
-"""What a step left, the thing that caches hold: its values, how large they are, and how a file stores them.
+"""An entry is what a step left and what caches hold: its values, how large they are, and how a file stores them.
 
-Nothing is pickled: a class says itself of which tensors and JSON its values are made.
+Nothing is pickled: a class says itself which tensors and JSON its values are made of.
 """
 
 from __future__ import annotations

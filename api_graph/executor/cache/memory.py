@@ -25,7 +25,7 @@ class MemoryCache:
         self._lock = threading.Lock()
 
     def get(self, key: str, *, pin: bool = False) -> Entry | None:
-        """The entry, which thereby becomes the most recently used; or None, which `pin` does not pin."""
+        """The entry, now the most recently used, or None. With `pin` a found one stays until `unpin`."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
@@ -37,8 +37,7 @@ class MemoryCache:
     def put(self, key: str, entry: Entry, *, pin: bool = False) -> None:
         """Keep `entry`, at the cost of older ones. One that alone exceeds its budget is not kept.
 
-        With `pin` somebody will read the key again: it is kept, if it is or comes here, until `unpin` was called as
-        often.
+        With `pin` a run is still going to read it: the key stays pinned until `unpin` was called as often.
         """
         size = entry.size
         with self._lock:
@@ -61,7 +60,7 @@ class MemoryCache:
                 self._evict()
 
     def drop(self, key: str) -> None:
-        """Forget one entry, unless somebody is going to read it."""
+        """Forget one entry, unless it is pinned."""
         with self._lock:
             if key not in self._pins:
                 self._drop(key)

@@ -24,7 +24,7 @@ _MARKS = "receipt"
 
 @dataclass(frozen=True)
 class Receipts:
-    """Receipts of one run's folders, kept in `disk`. Files that embed the graph are not files that do not."""
+    """Receipts of one run's folders, kept in `disk`. `metadata` says whether its files embed the graph."""
 
     disk: DiskCache
     folders: Folders

@@ -15,7 +15,7 @@ from api_graph.clip.tower import ClsTower
 from api_graph.demo.queries import plain_query
 from api_graph.demo.scenes import Scene, scene
 from tests.clip.small_models import pixels_for, random_clip
-from tests.clip.test_foveal_features import some_masks
+from tests.clip.test_foveal import some_masks
 
 SCENES = 40
 

@@ -1,4 +1,4 @@
-"""Foveal masks: the golden numbers of the specification, the cell rules, and what holds for every box."""
+"""Foveal masks: the golden numbers of the specification, what holds for every box; pixel masks, and maps."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_graph.clip.foveal_cells import Cells, cells_of
-from api_graph.clip.foveal_masks import box_masks, foveal_mask
+from api_graph.clip.foveal_masks import FovealKernel, box_masks, foveal_mask, map_masks, pixel_masks
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.geometry import Geometry
-
-GRID = (14, 14)
-SIDE = (224, 224)
+from api_graph.sockets import Attribution
+from tests.clip.test_foveal_cells import GRID, QUARTERS, SIDE, SQUARE, mask_of
 
 
 def of_cells(height: int, width: int, **options: Any) -> torch.Tensor:
@@ -56,7 +54,7 @@ def test_golden_rows_of_the_whole_image() -> None:
     assert torch.allclose(mask[6], torch.tensor(middle + middle[::-1]), rtol=0, atol=5e-5)
 
 
-def slow_bump(height: int, width: int, alpha: float, sigma: float) -> list[list[float]]:
+def slow_kernel(height: int, width: int, alpha: float, sigma: float) -> list[list[float]]:
     """The formula, cell by cell, in Python's floats."""
     r = [
         [math.exp(-((i - (height - 1) / 2) ** 2 + (j - (width - 1) / 2) ** 2) / (2 * sigma**2)) for j in range(width)]
@@ -67,8 +65,8 @@ def slow_bump(height: int, width: int, alpha: float, sigma: float) -> list[list[
 
 
 @given(st.integers(1, 16), st.integers(1, 16), st.floats(-2, 8), st.floats(0.3, 1e4))
-def test_the_bump_is_the_formula(height: int, width: int, alpha: float, sigma: float) -> None:
-    expected = torch.tensor(slow_bump(height, width, alpha, sigma))
+def test_the_kernel_is_the_formula(height: int, width: int, alpha: float, sigma: float) -> None:
+    expected = torch.tensor(slow_kernel(height, width, alpha, sigma))
     assert torch.allclose(of_cells(height, width, alpha=alpha, sigma=sigma), expected, rtol=0, atol=1e-6)
 
 
@@ -84,57 +82,6 @@ def test_what_sigma_does(sigma: float, mean: float) -> None:
 def test_without_minmax_the_gaussian_stays() -> None:
     mask = of_cells(1, 3, alpha=2.0, sigma=1.0, scale="none")
     assert torch.allclose(mask, 2 * torch.tensor([[math.exp(-0.5), 1.0, math.exp(-0.5)]]))
-
-
-def covered(box: tuple[float, ...], size: tuple[int, int], rule: Any = "overlap") -> tuple[int, ...] | None:
-    """Rows first to last and columns first to last, inclusive, on a 14×14 grid over the whole image."""
-    found = cells_of(box, Geometry.whole(*size), GRID, rule)
-    if found is None:
-        return None
-    return found.row, found.row + found.height - 1, found.column, found.column + found.width - 1
-
-
-@pytest.mark.parametrize(
-    ("box", "size", "correct", "reference"),
-    [
-        ((112, 112, 128, 128), SIDE, (7, 7, 7, 7), (6, 7, 6, 7)),
-        ((320, 240, 640, 480), (640, 480), (7, 13, 7, 13), (6, 13, 6, 13)),
-        ((61, 0, 122, 20), (427, 280), (0, 0, 2, 3), (0, 0, 1, 3)),
-        ((113, 113, 127, 127), SIDE, (7, 7, 7, 7), (7, 7, 7, 7)),
-        ((15, 15, 17, 17), SIDE, (0, 1, 0, 1), (0, 1, 0, 1)),
-        ((0, 0, 224, 224), SIDE, (0, 13, 0, 13), (0, 13, 0, 13)),
-        ((-50, 100, 20, 900), SIDE, (6, 13, 0, 1), (6, 13, 0, 1)),
-        ((20, 20, 20, 20), SIDE, (1, 1, 1, 1), (1, 1, 1, 1)),
-        ((16, 20, 16, 40), SIDE, (1, 2, 1, 1), (1, 2, 0, 0)),
-        ((0, 0, 0, 0), SIDE, (0, 0, 0, 0), (0, 0, 0, 0)),
-        ((224, 0, 230, 10), SIDE, None, None),
-        ((-9, 0, 0, 10), SIDE, None, None),
-        ((300, 300, 400, 400), SIDE, None, None),
-        ((224, 224, 224, 224), SIDE, None, None),
-    ],
-)
-def test_which_cells_a_box_covers(box: Any, size: Any, correct: Any, reference: Any) -> None:
-    assert covered(box, size) == correct
-    assert covered(box, size, "reference") == reference
-
-
-@given(st.tuples(*[st.floats(0, 223)] * 4), st.integers(1, 20), st.integers(1, 20))
-def test_cells_are_those_that_share_an_area(corners: tuple[float, ...], gh: int, gw: int) -> None:
-    left, right = sorted(corners[:2])
-    top, bottom = sorted(corners[2:])
-    if right - left < 0.01 or bottom - top < 0.01:
-        return
-    found = cells_of((left, top, right, bottom), Geometry.whole(*SIDE), (gh, gw))
-    assert found is not None
-    for row in range(gh):
-        for column in range(gw):
-            across = min(right, (column + 1) * 224 / gw) - max(left, column * 224 / gw)
-            down = min(bottom, (row + 1) * 224 / gh) - max(top, row * 224 / gh)
-            inside = found.row <= row < found.row + found.height and found.column <= column < found.column + found.width
-            if min(across, down) > 1e-3:
-                assert inside
-            elif min(across, down) <= 0:
-                assert not inside
 
 
 @given(st.tuples(*[st.integers(0, 96)] * 4), st.sampled_from(["minmax", "none"]))
@@ -172,7 +119,6 @@ def test_several_boxes() -> None:
     assert float(joined.max()) == pytest.approx(0.2)
     around = box_masks(BOXES, geometry, GRID, join="enclosing")
     assert torch.equal(around[0], foveal_mask((0, 0, 224, 224), SIDE, GRID))
-    assert Cells(0, 0, 1, 1).enclosing(Cells(2, 1, 1, 3)) == Cells(0, 0, 3, 4)
 
 
 def test_a_centre_crop_moves_the_cells_and_says_what_is_lost() -> None:
@@ -234,3 +180,112 @@ def test_bad_input(arguments: dict[str, Any], message: str) -> None:
 def test_boxes_are_joined_in_known_ways() -> None:
     with pytest.raises(BadInput, match="join: unknown way"):
         box_masks(BOXES, Geometry.whole(*SIDE), GRID, join="sum")  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------------------------ pixel masks and maps
+
+
+def test_a_rectangle_is_its_box() -> None:
+    mask = mask_of((10, 0, 40, 30))
+    expected = foveal_mask((10, 0, 40, 30), (40, 40), QUARTERS)
+    for shape in ("mask", "centroid", "box"):
+        assert torch.allclose(pixel_masks(mask, SQUARE, QUARTERS, shape=shape)[0], expected)
+
+
+def test_an_l_is_zero_outside_itself() -> None:
+    """Cells (0,0), (1,0), (2,0), (2,1): around (1, ½); the mean is (5/4, 1/4)."""
+    mask = mask_of((0, 0, 10, 30), (10, 20, 20, 30))
+    kernel = FovealKernel(alpha=1.0, sigma=1.0, scale="none")
+    cells = [(0, 0), (1, 0), (2, 0), (2, 1)]
+    for shape, (row, column) in (("mask", (1, 0.5)), ("centroid", (1.25, 0.25))):
+        expected = torch.zeros(4, 4)
+        for i, j in cells:
+            expected[i, j] = math.exp(-((i - row) ** 2 + (j - column) ** 2) / 2)
+        assert torch.allclose(pixel_masks(mask, SQUARE, QUARTERS, kernel, shape=shape)[0], expected)  # type: ignore[arg-type]
+    inside = pixel_masks(mask, SQUARE, QUARTERS, FovealKernel(alpha=0.3))[0]
+    assert float(inside.max()) == pytest.approx(0.3) and int(inside.count_nonzero()) == 4
+    box = pixel_masks(mask, SQUARE, QUARTERS, shape="box")[0]
+    assert torch.equal(box, foveal_mask((0, 0, 20, 30), (40, 40), QUARTERS))
+
+
+def test_coverage_decides_which_cells_belong() -> None:
+    mask = mask_of((0, 0, 14, 10))
+    assert int(pixel_masks(mask, SQUARE, QUARTERS).count_nonzero()) == 1
+    assert int(pixel_masks(mask, SQUARE, QUARTERS, coverage=0.4).count_nonzero()) == 2
+    speck = mask_of((0, 0, 1, 1))
+    assert int(pixel_masks(speck, SQUARE, QUARTERS, coverage=0.0).count_nonzero()) == 1
+    with pytest.raises(BadInput, match="sees nothing of mask 1"):
+        pixel_masks(speck, SQUARE, QUARTERS)
+
+
+@pytest.mark.parametrize("shape", ["mask", "box"])
+def test_empty_masks(shape: Any) -> None:
+    masks = torch.cat((mask_of((0, 0, 20, 20)), mask_of()))
+    with pytest.raises(BadInput, match=r"region: the model sees nothing of mask 2\b"):
+        pixel_masks(masks, SQUARE, QUARTERS, shape=shape)
+    found = pixel_masks(masks, SQUARE, QUARTERS, shape=shape, on_empty="zero")
+    assert found[0].any() and not found[1].any()
+
+
+def test_a_centre_crop_says_what_is_lost_of_a_mask() -> None:
+    geometry = Geometry.of_resize(80, 40, (40, 40), "shortest")  # x from 20 to 60 is seen
+    with pytest.warns(ApiGraphWarning, match="does not see 25% of mask 1"):
+        found = pixel_masks(mask_of((10, 0, 50, 40), width=80), geometry, QUARTERS)
+    assert torch.allclose(found[0], foveal_mask((0, 0, 30, 40), (40, 40), QUARTERS))
+
+
+@given(st.tuples(*[st.integers(0, 4)] * 4), st.integers(1, 5))
+def test_a_mirrored_mask_is_mirrored(corners: tuple[int, ...], sigma: int) -> None:
+    left, right = sorted(corners[:2])
+    top, bottom = sorted(corners[2:])
+    mask = mask_of((10 * left, 10 * top, 10 * right, 10 * bottom), (0, 0, 10, 10))
+    kernel = FovealKernel(sigma=float(sigma))
+    found, mirrored = (pixel_masks(m, SQUARE, QUARTERS, kernel, shape="centroid") for m in (mask, mask.flip(2)))
+    assert torch.allclose(found.flip(2), mirrored, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shape": "disc"}, "shape: unknown shape"),
+        ({"masks": torch.zeros(1, 5, 40)}, r"mask: the mask's size .*\(40, 40\) \(got \(5, 40\)\)"),
+        ({"grid": (0, 4)}, "grid"),
+    ],
+)
+def test_bad_pixel_masks(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        pixel_masks(**{"masks": mask_of((0, 0, 20, 20)), "geometry": SQUARE, "grid": QUARTERS, **options})
+
+
+def test_a_map_is_the_fovea_itself() -> None:
+    values = torch.tensor([[[1.0, 3.0], [2.0, 5.0]]])
+    same = map_masks(Attribution(values, (SQUARE,)), (SQUARE,), (2, 2), FovealKernel(alpha=0.4))
+    assert torch.allclose(same, 0.4 * (values - 1) / 4)
+    raw = map_masks(Attribution(values, (SQUARE,)), (SQUARE,), (2, 2), FovealKernel(alpha=0.4, scale="none"))
+    assert torch.allclose(raw, 0.4 * values)
+
+
+def test_a_map_goes_through_both_geometries() -> None:
+    """The map's model saw x from 20 to 60 of 80, in 2×4 cells of ten pixels; the other all of it, in 8 columns."""
+    cropped = Geometry(80, 40, 20.0, 0.0, 60.0, 40.0)
+    values = torch.tensor([[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]])
+    attribution = Attribution(values, (cropped,))
+    found = map_masks(attribution, (Geometry.whole(80, 40),), (2, 8), FovealKernel(alpha=1.0))
+    expected = torch.zeros(1, 2, 8)
+    expected[:, :, 2:6] = (values - 1) / 7
+    assert torch.allclose(found, expected, atol=1e-6)
+    back = map_masks(attribution, (cropped,), (1, 2), FovealKernel(alpha=1.0, scale="none"))
+    # Two cells to one: Pillow's triangle reaches over three of the columns, whose means are 3, 4, 5 and 6.
+    assert torch.allclose(back[0, 0], torch.tensor([3 * 3 + 3 * 4 + 5, 4 + 3 * 5 + 3 * 6]) / 7)
+
+
+def test_maps_and_images_belong_together() -> None:
+    attribution = Attribution(torch.rand(2, 2, 2), (SQUARE, SQUARE))
+    assert map_masks(attribution, (SQUARE,), QUARTERS).shape == (2, 4, 4)
+    assert map_masks(attribution, (SQUARE, SQUARE), QUARTERS).shape == (2, 4, 4)
+    with pytest.raises(BadInput, match="2 maps do not go with 3 images"):
+        map_masks(attribution, (SQUARE,) * 3, QUARTERS)
+    with pytest.raises(BadInput, match="attribution: the map belongs to an image of another size"):
+        map_masks(attribution, (Geometry.whole(80, 40),), QUARTERS)
+    with pytest.raises(BadInput, match="attribution: map 0 holds NaN"):
+        map_masks(attribution.with_values(torch.full((2, 2, 2), math.nan)), (SQUARE,), QUARTERS)

@@ -19,7 +19,7 @@ from api_graph.clip.unleash import gains_of, head_outputs, head_reactions, stron
 from api_graph.errors import BadInput
 from tests.clip.small_models import pixels_for, random_clip, states
 from tests.clip.test_decompose import relative
-from tests.clip.test_foveal_features import TOWERS, some_masks
+from tests.clip.test_foveal import TOWERS, some_masks
 
 LAYERS, HEADS = 5, 4
 

@@ -20,8 +20,8 @@ from api_graph.clip.model import ClipModel
 from api_graph.clip.tower import ClsTower, attention_row
 from api_graph.errors import BadInput
 from tests.clip.small_models import pixels_for, random_clip
+from tests.clip.test_adapters import TIMM, timm_clip
 from tests.clip.test_decompose import relative
-from tests.clip.test_towers import TIMM, timm_clip
 
 TOWERS: dict[str, Any] = {
     "plain": lambda: random_clip(layers=6),

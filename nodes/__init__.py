@@ -1,6 +1,6 @@
 """The typed nodes: thin functions over the rooms that hold the methods, one file per stage of the pipeline."""
 
-from . import attribution, blend, foveal, heatmap, images, lvlm, models, prompts, segment, tasks, text
+from . import attribution, baselines, blend, foveal, heatmap, images, lvlm, models, prompts, segment, tasks, text
 
 NODES = (
     models.load_clip,
@@ -67,4 +67,5 @@ NODES = (
     tasks.load_point_cloud,
     tasks.project_point_cloud,
     tasks.classify_point_cloud,
+    baselines.baseline,
 )

@@ -37,6 +37,7 @@ def rectangle(geometry: Geometry) -> tuple[float, float, float, float]:
         # 32×15: 17 rows of padding, 8 above and 9 below, each two pixels high.
         ((64, 30), (32, 32), "longest", (0, -16, 64, 48)),
         ((30, 64), (32, 32), "longest", (-16, 0, 48, 64)),
+        ((64, 26), (32, 32), "longest", (0, -18, 64, 46)),  # 19 rows: 9 above and 10 below
     ],
 )
 def test_what_the_model_sees(size: Any, model_size: Any, mode: Any, expected: tuple[float, ...]) -> None:

@@ -151,7 +151,7 @@ def test_rounding_alone_takes_no_further_cell() -> None:
     st.tuples(st.integers(0, 6), st.integers(-6, 6)),
 )
 def test_cells_at_the_tolerances_edge(count: int, one: tuple[int, int], other: tuple[int, int]) -> None:
-    """Edges at whole cells and 0.4 millionths beside them, never on the tolerance itself: by exact fractions."""
+    """Edges at whole cells and some 0.4 millionths aside, never on the tolerance itself, by exact fractions."""
     tolerance, step = Fraction(1, 10**6), Fraction(4, 10**7)
     low, high = sorted(min(max(whole + part * step, Fraction(0)), Fraction(count)) for whole, part in (one, other))
     if low >= count or high == 0 < low:
@@ -186,6 +186,9 @@ def test_cells_on_the_padding_count_what_lies_inside_the_image() -> None:
     geometry = Geometry.of_resize(40, 20, (40, 40), "longest")
     shares = cell_coverage(torch.ones(1, 20, 40), geometry, (4, 4))[0]
     assert shares.tolist() == [[0.0] * 4, [1.0] * 4, [1.0] * 4, [0.0] * 4]
+    # 40×30 padded: of the first and the last row of cells, half lies inside the image, and all of that is covered.
+    shares = cell_coverage(torch.ones(1, 30, 40), Geometry.of_resize(40, 30, (40, 40), "longest"), (4, 4))[0]
+    assert shares.tolist() == [[1.0] * 4] * 4
 
 
 @pytest.mark.parametrize(

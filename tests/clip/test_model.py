@@ -1,4 +1,4 @@
-"""`Geometry.of_resize` against what open_clip's own transforms do to a picture that shows its coordinates."""
+"""What a model sees of a picture, against open_clip's own transforms; and what it drops when its weights are moved."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
+from api_graph.clip import encode_image
 from api_graph.clip.model import Preprocess
 from api_graph.geometry import Geometry, ResizeMode
+from tests.clip.small_models import pixels_for, random_clip
 
 SIZES = [
     (64, 64),
@@ -69,3 +71,19 @@ def test_padding_is_outside_the_source() -> None:
 def test_centre_crop_hides_the_sides() -> None:
     geometry = Geometry.of_resize(160, 90, (32, 32), "shortest")
     assert geometry.unseen == pytest.approx(7 / 16, abs=0.02)
+
+
+def test_what_was_folded_is_dropped_and_made_again() -> None:
+    model = random_clip()
+    pixels = pixels_for(model, 1)
+    before = encode_image(model, pixel_values=pixels)
+    tower = model.tower
+    model.forget()
+    assert model.tower is not tower
+    assert torch.equal(encode_image(model, pixel_values=pixels).contributions, before.contributions)
+
+
+def test_forgetting_nothing_is_fine() -> None:
+    model = random_clip()
+    model.forget()
+    model.forget()

@@ -1,4 +1,4 @@
-"""Token places from hand-worked facts, without a processor where a family needs none; and what is refused."""
+"""Token layouts from hand-worked facts, without a processor where a family needs none; and what is refused."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
-from api_graph.lvlm.places import token_places
-from api_graph.lvlm.places.internvl import canvas
-from api_graph.lvlm.places.preprocessing import patched
+from api_graph.lvlm.layout import token_layouts
+from api_graph.lvlm.layout.preprocessing import patched
+from api_graph.lvlm.layout.tiled import internvl_canvas
 
 IMAGE = 7
 
@@ -41,18 +41,18 @@ def pixels(count: int, height: int, width: int) -> Tensor:
 
 def test_llava_without_a_processor_saw_its_pixels_whole() -> None:
     inputs = {"input_ids": ids(12), "pixel_values": pixels(1, 32, 24)}
-    ((image,),) = token_places(config("llava"), None, inputs, None)
+    ((image,),) = token_layouts(config("llava"), None, inputs, None)
     assert image.size == (24, 32)
-    (part,) = image.parts
-    assert (part.grid, part.area) == ((4, 3), Geometry.whole(24, 32))
-    assert part.columns.tolist() == list(range(1, 13))
+    (view,) = image.views
+    assert (view.grid, view.area) == ((4, 3), Geometry.whole(24, 32))
+    assert view.columns.tolist() == list(range(1, 13))
     assert image.columns.tolist() == list(range(1, 13))
 
 
 def test_sizes_say_where_pixels_without_a_processor_come_from() -> None:
     inputs = {"input_ids": ids(12), "pixel_values": pixels(1, 32, 24)}
-    ((image,),) = token_places(config("llava"), None, inputs, [[(240, 320)]])
-    assert image.parts[0].area == Geometry.whole(240, 320)
+    ((image,),) = token_layouts(config("llava"), None, inputs, [[(240, 320)]])
+    assert image.views[0].area == Geometry.whole(240, 320)
 
 
 def test_patches_that_do_not_fill_a_view_leave_its_right_and_bottom_unseen() -> None:
@@ -65,8 +65,8 @@ def test_patches_that_do_not_fill_a_view_leave_its_right_and_bottom_unseen() -> 
 def test_qwen_counts_merged_patches_of_the_whole_image() -> None:
     grids = torch.tensor([[1, 4, 6], [1, 6, 2]])
     inputs = {"input_ids": ids(6, 3), "image_grid_thw": grids}
-    (images,) = token_places(config("qwen2_vl", patch_size=14), None, inputs, None)
-    assert [image.parts[0].grid for image in images] == [(2, 3), (3, 1)]
+    (images,) = token_layouts(config("qwen2_vl", patch_size=14), None, inputs, None)
+    assert [image.views[0].grid for image in images] == [(2, 3), (3, 1)]
     assert [image.size for image in images] == [(84, 56), (28, 84)]
     assert [image.columns.tolist() for image in images] == [[1, 2, 3, 4, 5, 6], [8, 9, 10]]
 
@@ -82,15 +82,15 @@ def test_llava_next_canvas_by_hand() -> None:
     """
     tokens = 36 + 8 * (12 + 1)
     inputs = {"input_ids": ids(tokens), "image_sizes": torch.tensor([[90, 150]])}
-    ((image,),) = token_places(config("llava_next", image_grid_pinpoints=PINPOINTS), None, inputs, None)
-    base, canvas = image.parts
+    ((image,),) = token_layouts(config("llava_next", image_grid_pinpoints=PINPOINTS), None, inputs, None)
+    base, canvas = image.views
     assert (base.grid, base.area) == ((6, 6), Geometry.whole(150, 90))
     assert base.columns.tolist() == list(range(1, 37))
     assert canvas.grid == (8, 12)
     assert (canvas.area.left, canvas.area.right) == (0, 150)
     assert canvas.area.top == pytest.approx(-3 * 90 / 58)
     assert canvas.area.bottom == pytest.approx(90 + 3 * 90 / 58)
-    # Every 13th token is a newline, and has no place.
+    # Every 13th token is a newline, which shows nothing of the image.
     assert canvas.columns.tolist() == [37 + 13 * row + column for row in range(8) for column in range(12)]
     assert len(image.columns) == 36 + 96
 
@@ -99,14 +99,14 @@ def test_llava_next_canvas_by_hand() -> None:
 def test_of_a_very_thin_image_no_canvas_is_left(size: tuple[int, int], newlines: int) -> None:
     """3 of 1000 is less than a cell: all rows are cut off, or all columns, of which the newlines remain."""
     inputs = {"input_ids": ids(36 + newlines), "image_sizes": torch.tensor([size[::-1]])}
-    ((image,),) = token_places(config("llava_next", image_grid_pinpoints=PINPOINTS), None, inputs, None)
-    assert [part.grid for part in image.parts] == [(6, 6)]
+    ((image,),) = token_layouts(config("llava_next", image_grid_pinpoints=PINPOINTS), None, inputs, None)
+    assert [view.grid for view in image.views] == [(6, 6)]
 
 
 def test_prompts_without_an_image() -> None:
     rows = torch.tensor([[1, 1, 1, 1, 1], [1, IMAGE, IMAGE, IMAGE, IMAGE]])
     inputs = {"input_ids": rows, "pixel_values": pixels(1, 16, 16)}
-    none, (image,) = token_places(config("llava"), None, inputs, [[], [(30, 30)]])
+    none, (image,) = token_layouts(config("llava"), None, inputs, [[], [(30, 30)]])
     assert none == []
     assert image.columns.tolist() == [1, 2, 3, 4]
 
@@ -115,18 +115,18 @@ def test_onevision_scales_a_large_canvas_down() -> None:
     """12 × 12 tokens are four views' worth; two are allowed: both sides shrink by √2, to 8 (8.49 truncated)."""
     inputs = {"input_ids": ids(36 + 8 * 9), "image_sizes": torch.tensor([[120, 120]])}
     facts = config("llava_onevision", image_grid_pinpoints=[[96, 96]], vision_aspect_ratio="anyres_max_2")
-    ((image,),) = token_places(facts, None, inputs, None)
-    assert [part.grid for part in image.parts] == [(6, 6), (8, 8)]
-    assert image.parts[1].area == Geometry.whole(120, 120)
+    ((image,),) = token_layouts(facts, None, inputs, None)
+    assert [view.grid for view in image.views] == [(6, 6), (8, 8)]
+    assert image.views[1].area == Geometry.whole(120, 120)
 
 
 def test_internvl_tiles_by_hand() -> None:
     """Two tiles and a thumbnail: of an image that is wider than high, side by side."""
     facts = config("internvl", [48, 48], [8, 8], downsample_ratio=0.5)
-    ((image,),) = token_places(facts, None, {"input_ids": ids(27)}, [[(200, 80)]])
-    areas = [(part.area.left, part.area.top, part.area.right, part.area.bottom) for part in image.parts]
+    ((image,),) = token_layouts(facts, None, {"input_ids": ids(27)}, [[(200, 80)]])
+    areas = [(view.area.left, view.area.top, view.area.right, view.area.bottom) for view in image.views]
     assert areas == [(0, 0, 100, 80), (100, 0, 200, 80), (0, 0, 200, 80)]
-    assert [part.columns.tolist() for part in image.parts] == [list(range(1 + 9 * i, 10 + 9 * i)) for i in range(3)]
+    assert [view.columns.tolist() for view in image.views] == [list(range(1 + 9 * i, 10 + 9 * i)) for i in range(3)]
 
 
 @given(width=st.integers(8, 900), height=st.integers(8, 900), most=st.integers(1, 12), tile=st.sampled_from([48, 448]))
@@ -134,15 +134,15 @@ def test_internvl_canvas_is_the_processors(width: int, height: int, most: int, t
     from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
     columns, rows = get_optimal_tiled_canvas((height, width), (tile, tile), 1, most)
-    assert canvas((width, height), rows * columns, tile * tile) == (rows, columns)
+    assert internvl_canvas((width, height), rows * columns, tile * tile) == (rows, columns)
 
 
 def test_gemma3_crops_by_hand() -> None:
     """100 rows in 3 crops of 34: the last has 32."""
     facts = config("gemma3", mm_tokens_per_image=4)
-    ((image,),) = token_places(facts, None, {"input_ids": ids(4, 4, 4, 4)}, [[(30, 100)]])
-    assert [(part.area.top, part.area.bottom) for part in image.parts] == [(0, 100), (0, 34), (34, 68), (68, 100)]
-    assert {(part.area.left, part.area.right) for part in image.parts} == {(0, 30)}
+    ((image,),) = token_layouts(facts, None, {"input_ids": ids(4, 4, 4, 4)}, [[(30, 100)]])
+    assert [(view.area.top, view.area.bottom) for view in image.views] == [(0, 100), (0, 34), (34, 68), (68, 100)]
+    assert {(view.area.left, view.area.right) for view in image.views} == {(0, 30)}
 
 
 # What is refused, and how.
@@ -204,7 +204,7 @@ def clip(**settings: Any) -> Any:
 )
 def test_what_does_not_add_up_is_refused(facts: Any, processor: Any, inputs: Any, sizes: Any, complaint: str) -> None:
     with pytest.raises(BadInput, match=complaint):
-        token_places(facts, processor, inputs, sizes)
+        token_layouts(facts, processor, inputs, sizes)
 
 
 class Words:
@@ -232,4 +232,4 @@ def test_idefics3_tiles_that_make_no_image_are_refused(before: tuple[str, ...], 
     processor = SimpleNamespace(tokenizer=Words(*before))
     inputs = {"input_ids": ids(9, 9)}
     with pytest.raises(BadInput, match=complaint):
-        token_places(config("idefics3", scale_factor=2), processor, inputs, [[(90, 90)]])
+        token_layouts(config("idefics3", scale_factor=2), processor, inputs, [[(90, 90)]])

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from api_graph.lvlm.places import Places
+from api_graph.lvlm.layout import TokenLayout
 
 _DARK, _BRIGHT = 210, 220  # so little apart that a token's answer is proportional to the brightness it sees
 
@@ -67,8 +67,8 @@ def brightness(model: Any, inputs: Any, columns: Sequence[Tensor]) -> list[Tenso
     model(**{name: value for name, value in inputs.items() if name != "labels"})
     hook.remove()
     dark, bright, *others = (embeds[own] for embeds, own in zip(seen[0], columns, strict=True))  # (n, d)
-    way = (bright - dark) / (bright - dark).square().sum(-1, keepdim=True)
-    return [((one - dark) * way).sum(-1) for one in others]
+    scale = (bright - dark) / (bright - dark).square().sum(-1, keepdim=True)
+    return [((one - dark) * scale).sum(-1) for one in others]
 
 
 def dark(size: tuple[int, int]) -> Image.Image:
@@ -97,19 +97,19 @@ def some_boxes(size: tuple[int, int], count: int) -> list[Box]:
     return boxes
 
 
-def covered(places: Places, box: Box) -> Tensor:
-    """Which share of each token's rectangle the box covers, by `places`; (N,) in the order of `places.columns`.
+def covered(layout: TokenLayout, box: Box) -> Tensor:
+    """Which share of each token's rectangle the box covers, by `layout`; (N,) in the order of `layout.columns`.
 
     Only what lies inside the image counts: the rest is padding, which is not bright in either picture; a token that
     saw nothing else is NaN.
     """
-    shares = torch.zeros(int(places.columns.max()) + 1, dtype=torch.float64)
-    for part in places.parts:
-        xs, ys = part.area.cell_edges(part.grid)
+    shares = torch.zeros(int(layout.columns.max()) + 1, dtype=torch.float64)
+    for view in layout.views:
+        xs, ys = view.area.cell_edges(view.grid)
         lit = _overlap(ys, box[1], box[3])[:, None] * _overlap(xs, box[0], box[2])
-        inside = _overlap(ys, 0, places.size[1])[:, None] * _overlap(xs, 0, places.size[0])  # (gh, gw)
-        shares[part.columns] = (lit / inside).flatten()
-    return shares[places.columns]
+        inside = _overlap(ys, 0, layout.size[1])[:, None] * _overlap(xs, 0, layout.size[0])  # (gh, gw)
+        shares[view.columns] = (lit / inside).flatten()
+    return shares[layout.columns]
 
 
 def _overlap(edges: list[float], low: float, high: float) -> Tensor:

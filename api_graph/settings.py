@@ -1,7 +1,7 @@
 """What a machine or a person may set once: three environment variables, read here and nowhere else.
 
 `API_GRAPH_CACHE`   folder of the disk cache; `API_GRAPH_MODELS`  folders with checkpoints, separated as in PATH;
-`API_GRAPH_CACHE_GIB`  limit of the disk cache in GiB. `api_graph.lvlm.remote.profiles` reads those of endpoints.
+`API_GRAPH_CACHE_GIB`  limit of the disk cache in GiB. `api_graph.lvlm.remote.endpoints_file` reads those of endpoints.
 """
 
 from __future__ import annotations

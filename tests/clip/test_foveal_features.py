@@ -20,7 +20,6 @@ from api_graph.clip.foveal_pass import ClsPass, as_gathered, layer_count
 from api_graph.clip.model import ClipModel
 from api_graph.clip.vision import ClsTower
 from api_graph.errors import BadInput
-from api_graph.models.layers import layer_set
 from tests.clip.small_models import pixels_for, random_clip
 from tests.clip.test_decompose import relative
 from tests.clip.test_towers import TIMM, timm_clip
@@ -248,30 +247,6 @@ def test_half_precision_keeps_the_bias_in_float32() -> None:
     half = ClipModel.from_open_clip(model.module.bfloat16(), name="half")
     found = foveal_features(half, masks=masks, pixel_values=pixels)
     assert found.dtype == torch.float32 and relative(found, full) <= 0.05
-
-
-@pytest.mark.parametrize(
-    ("layers", "expected"),
-    [
-        ("last 4", {8, 9, 10, 11}),
-        ("Last 1", {11}),
-        ("last 40", set(range(12))),
-        ("from 8", {8, 9, 10, 11}),
-        ("all", set(range(12))),
-        ("8, 9 -1", {8, 9, 11}),
-        ("[3]", {3}),
-        (-1, {11}),
-        ([0, -12, 5], {0, 5}),
-    ],
-)
-def test_layers_as_people_write_them(layers: Any, expected: set[int]) -> None:
-    assert layer_set(layers, 12) == expected
-
-
-@pytest.mark.parametrize("layers", ["last 0", "last", "from 12", "12", "", "first 3", "1.5", [], [12], -13])
-def test_layers_that_are_none(layers: Any) -> None:
-    with pytest.raises(BadInput, match=r"layers: "):
-        layer_set(layers, 12)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from api_graph.lvlm.prompt import Prompt, build_prompt, on_device
 from api_graph.lvlm.protocols import ModelInputs
 from api_graph.lvlm.request import Request, Sampling
 from api_graph.lvlm.steps import Steps, chosen_steps
-from api_graph.models.layers import Layers, layer_set
+from api_graph.models.layers import Layers, layer_list
 from api_graph.sockets import Attribution
 
 GivenAnswer = str | Sequence[int]
@@ -90,9 +90,10 @@ def lvlm_attribution(
     `image`: a PIL image, a path, or a float tensor (H, W, 3) or (1, H, W, 3) in [0, 1], with the question `query` (and
     the `system` prompt). Or `input_ids` (1, S), which include the image's tokens, `pixel_values`, and what else the
     model takes: then it needs no processor, and the image is what the pixels show.
-    `layer`: of the decoder, from 0; negative ones count from the end, and several are averaged. It may be a text:
-    "last 4", "from 8", "all", or numbers such as "14,15,17". By default (None, "auto" or "") it is the paper's 20 where
-    the decoder is deeper than that, else the middle one (a model's config may name another as `attribution_layer`).
+    `layer`: of the decoder, from 0; negative ones count from the end, and several are averaged. It may be a text: "last
+    4", "from 8", "all", or numbers and ranges such as "14,15,17" or "-4..-1". By default (None, "auto" or "") it is the
+    paper's 20 where the decoder is deeper than that, else the middle one (a model's config may name another as
+    `attribution_layer`).
     `steps`: "all", "first", a range or (start, stop), or a phrase of the answer, whose tokens then count.
     `normalize`: "full", weights of the full softmax (eq. 8); "image_only", a softmax over the image's tokens alone per
     head and step (the official code). `heads`: those to average, all by default.
@@ -224,17 +225,15 @@ def _only(images: Sequence[TokenLayout]) -> TokenLayout:
 
 
 def _layers(model: LvlmModel, layers: Layers | None) -> Sequence[int]:
-    """The layers meant, in the order in which numbers were given, else ascending."""
-    if layers is None:
+    """The layers meant, in the order in which they are named. `capture` checks numbers that are given as such."""
+    if layers is None or (isinstance(layers, str) and layers.strip().lower() in ("", "auto")):
         return [model.default_layer]
     if isinstance(layers, str):
-        automatic = layers.strip().lower() in ("", "auto")
-        return [model.default_layer] if automatic else sorted(layer_set(layers, model.layers))
-    if isinstance(layers, Sequence):
-        if not layers:
-            raise BadInput("name at least one layer", input="layers", value=layers)
-        return layers
-    return [layers]
+        return layer_list(layers, model.layers)
+    several = layers if isinstance(layers, Sequence) else [layers]
+    if not several:
+        raise BadInput("name at least one layer", input="layers", value=layers)
+    return several
 
 
 def _averaged(kept: Capture, heads: Sequence[int] | None) -> Tensor:

@@ -9,34 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.lvlm.layout import token_layouts
 from api_graph.lvlm.layout.preprocessing import patched
 from api_graph.lvlm.layout.tiled import internvl_canvas
-
-IMAGE = 7
-
-
-def config(model_type: str, image_size: Any = 48, patch_size: Any = 8, **more: Any) -> Any:
-    vision = SimpleNamespace(
-        model_type="clip_vision_model", image_size=image_size, patch_size=patch_size, spatial_merge_size=2
-    )
-    return SimpleNamespace(model_type=model_type, image_token_id=IMAGE, vision_config=vision, **more)
-
-
-def ids(*runs: int) -> Tensor:
-    """One prompt (1, S): each number is a run of so many image tokens, with a text token before and after it."""
-    tokens = [1]
-    for run in runs:
-        tokens += [IMAGE] * run + [1]
-    return torch.tensor([tokens])
-
-
-def pixels(count: int, height: int, width: int) -> Tensor:
-    return torch.zeros(count, 3, height, width)
+from tests.lvlm.layout.by_hand import IMAGE, config, ids, pixels
 
 
 def test_llava_without_a_processor_saw_its_pixels_whole() -> None:
@@ -71,53 +50,12 @@ def test_qwen_counts_merged_patches_of_the_whole_image() -> None:
     assert [image.columns.tolist() for image in images] == [[1, 2, 3, 4, 5, 6], [8, 9, 10]]
 
 
-PINPOINTS = [[48, 96], [96, 48], [96, 96], [144, 48], [48, 144]]
-
-
-def test_llava_next_canvas_by_hand() -> None:
-    """150 × 90 on 96 × 96: scale 0.64, so 96 × 58 pixels (57.6 rounded up), 19 pixels below the top.
-
-    In cells of 8 pixels the image is 7 of 12 high (7.2 truncated): 2 rows go from either end, and 8 rows remain, from
-    pixel 16 to 80. Pixel 16 is 3 above the image, pixel 80 is 3 below its end; a pixel is 90 / 58 of the source's.
-    """
-    tokens = 36 + 8 * (12 + 1)
-    inputs = {"input_ids": ids(tokens), "image_sizes": torch.tensor([[90, 150]])}
-    ((image,),) = token_layouts(config("llava_next", image_grid_pinpoints=PINPOINTS), None, inputs, None)
-    base, canvas = image.views
-    assert (base.grid, base.area) == ((6, 6), Geometry.whole(150, 90))
-    assert base.columns.tolist() == list(range(1, 37))
-    assert canvas.grid == (8, 12)
-    assert (canvas.area.left, canvas.area.right) == (0, 150)
-    assert canvas.area.top == pytest.approx(-3 * 90 / 58)
-    assert canvas.area.bottom == pytest.approx(90 + 3 * 90 / 58)
-    # Every 13th token is a newline, which shows nothing of the image.
-    assert canvas.columns.tolist() == [37 + 13 * row + column for row in range(8) for column in range(12)]
-    assert len(image.columns) == 36 + 96
-
-
-@pytest.mark.parametrize(("size", "newlines"), [((1000, 3), 0), ((3, 1000), 6)])
-def test_of_a_very_thin_image_no_canvas_is_left(size: tuple[int, int], newlines: int) -> None:
-    """3 of 1000 is less than a cell: all rows are cut off, or all columns, of which the newlines remain."""
-    inputs = {"input_ids": ids(36 + newlines), "image_sizes": torch.tensor([size[::-1]])}
-    ((image,),) = token_layouts(config("llava_next", image_grid_pinpoints=PINPOINTS), None, inputs, None)
-    assert [view.grid for view in image.views] == [(6, 6)]
-
-
 def test_prompts_without_an_image() -> None:
     rows = torch.tensor([[1, 1, 1, 1, 1], [1, IMAGE, IMAGE, IMAGE, IMAGE]])
     inputs = {"input_ids": rows, "pixel_values": pixels(1, 16, 16)}
     none, (image,) = token_layouts(config("llava"), None, inputs, [[], [(30, 30)]])
     assert none == []
     assert image.columns.tolist() == [1, 2, 3, 4]
-
-
-def test_onevision_scales_a_large_canvas_down() -> None:
-    """12 × 12 tokens are four views' worth; two are allowed: both sides shrink by √2, to 8 (8.49 truncated)."""
-    inputs = {"input_ids": ids(36 + 8 * 9), "image_sizes": torch.tensor([[120, 120]])}
-    facts = config("llava_onevision", image_grid_pinpoints=[[96, 96]], vision_aspect_ratio="anyres_max_2")
-    ((image,),) = token_layouts(facts, None, inputs, None)
-    assert [view.grid for view in image.views] == [(6, 6), (8, 8)]
-    assert image.views[1].area == Geometry.whole(120, 120)
 
 
 def test_internvl_tiles_by_hand() -> None:

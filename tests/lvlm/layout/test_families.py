@@ -212,6 +212,22 @@ def test_patches_that_do_not_fill_their_tile(size: Size) -> None:
     assert_right(off(blind(model), processor, [size]))
 
 
+@pytest.mark.parametrize(
+    ("size", "grid"),
+    [
+        ((112, 48), (6, 14)),  # 84 cells, √(84 / 72) = 1.08 times the limit's sides: left as it is
+        ((48, 112), (14, 6)),
+        ((120, 48), (5, 13)),  # 6 × 16 = 96 cells, 1.1547: 6 / 1.1547 = 5.196, 16 / 1.1547 = 13.86
+    ],
+)
+def test_onevision_within_its_slack_and_beyond(size: Size, grid: tuple[int, int]) -> None:
+    """A limit of two views of 6 × 6 cells; the image fills 14 or 15 of 18 cells, and cells are cut off in pairs."""
+    model, processor = blinded("llava_onevision")
+    assert_right(off(model, processor, [size]))
+    ((layout,),) = token_layouts(model.config, processor, shown(processor, [[dark(size)]]), [[size]])
+    assert [view.grid for view in layout.views] == [(6, 6), grid]
+
+
 def test_onevision_takes_a_flat_list_as_an_image_each() -> None:
     """As many prompts as images: each is tiled. Several in a list for one prompt: a squared base each."""
     model, processor = blinded("llava_onevision")

@@ -55,9 +55,9 @@ def _no_transformers(error: Exception) -> BadInput:
 
 
 def import_failure(error: BaseException) -> BadInput | None:
-    """What is wrong with the environment, where `error` comes from there; None where it does not.
+    """What is wrong with the environment, if that is the cause of `error`; else None.
 
-    transformers hides the cause: a broken torchaudio makes every multimodal class "could not be imported".
+    transformers hides the cause: with a broken torchaudio, no multimodal class "could be imported".
     """
     chain = list(_causes(error))
     if not any(isinstance(e, ImportError) for e in chain):
@@ -104,7 +104,7 @@ def register_attention(name: str, attention: AttentionFunction, like: str) -> No
 
 
 def unregister_attention(name: str) -> None:
-    """Take an implementation out again; there is no public way to do it."""
+    """Remove an attention implementation; transformers has no public function for it."""
     from transformers import AttentionInterface, AttentionMaskInterface
 
     AttentionInterface._global_mapping.pop(name, None)

@@ -59,14 +59,14 @@ def _steps_of_phrase(phrase: str, tokens: Sequence[int], tokenizer: Tokenizer | 
 
 
 def _spans(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> list[tuple[int, int]]:
-    """Where each token's characters lie in `text`; the tokens that make up one character share it."""
+    """First and last + 1 of each token's characters in `text`; tokens that make up one character together share it."""
     edges = [_agreement(_decoded(tokenizer, tokens[:i]), text) for i in range(len(tokens) + 1)]
     ends = [next((later for later in edges[i + 1 :] if later > edge), edge) for i, edge in enumerate(edges[:-1])]
     return list(zip(edges[:-1], ends, strict=True))
 
 
 def _agreement(beginning: str, text: str) -> int:
-    """How far `beginning` agrees with `text`: a character of which only a part is there decodes to another."""
+    """How many characters of `beginning` are those of `text`: half a character's bytes decode to another character."""
     pairs = enumerate(zip(beginning, text, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(beginning), len(text)))
 

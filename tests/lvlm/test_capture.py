@@ -1,4 +1,4 @@
-"""Attention read beside SDPA is that of eager attention, and nothing is left behind in the model."""
+"""Attention read while SDPA runs is that of eager attention, and nothing is left behind in the model."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class _Tiling:
 def padding_in_cells(size: Size, canvas: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns that the model cuts from each end of a `canvas` of (rows, columns) cells.
 
-    An image that is wider than the canvas has padding above and below, any other has it at the left and the right.
+    An image with a wider aspect than the canvas has padding above and below, any other at the left and the right.
     """
     (width, height), (rows, columns) = size, canvas
     if width / height > columns / rows:

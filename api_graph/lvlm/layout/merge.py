@@ -28,7 +28,7 @@ def merge(layout: TokenLayout, values: Tensor) -> tuple[Tensor, Geometry]:
             f"the image has {len(columns)} tokens, not {values.shape[-1]}",
             input="values",
             value=tuple(values.shape),
-            hint="Give one value per token, in the order of places.columns.",
+            hint="Give one value per token, in the order of layout.columns.",
         )
     if len(layout.views) == 1:
         (view,) = layout.views

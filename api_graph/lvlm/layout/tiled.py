@@ -91,7 +91,7 @@ TileTag = tuple[int, int]
 
 
 def idefics_views(facts: PromptFacts) -> list[list[ViewSpec]]:
-    """Idefics3 and SmolVLM: tiles row by row, each behind its `<row_i_col_j>`, and the whole image last.
+    """Idefics3 and SmolVLM: tiles row by row, each after its tag `<row_i_col_j>`, and the whole image last.
 
     Every view is one run of tokens; the text before the run says which tile it is.
     """

@@ -28,7 +28,7 @@ def blind(model: nn.Module) -> nn.Module:
     for name, module in vision_tower(model).named_modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d)):
             module.weight.copy_(module.weight.flatten(1)[:, :1].view(-1, *[1] * (module.weight.ndim - 1)))
-            if module.bias is not None:  # with none at all, a LayerNorm behind it would hide the brightness
+            if module.bias is not None:  # with none at all, a LayerNorm after it would hide the brightness
                 module.bias.copy_(module.weight.flatten(1).sum(1).roll(1))
         elif isinstance(module, nn.Embedding):
             module.weight.copy_(module.weight[:1].expand_as(module.weight))
@@ -54,7 +54,7 @@ def language_model(model: Any) -> nn.Module:
 
 @torch.no_grad()
 def brightness(model: Any, inputs: Any, columns: Sequence[Tensor]) -> list[Tensor]:
-    """How each of `columns` [i] of prompt i answers, as a share of the way from dark (0) to bright (1).
+    """How each of `columns` [i] of prompt i answers, from dark (0) to bright (1).
 
     The batch's first prompt shows dark images, its second bright ones; answers are (n,) per further prompt.
     """

@@ -19,7 +19,7 @@ from tests.lvlm.tiny_llava import llava_onevision
 
 torch.set_num_threads(1)
 
-# Some processors hand tensors to numpy in an old way: PaliGemma's, and InternVL's before transformers 5.
+# Some processors use a deprecated conversion of tensors to numpy: PaliGemma's, and InternVL's before transformers 5.
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 
 SIZES = [(120, 120), (150, 90), (90, 150), (200, 75), (101, 203)]

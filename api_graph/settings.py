@@ -2,7 +2,7 @@
 
 A person may set three environment variables, which are read here and nowhere else: `API_GRAPH_CACHE` is the folder of
 the disk cache, `API_GRAPH_CACHE_GIB` its limit in GiB, and `API_GRAPH_MODELS` names folders with checkpoints, separated
-as in PATH. `api_graph.lvlm.remote.profiles` reads those of endpoints.
+as in PATH. `api_graph.lvlm.remote.endpoints_file` reads those of endpoints.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     python -m benchmarks.answers --only annotation --cases 500 --json answers.json
 
 Every figure is of one tiny model on rendered scenes: it shows that the pipeline is right and in which order the
-maps come, not what annotation gains on real models.
+maps rank, not what annotation gains on real models.
 """
 
 from __future__ import annotations
@@ -116,9 +116,9 @@ def attention(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any]
 
 
 def annotation(model: LvlmModel, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """The same questions about colours and shapes, on harder scenes, shown the image annotated in several ways."""
+    """Questions about colours and shapes, on harder scenes, about the image as each of the heatmaps annotates it."""
     asked = [a for kind in ("colour", "shape") for a in cases(args, kind, "harder", targeted=True)]
-    heatmaps = {name: ways(model, asked) for name, ways in WAYS.items()}
+    heatmaps = {name: heatmaps_of(model, asked) for name, heatmaps_of in HEATMAPS.items()}
     right = {"original": answers_right(model, asked)}
     for name, maps in heatmaps.items():
         right[name] = answers_right(model, asked, all_annotated(asked, maps, args.strength))
@@ -187,7 +187,7 @@ def heatmap(attribution: Attribution) -> Tensor:
     return to_pixels(attribution.with_values(minmax(spread)))
 
 
-WAYS: dict[str, Callable[[LvlmModel, Asked], list[Tensor]]] = {
+HEATMAPS: dict[str, Callable[[LvlmModel, Asked], list[Tensor]]] = {
     "oracle: the object's box as a map": oracle_maps,
     "oracle: the object's box, cut out": oracle_heatmaps,
     "Ψcls of the demo CLIP": clip_heatmaps,

@@ -3,15 +3,16 @@
     python -m benchmarks.lvlm --repeats 15 --json result.json
 
 A random LLaVA (they cost what trained ones cost): 12 layers of width 512, 8 heads, and a vision tower too small to
-matter; 636 prompt tokens, 576 of them the image's; 20 new tokens. Four ways, in turn, so that all meet the same
-machine; medians of `time.process_time` (seconds of all threads), and of the ratios to plain SDPA.
+matter; 636 prompt tokens, 576 of them the image's; 20 new tokens. Four variants run in turn, so that the machine is the
+same for all; medians of `time.process_time` (seconds of all threads), and of the ratios to plain SDPA.
 
 * sdpa: plain `generate`, greedy; the baseline.
 * sdpa + capture: the same, with one layer's rows kept, as `lvlm_attribution` does.
 * eager: transformers' own attention, whose maps are thrown away.
 * eager + output_attentions: what one would write without this project; it keeps every layer's every map.
 
-Kept: bytes of the rows, or maps, that are still there when the answer is. Tokens must be the same in all four ways.
+Kept: bytes of the rows, or maps, that are still in memory when the answer is complete. All four variants must generate
+the same tokens.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def build() -> tuple[LvlmModel, dict[str, Tensor]]:
     return LvlmModel.from_transformers(model, name="random LLaVA"), inputs
 
 
-def ways(model: LvlmModel, inputs: dict[str, Tensor]) -> dict[str, Callable[[], tuple[list[int], int]]]:
+def variants(model: LvlmModel, inputs: dict[str, Tensor]) -> dict[str, Callable[[], tuple[list[int], int]]]:
     """Name -> a run that gives the tokens and how many bytes of attention are kept."""
     module: Any = model.module
     columns = (inputs["input_ids"][0] == IMAGE_TOKEN).nonzero().flatten()
@@ -102,11 +103,11 @@ def ways(model: LvlmModel, inputs: dict[str, Tensor]) -> dict[str, Callable[[], 
 
 
 def measure(repeats: int) -> dict[str, dict[str, float]]:
-    """Per way: CPU milliseconds, the ratio to plain SDPA, and MiB kept."""
+    """Per variant: CPU milliseconds, the ratio to plain SDPA, and MiB kept."""
     model, inputs = build()
-    runs = ways(model, inputs)
+    runs = variants(model, inputs)
     outputs = {name: run() for name, run in runs.items()}
-    assert len({tuple(tokens) for tokens, _ in outputs.values()}) == 1, "the ways disagree on the tokens"
+    assert len({tuple(tokens) for tokens, _ in outputs.values()}) == 1, "the variants disagree on the tokens"
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():

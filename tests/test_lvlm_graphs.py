@@ -185,7 +185,7 @@ def test_a_second_run_asks_nobody(server, cached, tmp_path) -> None:
 def test_an_answer_that_only_stands_in_for_one_is_asked_for_again(server, cached, tmp_path, monkeypatch) -> None:
     profiles = Path(os.environ["API_GRAPH_ENDPOINTS"])
     profiles.write_text(profiles.read_text().replace("retries = 0", 'policy = "paper"\nretries = 0'))
-    monkeypatch.setattr("api_graph.lvlm.remote.retry._FIRST_S", 0.0)
+    monkeypatch.setattr("api_graph.lvlm.remote.ask._FIRST_PAUSE_S", 0.0)
     server.replies = [status(500), status(500), says("red")]
     graph = at_the_endpoint("lvlm_ask")
     assert answers(run(graph, tmp_path, cached()), graph) == {"Answer": ""}

@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A profile's name.", s
 def listed(as_json: Json = False, debug: Debug = False) -> int:
     """List the profiles: where each leads, its models, and whether its key is there."""
     from api_graph.lvlm.remote import profiles
-    from api_graph.lvlm.remote.profiles import profiles_file
+    from api_graph.lvlm.remote.endpoints_file import profiles_file
 
     found = profiles()
     if as_json:
@@ -49,8 +49,7 @@ def add(
     debug: Debug = False,
 ) -> int:
     """Add a profile to the endpoints file. The key itself stays in an environment variable."""
-    from api_graph.lvlm.remote.edit import add_profile
-    from api_graph.lvlm.remote.profiles import profiles_file
+    from api_graph.lvlm.remote.endpoints_file import add_profile, profiles_file
 
     fields: dict[str, object] = {"base_url": url, "models": model or []}
     profile = add_profile(name, fields if key_env is None else {**fields, "key_env": key_env})
@@ -64,8 +63,7 @@ def add(
 
 def remove(name: Name, as_json: Json = False, debug: Debug = False) -> int:
     """Take a profile out of the endpoints file."""
-    from api_graph.lvlm.remote.edit import remove_profile
-    from api_graph.lvlm.remote.profiles import profiles_file
+    from api_graph.lvlm.remote.endpoints_file import profiles_file, remove_profile
 
     remove_profile(name)
     if as_json:

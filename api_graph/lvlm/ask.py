@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from api_graph.lvlm.generate import generate
+from api_graph.lvlm.generate import Progress, generate
 from api_graph.lvlm.load import load_lvlm
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.remote import Endpoint, ask_endpoint, profiles
@@ -15,7 +14,7 @@ from api_graph.pixels.read import Images, as_pictures
 Answerer = LvlmModel | Endpoint
 
 MOST_PROMPTS = 8
-"""Prompts that a local model reads in one batch."""
+"""The most prompts that a local model reads in one batch."""
 
 
 def ask(
@@ -43,7 +42,7 @@ def ask(
 
 
 def answerer(model: Answerer | str) -> Answerer:
-    """The model or endpoint that `ask` means by `model`; profiles come first."""
+    """The model or endpoint that `ask` means by `model`: a name is looked up among the profiles first."""
     if not isinstance(model, str):
         return model
     return Endpoint.open(model) if model.partition("/")[0] in profiles() else load_lvlm(model)
@@ -56,11 +55,12 @@ def ask_all(
     *,
     run_id: str = "",
     is_cancelled: Callable[[], bool] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Answer | Exception]:
-    """Many requests, in order: batched on a local model, at once (within the profile's limits) at an endpoint.
+    """Many requests: batched on a local model, all at once (within the profile's limits) at an endpoint.
 
-    A request that fails is its exception, in its place; the others are answered.
+    Answers come in the order of the requests. Instead of the answer to a request that failed there is its exception;
+    the others are answered. An endpoint's caller may stop with `is_cancelled`, a local model's with `progress`.
     """
     if isinstance(model, Endpoint):
         return ask_endpoint(model, requests, sampling, run_id=run_id, is_cancelled=is_cancelled)
@@ -70,12 +70,15 @@ def ask_all(
     return answers
 
 
-def _generated(model: LvlmModel, requests: Sequence[Request], sampling: Sampling, progress: Any) -> list[Any]:
-    """One batch; should it fail, its halves, so that only the culprit fails, and memory that ran out may suffice."""
+def _generated(
+    model: LvlmModel, requests: Sequence[Request], sampling: Sampling, progress: Progress | None
+) -> list[Answer | Exception]:
+    """One batch. If it fails, its halves: so only the request at fault fails, and less memory may be enough."""
     try:
-        return list(generate(model, requests, sampling, progress=progress))
+        return [*generate(model, requests, sampling, progress=progress)]
     except Exception as error:
         if len(requests) == 1:
             return [error]
     half = len(requests) // 2
-    return [a for part in (requests[:half], requests[half:]) for a in _generated(model, part, sampling, progress)]
+    halves = (requests[:half], requests[half:])
+    return [answer for part in halves for answer in _generated(model, part, sampling, progress)]

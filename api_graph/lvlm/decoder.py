@@ -7,12 +7,18 @@ from typing import Any
 from torch import nn
 
 from api_graph.errors import BadInput
+from api_graph.lvlm.protocols import Decoder
 
 
-def text_config(module: nn.Module) -> Any:
+def text_config(module: nn.Module) -> object:
     """The language model's config inside the model's; the config itself where there is only one."""
     config: Any = module.config
     return config.get_text_config(decoder=True)
+
+
+def context_length(module: nn.Module) -> int | None:
+    """How many tokens prompt and answer may have together; None where the model does not say."""
+    return getattr(text_config(module), "max_position_embeddings", None)
 
 
 def caps_scores(module: nn.Module) -> bool:
@@ -20,12 +26,13 @@ def caps_scores(module: nn.Module) -> bool:
     return getattr(text_config(module), "attn_logit_softcapping", None) is not None
 
 
-def decoder_of(module: nn.Module) -> Any:
-    """The submodule whose `layers` are the decoder's; BadInput where there is none."""
+def decoder_of(module: nn.Module) -> Decoder:
+    """The submodule whose `layers` are the decoder's. Raises BadInput where there is none."""
     text = type(text_config(module))
     for part in module.modules():
         if isinstance(getattr(part, "config", None), text) and isinstance(getattr(part, "layers", None), nn.ModuleList):
-            return part
+            decoder: Any = part
+            return decoder
     raise BadInput(
         f"a {type(module).__name__} has no decoder whose attention could be read",
         input="model",
@@ -34,20 +41,18 @@ def decoder_of(module: nn.Module) -> Any:
 
 
 def attention_modules(module: nn.Module) -> dict[int, nn.Module]:
-    """Layer number -> its self-attention. Layers of linear attention or convolution have no rows: left out."""
-    layers = decoder_of(module).layers
-    return {
-        i: layer.self_attn for i, layer in enumerate(layers) if isinstance(getattr(layer, "self_attn", None), nn.Module)
-    }
+    """Layer number -> its self-attention. Layers of linear attention or convolution are left out."""
+    attention = {i: getattr(layer, "self_attn", None) for i, layer in enumerate(decoder_of(module).layers)}
+    return {i: found for i, found in attention.items() if isinstance(found, nn.Module)}
 
 
 def checked_layer(module: nn.Module, layer: int) -> int:
-    """`layer`, counted from 0, with a negative one counted from the end; BadInput where it has no attention."""
+    """`layer` counted from 0; a negative one counts from the end. Raises BadInput where it has no attention."""
     depth, attending = len(decoder_of(module).layers), attention_modules(module)
     if isinstance(layer, bool) or not isinstance(layer, int) or not -depth <= layer < depth:
         raise BadInput(
             f"the decoder's layers are 0 to {depth - 1}",
-            input="layer",
+            input="layers",
             value=layer,
             hint="A negative one counts from the end.",
         )
@@ -55,7 +60,7 @@ def checked_layer(module: nn.Module, layer: int) -> int:
     if chosen not in attending:
         raise BadInput(
             "this layer has no attention over the tokens (linear attention or convolution)",
-            input="layer",
+            input="layers",
             value=layer,
             hint=f"Layers with full attention: {', '.join(map(str, attending)) or 'none'}.",
         )

@@ -1,35 +1,38 @@
-"""Teacher forcing: run a model once over its prompts and answers that are given, instead of generating them."""
+"""Teacher forcing: run a model once over prompts and given answers, instead of generating the answers."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
-from api_graph.lvlm.decoder import text_config
+from api_graph.lvlm.decoder import context_length
 from api_graph.lvlm.generate import end_ids, out_of_memory_explained
 from api_graph.lvlm.model import LvlmModel
-from api_graph.lvlm.prompt import taken
+from api_graph.lvlm.prompt import arguments_of
+from api_graph.lvlm.protocols import ModelInputs
 
 
 def answer_ids(model: LvlmModel, answer: str | Sequence[int], most: int) -> list[int]:
-    """The ids that a model which says `answer` generates, its end token included; at most `most`.
+    """The ids that the model would generate to say the text `answer`, its end token included; at most `most`.
 
-    Ids are taken as they are. Raises BadInput where there is no tokenizer, and where nothing is left.
+    Ids are taken as they are. Raises BadInput for a text without a tokenizer, and for an empty answer.
     """
     if isinstance(answer, str):
-        if model.tokenizer is None:
+        tokenizer = model.tokenizer
+        if tokenizer is None:
             raise BadInput(
                 "without a tokenizer an answer cannot be read",
                 input="answer",
                 value=answer,
                 hint="Give its token ids, or wrap the model together with its processor.",
             )
-        ids = [*model.tokenizer(answer, add_special_tokens=False).input_ids, *_end(model)][:most]
+        ends, own = end_ids(model), tokenizer.eos_token_id
+        end = [own] if own is not None and own in ends else sorted(ends)[:1]
+        ids = [*tokenizer(answer, add_special_tokens=False).input_ids, *end][:most]
     else:
         ids = [int(token) for token in answer]
     if not ids:
@@ -37,49 +40,43 @@ def answer_ids(model: LvlmModel, answer: str | Sequence[int], most: int) -> list
     return ids
 
 
-def _end(model: LvlmModel) -> list[int]:
-    ends = end_ids(model)
-    own = getattr(model.tokenizer, "eos_token_id", None)
-    return [own] if own in ends else sorted(ends)[:1]
-
-
 def needs_steps(model: LvlmModel) -> bool:
-    """Whether an answer must be said token by token: a prefix LM's prompt looks at all of itself, so that an answer
-    behind it in the same forward would be looked at too.
+    """Whether an answer must be fed token by token. In a prefix LM all tokens of the prompt look at each other, and in
+    a single forward they would look at an answer that follows too.
     """
     return model.model_type == "paligemma"
 
 
-def run_forced(model: LvlmModel, inputs: dict[str, Any], answers: Sequence[Sequence[int]]) -> None:
-    """One forward over each prompt of `inputs` (B, S) and its answer, which follows; shorter answers are padded.
+def run_forced(model: LvlmModel, inputs: ModelInputs, answers: Sequence[Sequence[int]]) -> None:
+    """One forward over each prompt of `inputs` (B, S), followed by its answer; shorter answers are padded.
 
-    Its newest max M queries are those that predict the answers' tokens: an answer's last token is none of them.
-    Raises BadInput where prompt and answer are longer than the model's context, and when memory runs out.
+    The newest queries, as many as the longest answer has tokens, are those that predict the answers' tokens. An
+    answer's last token predicts none and is left out. Raises BadInput where prompt and answer are longer than the
+    model's context, and when memory runs out.
     """
     longest = max(len(answer) for answer in answers) - 1
     length = inputs["input_ids"].shape[1] + longest
-    context = getattr(text_config(model.module), "max_position_embeddings", None)
+    context = context_length(model.module)
     if context is not None and length > context:
         raise BadInput(
             f"prompt and answer have {length} tokens, image included, and {model.name} has room for {context}",
             input="answer",
             hint="Give a shorter answer, or show fewer or smaller images.",
         )
-    module: Any = model.module
-    takes = inspect.signature(module.forward).parameters
+    takes = inspect.signature(model.module.forward).parameters
     spare = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}  # nobody reads the logits
     with model.lock, out_of_memory_explained(), torch.no_grad():
-        module(**_with_answers(taken(model, inputs), answers, longest), use_cache=False, **spare)
+        model.module(**_with_answers(arguments_of(model, inputs), answers, longest), use_cache=False, **spare)
 
 
-def _with_answers(inputs: dict[str, Any], answers: Sequence[Sequence[int]], longest: int) -> dict[str, Any]:
-    """`inputs` with the answers, less their last tokens, behind the prompts in every tensor that has tokens."""
+def _with_answers(inputs: ModelInputs, answers: Sequence[Sequence[int]], longest: int) -> dict[str, Tensor]:
+    """`inputs` with the answers, without their last tokens, after the prompts in every tensor that has tokens."""
     ids = inputs["input_ids"]
     fed = [list(answer[:-1]) for answer in answers]
     tokens = ids.new_tensor([row + [0] * (longest - len(row)) for row in fed]).reshape(len(fed), longest)
     real = ids.new_tensor([[1] * len(row) + [0] * (longest - len(row)) for row in fed]).reshape(len(fed), longest)
     text = torch.zeros_like(real)
-    behind: dict[str, Tensor] = {
+    following: dict[str, Tensor] = {
         "input_ids": tokens,
         "attention_mask": real,
         "token_type_ids": text,
@@ -87,6 +84,6 @@ def _with_answers(inputs: dict[str, Any], answers: Sequence[Sequence[int]], long
     }
     prompts = {"attention_mask": torch.ones_like(ids), **inputs}
     return {
-        name: torch.cat([value, behind[name].to(value.dtype)], dim=1) if name in behind else value
+        name: torch.cat([value, following[name].to(value.dtype)], dim=1) if name in following else value
         for name, value in prompts.items()
     }

@@ -1,4 +1,4 @@
-"""Ask a local LVLM: a batch of requests in, an answer for each out."""
+"""Ask a local LVLM: a batch of requests goes in, and an answer to each comes out."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.lvlm import library
-from api_graph.lvlm.decoder import text_config
+from api_graph.lvlm.decoder import context_length
 from api_graph.lvlm.model import LvlmModel
-from api_graph.lvlm.prompt import build_prompt, taken
+from api_graph.lvlm.prompt import arguments_of, build_prompt
+from api_graph.lvlm.protocols import GenerationSettings, ModelInputs
 from api_graph.lvlm.request import Answer, Request, Sampling
 
 Progress = Callable[[int, int], None]
-"""Called with (tokens so far, most there can be); what it raises stops the run."""
+"""Called with (tokens so far, most there can be) after every token; an exception from it stops the run."""
 
 
 def generate(
@@ -31,9 +31,9 @@ def generate(
 ) -> list[Answer]:
     """Answer every request, in order, as one left-padded batch (two, if only some have images).
 
-    Greedy unless `sampling.temperature` > 0; then each request draws from a generator of its own, so that equal
+    Greedy, unless `sampling.temperature` is above 0. Then each request draws from a generator of its own: equal
     requests get equal answers in any batch, and torch's own random state stays as it was. The model's own generation
-    settings (temperature, repetition penalty, ...) play no part. `seconds` is the wall time of the batch.
+    settings (temperature, repetition penalty, ...) are not used. `seconds` of an answer is the wall time of the batch.
 
     Raises BadInput for a prompt that is longer than the model's context, sampling out of range, and when the device
     runs out of memory.
@@ -63,30 +63,29 @@ def _answer_batch(
 
 def decoded(model: LvlmModel, ids: Sequence[int]) -> str:
     """The text of generated ids, without special tokens; "" for a model without a tokenizer."""
-    if model.tokenizer is None:
-        return ""
-    return model.tokenizer.decode(list(ids), skip_special_tokens=True).strip()
+    tokenizer = model.tokenizer
+    return "" if tokenizer is None else tokenizer.decode(list(ids), skip_special_tokens=True).strip()
 
 
 def generate_ids(
     model: LvlmModel,
-    inputs: dict[str, Any],
+    inputs: ModelInputs,
     sampling: Sampling,
     progress: Progress | None = None,
     forced: Sequence[Sequence[int]] | None = None,
 ) -> list[list[int]]:
-    """The ids that follow each prompt of `inputs`, up to and including its end token. Raises as `generate` does.
+    """The ids that follow each prompt of `inputs`, up to and including its end token. Raises what `generate` raises.
 
-    `forced` are ids to be said, one list per prompt, whatever the model would say; nothing ends them early.
+    `forced` has one list of ids per prompt. The model is made to say them, whatever it would say itself, and no end
+    token stops it early.
     """
     with model.lock, out_of_memory_explained(), torch.no_grad():
         batch, length = inputs["input_ids"].shape
-        most, ends = _room(model, length, sampling), end_ids(model) if forced is None else set()
+        most, ends = _most_tokens(model, length, sampling), end_ids(model) if forced is None else set()
         draws = [_dictated(forced)] if forced else [_gumbel(sampling, batch)] if sampling.temperature else []
-        module: Any = model.module
         with _own_settings(model, most, ends) as config:
-            sequences = module.generate(
-                **taken(model, inputs),
+            sequences = model.network.generate(
+                **arguments_of(model, inputs),
                 generation_config=config,
                 stopping_criteria=library.each_token(
                     lambda ids: None if progress is None else progress(ids.shape[1] - length, most)
@@ -98,9 +97,8 @@ def generate_ids(
 
 def end_ids(model: LvlmModel) -> set[int]:
     """The tokens that end this model's answers."""
-    module: Any = model.module
     with model.lock:  # while it generates, other settings are in force
-        ends = module.generation_config.eos_token_id
+        ends = model.network.generation_config.eos_token_id
     return set() if ends is None else set(ends) if isinstance(ends, list | tuple) else {int(ends)}
 
 
@@ -119,31 +117,31 @@ def out_of_memory_explained() -> Iterator[None]:
 
 
 @contextmanager
-def _own_settings(model: LvlmModel, most: int, ends: set[int]) -> Iterator[Any]:
-    """A generation config that is all there is: `generate` would fill it up with the model's own settings."""
-    module: Any = model.module
-    before = module.generation_config
+def _own_settings(model: LvlmModel, most: int, ends: set[int]) -> Iterator[GenerationSettings]:
+    """Inside, the model has no generation config but this one: `generate` would add the model's own settings to it."""
+    network = model.network
+    before = network.generation_config
     pad = before.pad_token_id
-    module.generation_config = library.generation_config(
+    network.generation_config = library.generation_config(
         do_sample=False,
         max_new_tokens=most,
         eos_token_id=sorted(ends) or None,
-        pad_token_id=min(ends, default=0) if pad is None else pad,  # behind answers that end first; never read
+        pad_token_id=min(ends, default=0) if pad is None else pad,  # after answers that end first; never read
         use_cache=True,
     )
     try:
-        yield module.generation_config
+        yield network.generation_config
     finally:
-        module.generation_config = before
+        network.generation_config = before
 
 
-def _room(model: LvlmModel, length: int, sampling: Sampling) -> int:
-    """How many tokens may be generated: as many as asked for, as far as the context has room."""
+def _most_tokens(model: LvlmModel, length: int, sampling: Sampling) -> int:
+    """How many tokens may follow a prompt of `length`: as many as asked for, if the context has room for them."""
     if not (isinstance(sampling.max_tokens, int) and sampling.max_tokens >= 1):
         raise BadInput("at least one token must be generated", input="max_tokens", value=sampling.max_tokens)
     if not 0 <= sampling.temperature < float("inf"):
         raise BadInput("the temperature is 0 (greedy) or more", input="temperature", value=sampling.temperature)
-    context = getattr(text_config(model.module), "max_position_embeddings", None)
+    context = context_length(model.module)
     if context is not None and length >= context:
         raise BadInput(
             f"the prompt has {length} tokens, image included, and {model.name} has room for {context}",
@@ -169,15 +167,15 @@ def _gumbel(sampling: Sampling, batch: int) -> Callable[[Tensor], Tensor]:
 
 
 def _dictated(answers: Sequence[Sequence[int]]) -> Callable[[Tensor], Tensor]:
-    """Scores whose maximum is the next token of each answer, its last one for ever after."""
+    """Scores whose maximum is the next token of each answer; once an answer is over, its last token again."""
     steps = itertools.count()
 
-    def said(scores: Tensor) -> Tensor:
+    def dictated(scores: Tensor) -> Tensor:
         step = next(steps)
         tokens = scores.new_tensor([[answer[min(step, len(answer) - 1)]] for answer in answers], dtype=torch.long)
         return torch.zeros_like(scores).scatter(1, tokens, 1.0)  # (B, V)
 
-    return said
+    return dictated
 
 
 def _until_end(ids: list[int], ends: set[int]) -> list[int]:

@@ -1,20 +1,24 @@
-"""The one module that imports transformers: what this room needs of it, the same for 4.57 and for 5.x."""
+"""What this room takes from transformers, in one form for 4.57 and for 5.x."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from api_graph.errors import BadInput
+from api_graph.lvlm.protocols import AttentionFunction, GenerationSettings
+
+if TYPE_CHECKING:
+    from transformers import BitsAndBytesConfig, LogitsProcessorList, StoppingCriteriaList
 
 # ------------------------------------------------------------------ classes
 
 
 def auto_classes() -> tuple[Any, Any, Any]:
-    """AutoConfig, AutoModelForImageTextToText and AutoProcessor; BadInput where this environment has them not."""
+    """AutoConfig, AutoModelForImageTextToText and AutoProcessor. Raises BadInput where they cannot be imported."""
     try:
         from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
     except Exception as error:  # a package that transformers imports may fail with anything
@@ -22,14 +26,14 @@ def auto_classes() -> tuple[Any, Any, Any]:
     return AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 
-def fast_image_processor() -> dict[str, Any]:
+def fast_image_processor() -> dict[str, bool]:
     """What to tell AutoProcessor so that 4.57 prepares pixels as 5.x does: by torchvision, not by Pillow."""
     has_backends = importlib.util.find_spec("transformers.image_processing_backends") is not None
     return {} if has_backends else {"use_fast": True}
 
 
-def quantization_config(bits: str) -> Any:
-    """bitsandbytes' settings for "8bit" or "4bit"; BadInput that names what is not installed."""
+def quantization_config(bits: str) -> BitsAndBytesConfig:
+    """bitsandbytes' settings for "8bit" or "4bit". Raises BadInput that names the packages that are missing."""
     lacking = [name for name in ("bitsandbytes", "accelerate") if importlib.util.find_spec(name) is None]
     if lacking:
         raise BadInput(
@@ -51,9 +55,9 @@ def _no_transformers(error: Exception) -> BadInput:
 
 
 def import_failure(error: BaseException) -> BadInput | None:
-    """What is wrong with the environment, where `error` comes from there; None where it does not.
+    """What is wrong with the environment, if that is the cause of `error`; else None.
 
-    transformers hides the cause: a broken torchaudio makes every multimodal class "could not be imported".
+    transformers hides the cause: with a broken torchaudio, no multimodal class "could be imported".
     """
     chain = list(_causes(error))
     if not any(isinstance(e, ImportError) for e in chain):
@@ -88,11 +92,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 # ---------------------------------------------------------------- attention
 
 
-def register_attention(name: str, attention: Callable[..., Any], like: str) -> None:
+def register_attention(name: str, attention: AttentionFunction, like: str) -> None:
     """Add an attention implementation, with the masks that the implementation `like` is given.
 
-    Without a mask function of its own name an implementation is handed no mask: padded batches would be
-    silently wrong.
+    An implementation without a mask function of its own name gets no mask, and padded batches would be silently wrong.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -101,14 +104,14 @@ def register_attention(name: str, attention: Callable[..., Any], like: str) -> N
 
 
 def unregister_attention(name: str) -> None:
-    """Take an implementation out again; there is no public way to do it."""
+    """Remove an attention implementation; transformers has no public function for it."""
     from transformers import AttentionInterface, AttentionMaskInterface
 
     AttentionInterface._global_mapping.pop(name, None)
     AttentionMaskInterface._global_mapping.pop(name, None)
 
 
-def sdpa_attention() -> Callable[..., Any]:
+def sdpa_attention() -> AttentionFunction:
     """transformers' attention through torch's scaled_dot_product_attention."""
     from transformers import AttentionInterface
 
@@ -118,35 +121,35 @@ def sdpa_attention() -> Callable[..., Any]:
 # --------------------------------------------------------------- generation
 
 
-def generation_config(**settings: Any) -> Any:
+def generation_config(**settings: object) -> GenerationSettings:
     """A GenerationConfig with these settings and nothing of a model's own."""
     from transformers import GenerationConfig
 
     return GenerationConfig(**settings)
 
 
-def each_token(callback: Callable[[Tensor], None]) -> Any:
-    """A stopping criterion that never stops: `callback` sees the ids (B, S) after every token, and may raise."""
+def each_token(callback: Callable[[Tensor], None]) -> StoppingCriteriaList:
+    """A stopping criterion that never stops: `callback` gets the ids (B, S) after every token, and may raise."""
     import torch
     from transformers import StoppingCriteria, StoppingCriteriaList
 
     class EachToken(StoppingCriteria):
-        def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        def __call__(self, input_ids: Tensor, scores: object, **kwargs: object) -> Any:
             callback(input_ids)
             return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
     return StoppingCriteriaList([EachToken()])
 
 
-def score_processors(functions: Sequence[Callable[[Tensor], Tensor]]) -> Any:
-    """transformers' form of functions from next-token scores (B, V) to other ones."""
+def score_processors(functions: Sequence[Callable[[Tensor], Tensor]]) -> LogitsProcessorList:
+    """transformers' form of functions from next-token scores (B, V) to other scores."""
     from transformers import LogitsProcessor, LogitsProcessorList
 
     class Scores(LogitsProcessor):
         def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
             self.function = function
 
-        def __call__(self, input_ids: Any, scores: Any) -> Any:
+        def __call__(self, input_ids: Tensor, scores: Tensor) -> Any:
             return self.function(scores)
 
     return LogitsProcessorList([Scores(function) for function in functions])

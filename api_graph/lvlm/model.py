@@ -1,10 +1,10 @@
-"""A local LVLM as it travels along a wire: the network and its processor."""
+"""A local LVLM: the network, its processor, and what the rest of the room asks of them."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,6 +12,7 @@ from torch import nn
 
 from api_graph.errors import BadInput
 from api_graph.lvlm.decoder import attention_modules, decoder_of
+from api_graph.lvlm.protocols import GeneratingModel, ModelConfig, Processor, Tokenizer
 
 PAPER_LAYER = 20
 """The layer whose attention the paper reads, counted from 0: of 40 in LLaVA-13B, of 32 in LLaVA-7B."""
@@ -31,12 +32,15 @@ class LvlmModel:
     socket: ClassVar[str] = "AP_LVLM"
 
     module: nn.Module
-    processor: Any | None
+    processor: Processor | None
     name: str
 
     @classmethod
     def from_transformers(cls, model: nn.Module, processor: Any | None = None, name: str = "") -> LvlmModel:
-        """Wrap a model and its processor; `name` is what answers say who gave them."""
+        """Wrap a model and its processor; answers give `name` as their model.
+
+        Raises BadInput for a model that does not generate.
+        """
         if not (hasattr(model, "generate") and hasattr(model, "config")):
             raise BadInput(
                 f"a {type(model).__name__} is no model of transformers that generates",
@@ -47,11 +51,20 @@ class LvlmModel:
         return cls(model, processor, name or type(model).__name__)
 
     @property
-    def config(self) -> Any:
-        return self.module.config
+    def network(self) -> GeneratingModel:
+        """The module, typed as what it is: a model of transformers that generates."""
+        network: Any = self.module
+        return network
 
     @property
-    def tokenizer(self) -> Any | None:
+    def config(self) -> ModelConfig:
+        """The model's config, with all settings of its family."""
+        config: Any = self.module.config
+        return config
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """The processor's tokenizer; None without a processor."""
         return getattr(self.processor, "tokenizer", None)
 
     @property
@@ -67,7 +80,7 @@ class LvlmModel:
     @property
     def model_type(self) -> str:
         """transformers' word for the family: "llava", "qwen2_5_vl", ..."""
-        return cast("str", self.config.model_type)
+        return self.config.model_type
 
     @property
     def layers(self) -> int:

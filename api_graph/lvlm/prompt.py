@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from api_graph.errors import ApiGraphError, BadInput
+from api_graph.lvlm.layout import Size
 from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.protocols import ModelInputs, Processor
 from api_graph.lvlm.quiet import quiet
 from api_graph.lvlm.request import Request
-
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """A left-padded batch: everything the processor returned, and per prompt its images' (width, height)."""
+    """A left-padded batch: all tensors that the processor returned, and for each prompt its images' (width, height)."""
 
-    tensors: dict[str, Any]
+    tensors: ModelInputs
     sizes: list[list[Size]]
 
     @property
@@ -32,6 +32,7 @@ class Prompt:
 
     @property
     def length(self) -> int:
+        """Tokens of each prompt, padding and images included."""
         return self.input_ids.shape[1]
 
 
@@ -41,48 +42,49 @@ def build_prompt(model: LvlmModel, requests: Sequence[Request]) -> Prompt:
     Raises BadInput for a model without a processor, a text that holds one of the model's control tokens, a system
     prompt that the model's chat template refuses, and whatever else the processor does not take.
     """
-    if model.processor is None:
+    processor = model.processor
+    if processor is None:
         raise BadInput(
             "this model has no processor, so it cannot be asked in words",
             input="model",
             hint="Wrap it together with its processor, or give input_ids and pixel_values.",
         )
+    control = _control_words(processor)
     for request in requests:
-        _check_text(model, request.question, "question")
-        _check_text(model, request.system, "system")
-    texts = [_rendered(model, request) for request in requests]
-    tensors = _processed(model, texts, [[image.convert("RGB") for image in request.images] for request in requests])
+        _check_text(control, request.question, "question")
+        _check_text(control, request.system, "system")
+    texts = [_rendered(processor, request, model.name) for request in requests]
+    images = [[image.convert("RGB") for image in request.images] for request in requests]
+    tensors = _processed(processor, texts, images, model.name)
     return Prompt(on_device(model, tensors), [[image.size for image in request.images] for request in requests])
 
 
-def on_device(model: LvlmModel, tensors: dict[str, Any]) -> dict[str, Any]:
-    """Tensors where the model is; those of floats in its dtype."""
+def on_device(model: LvlmModel, tensors: ModelInputs) -> ModelInputs:
+    """Tensors where the model is; those of floats in its dtype. What is no tensor stays as it is."""
+    return {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+        if isinstance(value, Tensor)
+        else value
+        for name, value in tensors.items()
+    }
 
-    def moved(value: Any) -> Any:
-        if not isinstance(value, Tensor):
-            return value
-        return value.to(model.device, model.dtype if value.is_floating_point() else None)
 
-    return {name: moved(value) for name, value in tensors.items()}
-
-
-def taken(model: LvlmModel, tensors: dict[str, Any]) -> dict[str, Any]:
+def arguments_of(model: LvlmModel, tensors: ModelInputs) -> ModelInputs:
     """Those of a processor's tensors that the model has an argument for; its `generate` refuses all others."""
-    forward: Any = model.module.forward
-    arguments = inspect.signature(forward).parameters
+    arguments = inspect.signature(model.module.forward).parameters
     return {name: value for name, value in tensors.items() if name in arguments}
 
 
-def image_token(processor: Any) -> str:
+def image_token(processor: Processor) -> str:
     """What stands for one image in a text that this processor reads."""
-    # Gemma 3 wants a mark before the image, behind which it puts the image's tokens itself.
+    # Gemma 3 wants a mark before the image, after which it puts the image's tokens itself.
     words = (getattr(processor, name, None) for name in ("boi_token", "image_token"))
     return next((word for word in words if isinstance(word, str)), "<image>")
 
 
-def _check_text(model: LvlmModel, text: str, input: str) -> None:
+def _check_text(control: set[str], text: str, input: str) -> None:
     """Control tokens in a user's words would add images that are not there, or end the turn."""
-    found = sorted(word for word in _control_words(model.processor) if word in text)
+    found = sorted(word for word in control if word in text)
     if found:
         raise BadInput(
             f"the text contains {found[0]!r}, which this model reads as a control token",
@@ -92,18 +94,17 @@ def _check_text(model: LvlmModel, text: str, input: str) -> None:
         )
 
 
-def _control_words(processor: Any) -> set[str]:
-    tokenizer = processor.tokenizer
-    special = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+def _control_words(processor: Processor) -> set[str]:
+    special = {str(token) for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
     named = {image_token(processor), getattr(processor, "image_token", None), getattr(processor, "video_token", None)}
     return (special | {word for word in named if isinstance(word, str)}) - {""}
 
 
-def _rendered(model: LvlmModel, request: Request) -> str:
+def _rendered(processor: Processor, request: Request, name: str) -> str:
     """The request in the model's own words: its chat template, or without one image tokens and the question."""
-    processor: Any = model.processor
     if not getattr(processor, "chat_template", None):
-        return image_token(processor) * len(request.images) + _joined(request)
+        text = f"{request.system}\n{request.question}" if request.system else request.question
+        return image_token(processor) * len(request.images) + text
     user = [{"type": "image"} for _ in request.images] + [{"type": "text", "text": request.question}]
     messages = [{"role": "user", "content": user}]
     if request.system:
@@ -112,18 +113,15 @@ def _rendered(model: LvlmModel, request: Request) -> str:
         return processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     except Exception as error:  # a template is a program of the model's authors, which may raise anything
         raise BadInput(
-            f"the chat template of {model.name} does not take this request: {error}",
+            f"the chat template of {name} does not take this request: {error}",
             input="system" if request.system else "question",
             hint="Leave the system prompt empty." if request.system else "",
         ) from error
 
 
-def _joined(request: Request) -> str:
-    return f"{request.system}\n{request.question}" if request.system else request.question
-
-
-def _processed(model: LvlmModel, texts: list[str], images: list[list[Any]]) -> dict[str, Any]:
-    processor: Any = model.processor
+def _processed(
+    processor: Processor, texts: Sequence[str], images: Sequence[Sequence[Image.Image]], name: str
+) -> Mapping[str, Tensor]:
     tokenizer = processor.tokenizer
     if len(texts) > 1 and tokenizer.pad_token is None:
         raise BadInput(
@@ -146,14 +144,12 @@ def _processed(model: LvlmModel, texts: list[str], images: list[list[Any]]) -> d
     except ApiGraphError:
         raise
     except (ValueError, TypeError, RuntimeError, IndexError, KeyError) as error:
-        raise BadInput(
-            f"the processor of {model.name} does not take this request: {error}", input="question"
-        ) from error
+        raise BadInput(f"the processor of {name} does not take this request: {error}", input="question") from error
     # PaliGemma's processor adds labels, as for training.
-    tensors = {name: value for name, value in output.items() if value is not None and name != "labels"}
+    tensors = {key: value for key, value in output.items() if value is not None and key != "labels"}
     if not bool(tensors.get("attention_mask", torch.ones(1, 1))[:, -1].all()):
         raise BadInput(
-            f"the processor of {model.name} pads on the right, where answers begin",
+            f"the processor of {name} pads on the right, where answers begin",
             input="model",
             hint="Set processor.tokenizer.padding_side = 'left'.",
         )

@@ -15,9 +15,9 @@ _saved = ExitStack()
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """While any thread is inside, transformers says nothing; what matters is raised by whoever calls it.
+    """While any thread is inside, transformers says nothing; its callers raise what matters.
 
-    The settings are the whole program's: the first one in saves them, the last one out puts them back.
+    The settings are the whole program's: the first thread inside saves them, the last one puts them back.
     """
     global _users
     with _lock:

@@ -1,4 +1,4 @@
-"""What an LVLM is asked, and what it says: the same for a local model and for one behind an endpoint."""
+"""What an LVLM is asked, and what it answers: the same for a local model and for one behind an endpoint."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from PIL import Image
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """One question: the images, in the order in which the model is shown them, and the text.
+    """One question to a model: its text, and the images in the order in which the model is shown them.
 
-    A local model is shown the images first; for an endpoint its profile says which comes first. `system` is the system
-    prompt; empty for none.
+    A local model is shown the images before the text; an endpoint's profile says which comes first there. `system` is
+    the system prompt; empty for none.
     """
 
     question: str
@@ -33,9 +33,9 @@ class Sampling:
 class Answer:
     """What a model said.
 
-    `tokens` counts what it generated (0 where an endpoint does not say), `seconds` is the wall time of the request,
-    `model` the id of the model that really answered. `finish_reason` is "stop" or "length", or why there is no answer:
-    "refusal", or "error" where a policy turns errors into empty answers.
+    `tokens` counts what it generated (0 where an endpoint does not say), `seconds` is the wall time, and `model` is the
+    id of the model that really answered. `finish_reason` is "stop" or "length", or says why there is no answer:
+    "refusal", or "error" where a profile's policy turns errors into empty answers.
     """
 
     text: str

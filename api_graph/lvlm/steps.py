@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from api_graph.errors import BadInput
+from api_graph.lvlm.protocols import Tokenizer
 
 Steps: TypeAlias = "str | range | slice | tuple[int | None, int | None]"
-"""`"all"`, `"first"`, a range, a slice, a pair (start, stop), or any other text: a phrase of the answer."""
+"""`"all"`, `"first"`, a range, a slice, a pair (start, stop), or any other text, which is a phrase of the answer."""
 
 
-def chosen_steps(steps: Steps, tokens: Sequence[int], tokenizer: Any | None = None) -> list[int]:
-    """Numbers of the chosen tokens among `tokens`, those that a model generated. Step m predicts token m.
+def chosen_steps(steps: Steps, tokens: Sequence[int], tokenizer: Tokenizer | None = None) -> list[int]:
+    """The chosen steps of an answer: numbers from 0 among its `tokens`. Step m predicts token m.
 
-    A phrase is looked for as it is written, else without regard to case; its first place counts. Raises BadInput
-    for a phrase that the answer does not contain, and when nothing is chosen.
+    A phrase is looked for as it is written, else without regard to case; where it is found several times, the first
+    time counts. Raises BadInput for a phrase that the answer does not contain, and when nothing is chosen.
     """
     numbers = range(len(tokens))
     if isinstance(steps, str):
@@ -38,7 +39,7 @@ def chosen_steps(steps: Steps, tokens: Sequence[int], tokenizer: Any | None = No
     return found
 
 
-def _steps_of_phrase(phrase: str, tokens: Sequence[int], tokenizer: Any | None) -> list[int]:
+def _steps_of_phrase(phrase: str, tokens: Sequence[int], tokenizer: Tokenizer | None) -> list[int]:
     if tokenizer is None:
         raise BadInput("without a tokenizer there is no text to look in", input="steps", value=phrase)
     if not phrase.strip():
@@ -57,18 +58,18 @@ def _steps_of_phrase(phrase: str, tokens: Sequence[int], tokenizer: Any | None) 
     return [step for step, (first, last) in enumerate(spans) if first < start + len(phrase) and last > start]
 
 
-def _spans(tokenizer: Any, tokens: Sequence[int], text: str) -> list[tuple[int, int]]:
-    """Where each token's characters lie in `text`; the tokens that make up one character share it."""
+def _spans(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> list[tuple[int, int]]:
+    """First and last + 1 of each token's characters in `text`; tokens that make up one character together share it."""
     edges = [_agreement(_decoded(tokenizer, tokens[:i]), text) for i in range(len(tokens) + 1)]
     ends = [next((later for later in edges[i + 1 :] if later > edge), edge) for i, edge in enumerate(edges[:-1])]
     return list(zip(edges[:-1], ends, strict=True))
 
 
 def _agreement(beginning: str, text: str) -> int:
-    """How far `beginning` agrees with `text`: a character of which only a part is there decodes to another."""
+    """How many characters of `beginning` are those of `text`: half a character's bytes decode to another character."""
     pairs = enumerate(zip(beginning, text, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(beginning), len(text)))
 
 
-def _decoded(tokenizer: Any, tokens: Sequence[int]) -> str:
+def _decoded(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
     return tokenizer.decode(list(tokens), skip_special_tokens=True)

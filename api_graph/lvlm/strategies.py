@@ -56,7 +56,7 @@ _VERDICT = re.compile(r"\b(?:(?P<true>T|[Tt]rue|TRUE)|(?P<false>F|[Ff]alse|FALSE
 
 
 def with_suffix(question: str, suffix: Suffix = "none") -> str:
-    """The question and, after one space, what its benchmark adds to it; a question that ends so already stays."""
+    """The question and, after one space, what its benchmark adds to it. A question that ends with it already stays."""
     text = _of(SUFFIXES, suffix, "suffix")
     question = question.strip()
     said = not text or question.rstrip(".").endswith(text.rstrip("."))
@@ -66,10 +66,11 @@ def with_suffix(question: str, suffix: Suffix = "none") -> str:
 def strategy_prompt(
     question: str, strategy: Strategy = "question", answer: str = "", wording: Wording = "paper"
 ) -> str:
-    """What the LVLM is sent for a (formatted) question.
+    """The text that is sent to the LVLM for a (formatted) question.
 
-    `answer` is that of round 1 and goes into `reflect` alone. Only `question`, `step_by_step` and `reflect` have a
-    wording of the official scripts' own; BadInput for others.
+    `answer` is the answer of round 1, which only `reflect` contains. In the wording "reference" there are `question`,
+    `step_by_step` and `reflect`. Raises BadInput for other strategies there, for an unknown one, and for `reflect`
+    without an answer.
     """
     _of(dict.fromkeys(get_args(Strategy)), strategy, "strategy")
     template = _TEMPLATES.get((strategy, wording))
@@ -89,8 +90,8 @@ def strategy_prompt(
 def extract_answer(text: str) -> str:
     """The new answer in a reflection, without the sentences that judge the old one.
 
-    The paper's authors removed those by hand. The rule here: what follows the last "Answer:", "new answer is" or the
-    like, up to a blank line and without quotation marks; where nothing of the kind is said, the whole text.
+    The paper's authors removed those by hand. Here the new answer is what follows the last "Answer:", "new answer is"
+    or the like, up to a blank line and without quotation marks. Without such words it is the whole text.
     """
     ends = [match.end() for match in _MARKERS.finditer(text)]
     found = text[ends[-1] :].strip() if ends else ""

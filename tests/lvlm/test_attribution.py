@@ -41,7 +41,8 @@ def test_the_map_is_the_mean_of_its_steps_where_the_model_saw_them() -> None:
     assert found.step_maps.shape == (5, 36)
     assert torch.allclose(found.map.flatten(), found.step_maps.mean(0))
     assert found.geometry == Geometry(120, 80, 20.0, 0.0, 100.0, 80.0)  # centre crop of the shorter side
-    assert found.attribution.values.shape == (1, 6, 6) and found.attribution.geometry == (found.geometry,)
+    assert found.map.shape == (6, 6) and torch.equal(found.attribution.values, found.map[None])
+    assert found.attribution.geometry == (found.geometry,)
     assert (found.map.dtype, found.map.device.type, found.layers) == (torch.float32, "cpu", (1,))
     assert 0 < float(found.step_maps.sum(-1).max()) < 1  # some attention goes to the text
 
@@ -55,6 +56,48 @@ def test_layers_heads_and_steps_are_averaged() -> None:
     assert torch.allclose(torch.stack(heads).mean(0), ask().step_maps, atol=1e-7)
     assert torch.equal(ask(steps=(1, 3)).step_maps, ask().step_maps[1:3])
     assert ask(steps="first").steps == [0]
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"),
+    [
+        ("auto", (1,)),
+        (" Auto ", (1,)),
+        ("", (1,)),
+        ("last 2", (1, 2)),
+        ("from 1", (1, 2)),
+        ("all", (0, 1, 2)),
+        ("2,0", (2, 0)),
+        ("-1", (2,)),
+        ("-3..-2", (0, 1)),
+        ("0..1, -1", (0, 1, 2)),
+    ],
+)
+def test_layers_as_a_text(text: str, layers: tuple[int, ...]) -> None:
+    """Of a decoder with three layers. The text means what its numbers mean, to the bit."""
+    found = ask(layer=text)
+    assert found.layers == layers
+    assert torch.equal(found.map, ask(layer=layers).map)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ("the last", "layers: it does not name layers"),
+        ("last", "layers: it does not name layers"),
+        ("14,15", "layers: the model has no such layer; it has 3"),
+        ("2..0", "layers: the range runs backwards"),
+        (",", "layers: there is no layer"),
+        ([], "layers: name at least one layer"),
+        ([0, 3], "layers: the decoder's layers are 0 to 2"),
+    ],
+)
+def test_layers_that_are_refused(layers: Any, message: str) -> None:
+    """`attribute` has an input `layers`, and `lvlm_attribution` one `layer`: each error names its own."""
+    with pytest.raises(BadInput, match=message):
+        attribute(tiny("llava"), two_requests(), layers=layers)
+    with pytest.raises(BadInput, match=message.replace("layers:", "layer:")):
+        ask(layer=layers)
 
 
 def test_a_phrase_of_the_answer() -> None:

@@ -1,4 +1,4 @@
-"""Attention read beside SDPA is that of eager attention, and nothing is left behind in the model."""
+"""Attention read while SDPA runs is that of eager attention, and nothing is left behind in the model."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from api_graph.errors import BadInput, Cancelled
 from api_graph.lvlm import LvlmModel, Sampling, attribute
+from api_graph.lvlm.attention_rows import Columns, masked_scores, weights_at
 from api_graph.lvlm.capture import capture
 from api_graph.lvlm.generate import generate_ids
-from api_graph.lvlm.places import token_places
-from api_graph.lvlm.prompt import Prompt, build_prompt, taken
-from api_graph.lvlm.rows import Columns, masked_scores, weights_at
+from api_graph.lvlm.layout import token_layouts
+from api_graph.lvlm.prompt import Prompt, arguments_of, build_prompt
 from tests.lvlm.asked import tiny, two_requests
 from tests.lvlm.families import FAMILIES
 
@@ -25,8 +25,8 @@ TOKENS = 5
 
 
 def columns_of(model: LvlmModel, prompt: Prompt) -> list[Tensor]:
-    places = token_places(model.config, model.processor, prompt.tensors, prompt.sizes)
-    return [images[0].columns for images in places]
+    layouts = token_layouts(model.config, model.processor, prompt.tensors, prompt.sizes)
+    return [images[0].columns for images in layouts]
 
 
 def eager_rows(model: LvlmModel, prompt: Prompt, layer: int, columns: list[Tensor]) -> Tensor:
@@ -35,7 +35,7 @@ def eager_rows(model: LvlmModel, prompt: Prompt, layer: int, columns: list[Tenso
     module.set_attn_implementation("eager")
     try:
         found = module.generate(
-            **taken(model, prompt.tensors),
+            **arguments_of(model, prompt.tensors),
             max_new_tokens=TOKENS,
             do_sample=False,
             output_attentions=True,
@@ -176,14 +176,14 @@ def test_layers_without_attention_are_named() -> None:
     config = Lfm2Config(**sizes, num_attention_heads=4, num_key_value_heads=2, layer_types=kinds)
     model = LvlmModel.from_transformers(Lfm2ForCausalLM(config))
     assert model.default_layer == 1
-    message = r"layer: this layer has no attention .* Layers with full attention: 1\."
+    message = r"layers: this layer has no attention .* Layers with full attention: 1\."
     with pytest.raises(BadInput, match=message), capture(model, [0], [torch.arange(2)]):
         pytest.fail("there is nothing to capture")
 
 
 @pytest.mark.parametrize("layer", [3, -4, 1.0, True])
 def test_layers_that_do_not_exist(layer: Any) -> None:
-    with pytest.raises(BadInput, match="layer: the decoder's layers are 0 to 2"):
+    with pytest.raises(BadInput, match="layers: the decoder's layers are 0 to 2"):
         attribute(tiny("llava"), two_requests(), layers=layer)
 
 

@@ -50,7 +50,7 @@ def test_answers_end_at_the_end_token_each_on_its_own() -> None:
     assert found[1].tokens == 6
 
 
-def test_the_models_own_generation_settings_play_no_part(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_models_own_generation_settings_are_not_used(caplog: pytest.LogCaptureFixture) -> None:
     expected = generate(fresh(), two_requests(), Sampling(max_tokens=6))
     model = fresh()
     module: Any = model.module

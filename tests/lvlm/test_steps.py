@@ -71,7 +71,7 @@ def test_a_phrase_needs_a_tokenizer() -> None:
 
 @given(st.text(st.sampled_from("aß→🙂 é"), min_size=1, max_size=8), st.data())
 def test_a_phrases_tokens_are_its_bytes(text: str, data: st.DataObject) -> None:
-    """With one token per byte, letters of several bytes included: the tokens of the phrase's first place, no others."""
+    """One token per byte, also of letters of several bytes: the tokens of the phrase at its first occurrence."""
     tokenizer = tiny("llava").tokenizer
     start = data.draw(st.integers(0, len(text) - 1))
     phrase = text[start : data.draw(st.integers(start + 1, len(text)))]

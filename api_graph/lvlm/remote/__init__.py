@@ -1,14 +1,14 @@
 """LVLMs behind endpoints that speak OpenAI's chat completions: vLLM, SGLang, Ollama, hosted APIs.
 
-A graph names a profile and nothing else. URL and key belong to the machine: see `profiles` for where they are kept,
-`address` for what may be reached, and `secret` for who gets to see the key.
+A graph names a profile and nothing else. URL and key belong to the machine: `endpoints_file` says where they are kept,
+`address` what may be reached, and `secret` who gets to see the key.
 """
 
 from api_graph.lvlm.remote.ask import ask_endpoint, try_endpoint
 from api_graph.lvlm.remote.endpoint import Endpoint, endpoint_in, identity, marked
+from api_graph.lvlm.remote.endpoints_file import find_profile, profiles
 from api_graph.lvlm.remote.failure import EndpointError
 from api_graph.lvlm.remote.profile import Profile
-from api_graph.lvlm.remote.profiles import find_profile, profiles
 
 __all__ = [
     "Endpoint",

@@ -1,7 +1,7 @@
-"""Which servers may be reached: checked in a profile's URL, and again in what its name resolves to.
+"""Which servers may be reached: checked in a profile's URL, and again in the addresses of its host.
 
-Plain http is for this machine alone. Link-local addresses and those where clouds keep a machine's credentials are
-refused always; private addresses over https are somebody's own server, and fine.
+Plain http may only reach this machine. Link-local addresses, and those where clouds keep a machine's credentials, are
+always refused. Private addresses over https are somebody's own server, and fine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _HINT = "Write for example https://api.example.com/v1 or http://localhost:8000/v1."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# One spelling per URL: what two parsers could read in two ways is refused.
+# One spelling per URL: what two parsers could read differently is refused.
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/\[\]@+-]+")
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -44,11 +44,11 @@ class Origin(NamedTuple):
 
 
 class BadAddress(ValueError):
-    """A URL or an address that is not to be used. Its text says why, and does not repeat it."""
+    """A URL or an address that must not be used. The text says why, and does not repeat it."""
 
 
 def parse_base_url(url: str) -> tuple[Origin, str]:
-    """Origin and path (without a `/` at its end) of a base URL. Raises BadAddress for one that is not to be used."""
+    """Origin and path (without a `/` at its end) of a base URL. Raises BadAddress for one that must not be used."""
     if "?" in url or "#" in url:
         raise BadAddress(f"has a query or a fragment. {_HINT}")
     if not _CHARACTERS.fullmatch(url):
@@ -69,7 +69,7 @@ def parse_base_url(url: str) -> tuple[Origin, str]:
 
 
 def check_address(scheme: str, address: IpAddress) -> None:
-    """Raise BadAddress for an IP address that is not to be reached with this scheme."""
+    """Raise BadAddress for an IP address that must not be reached with this scheme."""
     meant = _embedded(address)
     if (
         meant.is_link_local
@@ -104,7 +104,7 @@ def _literal(host: str) -> IpAddress | None:
 
 
 def _embedded(address: IpAddress) -> IpAddress:
-    """The IPv4 address that an IPv6 one stands for, where it does."""
+    """The IPv4 address that an IPv6 address stands for; else the address itself."""
     if address.version == 4:
         return address
     if address in _NAT64:

@@ -1,28 +1,40 @@
-"""Ask an endpoint: all requests at once, as far as its limits allow, each answered in its place."""
+"""Ask an endpoint: all requests at once, as far as its limits allow; what may pass is tried again."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 import uuid
+from asyncio import sleep
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from api_graph.lvlm.remote.background import Background, background, wait_for
-from api_graph.lvlm.remote.client import Reply
+from api_graph.lvlm.remote.chat_completions import Malformed, chat_body, read_answer, refused
+from api_graph.lvlm.remote.client import HttpReply
 from api_graph.lvlm.remote.endpoint import Endpoint
 from api_graph.lvlm.remote.failure import EndpointError, failure_of, server_error
-from api_graph.lvlm.remote.retry import retrying
+from api_graph.lvlm.remote.profile import Profile
 from api_graph.lvlm.remote.secret import Secret, key_of
-from api_graph.lvlm.remote.wire import Malformed, chat_body, read_answer, refused
 from api_graph.lvlm.request import Answer, Request, Sampling
 
-_AHEAD = 2  # requests made ready for each that may be under way: no slot waits for a PNG, and few are held
+if TYPE_CHECKING:
+    from tenacity import AsyncRetrying, RetryCallState
+
+_PREPARED = 2  # bodies made for each request that may be under way: no slot waits for a PNG, and few are in memory
 _TRIAL = "What colour is this image? Answer with one word."
 _TRIAL_SIDE = 64
 _TRIAL_TOKENS = 64
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 8.0
+_JITTER = 0.25  # so that requests that failed together do not come back together
+_LONGEST_ASKED_S = 120.0
+_PAPER_RETRIES = 1
 
 
 def ask_endpoint(
@@ -33,7 +45,7 @@ def ask_endpoint(
     run_id: str = "",
     is_cancelled: Callable[[], bool] | None = None,
 ) -> list[Answer | Exception]:
-    """Answers in the order of `requests`; one that failed is there as its exception, an EndpointError or BadInput.
+    """Answers in the order of `requests`; a request that failed has its EndpointError or BadInput there.
 
     `run_id` tells runs apart for the profile's cap on requests; without one, each call is a run. Under the policy
     "paper" a failed request is an empty Answer with the finish reason "error"; faults of the set-up (a wrong key, an
@@ -41,9 +53,9 @@ def ask_endpoint(
     says so.
     """
     key = key_of(endpoint.profile)
-    at_work = background()
-    asking = _Asking(endpoint, sampling, key, run_id or uuid.uuid4().hex, at_work)
-    return wait_for(at_work.submit(asking.all(requests)), is_cancelled)
+    loop = background()
+    asking = _Asking(endpoint, sampling, key, run_id or uuid.uuid4().hex, loop)
+    return wait_for(loop.submit(asking.all(requests)), is_cancelled)
 
 
 def try_endpoint(endpoint: Endpoint) -> Answer:
@@ -58,45 +70,43 @@ def try_endpoint(endpoint: Endpoint) -> Answer:
 
 @dataclass
 class _Asking:
-    """One call of `ask_endpoint`. `broken` is the fault of the set-up that a request met: the others are spared it."""
+    """One call of `ask_endpoint`. `fault` is the fault of the set-up that a request met: no further one is sent."""
 
     endpoint: Endpoint
     sampling: Sampling
     key: Secret | None
     run_id: str
-    at_work: Background
-    broken: EndpointError | None = None
+    loop: Background
+    fault: EndpointError | None = None
 
     async def all(self, requests: Sequence[Request]) -> list[Answer | Exception]:
-        ahead = asyncio.Semaphore(_AHEAD * self.endpoint.profile.concurrency)
-        answers = await asyncio.gather(*(self._one(request, ahead) for request in requests), return_exceptions=True)
-        # Cancelling the whole is the only way to a BaseException here, and then gather has raised it.
-        return [a.with_traceback(None) if isinstance(a, Exception) else a for a in answers]  # pyright: ignore
+        prepared = asyncio.Semaphore(_PREPARED * self.endpoint.profile.concurrency)
+        return await asyncio.gather(*(self._one(request, prepared) for request in requests))
 
-    async def _one(self, request: Request, ahead: asyncio.Semaphore) -> Answer:
-        profile = self.endpoint.profile
-        async with ahead:
-            body = await asyncio.to_thread(chat_body, request, self.endpoint.model, self.sampling, profile)
+    async def _one(self, request: Request, prepared: asyncio.Semaphore) -> Answer | Exception:
+        profile, model = self.endpoint.profile, self.endpoint.model
+        async with prepared:
             try:
-                return await retrying(profile)(self._try, body)
-            except EndpointError as error:
-                if error.kind == "setup":
-                    self.broken = error
-                if error.kind == "setup" or profile.policy == "practical":
-                    raise
-        return Answer("", tokens=0, seconds=0.0, model=self.endpoint.model, finish_reason="error")
+                body = await asyncio.to_thread(chat_body, request, model, self.sampling, profile)
+                return await _retrying(profile)(self._try, body)
+            except Exception as error:
+                if isinstance(error, EndpointError) and error.kind == "setup":
+                    self.fault = error
+                elif isinstance(error, EndpointError) and profile.policy == "paper":
+                    return Answer("", tokens=0, seconds=0.0, model=model, finish_reason="error")
+                return error.with_traceback(None)
 
     async def _try(self, body: bytes) -> Answer:
         profile = self.endpoint.profile
-        async with self.at_work.limits.slot(profile):
-            if self.broken is not None:
-                raise self.broken
-            await self.at_work.limits.start(profile, self.run_id)
+        async with self.loop.limits.slot(profile):
+            if self.fault is not None:
+                raise self.fault
+            await self.loop.limits.start(profile, self.run_id)
             start = time.monotonic()
-            reply = await self.at_work.client.post(profile, self.key, body)
+            reply = await self.loop.client.post(profile, self.key, body)
         return self._answer(reply, time.monotonic() - start)
 
-    def _answer(self, reply: Reply, seconds: float) -> Answer:
+    def _answer(self, reply: HttpReply, seconds: float) -> Answer:
         profile, model = self.endpoint.profile, self.endpoint.model
         if not 200 <= reply.status < 300:
             if reply.status == 400 and refused(server_error(reply.body)[0]):
@@ -107,3 +117,33 @@ class _Asking:
         except Malformed as error:
             problem = f"the reply is no chat completion: {error}"
         raise EndpointError(profile, problem, "Is this an OpenAI-compatible server? See `base_url`.", kind="request")
+
+
+# ------------------------------------------------------------------ tries
+
+
+def _retrying(profile: Profile) -> AsyncRetrying:
+    """Tries by the profile's policy: only a passing error leads to another try. The last error is raised as it is."""
+    from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt
+
+    retries = _PAPER_RETRIES if profile.policy == "paper" else profile.retries
+    return AsyncRetrying(
+        retry=retry_if_exception(lambda error: isinstance(error, EndpointError) and error.kind == "passing"),
+        stop=stop_after_attempt(1 + retries),
+        wait=_pause,
+        sleep=sleep,
+        reraise=True,
+    )
+
+
+def pause_after(attempt: int, asked: float | None) -> float:
+    """Seconds to wait after the try number `attempt` (from 1) failed: 0.5 · 2ⁿ up to 8, or as the server asked."""
+    if asked is not None:
+        return min(asked, _LONGEST_ASKED_S)
+    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempt - 1))
+    return longest * (1 - _JITTER * random.random())
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return pause_after(state.attempt_number, error.retry_after if isinstance(error, EndpointError) else None)

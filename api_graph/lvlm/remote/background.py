@@ -1,4 +1,4 @@
-"""One event loop in a thread of its own, for all requests of this process: nodes are called from any thread."""
+"""One event loop in a thread of its own, for all requests of this process, from whichever thread they come."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from api_graph.errors import Cancelled
 from api_graph.lvlm.remote.client import Client
@@ -21,7 +21,7 @@ _CLOSING_S = 2.0
 
 
 class Background:
-    """The loop, with the connections and the counts that live on it."""
+    """The loop, and the connections and limits that belong to it."""
 
     def __init__(self) -> None:
         self.client = Client()
@@ -30,21 +30,21 @@ class Background:
         self._thread = threading.Thread(target=self._loop.run_forever, name="api-graph endpoints", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start `work` on the loop."""
+    def submit(self, work: Coroutine[object, object, T]) -> Future[T]:
+        """Start `work` on the loop; its result, or its exception, is in the future."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
-        """Drop what is under way, close the connections, and end the thread."""
+        """Cancel what is under way, close the connections, and end the thread."""
         try:
-            self.submit(self._wind_up()).result(_CLOSING_S)
+            self.submit(self._cancel_all()).result(_CLOSING_S)
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_CLOSING_S)
             if not self._loop.is_running():
                 self._loop.close()
 
-    async def _wind_up(self) -> None:
+    async def _cancel_all(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -58,7 +58,7 @@ _inherited: list[Background] = []
 
 
 def background() -> Background:
-    """The process's own; started when it is first needed."""
+    """This process's own, which is started when it is first needed."""
     global _current
     with _lock:
         if _current is None:
@@ -67,7 +67,7 @@ def background() -> Background:
 
 
 def wait_for(future: Future[T], is_cancelled: Callable[[], bool] | None) -> T:
-    """The result of `future`. Once `is_cancelled` says so, it is cancelled, and Cancelled is raised."""
+    """The result of `future`. As soon as `is_cancelled` says so, the work is cancelled and Cancelled is raised."""
     try:
         while True:
             if is_cancelled is not None and is_cancelled():
@@ -88,7 +88,7 @@ def _close() -> None:
 
 
 def _after_fork() -> None:
-    """In a child there is no such thread. Its loop is left alone: closing it would close the parent's connections."""
+    """A forked child has no such thread. The loop is left alone: closing it would close the parent's connections."""
     global _current, _lock
     _lock = threading.Lock()
     if _current is not None:

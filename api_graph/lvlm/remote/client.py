@@ -1,4 +1,4 @@
-"""HTTP: one POST to the profile's own server, and nowhere else. The only place where a key is put into a header."""
+"""HTTP: one POST to the profile's own server, and nowhere else. Only here is a key put into a header."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _CONNECT_S = 10.0
 _CHUNK = 1 << 16
 
 
-class Reply(NamedTuple):
-    """What came back: an answer, or an HTTP error."""
+class HttpReply(NamedTuple):
+    """A server's reply to a POST: a completion, or an HTTP error."""
 
     status: int
     headers: Mapping[str, str]
@@ -33,12 +33,12 @@ class Reply(NamedTuple):
 
 
 class Client:
-    """Connections to servers, http and https apart. Lives on one event loop."""
+    """Connections to servers, separately for http and https. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
-    async def post(self, profile: Profile, secret: Secret | None, body: bytes) -> Reply:
+    async def post(self, profile: Profile, secret: Secret | None, body: bytes) -> HttpReply:
         """Send `body` to the profile's chat completions. Raises EndpointError where no reply came."""
         import aiohttp
 
@@ -46,10 +46,10 @@ class Client:
             return await self._send(profile, secret, body)
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
             failure = _not_reached(profile, error)
-        # Raised out here: aiohttp's errors carry the request's headers, and would follow along as the context.
+        # Raised outside of `except`: aiohttp's error holds the request's headers, and would be the context.
         raise failure
 
-    async def _send(self, profile: Profile, secret: Secret | None, body: bytes) -> Reply:
+    async def _send(self, profile: Profile, secret: Secret | None, body: bytes) -> HttpReply:
         import aiohttp
 
         async with self._session(profile).post(
@@ -61,7 +61,7 @@ class Client:
         ) as response:
             if 300 <= response.status < 400:
                 raise redirect_of(profile, response.status)
-            return Reply(response.status, dict(response.headers), await _body(profile, response))
+            return HttpReply(response.status, dict(response.headers), await _body(profile, response))
 
     def _session(self, profile: Profile) -> aiohttp.ClientSession:
         import aiohttp
@@ -78,7 +78,7 @@ class Client:
                     "User-Agent": f"api-graph/{__version__}",
                 },
                 auto_decompress=False,  # a small reply that unpacks to a huge one is not unpacked
-                trust_env=False,  # no proxy, no .netrc: neither is the profile's
+                trust_env=False,  # no proxy and no .netrc: the profile names none
             )
         return self._sessions[scheme]
 
@@ -89,7 +89,7 @@ class Client:
 
 
 class CheckedResolver:
-    """Looks names up, and refuses forbidden addresses. aiohttp connects to what it got from here: no second look."""
+    """Looks up names, and refuses forbidden addresses. aiohttp connects to what it found, with no second look-up."""
 
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme
@@ -112,14 +112,14 @@ class CheckedResolver:
         return found
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 async def look_up(host: str, port: int, family: int) -> list[tuple[int, str]]:
     """Family and text of each address of a name, from the system. Raises OSError."""
     loop = asyncio.get_running_loop()
-    entries = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-    return [(entry_family, str(address[0])) for entry_family, _, _, _, address in entries]
+    found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    return [(found_family, str(address[0])) for found_family, _, _, _, address in found]
 
 
 async def _body(profile: Profile, response: aiohttp.ClientResponse) -> bytes:
@@ -136,7 +136,7 @@ async def _body(profile: Profile, response: aiohttp.ClientResponse) -> bytes:
 
 
 def _not_reached(profile: Profile, error: Exception) -> EndpointError:
-    """Why there was no reply. The error's own text is left out: it names address and port, or worse."""
+    """Why there was no reply. The error's own text is left out: it names the address and the port, or worse."""
     import aiohttp
 
     if isinstance(error, asyncio.TimeoutError | TimeoutError):

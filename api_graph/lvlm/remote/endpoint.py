@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from api_graph.lvlm.remote.endpoints_file import find_profile
 from api_graph.lvlm.remote.profile import Profile
-from api_graph.lvlm.remote.profiles import find_profile
 
 _MARK = "endpoint:"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Endpoint:
-    """One model behind one server. It holds no key: that is read from the environment when something is asked."""
+    """One model behind one server. It holds no key: the key is read from the environment when something is asked."""
 
     profile: Profile
     model: str
@@ -37,17 +36,17 @@ class Endpoint:
         return f"Endpoint({self.profile.name!r}, {self.model!r})"
 
 
-def identity(name: str) -> dict[str, Any]:
-    """What makes answers of the endpoint `name` its own, for cache keys: a digest, with no URL and no key in it."""
+def identity(name: str) -> dict[str, str]:
+    """What the answers of the endpoint `name` depend on, for cache keys: a digest, with no URL and no key in it."""
     endpoint = Endpoint.open(name)
     return {"endpoint": endpoint.profile.fingerprint(endpoint.model)}
 
 
 def marked(name: str) -> str:
-    """How the endpoint `name` is written where a local model could be meant as well."""
+    """The endpoint `name` as it is written in a graph, where a local model could be meant as well."""
     return f"{_MARK}{name}"
 
 
 def endpoint_in(answerer: str) -> str | None:
-    """The endpoint's name in a text that `marked` has written; None where a local model is meant."""
+    """The endpoint's name in a text that `marked` wrote; None where a local model is meant."""
     return answerer.removeprefix(_MARK) if answerer.startswith(_MARK) else None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Literal
 
 from api_graph.errors import ApiGraphError
 from api_graph.lvlm.remote.profile import Profile
@@ -16,14 +16,14 @@ Kind = Literal["passing", "request", "setup"]
 
 _LONGEST_MESSAGE = 300
 _PASSING = frozenset({408, 409, 425, 429})
-_SETUP = frozenset({401, 404, 405, 407})  # 403 may be about one picture: some filters say it so
+_SETUP = frozenset({401, 404, 405, 407})  # not 403: some filters reply so to a single picture
 
 
 class EndpointError(ApiGraphError):
-    """No answer, and why.
+    """There is no answer, and this is why.
 
-    `kind` "passing" may be better in a moment; "request" lies with this one request; "setup" would happen to every
-    request. `status` is HTTP's, if it came to one; `retry_after` the seconds to wait that the server asked for.
+    `kind`: "passing" may be over in a moment, "request" concerns this one request, and "setup" would happen to every
+    request. `status` is HTTP's, if there was a reply; `retry_after` is how many seconds the server asked to wait.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ def redirect_of(profile: Profile, status: int) -> EndpointError:
 
 
 def server_error(body: bytes) -> tuple[str, str]:
-    """Code and message of an error reply, as far as it has them; neither is to be trusted."""
+    """Code and message of an error reply, "" where it has none. Both are the server's own words: do not trust them."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -80,7 +80,7 @@ def server_error(body: bytes) -> tuple[str, str]:
     error = document.get("error", document) if isinstance(document, dict) else document
     if not isinstance(error, dict):
         return "", "" if error is None else str(error)
-    message: Any = error.get("message") or error.get("detail") or ""
+    message = error.get("message") or error.get("detail") or ""
     return str(error.get("code") or ""), str(message)
 
 

@@ -1,4 +1,4 @@
-"""How much is asked at once, per minute and per run: one count per profile, for everything in this process."""
+"""How many requests are sent at once, per minute and per run: counted per profile, over this whole process."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ class Limits:
 
     @asynccontextmanager
     async def slot(self, profile: Profile) -> AsyncIterator[None]:
-        """Wait until one more request may be under way, and hold its place."""
+        """Wait until one more request may be under way. Inside, it counts as one."""
         async with self._slots.setdefault(profile, asyncio.Semaphore(profile.concurrency)):
             yield
 
     async def start(self, profile: Profile, run_id: str) -> None:
-        """Wait until one more request may be sent, and count it. Raises EndpointError after the run's last."""
+        """Count one more request of the run, and wait until it may be sent.
+
+        Raises EndpointError where the run has sent as many as it may.
+        """
         self._count(profile, run_id)
         if profile.requests_per_minute:
             await self._rates.setdefault(profile, Rate(profile.requests_per_minute)).wait()
@@ -47,7 +50,7 @@ class Limits:
 
 
 class Rate:
-    """At most `most` in any minute, in the order in which they came."""
+    """At most `most` starts in any minute, in the order of the calls."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -55,7 +58,7 @@ class Rate:
         self._queue = asyncio.Lock()
 
     async def wait(self) -> None:
-        """Return when the next one may start."""
+        """Return when the caller may start."""
         loop = asyncio.get_running_loop()
         async with self._queue:
             if len(self._starts) == self._most:

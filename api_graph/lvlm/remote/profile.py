@@ -1,11 +1,11 @@
-"""A profile: one server, as its owner has set it up. What a graph's author may not choose is all here."""
+"""A profile: one server, as the machine's owner set it up, with all that a graph's author may not choose."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -25,12 +25,12 @@ ModelId = Annotated[str, StringConstraints(pattern=f"^{MODEL_ID}$")]
 class Profile(BaseModel):
     """What is known of one server.
 
-    `models` are the ids that graphs may name, the first of them by default; where it is empty, they may name any.
+    `models` are the ids that graphs may name; the first is the default. If there are none, graphs may name any.
     `key_env` is the name of the environment variable with the key; None for a server that wants none.
     `send_sampling` is off for models that refuse a temperature, `send_seed` for servers that refuse a seed. `order` is
     that of text and images in a message: OpenAI's examples put the text first, most open models learnt it second.
-    `policy` "paper" is the published code's: one more try, and then an empty answer in place of an error.
-    `max_requests` is how many requests one run may send, tries included; None in `requests_per_minute` is no limit.
+    `policy` "paper" is the published code's: one more try, and then an empty answer instead of an error.
+    `max_requests` is how many requests one run may send; every try counts. `requests_per_minute` None is no limit.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -83,23 +83,23 @@ class Profile(BaseModel):
         return wanted or self.models[0]
 
     def fingerprint(self, model: str) -> str:
-        """sha256 over all that decides what `model` is asked and where; says neither URL nor key."""
-        told = (self.send_sampling, self.send_seed, self.token_field, self.detail, self.order)
-        return hashlib.sha256(repr((self.base_url, model, *told)).encode()).hexdigest()
+        """sha256 over all that decides what `model` is asked and where; it reveals neither URL nor key."""
+        settings = (self.send_sampling, self.send_seed, self.token_field, self.detail, self.order)
+        return hashlib.sha256(repr((self.base_url, model, *settings)).encode()).hexdigest()
 
 
 def check_name(name: str) -> str:
-    """`name`, if a profile may be called so. Raises BadInput."""
+    """`name`, if a profile may have that name. Raises BadInput."""
     if not _NAME.fullmatch(name):
         hint = "Use up to 64 letters, digits, - and _."
         raise BadInput("is no name for a profile", input="endpoint", value=name, hint=hint)
     return name
 
 
-def read_profile(name: str, fields: Mapping[str, Any], where: str) -> Profile:
-    """The profile `name` of these fields, which are from `where`.
+def read_profile(name: str, fields: Mapping[str, object], where: str) -> Profile:
+    """The profile `name` with these fields, which come from `where`.
 
-    Raises BadInput, which repeats no value: one of them may be a key or a URL with a password.
+    Raises BadInput. Its text repeats no value: one of them may be a key, or a URL with a password.
     """
     check_name(name)
     for field in fields:
@@ -115,7 +115,7 @@ def read_profile(name: str, fields: Mapping[str, Any], where: str) -> Profile:
 
 
 def _first_problem(error: ValidationError) -> tuple[str, str]:
-    """Field, and what is wrong with it, in words for whoever writes the file."""
+    """The first field at fault, and what is wrong with it, in words for whoever writes the file."""
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     if field == "key_env":

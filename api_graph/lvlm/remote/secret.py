@@ -1,4 +1,4 @@
-"""Keys: read when a request is made, shown to nobody, and masked in all that a server says."""
+"""Keys: read when a request is made, shown to nobody, and masked in everything that a server says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOKS_LIKE_A_KEY = re.compile(r"(?i)\bbearer\s+[^\s\"',;]+|\bsk-[^\s\"',;]{6,}"
 
 
 class Secret:
-    """A key. Its text comes out of `reveal` alone: not of `repr`, `str` or a format, and it cannot be pickled."""
+    """A key. Only `reveal` gives its text: `repr`, `str` and formats do not, and it cannot be pickled."""
 
     __slots__ = ("_text",)
 

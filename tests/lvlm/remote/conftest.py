@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from api_graph.lvlm.remote import Endpoint, retry
+from api_graph.lvlm.remote import Endpoint, ask
 from api_graph.lvlm.remote.profile import read_profile
 from tests.lvlm.remote.server import Server, running
 
@@ -57,5 +56,5 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def note(seconds: float) -> None:
         noted.append(seconds)
 
-    monkeypatch.setattr(retry, "asyncio", SimpleNamespace(sleep=note))
+    monkeypatch.setattr(ask, "sleep", note)
     return noted

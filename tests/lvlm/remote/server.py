@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Seen:
 class Server:
     """`replies` are used up in order; the last one stays."""
 
-    replies: list[Reply] = field(default_factory=lambda: [says("red")])
+    replies: list[Handler] = field(default_factory=lambda: [says("red")])
     seen: list[Seen] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
@@ -85,12 +85,12 @@ def completion(text: Any, **more: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "message": message, "finish_reason": "stop", **more}], **top}
 
 
-def says(text: Any, **more: Any) -> Reply:
+def says(text: Any, **more: Any) -> Handler:
     """Answer `text`."""
     return status(200, completion(text, **more))
 
 
-def status(code: int, document: Any = None, **headers: str) -> Reply:
+def status(code: int, document: Any = None, **headers: str) -> Handler:
     """Reply with an HTTP status; headers as `Retry_After="1"`."""
 
     async def reply(request: web.Request) -> web.Response:
@@ -100,7 +100,7 @@ def status(code: int, document: Any = None, **headers: str) -> Reply:
     return reply
 
 
-def raw(body: bytes, code: int = 200, **headers: str) -> Reply:
+def raw(body: bytes, code: int = 200, **headers: str) -> Handler:
     """Reply with these bytes."""
 
     async def reply(request: web.Request) -> web.Response:
@@ -110,7 +110,7 @@ def raw(body: bytes, code: int = 200, **headers: str) -> Reply:
     return reply
 
 
-def after(seconds: float, then: Reply) -> Reply:
+def after(seconds: float, then: Handler) -> Handler:
     """Wait, and then reply."""
 
     async def reply(request: web.Request) -> web.StreamResponse:
@@ -120,7 +120,7 @@ def after(seconds: float, then: Reply) -> Reply:
     return reply
 
 
-def cut(after_bytes: int = 0) -> Reply:
+def cut(after_bytes: int = 0) -> Handler:
     """Close the connection: before any reply, or within its body."""
 
     async def reply(request: web.Request) -> web.StreamResponse:
@@ -135,7 +135,7 @@ def cut(after_bytes: int = 0) -> Reply:
     return reply
 
 
-def drip(seconds: float) -> Reply:
+def drip(seconds: float) -> Handler:
     """A body that comes a byte at a time, every `seconds`, and does not end."""
 
     async def reply(request: web.Request) -> web.StreamResponse:
@@ -152,7 +152,7 @@ def drip(seconds: float) -> Reply:
     return reply
 
 
-def echo(where: Callable[[str], Reply]) -> Reply:
+def echo(where: Callable[[str], Handler]) -> Handler:
     """Reply with `where(authorization header)`: a server that shows what it got."""
 
     async def reply(request: web.Request) -> web.StreamResponse:

@@ -109,7 +109,7 @@ def test_urls_that_may_not(url: str, why: str) -> None:
 
 @given(st.text(max_size=30) | st.text("0123456789abcdefx.:[]@/\\%-", max_size=40))
 def test_no_text_is_too_odd(rest: str) -> None:
-    """Plain http leads to this machine, whatever stands behind it; and what was found is found again."""
+    """Plain http leads to this machine, whatever follows it; and the origin that was read is read again."""
     try:
         origin, path = parse_base_url(f"http://{rest}")
     except BadAddress:

@@ -10,9 +10,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, client, retry
+from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, client
+from api_graph.lvlm.remote.ask import pause_after
 from api_graph.lvlm.request import Answer, Request, Sampling
-from tests.lvlm.remote.server import Reply, Server, after, completion, cut, drip, raw, says, status
+from tests.lvlm.remote.server import Handler, Server, after, completion, cut, drip, raw, says, status
 
 Make = Callable[..., Endpoint]
 
@@ -40,7 +41,7 @@ def test_passing_errors_are_tried_again(server: Server, endpoint: Make, code: in
 
 
 @pytest.mark.parametrize("reply", [cut(), cut(after_bytes=10)], ids=["before a reply", "within a body"])
-def test_a_cut_connection_is_tried_again(server: Server, endpoint: Make, reply: Reply) -> None:
+def test_a_cut_connection_is_tried_again(server: Server, endpoint: Make, reply: Handler) -> None:
     server.replies = [reply, says("red")]
     answer = ask(endpoint())
     assert isinstance(answer, Answer) and answer.text == "red"
@@ -52,7 +53,7 @@ def test_a_cut_connection_is_tried_again(server: Server, endpoint: Make, reply: 
 
 
 @pytest.mark.parametrize("reply", [after(1, says("late")), drip(0.01)], ids=["silence", "drip"])
-def test_a_timeout(server: Server, endpoint: Make, reply: Reply) -> None:
+def test_a_timeout(server: Server, endpoint: Make, reply: Handler) -> None:
     server.replies = [reply]
     error = failure(endpoint(timeout_s=0.2, retries=1))
     assert error.problem == "no reply within 0.2 s" and error.kind == "passing"
@@ -217,7 +218,7 @@ def test_a_compressed_reply_is_not_unpacked(server: Server, endpoint: Make) -> N
         status(400, {"error": {"code": "content_filter", "message": "filtered"}}),
     ],
 )
-def test_a_refusal_is_an_empty_answer_and_final(server: Server, endpoint: Make, policy: str, reply: Reply) -> None:
+def test_a_refusal_is_an_empty_answer_and_final(server: Server, endpoint: Make, policy: str, reply: Handler) -> None:
     server.replies = [reply]
     answer = ask(endpoint(policy=policy))
     assert isinstance(answer, Answer)
@@ -226,7 +227,7 @@ def test_a_refusal_is_an_empty_answer_and_final(server: Server, endpoint: Make, 
 
 
 @pytest.mark.parametrize("reply", [status(500), cut(), status(429)], ids=["500", "cut", "429"])
-def test_the_papers_policy(server: Server, endpoint: Make, pauses: list[float], reply: Reply) -> None:
+def test_the_papers_policy(server: Server, endpoint: Make, pauses: list[float], reply: Handler) -> None:
     server.replies = [reply]
     assert ask(endpoint(policy="paper")) == Answer("", 0, 0.0, "m", "error")
     assert (len(server.seen), len(pauses)) == (2, 1)
@@ -236,12 +237,12 @@ def test_the_papers_policy(server: Server, endpoint: Make, pauses: list[float], 
 
 
 @pytest.mark.parametrize("reply", [status(413), status(400), raw(b"{}")], ids=["413", "400", "malformed"])
-def test_the_papers_policy_where_another_try_is_no_use(server: Server, endpoint: Make, reply: Reply) -> None:
+def test_the_papers_policy_where_another_try_is_no_use(server: Server, endpoint: Make, reply: Handler) -> None:
     server.replies = [reply]
     assert ask(endpoint(policy="paper")) == Answer("", 0, 0.0, "m", "error")
     assert len(server.seen) == 1
 
 
 def test_pauses_are_bounded() -> None:
-    assert max(retry.pause_after(attempt, None) for attempt in range(1, 12)) <= 8
-    assert retry.pause_after(1, 0.0) == 0
+    assert max(pause_after(attempt, None) for attempt in range(1, 12)) <= 8
+    assert pause_after(1, 0.0) == 0

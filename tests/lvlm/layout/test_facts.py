@@ -1,4 +1,4 @@
-"""Token places from hand-worked facts, without a processor where a family needs none; and what is refused."""
+"""Token layouts from hand-worked facts, without a processor where a family needs none; and what is refused."""
 
 from __future__ import annotations
 
@@ -9,50 +9,29 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
-from api_graph.lvlm.places import token_places
-from api_graph.lvlm.places.internvl import canvas
-from api_graph.lvlm.places.preprocessing import patched
-
-IMAGE = 7
-
-
-def config(model_type: str, image_size: Any = 48, patch_size: Any = 8, **more: Any) -> Any:
-    vision = SimpleNamespace(
-        model_type="clip_vision_model", image_size=image_size, patch_size=patch_size, spatial_merge_size=2
-    )
-    return SimpleNamespace(model_type=model_type, image_token_id=IMAGE, vision_config=vision, **more)
-
-
-def ids(*runs: int) -> Tensor:
-    """One prompt (1, S): each number is a run of so many image tokens, with a text token before and after it."""
-    tokens = [1]
-    for run in runs:
-        tokens += [IMAGE] * run + [1]
-    return torch.tensor([tokens])
-
-
-def pixels(count: int, height: int, width: int) -> Tensor:
-    return torch.zeros(count, 3, height, width)
+from api_graph.lvlm.layout import token_layouts
+from api_graph.lvlm.layout.preprocessing import patched
+from api_graph.lvlm.layout.tiled import internvl_canvas
+from tests.lvlm.layout.by_hand import IMAGE, config, ids, pixels
 
 
 def test_llava_without_a_processor_saw_its_pixels_whole() -> None:
     inputs = {"input_ids": ids(12), "pixel_values": pixels(1, 32, 24)}
-    ((image,),) = token_places(config("llava"), None, inputs, None)
+    ((image,),) = token_layouts(config("llava"), None, inputs, None)
     assert image.size == (24, 32)
-    (part,) = image.parts
-    assert (part.grid, part.area) == ((4, 3), Geometry.whole(24, 32))
-    assert part.columns.tolist() == list(range(1, 13))
+    (view,) = image.views
+    assert (view.grid, view.area) == ((4, 3), Geometry.whole(24, 32))
+    assert view.columns.tolist() == list(range(1, 13))
     assert image.columns.tolist() == list(range(1, 13))
 
 
 def test_sizes_say_where_pixels_without_a_processor_come_from() -> None:
     inputs = {"input_ids": ids(12), "pixel_values": pixels(1, 32, 24)}
-    ((image,),) = token_places(config("llava"), None, inputs, [[(240, 320)]])
-    assert image.parts[0].area == Geometry.whole(240, 320)
+    ((image,),) = token_layouts(config("llava"), None, inputs, [[(240, 320)]])
+    assert image.views[0].area == Geometry.whole(240, 320)
 
 
 def test_patches_that_do_not_fill_a_view_leave_its_right_and_bottom_unseen() -> None:
@@ -65,68 +44,27 @@ def test_patches_that_do_not_fill_a_view_leave_its_right_and_bottom_unseen() -> 
 def test_qwen_counts_merged_patches_of_the_whole_image() -> None:
     grids = torch.tensor([[1, 4, 6], [1, 6, 2]])
     inputs = {"input_ids": ids(6, 3), "image_grid_thw": grids}
-    (images,) = token_places(config("qwen2_vl", patch_size=14), None, inputs, None)
-    assert [image.parts[0].grid for image in images] == [(2, 3), (3, 1)]
+    (images,) = token_layouts(config("qwen2_vl", patch_size=14), None, inputs, None)
+    assert [image.views[0].grid for image in images] == [(2, 3), (3, 1)]
     assert [image.size for image in images] == [(84, 56), (28, 84)]
     assert [image.columns.tolist() for image in images] == [[1, 2, 3, 4, 5, 6], [8, 9, 10]]
-
-
-PINPOINTS = [[48, 96], [96, 48], [96, 96], [144, 48], [48, 144]]
-
-
-def test_llava_next_canvas_by_hand() -> None:
-    """150 × 90 on 96 × 96: scale 0.64, so 96 × 58 pixels (57.6 rounded up), 19 pixels below the top.
-
-    In cells of 8 pixels the image is 7 of 12 high (7.2 truncated): 2 rows go from either end, and 8 rows remain, from
-    pixel 16 to 80. Pixel 16 is 3 above the image, pixel 80 is 3 below its end; a pixel is 90 / 58 of the source's.
-    """
-    tokens = 36 + 8 * (12 + 1)
-    inputs = {"input_ids": ids(tokens), "image_sizes": torch.tensor([[90, 150]])}
-    ((image,),) = token_places(config("llava_next", image_grid_pinpoints=PINPOINTS), None, inputs, None)
-    base, canvas = image.parts
-    assert (base.grid, base.area) == ((6, 6), Geometry.whole(150, 90))
-    assert base.columns.tolist() == list(range(1, 37))
-    assert canvas.grid == (8, 12)
-    assert (canvas.area.left, canvas.area.right) == (0, 150)
-    assert canvas.area.top == pytest.approx(-3 * 90 / 58)
-    assert canvas.area.bottom == pytest.approx(90 + 3 * 90 / 58)
-    # Every 13th token is a newline, and has no place.
-    assert canvas.columns.tolist() == [37 + 13 * row + column for row in range(8) for column in range(12)]
-    assert len(image.columns) == 36 + 96
-
-
-@pytest.mark.parametrize(("size", "newlines"), [((1000, 3), 0), ((3, 1000), 6)])
-def test_of_a_very_thin_image_no_canvas_is_left(size: tuple[int, int], newlines: int) -> None:
-    """3 of 1000 is less than a cell: all rows are cut off, or all columns, of which the newlines remain."""
-    inputs = {"input_ids": ids(36 + newlines), "image_sizes": torch.tensor([size[::-1]])}
-    ((image,),) = token_places(config("llava_next", image_grid_pinpoints=PINPOINTS), None, inputs, None)
-    assert [part.grid for part in image.parts] == [(6, 6)]
 
 
 def test_prompts_without_an_image() -> None:
     rows = torch.tensor([[1, 1, 1, 1, 1], [1, IMAGE, IMAGE, IMAGE, IMAGE]])
     inputs = {"input_ids": rows, "pixel_values": pixels(1, 16, 16)}
-    none, (image,) = token_places(config("llava"), None, inputs, [[], [(30, 30)]])
+    none, (image,) = token_layouts(config("llava"), None, inputs, [[], [(30, 30)]])
     assert none == []
     assert image.columns.tolist() == [1, 2, 3, 4]
-
-
-def test_onevision_scales_a_large_canvas_down() -> None:
-    """12 × 12 tokens are four views' worth; two are allowed: both sides shrink by √2, to 8 (8.49 truncated)."""
-    inputs = {"input_ids": ids(36 + 8 * 9), "image_sizes": torch.tensor([[120, 120]])}
-    facts = config("llava_onevision", image_grid_pinpoints=[[96, 96]], vision_aspect_ratio="anyres_max_2")
-    ((image,),) = token_places(facts, None, inputs, None)
-    assert [part.grid for part in image.parts] == [(6, 6), (8, 8)]
-    assert image.parts[1].area == Geometry.whole(120, 120)
 
 
 def test_internvl_tiles_by_hand() -> None:
     """Two tiles and a thumbnail: of an image that is wider than high, side by side."""
     facts = config("internvl", [48, 48], [8, 8], downsample_ratio=0.5)
-    ((image,),) = token_places(facts, None, {"input_ids": ids(27)}, [[(200, 80)]])
-    areas = [(part.area.left, part.area.top, part.area.right, part.area.bottom) for part in image.parts]
+    ((image,),) = token_layouts(facts, None, {"input_ids": ids(27)}, [[(200, 80)]])
+    areas = [(view.area.left, view.area.top, view.area.right, view.area.bottom) for view in image.views]
     assert areas == [(0, 0, 100, 80), (100, 0, 200, 80), (0, 0, 200, 80)]
-    assert [part.columns.tolist() for part in image.parts] == [list(range(1 + 9 * i, 10 + 9 * i)) for i in range(3)]
+    assert [view.columns.tolist() for view in image.views] == [list(range(1 + 9 * i, 10 + 9 * i)) for i in range(3)]
 
 
 @given(width=st.integers(8, 900), height=st.integers(8, 900), most=st.integers(1, 12), tile=st.sampled_from([48, 448]))
@@ -134,15 +72,15 @@ def test_internvl_canvas_is_the_processors(width: int, height: int, most: int, t
     from transformers.models.got_ocr2.image_processing_got_ocr2 import get_optimal_tiled_canvas
 
     columns, rows = get_optimal_tiled_canvas((height, width), (tile, tile), 1, most)
-    assert canvas((width, height), rows * columns, tile * tile) == (rows, columns)
+    assert internvl_canvas((width, height), rows * columns, tile * tile) == (rows, columns)
 
 
 def test_gemma3_crops_by_hand() -> None:
     """100 rows in 3 crops of 34: the last has 32."""
     facts = config("gemma3", mm_tokens_per_image=4)
-    ((image,),) = token_places(facts, None, {"input_ids": ids(4, 4, 4, 4)}, [[(30, 100)]])
-    assert [(part.area.top, part.area.bottom) for part in image.parts] == [(0, 100), (0, 34), (34, 68), (68, 100)]
-    assert {(part.area.left, part.area.right) for part in image.parts} == {(0, 30)}
+    ((image,),) = token_layouts(facts, None, {"input_ids": ids(4, 4, 4, 4)}, [[(30, 100)]])
+    assert [(view.area.top, view.area.bottom) for view in image.views] == [(0, 100), (0, 34), (34, 68), (68, 100)]
+    assert {(view.area.left, view.area.right) for view in image.views} == {(0, 30)}
 
 
 # What is refused, and how.
@@ -204,7 +142,7 @@ def clip(**settings: Any) -> Any:
 )
 def test_what_does_not_add_up_is_refused(facts: Any, processor: Any, inputs: Any, sizes: Any, complaint: str) -> None:
     with pytest.raises(BadInput, match=complaint):
-        token_places(facts, processor, inputs, sizes)
+        token_layouts(facts, processor, inputs, sizes)
 
 
 class Words:
@@ -232,4 +170,4 @@ def test_idefics3_tiles_that_make_no_image_are_refused(before: tuple[str, ...], 
     processor = SimpleNamespace(tokenizer=Words(*before))
     inputs = {"input_ids": ids(9, 9)}
     with pytest.raises(BadInput, match=complaint):
-        token_places(config("idefics3", scale_factor=2), processor, inputs, [[(90, 90)]])
+        token_layouts(config("idefics3", scale_factor=2), processor, inputs, [[(90, 90)]])

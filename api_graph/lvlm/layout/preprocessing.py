@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
+from api_graph.lvlm.protocols import ImageProcessor
 
 
-def seen_rectangle(images: Any, width: int, height: int) -> tuple[Geometry, tuple[int, int]]:
+def seen_rectangle(images: ImageProcessor, width: int, height: int) -> tuple[Geometry, tuple[int, int]]:
     """What of a (`width`, `height`) source the image processor `images` shows, and at which (height, width) in pixels.
 
     Read from its own settings: do_pad (to a square, around the centre), do_resize to size's height and width or
-    shortest_edge, do_center_crop to crop_size. Other ways of resizing or padding are a BadInput. (`Geometry.of_resize`
-    is open_clip's way: one size for resize and crop, and other rounding.)
+    shortest_edge, do_center_crop to crop_size. Raises BadInput for other kinds of resizing or padding.
+    (`Geometry.of_resize` is open_clip's kind: one size for resize and crop, and other rounding.)
     """
     area = _padded(images, width, height)
     frame_w, frame_h = round(area.right - area.left), round(area.bottom - area.top)
@@ -37,7 +36,7 @@ def squared(width: int, height: int) -> Geometry:
 def patched(area: Geometry, pixels: tuple[int, int], patch: int) -> tuple[tuple[int, int], Geometry]:
     """The grid (gh, gw) of whole patches in a view of `pixels` (height, width), and the rectangle that it covers.
 
-    A vision tower cuts patches from the top left; what is left at the right and the bottom it never sees.
+    A vision tower cuts patches from the top left; it never sees what is left over at the right and the bottom.
     """
     grid = pixels[0] // patch, pixels[1] // patch
     right = area.left + (area.right - area.left) * grid[1] * patch / pixels[1]
@@ -45,15 +44,16 @@ def patched(area: Geometry, pixels: tuple[int, int], patch: int) -> tuple[tuple[
     return grid, Geometry(area.width, area.height, area.left, area.top, right, bottom)
 
 
-def _padded(images: Any, width: int, height: int) -> Geometry:
-    if not getattr(images, "do_pad", False):
+def _padded(images: ImageProcessor, width: int, height: int) -> Geometry:
+    do_pad = getattr(images, "do_pad", False)
+    if not do_pad:
         return Geometry.whole(width, height)
     if not hasattr(images, "pad_to_square"):
-        raise _unknown(f"{type(images).__name__} pads in a way that is not known here", "do_pad", images.do_pad)
+        raise _unknown(f"{type(images).__name__} pads in a way that is not known here", "do_pad", do_pad)
     return squared(width, height)
 
 
-def _resized(images: Any, width: int, height: int) -> tuple[int, int]:
+def _resized(images: ImageProcessor, width: int, height: int) -> tuple[int, int]:
     size = {name: value for name, value in dict(images.size).items() if value is not None}
     if size.keys() == {"height", "width"}:
         return size["width"], size["height"]
@@ -68,7 +68,7 @@ def _crop_offset(resized: int, crop: int) -> int:
     return (resized - crop) // 2 if resized >= crop else -((crop - resized) // 2)
 
 
-def _unknown(problem: str, setting: str, value: Any) -> BadInput:
+def _unknown(problem: str, setting: str, value: object) -> BadInput:
     return BadInput(
         problem, input=f"processor.{setting}", value=value, hint="Use the preprocessing that the model came with."
     )

@@ -9,8 +9,7 @@ import pytest
 
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.lvlm.remote import Profile, find_profile, profiles
-from api_graph.lvlm.remote.edit import add_profile, remove_profile
-from api_graph.lvlm.remote.profiles import profiles_file
+from api_graph.lvlm.remote.endpoints_file import add_profile, profiles_file, remove_profile
 
 LOCAL = '[local]\nbase_url = "http://localhost:8000/v1"\n'
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from api_graph.lvlm.places import Places
+from api_graph.lvlm.layout import TokenLayout
 
 _DARK, _BRIGHT = 210, 220  # so little apart that a token's answer is proportional to the brightness it sees
 
@@ -28,7 +28,7 @@ def blind(model: nn.Module) -> nn.Module:
     for name, module in vision_tower(model).named_modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d)):
             module.weight.copy_(module.weight.flatten(1)[:, :1].view(-1, *[1] * (module.weight.ndim - 1)))
-            if module.bias is not None:  # with none at all, a LayerNorm behind it would hide the brightness
+            if module.bias is not None:  # with none at all, a LayerNorm after it would hide the brightness
                 module.bias.copy_(module.weight.flatten(1).sum(1).roll(1))
         elif isinstance(module, nn.Embedding):
             module.weight.copy_(module.weight[:1].expand_as(module.weight))
@@ -54,7 +54,7 @@ def language_model(model: Any) -> nn.Module:
 
 @torch.no_grad()
 def brightness(model: Any, inputs: Any, columns: Sequence[Tensor]) -> list[Tensor]:
-    """How each of `columns` [i] of prompt i answers, as a share of the way from dark (0) to bright (1).
+    """How each of `columns` [i] of prompt i answers, from dark (0) to bright (1).
 
     The batch's first prompt shows dark images, its second bright ones; answers are (n,) per further prompt.
     """
@@ -67,8 +67,8 @@ def brightness(model: Any, inputs: Any, columns: Sequence[Tensor]) -> list[Tenso
     model(**{name: value for name, value in inputs.items() if name != "labels"})
     hook.remove()
     dark, bright, *others = (embeds[own] for embeds, own in zip(seen[0], columns, strict=True))  # (n, d)
-    way = (bright - dark) / (bright - dark).square().sum(-1, keepdim=True)
-    return [((one - dark) * way).sum(-1) for one in others]
+    scale = (bright - dark) / (bright - dark).square().sum(-1, keepdim=True)
+    return [((one - dark) * scale).sum(-1) for one in others]
 
 
 def dark(size: tuple[int, int]) -> Image.Image:
@@ -97,19 +97,19 @@ def some_boxes(size: tuple[int, int], count: int) -> list[Box]:
     return boxes
 
 
-def covered(places: Places, box: Box) -> Tensor:
-    """Which share of each token's rectangle the box covers, by `places`; (N,) in the order of `places.columns`.
+def covered(layout: TokenLayout, box: Box) -> Tensor:
+    """Which share of each token's rectangle the box covers, by `layout`; (N,) in the order of `layout.columns`.
 
     Only what lies inside the image counts: the rest is padding, which is not bright in either picture; a token that
     saw nothing else is NaN.
     """
-    shares = torch.zeros(int(places.columns.max()) + 1, dtype=torch.float64)
-    for part in places.parts:
-        xs, ys = part.area.cell_edges(part.grid)
+    shares = torch.zeros(int(layout.columns.max()) + 1, dtype=torch.float64)
+    for view in layout.views:
+        xs, ys = view.area.cell_edges(view.grid)
         lit = _overlap(ys, box[1], box[3])[:, None] * _overlap(xs, box[0], box[2])
-        inside = _overlap(ys, 0, places.size[1])[:, None] * _overlap(xs, 0, places.size[0])  # (gh, gw)
-        shares[part.columns] = (lit / inside).flatten()
-    return shares[places.columns]
+        inside = _overlap(ys, 0, layout.size[1])[:, None] * _overlap(xs, 0, layout.size[0])  # (gh, gw)
+        shares[view.columns] = (lit / inside).flatten()
+    return shares[layout.columns]
 
 
 def _overlap(edges: list[float], low: float, high: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Rows of attention over chosen columns, from queries and keys as an attention function is given them."""
+"""Rows of the attention matrix at chosen columns, from queries and keys as an attention function is given them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Normalization = Literal["full", "image_only"]
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Per prompt, which keys are wanted: `index` (B, N) int64, and `valid` (B, N) where prompts have fewer."""
+    """Which keys of each prompt are wanted: `index` (B, N) int64; `valid` (B, N) is False where a prompt has fewer."""
 
     index: Tensor
     valid: Tensor
 
     @classmethod
     def of(cls, columns: Sequence[Tensor]) -> Columns:
-        """Of positions (N,) per prompt; shorter ones are filled up."""
+        """From the positions (N,) of each prompt; shorter lists are filled up."""
         index = torch.nn.utils.rnn.pad_sequence(list(columns), batch_first=True, padding_value=-1)
         return cls(index.clamp(min=0), index >= 0)
 
@@ -30,11 +30,11 @@ class Columns:
 
 
 def masked_scores(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float, *, causal: bool) -> Tensor:
-    """q Kᵀ · `scaling` in float32, −inf where a query may not look: (B, H, R, K).
+    """q Kᵀ · `scaling` in float32, (B, H, R, K), with −inf where a query may not look.
 
-    `query` (B, H, R, d) are the newest queries, `key` (B, H', K, d) all keys, of which H / H' heads share one. `mask`:
-    None, or (B or 1, H or 1, ≥ R, ≥ K), boolean (True may look) or additive; without one, `causal` queries look at
-    no later key.
+    `query` (B, H, R, d) are the newest queries, `key` (B, H', K, d) all keys: H / H' heads share one. `mask` is None,
+    or (B or 1, H or 1, ≥ R, ≥ K): boolean (True may look) or additive. Without a mask, `causal` queries look at no
+    later key.
     """
     batch, heads, rows, width = query.shape
     kv_heads, keys = key.shape[1:3]
@@ -53,10 +53,11 @@ def masked_scores(query: Tensor, key: Tensor, mask: Tensor | None, scaling: floa
 
 
 def weights_at(scores: Tensor, columns: Columns, normalize: Normalization, slid_out: int = 0) -> Tensor:
-    """Softmax of `scores` (B, H, R, K), at the columns: (B, H, R, N).
+    """Softmax of `scores` (B, H, R, K) at the columns: (B, H, R, N).
 
-    "full": of all keys; "image_only": of the columns alone. The cache has dropped the first `slid_out` keys: a column
-    among them has weight 0, as has one that is masked or only fills up.
+    The softmax is over all keys for "full" (API eq. 8), and over the columns alone for "image_only" (the official
+    code). The cache has dropped the first `slid_out` keys. A column among them has weight 0, and so has a column that
+    is masked or only fills up.
     """
     columns = columns.to(scores.device)
     index = columns.index - slid_out  # (B, N)
@@ -65,4 +66,4 @@ def weights_at(scores: Tensor, columns: Columns, normalize: Normalization, slid_
     if normalize == "full":
         return scores.softmax(-1).gather(-1, where) * present
     chosen = scores.gather(-1, where).masked_fill(~present, float("-inf"))
-    return chosen.softmax(-1).nan_to_num(0.0)  # with every column out of sight there is nothing to share out
+    return chosen.softmax(-1).nan_to_num(0.0)  # NaN where no column at all is in sight

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api_graph.lvlm.remote.chat_completions import Malformed, read_answer
 from api_graph.lvlm.remote.secret import Secret
-from api_graph.lvlm.remote.wire import Malformed, read_answer
 from api_graph.lvlm.request import Answer
 from tests.lvlm.remote.server import completion
 

@@ -1,4 +1,4 @@
-"""Chat completions on the wire: the body of a request, and the answer in a reply."""
+"""Chat completions, as OpenAI defined them: the body that asks a request, and the answer in a reply."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import base64
 import io
 import json
 import threading
-from typing import Any
 
 from PIL import Image
 
 from api_graph.errors import BadInput
+from api_graph.json_values import JsonObject
 from api_graph.lvlm.remote.profile import Profile
 from api_graph.lvlm.remote.secret import Secret
 from api_graph.lvlm.request import Answer, Request, Sampling
@@ -21,7 +21,7 @@ _CUT = frozenset({"length", "max_tokens"})
 _FILTERED = frozenset({"content_filter", "content_policy_violation"})  # codes of error replies
 _LONGEST_ID = 256
 _FAST = 1  # zlib's level: photographs shrink little, and time spent here is time that the server is idle
-_loading = threading.Lock()  # Pillow reads a file when its pixels are wanted, and not from two threads at once
+_loading = threading.Lock()  # Pillow reads a file when its pixels are needed, and only one thread may do so
 
 
 class Malformed(ValueError):
@@ -29,28 +29,31 @@ class Malformed(ValueError):
 
 
 def chat_body(request: Request, model: str, sampling: Sampling, profile: Profile) -> bytes:
-    """The JSON body that asks `request`: images as PNG data URLs, in their order, beside the text."""
-    text = {"type": "text", "text": request.question}
-    images = [
+    """The JSON body that asks `request`: its text, and its images in order, as PNG data URLs."""
+    text: JsonObject = {"type": "text", "text": request.question}
+    images: list[JsonObject] = [
         {"type": "image_url", "image_url": {"url": data_url(image), "detail": profile.detail}}
         for image in request.images
     ]
     content = [text, *images] if profile.order == "text_first" else [*images, text]
-    messages: list[dict[str, Any]] = [{"role": "system", "content": request.system}] if request.system else []
-    body: dict[str, Any] = {
+    messages: list[JsonObject] = [{"role": "system", "content": request.system}] if request.system else []
+    body: JsonObject = {
         "model": model,
         "messages": [*messages, {"role": "user", "content": content}],
         profile.token_field: sampling.max_tokens,
     }
     if profile.send_sampling:
         body["temperature"] = sampling.temperature
-        if profile.send_seed and sampling.temperature > 0:  # greedy answers have no use for one, and Gemini refuses it
+        if profile.send_seed and sampling.temperature > 0:  # greedy answers need none, and Gemini refuses it
             body["seed"] = sampling.seed
     return json.dumps(body).encode()
 
 
 def data_url(image: Image.Image) -> str:
-    """`image` as a PNG of its RGB values alone: what a file said of camera and place does not leave the machine."""
+    """`image` as a PNG of its RGB values alone: a file's notes on camera and location stay on this machine.
+
+    Raises BadInput for an image without pixels.
+    """
     if not image.width or not image.height:
         raise BadInput("an image has no pixels", input="images", value=image.size, hint="Give another.")
     with _loading:
@@ -63,12 +66,12 @@ def data_url(image: Image.Image) -> str:
 
 
 def refused(code: str) -> bool:
-    """Whether an error reply's code says that the request was filtered, which some servers do instead of answering."""
+    """Whether an error reply's code says that the request was filtered: some servers refuse in this way."""
     return code in _FILTERED
 
 
 def read_answer(body: bytes, model: str, seconds: float, secret: Secret | None) -> Answer:
-    """The answer in a reply; what it repeats of the key is masked. Raises Malformed."""
+    """The answer in the body of a reply; if it repeats the key, the key is masked. Raises Malformed."""
     document = _document(body)
     choice = _first(document.get("choices"))
     message = choice.get("message")
@@ -90,9 +93,9 @@ def read_answer(body: bytes, model: str, seconds: float, secret: Secret | None) 
     )
 
 
-def _document(body: bytes) -> dict[str, Any]:
+def _document(body: bytes) -> dict[str, object]:
     try:
-        document = json.loads(body)
+        document: object = json.loads(body)
     except (ValueError, RecursionError):
         document = None
         fault = "it is not JSON" if body.strip() else "it is empty"
@@ -103,30 +106,30 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _first(choices: Any) -> dict[str, Any]:
+def _first(choices: object) -> dict[str, object]:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise Malformed("it has no choices[0]")
     return choices[0]
 
 
-def _text(content: Any, reason: str) -> str:
+def _text(content: object, reason: str) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
         texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
         return "".join(text for text in texts if isinstance(text, str))
-    if content is None and reason == "length":  # all tokens went into what the model thought
+    if content is None and reason == "length":  # all tokens went into the model's reasoning
         return ""
     raise Malformed("it has no text in choices[0].message.content")
 
 
-def _completion_tokens(usage: Any) -> int:
+def _completion_tokens(usage: object) -> int:
     count = usage.get("completion_tokens") if isinstance(usage, dict) else None
     return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
 
 
 def _clean(text: str, secret: Secret | None) -> str:
-    """`text` as UTF-8 can hold it (JSON can say half a surrogate pair), without the key."""
+    """`text` as UTF-8 can hold it (JSON can hold half a surrogate pair), without the key."""
     text = text.encode("utf-8", "replace").decode()
     return secret.masked_in(text) if secret else text
 

@@ -1,4 +1,4 @@
-"""Every image token is where `token_places` says: asked of each family's real processor and vision tower."""
+"""Every image token shows what `token_layouts` says: asked of each family's real processor and vision tower."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from api_graph.lvlm.places import Part, Places, token_places
+from api_graph.lvlm.layout import TokenLayout, View, token_layouts
 from tests.lvlm.families import FAMILIES, prompt
-from tests.lvlm.probe import Box, blind, boxed, bright, brightness, covered, dark, some_boxes
+from tests.lvlm.layout.probe import Box, blind, boxed, bright, brightness, covered, dark, some_boxes
 from tests.lvlm.tiny import SIDE
 from tests.lvlm.tiny_llava import llava_onevision
 
 torch.set_num_threads(1)
 
-# Some processors hand tensors to numpy in an old way: PaliGemma's, and InternVL's before transformers 5.
+# Some processors use a deprecated conversion of tensors to numpy: PaliGemma's, and InternVL's before transformers 5.
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 
 SIZES = [(120, 120), (150, 90), (90, 150), (200, 75), (101, 203)]
@@ -46,9 +46,15 @@ def shown(processor: Any, pictures: Sequence[Sequence[Any]], **options: Any) -> 
 
 
 def off(
-    model: Any, processor: Any, sizes: Sequence[Size], *, place: Any = token_places, rounds: int = 4, **options: Any
+    model: Any,
+    processor: Any,
+    sizes: Sequence[Size],
+    *,
+    layout_of: Any = token_layouts,
+    rounds: int = 4,
+    **options: Any,
 ) -> list[torch.Tensor]:
-    """|what each token saw of a bright box − what its place says|, (N,) per round, for prompts with images of `sizes`.
+    """|what each token saw of a bright box − what its layout says|, (N,) per round, for prompts with images of `sizes`.
 
     Each round has a box in every image.
     """
@@ -56,11 +62,11 @@ def off(
     pictures = [[dark(size) for size in sizes], [bright(size) for size in sizes]]
     pictures += [[boxed(size, own[i]) for size, own in zip(sizes, boxes, strict=True)] for i in range(rounds)]
     inputs = shown(processor, pictures, **options)
-    places = place(model.config, processor, inputs, [sizes] * len(pictures))
-    saw = brightness(model, inputs, [torch.cat([image.columns for image in one]) for one in places])
+    layouts = layout_of(model.config, processor, inputs, [sizes] * len(pictures))
+    saw = brightness(model, inputs, [torch.cat([image.columns for image in one]) for one in layouts])
     says = [
         torch.cat([covered(image, own[i]) for image, own in zip(one, boxes, strict=True)])
-        for i, one in enumerate(places[2:])
+        for i, one in enumerate(layouts[2:])
     ]
     return [(a - b).abs()[b.isfinite()] for a, b in zip(saw, says, strict=True)]
 
@@ -85,13 +91,13 @@ def test_prompts_with_different_images(family: tuple[Any, Any]) -> None:
     model, processor = family
     sizes = [[(150, 90)], [(90, 150)]]
     inputs = shown(processor, [[dark(size) for size in own] for own in sizes])
-    together = token_places(model.config, processor, inputs, sizes)
+    together = token_layouts(model.config, processor, inputs, sizes)
     for i, own in enumerate(sizes):
         text = prompt(processor, "What?" * (1 + i))
         lone = processor(images=[[dark(own[0])]], text=[text], return_tensors="pt")
-        (alone,) = token_places(model.config, processor, lone, [own])
+        (alone,) = token_layouts(model.config, processor, lone, [own])
         padding = inputs["input_ids"].shape[1] - lone["input_ids"].shape[1]
-        for a, b in zip(together[i][0].parts, alone[0].parts, strict=True):
+        for a, b in zip(together[i][0].views, alone[0].views, strict=True):
             assert (a.grid, a.area) == (b.grid, b.area)
             assert torch.equal(a.columns, b.columns + padding)
 
@@ -100,26 +106,26 @@ def test_right_padding(family: tuple[Any, Any]) -> None:
     assert_right(off(*family, [(150, 90)], padding_side="right"))
 
 
-def transposed(part: Part) -> Part:
-    return Part(part.columns.view(part.grid[::-1]).T.flatten(), part.grid, part.area)
+def transposed(view: View) -> View:
+    return View(view.columns.view(view.grid[::-1]).T.flatten(), view.grid, view.area)
 
 
-def shifted(part: Part) -> Part:
-    return Part(part.columns.roll(1), part.grid, part.area)
+def shifted(view: View) -> View:
+    return View(view.columns.roll(1), view.grid, view.area)
 
 
 @pytest.mark.parametrize("wrong", [transposed, shifted])
 @pytest.mark.parametrize(("model_type", "size"), [("llava_next", (150, 90)), ("internvl", (120, 120))])
-def test_the_probe_tells_wrong_places_from_right_ones(
-    model_type: str, size: Size, wrong: Callable[[Part], Part]
+def test_the_probe_tells_wrong_layouts_from_right_ones(
+    model_type: str, size: Size, wrong: Callable[[View], View]
 ) -> None:
-    def misplaced(*given: Any) -> list[list[Places]]:
+    def wrong_layouts(*given: Any) -> list[list[TokenLayout]]:
         return [
-            [Places(image.size, tuple(wrong(part) for part in image.parts)) for image in images]
-            for images in token_places(*given)
+            [TokenLayout(image.size, tuple(wrong(view) for view in image.views)) for image in images]
+            for images in token_layouts(*given)
         ]
 
-    errors = torch.cat(off(*blinded(model_type), [size], place=misplaced))
+    errors = torch.cat(off(*blinded(model_type), [size], layout_of=wrong_layouts))
     assert errors.max() > 0.6
     assert errors.mean() > 0.05
 
@@ -142,8 +148,8 @@ def test_llava_pads_to_a_square(size: Size) -> None:
 
     family = llava_with(LlavaImageProcessor(size={"shortest_edge": SIDE}, crop_size=CROP, do_pad=True))
     assert_right(off(*family, [size]))
-    (place,) = token_places(family[0].config, family[1], shown(family[1], [[dark(size)]]), [[size]])[0]
-    assert place.parts[0].area.right - place.parts[0].area.left == max(size)
+    (layout,) = token_layouts(family[0].config, family[1], shown(family[1], [[dark(size)]]), [[size]])[0]
+    assert layout.views[0].area.right - layout.views[0].area.left == max(size)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -182,9 +188,9 @@ def test_gemma3_pan_and_scan(size: Size) -> None:
     }
     assert_right(off(model, processor, [size], **options))
     inputs = shown(processor, [[dark(size)]], **options)
-    ((place,),) = token_places(model.config, processor, inputs, [[size]])
+    ((layout,),) = token_layouts(model.config, processor, inputs, [[size]])
     # The longer side's crops, by the rule: round(long / short), at least 2; none for a square.
-    assert len(place.parts) - 1 == {120: 0, 150: 2, 90: 2, 200: 3, 101: 2}[size[0]]
+    assert len(layout.views) - 1 == {120: 0, 150: 2, 90: 2, 200: 3, 101: 2}[size[0]]
 
 
 @pytest.mark.parametrize("model_type", ["internvl", "idefics3"])
@@ -195,8 +201,8 @@ def test_no_tiles_when_they_are_switched_off(model_type: str) -> None:
     processor.image_processor.do_image_splitting = False  # for Idefics3; InternVL's has no such thing
     assert_right(off(model, processor, [(150, 90)], **options))
     inputs = shown(processor, [[dark((150, 90))]], **options)
-    ((place,),) = token_places(model.config, processor, inputs, [[(150, 90)]])
-    assert len(place.parts) == 1
+    ((layout,),) = token_layouts(model.config, processor, inputs, [[(150, 90)]])
+    assert len(layout.views) == 1
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -206,16 +212,32 @@ def test_patches_that_do_not_fill_their_tile(size: Size) -> None:
     assert_right(off(blind(model), processor, [size]))
 
 
+@pytest.mark.parametrize(
+    ("size", "grid"),
+    [
+        ((112, 48), (6, 14)),  # 84 cells, √(84 / 72) = 1.08 times the limit's sides: left as it is
+        ((48, 112), (14, 6)),
+        ((120, 48), (5, 13)),  # 6 × 16 = 96 cells, 1.1547: 6 / 1.1547 = 5.196, 16 / 1.1547 = 13.86
+    ],
+)
+def test_onevision_within_its_slack_and_beyond(size: Size, grid: tuple[int, int]) -> None:
+    """A limit of two views of 6 × 6 cells; the image fills 14 or 15 of 18 cells, and cells are cut off in pairs."""
+    model, processor = blinded("llava_onevision")
+    assert_right(off(model, processor, [size]))
+    ((layout,),) = token_layouts(model.config, processor, shown(processor, [[dark(size)]]), [[size]])
+    assert [view.grid for view in layout.views] == [(6, 6), grid]
+
+
 def test_onevision_takes_a_flat_list_as_an_image_each() -> None:
     """As many prompts as images: each is tiled. Several in a list for one prompt: a squared base each."""
     model, processor = blinded("llava_onevision")
     size = (150, 90)
     flat = processor(images=[dark(size)], text=prompt(processor, "What?"), return_tensors="pt")
-    assert [len(image.parts) for image in token_places(model.config, processor, flat, [[size]])[0]] == [2]
+    assert [len(image.views) for image in token_layouts(model.config, processor, flat, [[size]])[0]] == [2]
     listed = shown(processor, [[dark(size), dark(size)]])
-    images = token_places(model.config, processor, listed, [[size, size]])[0]
-    assert [len(image.parts) for image in images] == [1, 1]
-    assert (images[0].parts[0].area.top, images[0].parts[0].area.bottom) == (-30, 120)
+    images = token_layouts(model.config, processor, listed, [[size, size]])[0]
+    assert [len(image.views) for image in images] == [1, 1]
+    assert (images[0].views[0].area.top, images[0].views[0].area.bottom) == (-30, 120)
 
 
 @given(width=st.integers(4, 300), height=st.integers(4, 300))
@@ -227,11 +249,11 @@ def test_tokens_of_any_image_add_up(model_type: str, width: int, height: int) ->
     size = (width, height)
     assume(max(size) < 200 * min(size))  # Qwen's own limit
     inputs = shown(processor, [[dark(size)]])
-    ((place,),) = token_places(model.config, processor, inputs, [[size]])
-    assert (inputs["input_ids"][0, place.columns] == model.config.image_token_id).all()
-    assert len(place.columns.unique()) == len(place.columns)
-    for part in place.parts:
-        assert part.columns.shape == (part.grid[0] * part.grid[1],)
-        for edges, end in zip(part.area.cell_edges(part.grid), size, strict=True):
+    ((layout,),) = token_layouts(model.config, processor, inputs, [[size]])
+    assert (inputs["input_ids"][0, layout.columns] == model.config.image_token_id).all()
+    assert len(layout.columns.unique()) == len(layout.columns)
+    for view in layout.views:
+        assert view.columns.shape == (view.grid[0] * view.grid[1],)
+        for edges, end in zip(view.area.cell_edges(view.grid), size, strict=True):
             cell = edges[1] - edges[0]
             assert edges[0] > -cell and edges[-1] < end + cell  # a row of cells that saw only padding is cut off

@@ -1,0 +1,104 @@
+"""The families of LVLMs whose token layout is known, and those of them that show an image in one view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from api_graph.errors import BadInput
+from api_graph.geometry import Geometry
+from api_graph.lvlm.layout.anyres import anyres_views
+from api_graph.lvlm.layout.facts import PromptFacts, Size
+from api_graph.lvlm.layout.preprocessing import patched, seen_rectangle
+from api_graph.lvlm.layout.tiled import gemma3_views, idefics_views, internvl_views
+from api_graph.lvlm.layout.views import TokenLayout, ViewSpec, laid_out
+from api_graph.lvlm.protocols import ModelConfig, ModelInputs, Processor
+
+
+def llava_views(facts: PromptFacts) -> list[list[ViewSpec]]:
+    """LLaVA 1.5 and PaliGemma: one row-major view per image, from `pixel_values` (n, 3, H, W).
+
+    The processor's settings say what the view shows: a centre crop (CLIP), the image padded to a square (LLaVA), or
+    the image stretched to a square (PaliGemma). The CLS token, where the model keeps it, comes first.
+    """
+    vision = facts.config.vision_config
+    if "image_sizes" in facts.inputs:
+        raise BadInput(
+            "this LLaVA's vision tower takes images of any size (Pixtral), which is not known here",
+            input="config",
+            value=vision.model_type,
+            hint="Use a LLaVA with a CLIP or SigLIP tower.",
+        )
+    pixels = tuple(facts.per_image("pixel_values").shape[-2:])
+    strategy = getattr(facts.config, "vision_feature_select_strategy", "default")
+    keeps_cls = vision.model_type == "clip_vision_model" and strategy == "full"
+    return [[_fixed_view(facts, size, pixels, int(keeps_cls))] for size in facts.images]
+
+
+def _fixed_view(facts: PromptFacts, size: Size, pixels: tuple[int, ...], before: int) -> ViewSpec:
+    area, shown = Geometry.whole(*size), pixels
+    if facts.processor is not None:
+        area, shown = seen_rectangle(facts.processor.image_processor, *size)
+    if shown != pixels:
+        raise BadInput(
+            f"by its settings the processor shows images at {shown}, but pixel_values are {pixels}",
+            input="processor",
+            hint="Set up the processor itself, not its single calls.",
+        )
+    grid, area = patched(area, (pixels[0], pixels[1]), facts.config.vision_config.patch_size)
+    return ViewSpec(grid, area, before)
+
+
+def qwen_views(facts: PromptFacts) -> list[list[ViewSpec]]:
+    """Qwen2-VL, Qwen2.5-VL and Qwen3-VL: one row-major view of the whole, resized image.
+
+    `image_grid_thw` counts its h × w patches, of which m × m are merged to one token.
+    """
+    merge = facts.config.vision_config.spatial_merge_size
+    grids = [(h // merge, w // merge) for _, h, w in facts.numbers_per_image("image_grid_thw")]
+    return [[ViewSpec(grid, Geometry.whole(*size))] for grid, size in zip(grids, facts.images, strict=True)]
+
+
+_VIEWS: dict[str, Callable[[PromptFacts], list[list[ViewSpec]]]] = {
+    "llava": llava_views,
+    "llava_next": anyres_views,
+    "llava_onevision": anyres_views,
+    "qwen2_vl": qwen_views,
+    "qwen2_5_vl": qwen_views,
+    "qwen3_vl": qwen_views,
+    "internvl": internvl_views,
+    "idefics3": idefics_views,
+    "smolvlm": idefics_views,
+    "paligemma": llava_views,
+    "gemma3": gemma3_views,
+}
+"""Model type -> a function that gives the views of each image, over all prompts in order."""
+
+
+def token_layouts(
+    config: ModelConfig,
+    processor: Processor | None,
+    inputs: ModelInputs,
+    sizes: Sequence[Sequence[Size]] | None = None,
+) -> list[list[TokenLayout]]:
+    """Which rectangle of its source image each image token shows: one layout per prompt and image.
+
+    `config` is the model's, `inputs` all that its `processor` returned for the prompts (`input_ids` (B, S), padded on
+    either side, `pixel_values`, and what else the family has), `sizes` the (width, height) of each prompt's images.
+    Without a processor the model saw the pixels of `inputs` as whole images; `sizes` may then be None.
+
+    Raises BadInput for an unknown family, for facts that are missing, and where the numbers of tokens do not add up.
+    """
+    views_of = _VIEWS.get(config.model_type)
+    if views_of is None:
+        raise BadInput(
+            "it is not known where this family's image tokens lie in the image",
+            input="model",
+            value=config.model_type,
+            hint=f"Use one of {', '.join(_VIEWS)}.",
+        )
+    facts = PromptFacts.of(config, processor, inputs, sizes)
+    views = iter(views_of(facts))
+    return [
+        laid_out(columns, [next(views) for _ in images])
+        for columns, images in zip(facts.columns, facts.sizes, strict=True)
+    ]

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, load_clip
 from api_graph.clip.decompose import Recipe
-from api_graph.clip.images import Images, as_pictures
+from api_graph.clip.images import Images
 from api_graph.clip.maps import Similarity
 from api_graph.errors import BadInput
 from api_graph.pixels.blend import alpha_blend, reference_blend
 from api_graph.pixels.combine import soft_or
 from api_graph.pixels.mean_filter import mean_filter
 from api_graph.pixels.normalize import Normalization, normalize
-from api_graph.pixels.read import to_pil, to_tensor
+from api_graph.pixels.read import as_pictures, to_pil, to_tensor
 from api_graph.pixels.resize import Interpolation, to_pixels
 from api_graph.sockets import Attribution
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
-from api_graph.pixels.read import read_image, to_pil
+from api_graph.pixels.read import as_pictures
 
 if TYPE_CHECKING:
     from api_graph.clip.model import ClipModel
@@ -49,26 +46,6 @@ def preprocess_images(model: ClipModel, images: Images) -> tuple[Tensor, tuple[G
     pictures = as_pictures(images)
     geometry = tuple(model.preprocess.geometry(*p.size) for p in pictures)
     return torch.stack([model.transform(p) for p in pictures]), geometry
-
-
-def as_pictures(images: Images) -> list[Image.Image]:
-    """PIL images, upright; a tensor's values are rounded to 8 bits, so that a loaded file gives its own
-    pixels back.
-    """
-    if isinstance(images, Tensor):
-        return to_pil(images.unsqueeze(0) if images.ndim == 3 else images)
-    if isinstance(images, Image.Image):
-        return [ImageOps.exif_transpose(images)]
-    if isinstance(images, str | os.PathLike):
-        return [read_image(images)]
-    if isinstance(images, Sequence) and images:
-        return [picture for image in images for picture in as_pictures(image)]
-    raise BadInput(
-        "expected images",
-        input="images",
-        value=images,
-        hint="Give PIL images, paths or a (B, H, W, 3) tensor.",
-    )
 
 
 def _checked(model: ClipModel, pixel_values: Tensor) -> tuple[Tensor, tuple[Geometry, ...]]:

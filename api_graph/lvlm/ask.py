@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from api_graph.clip.images import Images, as_pictures
+from api_graph.clip.images import Images
 from api_graph.lvlm.generate import generate
 from api_graph.lvlm.load import load_lvlm
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.remote import Endpoint, ask_endpoint, profiles
 from api_graph.lvlm.request import Answer, Request, Sampling
+from api_graph.pixels.read import as_pictures
 
 Answerer = LvlmModel | Endpoint
 

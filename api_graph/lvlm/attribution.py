@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from api_graph.clip.images import as_pictures
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.lvlm.capture import Capture, capture
@@ -22,6 +21,7 @@ from api_graph.lvlm.prompt import Prompt, build_prompt, on_device
 from api_graph.lvlm.request import Request, Sampling
 from api_graph.lvlm.rows import Normalization
 from api_graph.lvlm.steps import Steps, chosen_steps
+from api_graph.pixels.read import as_pictures
 from api_graph.sockets import Attribution
 
 GivenAnswer = str | Sequence[int]

@@ -13,11 +13,11 @@ from torch import Tensor
 from api_graph.bench.readers.example import Benchmark
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
-from api_graph.clip.images import Images, as_pictures
+from api_graph.clip.images import Images
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput, inputs_named
 from api_graph.models.layers import Layers
-from api_graph.pixels.read import to_tensor
+from api_graph.pixels.read import as_pictures, to_tensor
 from api_graph.regions import boxes_around
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, region_features, seeing
 from api_graph.tasks.labels import checked_labels

@@ -12,13 +12,13 @@ from torch import Tensor
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import Bump, CellRule, Join, box_masks
 from api_graph.clip.foveal_pass import Form
-from api_graph.clip.images import Images, as_pictures, model_input
+from api_graph.clip.images import Images, model_input
 from api_graph.clip.load import load_clip
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
 from api_graph.geometry import ResizeMode
 from api_graph.models.layers import Layers
-from api_graph.pixels.read import to_tensor
+from api_graph.pixels.read import as_pictures, to_tensor
 from api_graph.tasks.replaced import replaced_features
 from api_graph.tasks.ways import Way
 

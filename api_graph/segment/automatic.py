@@ -1,17 +1,55 @@
-"""Which of the masks that a grid of points leads to are kept (SAM's automatic mask generation)."""
+"""SAM's automatic mask generation: which of the masks that a grid of points leads to are kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.pixels._check import in_range
-from api_graph.segment.encode import EncodedImage
+from api_graph.segment.model import EncodedImage
 
 _AT_A_TIME = 16  # masks in full size
+
+
+class Automatic(TypedDict):
+    """Arguments of `segment` without boxes, by name."""
+
+    points_per_side: int
+    points_per_batch: int
+    pred_iou_thresh: float
+    stability_score_thresh: float
+    stability_score_offset: float
+    nms_thresh: float
+    min_area: int
+
+
+AUTOMATIC: dict[str, Automatic] = {
+    # SAM's automatic mask generator as it is; SoM's code changes nothing.
+    "sam": {
+        "points_per_side": 32,
+        "points_per_batch": 64,
+        "pred_iou_thresh": 0.88,
+        "stability_score_thresh": 0.95,
+        "stability_score_offset": 1.0,
+        "nms_thresh": 0.7,
+        "min_area": 0,
+    },
+    # FGVP's code. Its minimum also removes small holes and islands of a mask, which is not done here.
+    "fgvp": {
+        "points_per_side": 16,
+        "points_per_batch": 256,
+        "pred_iou_thresh": 0.86,
+        "stability_score_thresh": 0.92,
+        "stability_score_offset": 0.7,
+        "nms_thresh": 0.7,
+        "min_area": 400,
+    },
+}
+"""With which thresholds published code looks for masks."""
 
 
 @dataclass(frozen=True)

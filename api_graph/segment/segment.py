@@ -12,8 +12,7 @@ from api_graph.pixels._check import in_range
 from api_graph.pixels.prompts import BoxesLike, checked_boxes
 from api_graph.pixels.read import to_pil
 from api_graph.segment.automatic import Candidates, Thresholds
-from api_graph.segment.encode import EncodedImage
-from api_graph.segment.load import Segmenter
+from api_graph.segment.model import EncodedImage, Segmenter
 
 
 @torch.no_grad()

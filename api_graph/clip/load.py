@@ -85,14 +85,15 @@ def checkpoint_identity(name: str = "demo", pretrained: str | None = None) -> Js
     """
     source = source_of(name, pretrained)
     identity = source.identity()
-    if source.repository is not None and source.revision:  # its texts may be read with the help of other repositories
-        try:
-            text = _text_config(source)
-        except Exception as error:
-            raise download_failed(source, error) from error
-        others = {text[key] for key in ("hf_tokenizer_name", "hf_model_name") if text.get(key)}
-        identity["text"] = {repository: revision_key(repository) for repository in others}
-    return identity
+    if source.repository is None or source.revision is None:
+        return identity
+    try:
+        text = _text_config(source)
+    except Exception as error:
+        raise download_failed(source, error) from error
+    # The tokenizer, and the shape of a text tower of transformers, may come from other repositories.
+    others = {text[key] for key in ("hf_tokenizer_name", "hf_model_name") if text.get(key)}
+    return {**identity, "text": {repository: revision_key(repository) for repository in others}}
 
 
 def source_of(name: str, pretrained: str | None = None) -> Source:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from api_graph.files import whole_file
 
-_SHORT, _LONG = 3.0, 10.0  # seconds to wait for the hub: with a cached revision to fall back on, and without
+_SHORT, _LONG = 5.0, 10.0  # seconds to wait for the hub: with a cached revision to fall back on, and without
 
 _revisions: dict[str, str] = {}
 _asking = threading.Lock()

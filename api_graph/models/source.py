@@ -22,7 +22,7 @@ OFFLINE = (
 """What to do if nothing can be downloaded."""
 
 _HUB, _LOCAL = "hf-hub:", "local-dir:"
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Source:
 def names_repository(name: str, *, bare: bool = True) -> bool:
     """Whether a name is that of a repository on the hub: "hf-hub:ORG/NAME" and, if `bare`, "ORG/NAME"."""
     repository = name.removeprefix(_HUB)
-    return (bare or repository != name) and not name.startswith(".") and _REPOSITORY.fullmatch(repository) is not None
+    return (bare or repository != name) and _REPOSITORY.fullmatch(repository) is not None
 
 
 def read_name(name: str, expected: ModelFolder, pretrained: str | None = None, *, bare: bool = True) -> Source | None:
@@ -127,7 +127,7 @@ def read_name(name: str, expected: ModelFolder, pretrained: str | None = None, *
     except (ValueError, RecursionError):
         described = None
     if not (isinstance(described, dict) and isinstance(described.get(expected.key), expected.kind)):
-        raise wrong(f"{config.name} is damaged: it names no {expected.key}", "Download it again.")
+        raise wrong(f"{config.name} is damaged: it describes no model by its {expected.key}", "Download it again.")
     if not any(path.suffix in expected.weights for path in folder.iterdir()):
         raise wrong(f"the model's folder holds no weights ({', '.join(expected.weights)})", expected.holds)
     return Source(str(folder), path=folder, deciding=expected.deciding)

@@ -29,6 +29,14 @@ CONFIG: dict[str, Any] = {
 DEMO = Path(__file__).parents[2] / "api_graph" / "demo" / "clip"
 
 
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here asks the hub for anything."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+
 @pytest.fixture(scope="module")
 def weights() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)

@@ -85,7 +85,7 @@ def test_where_the_hub_says_no_the_cache_counts(hub: FakeHub, tmp_path: Path, st
 def test_a_hub_that_hangs_is_not_waited_for(hub: FakeHub, tmp_path: Path) -> None:
     note(tmp_path, "0" * 40)
     hub.hangs = True
-    code = f"import time; start = time.monotonic(); {ASK}; assert time.monotonic() - start < 8"
+    code = f"import time; start = time.monotonic(); {ASK}; assert time.monotonic() - start < 9"
     assert in_process(code, tmp_path, hub) == "0" * 40
 
 

@@ -40,6 +40,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("hf-hub:a/b/c", False, False),
         ("./model", False, False),
         ("../model", False, False),
+        ("hf-hub:../model", False, False),
+        ("hf-hub:org/..", False, False),
         ("/org/model", False, False),
         ("org/model:tag", False, False),
         ("org\\model", False, False),
@@ -81,7 +83,7 @@ def test_what_is_no_model(folder: Path) -> None:
         read_name("org/model", EXPECTED)
     for damaged in ("{", "[]", "{}", '{"kind": 1}', "[" * 100_000):
         (folder / "config.json").write_text(damaged)
-        with pytest.raises(BadInput, match=r"name: config.json is damaged: it names no kind"):
+        with pytest.raises(BadInput, match=r"name: config.json is damaged: it describes no model by its kind"):
             read_name("org/model", EXPECTED)
     (folder / "config.json").unlink()
     with pytest.raises(BadInput, match=r"name: there is no model there: config.json is missing"):

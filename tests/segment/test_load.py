@@ -22,6 +22,14 @@ def load_file(path: Path) -> dict[str, torch.Tensor]:
     return load(path.read_bytes())
 
 
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here asks the hub for anything."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return save_sam(tmp_path / "sam")
@@ -67,7 +75,7 @@ def test_folders_that_hold_no_model(folder: Path) -> None:
     config = (folder / "config.json").read_text()
     for damaged in ("{", "[]", "{}"):
         (folder / "config.json").write_text(damaged)
-        with pytest.raises(BadInput, match=r"name: config.json is damaged: it names no model_type"):
+        with pytest.raises(BadInput, match=r"name: config.json is damaged: it describes no model by its model_type"):
             load_segmenter(str(folder))
     (folder / "config.json").write_text(json.dumps({**json.loads(config), "model_type": "clip"}))
     with pytest.raises(BadInput, match=r"name: this is no segmenter, but a model of type clip .*Use one of type sam"):

@@ -38,11 +38,6 @@ def digests(folder: Path, suffixes: Collection[str]) -> dict[str, str]:
     return {path.name: sha256_of(path) for path in files}
 
 
-def names_a_path(name: str) -> bool:
-    """Whether a model's name is meant as a path: it is written as one, or there is a folder of that name here."""
-    return name.startswith((".", "~")) or Path(name).is_absolute() or os.path.isdir(name)
-
-
 @contextmanager
 def whole_file(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
     """A file to write that becomes `path` at the end, if all went well: nobody sees half of it.

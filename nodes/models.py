@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -17,8 +15,11 @@ from api_graph.clip import ClipModel
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.folders import Folders, names_in
+from api_graph.json_values import Json
 from api_graph.lvlm import LvlmModel
 from api_graph.lvlm.remote import Endpoint, endpoint_in, identity, marked, profiles
+from api_graph.models.device import choose_device, choose_dtype
+from api_graph.models.source import names_repository
 from api_graph.sockets import Socket
 from api_graph.spec import Choices, node
 
@@ -47,8 +48,6 @@ WELL_KNOWN_LVLMS = (
     "google/gemma-3-4b-it",
 )
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 Quantization = Literal["none", "8bit", "4bit"]
@@ -69,11 +68,11 @@ def clip_folders(folders: Folders) -> Sequence[str]:
 
 def clip_fingerprint(
     folders: Folders, model: str, checkpoint: str, device: Device, precision: Precision
-) -> Mapping[str, Any]:
+) -> Mapping[str, Json]:
     """What decides a model's numbers: its weights and its precision, but not the device."""
-    name, pretrained = _located(folders, model, checkpoint)
-    dtype = clip.choose_dtype(given(precision), clip.choose_device(given(device)))
-    with _own_inputs(checkpoint):
+    name, pretrained = _located_clip(folders, model, checkpoint)
+    dtype = placed(device, precision).dtype
+    with inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model"):  # a tag is part of `model`
         return {"weights": clip.checkpoint_identity(name, pretrained), "precision": str(dtype)}
 
 
@@ -101,11 +100,10 @@ def load_clip(
     precision: Annotated[Precision, Field(description="auto is float16 on CUDA and float32 elsewhere.")] = "auto",
 ) -> Annotated[ClipModel, Field(description="The model, for everything that encodes images and texts.")]:
     """Load a CLIP model, the auxiliary model that says which patches matter for a question."""
-    name, pretrained = _located(context.folders, model, checkpoint)
-    with _own_inputs(checkpoint):
-        where, staging = devices_of(context, device)
-        dtype = clip.choose_dtype(given(precision), where)
-        return clip.load_clip(name, pretrained, device=staging, dtype=dtype)
+    name, pretrained = _located_clip(context.folders, model, checkpoint)
+    where = placed(device, precision, context)
+    with inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model"):
+        return clip.load_clip(name, pretrained, device=where.staging, dtype=where.dtype)
 
 
 def lvlm_folders(folders: Folders) -> Sequence[str]:
@@ -115,10 +113,10 @@ def lvlm_folders(folders: Folders) -> Sequence[str]:
 
 def lvlm_fingerprint(
     folders: Folders, model: str, device: Device, precision: Precision, quantization: Quantization
-) -> Mapping[str, Any]:
+) -> Mapping[str, Json]:
     """What decides an LVLM's numbers: its weights and how precisely they are held, but not the device."""
-    with inputs_named(name="model", dtype="precision"):
-        dtype = lvlm.lvlm_dtype(given(precision), clip.choose_device(given(device)))
+    dtype = placed(device, precision, dtype_of=lvlm.lvlm_dtype).dtype
+    with inputs_named(name="model"):
         weights = lvlm.checkpoint_identity(_located_lvlm(folders, model), _quantized(quantization))
     return {"weights": weights, "precision": str(dtype)}
 
@@ -146,12 +144,12 @@ def load_lvlm(
     quantization: QuantizationChoice = "none",
 ) -> Annotated[LvlmModel, Field(description="The model: its attention says where to look, and it answers.")]:
     """Load a vision-language model: its attention says where to look, and it answers."""
-    with inputs_named(name="model", dtype="precision"):
-        where, staging = devices_of(context, device)
+    where = placed(device, precision, context, lvlm.lvlm_dtype)
+    with inputs_named(name="model"):
         return lvlm.load_lvlm(
             _located_lvlm(context.folders, model),
-            device=staging if quantization == "none" else where,  # bitsandbytes quantizes on the GPU
-            dtype=lvlm.lvlm_dtype(given(precision), where),
+            device=where.staging if quantization == "none" else where.device,  # bitsandbytes quantizes on the GPU
+            dtype=where.dtype,
             quantization=_quantized(quantization),
         )
 
@@ -167,7 +165,7 @@ def answerers(folders: Folders) -> Sequence[str]:
 
 def answerer_fingerprint(
     folders: Folders, answerer: str, device: Device, precision: Precision, quantization: Quantization
-) -> Mapping[str, Any]:
+) -> Mapping[str, Json]:
     """As of a local LVLM; of an endpoint, a digest of its address and model."""
     name = endpoint_in(answerer)
     if name is not None:
@@ -219,28 +217,35 @@ def _located_lvlm(folders: Folders, model: str) -> str:
     path = folders.model_path(model)
     if path is not None:
         return str(path)
-    if model == "demo" or (_HUB_ID.fullmatch(model) and not model.startswith(".") and not os.path.exists(model)):
+    if model == "demo" or (names_repository(model) and not os.path.exists(model)):
         return model
     return str(_inside(folders, "model", model))
 
 
-def _own_inputs(checkpoint: str) -> AbstractContextManager[None]:
-    """Complaints of `clip.load_clip` in terms of this node: a tag is part of `model`."""
-    return inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model", dtype="precision")
+class Placement(NamedTuple):
+    """Where a model is to compute, where its weights are read to, and how precisely it computes."""
+
+    device: torch.device
+    staging: torch.device
+    dtype: torch.dtype
 
 
-def devices_of(context: Context, choice: Device) -> tuple[torch.device, torch.device]:
-    """Where a model is to compute, and where its weights are read to; the same unless the host moves them itself."""
-    where = clip.choose_device(given(choice) or context.device)
-    return where, context.staging or where
+def placed(
+    device: Device,
+    precision: Precision,
+    context: Context | None = None,
+    dtype_of: Callable[[str | None, torch.device], torch.dtype] = choose_dtype,
+) -> Placement:
+    """What a loader's device and precision mean. Weights are read to the device, unless the host moves them itself."""
+    wanted = context.device if context is not None else None
+    where = choose_device(wanted if device == "auto" else device)
+    with inputs_named(dtype="precision"):
+        dtype = dtype_of(None if precision == "auto" else precision, where)
+    staging = context.staging if context is not None else None
+    return Placement(where, staging or where, dtype)
 
 
-def given(choice: str) -> str | None:
-    """A device or precision that was chosen; None for auto."""
-    return None if choice == "auto" else choice
-
-
-def _located(folders: Folders, model: str, checkpoint: str) -> tuple[str, str | None]:
+def _located_clip(folders: Folders, model: str, checkpoint: str) -> tuple[str, str | None]:
     """What `clip.load_clip` is to be called with. A graph's paths are followed only inside the model folders."""
     weights = str(_inside(folders, "checkpoint", checkpoint)) if checkpoint else None
     path = folders.model_path(model)

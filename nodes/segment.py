@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api_graph import segment as room
-from api_graph.clip import choose_device, choose_dtype
 from api_graph.context import Context
 from api_graph.errors import inputs_named
 from api_graph.folders import Folders, names_in
@@ -17,7 +16,7 @@ from api_graph.segment import Segmenter
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
-from .models import Device, DeviceChoice, Precision, devices_of, given, not_among
+from .models import Device, DeviceChoice, Precision, not_among, placed
 from .prompts import corners
 
 WELL_KNOWN = (
@@ -38,7 +37,7 @@ def segmenter_folders(folders: Folders) -> Sequence[str]:
 
 def segmenter_fingerprint(folders: Folders, model: str, device: Device, precision: Precision) -> Mapping[str, Any]:
     """What decides a segmenter's masks: its weights and its precision, but not the device."""
-    dtype = choose_dtype(_dtype(precision), choose_device(given(device)))
+    dtype = placed(device, _dtype(precision)).dtype
     with inputs_named(name="model"):
         return {"weights": room.segmenter_identity(_located(folders, model)), "precision": str(dtype)}
 
@@ -64,7 +63,7 @@ def load_segmenter(
     """Load a SAM or SAM 2, which finds the masks of objects."""
     with inputs_named(name="model", dtype="precision"):
         name = _located(context.folders, model)
-        _, staging = devices_of(context, device)
+        staging = placed(device, _dtype(precision), context).staging
         return room.load_segmenter(name, device=staging, dtype=_dtype(precision))
 
 
@@ -110,7 +109,7 @@ def segment(
     ] = 0.0,
 ) -> Annotated[Mask, Field(description="The masks, one for each object, 0 or 1.")]:
     """Find the masks of everything in the image, the surest first, or of what lies in each box."""
-    typed = {
+    typed: room.Automatic = {
         "points_per_side": points_per_side,
         "points_per_batch": points_per_batch,
         "pred_iou_thresh": pred_iou_thresh,
@@ -126,7 +125,7 @@ def segment(
     )
 
 
-def _dtype(precision: Precision) -> str:
+def _dtype(precision: Precision) -> Precision:
     return "float32" if precision == "auto" else precision
 
 

@@ -3,10 +3,9 @@
 from api_graph.clip.decompose import ImageTokens, encode_image
 from api_graph.clip.foveal import ImageFeatures, foveal_features
 from api_graph.clip.foveal_masks import foveal_mask
-from api_graph.clip.load import choose_device, choose_dtype, load_clip
+from api_graph.clip.load import checkpoint_identity, choose_device, choose_dtype, load_clip
 from api_graph.clip.maps import ClipAttribution, clip_attribution, psi_cls, psi_comp
 from api_graph.clip.model import ClipModel
-from api_graph.clip.source import checkpoint_identity
 from api_graph.clip.text import QueryFeatures, encode_queries, encode_text
 
 __all__ = [

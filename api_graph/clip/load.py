@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from api_graph.clip.model import ClipModel
-from api_graph.clip.source import RANDOM, Source, source_of
 from api_graph.errors import BadInput
+from api_graph.files import expanded
+from api_graph.json_values import JsonObject
+from api_graph.models.device import choose_device, choose_dtype
+from api_graph.models.hub import revision_key, revision_of
+from api_graph.models.source import OFFLINE, ModelFolder, Source, did_you_mean, download_failed, first_line, read_name
 
-_DTYPES = {
-    "float32": torch.float32,
-    "fp32": torch.float32,
-    "float16": torch.float16,
-    "fp16": torch.float16,
-    "bfloat16": torch.bfloat16,
-    "bf16": torch.bfloat16,
-}
+RANDOM = "random"
+
+_CONFIG = "open_clip_config.json"
+_CHECKPOINTS = (".safetensors", ".pt", ".pth", ".bin")
+_FOLDER_WEIGHTS = (".safetensors", ".pth", ".bin")  # open_clip looks for no .pt in a folder
+_FOLDER = ModelFolder(
+    config=_CONFIG,
+    key="model_cfg",
+    kind=dict,
+    weights=_FOLDER_WEIGHTS,
+    deciding=(*_FOLDER_WEIGHTS, ".json", ".txt", ".model"),
+    holds=f"A model's folder holds {_CONFIG}, its weights (open_clip_model.safetensors) and its tokenizer.",
+    demo=Path(__file__).parent.parent / "demo" / "clip",
+)
+_PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")  # what a tag says of it
 _PRECISION = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
@@ -47,129 +62,185 @@ def load_clip(
     where = choose_device(device)
     precision = _PRECISION[choose_dtype(dtype, where)]
     source = source_of(name, pretrained)
-    # Nodes run in inference mode; weights that are born there could not take part in a gradient.
-    with torch.inference_mode(False), torch.random.fork_rng(devices=[]), _quiet():
+    root, silent = logging.getLogger(), logging.NullHandler()
+    with ExitStack() as guards:
+        # Nodes run in inference mode; weights that are born there could not take part in a gradient.
+        guards.enter_context(torch.inference_mode(False))
+        guards.enter_context(torch.random.fork_rng(devices=[]))
         torch.manual_seed(0)  # equal names are equal weights (`checkpoint_identity`), random ones too
-        module = _create(source, precision, where)
-        tokenizer = _tokenizer(source)
+        # What matters is raised here. Without any handler, `logging.warning` would set one up for the whole program.
+        guards.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        root.addHandler(silent)
+        guards.callback(root.removeHandler, silent)
+        module, tokenizer = _from_open_clip(source, precision, where)
     return ClipModel.from_open_clip(module, tokenizer=tokenizer, name=name)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep open_clip's warnings and its notes on the root logger to itself; what matters is raised here."""
-    root, silent = logging.getLogger(), logging.NullHandler()
-    root.addHandler(silent)  # with no handler at all, `logging.warning` would set one up for the whole program
+def checkpoint_identity(name: str = "demo", pretrained: str | None = None) -> JsonObject:
+    """What a model's results depend on, as JSON: equal identities are equal weights.
+
+    Files on this machine are named by their content (sha256), models on the hub by their revision, tags that lead
+    elsewhere by name and tag. Raises BadInput as `load_clip` does, as far as that is known before loading.
+    """
+    source = source_of(name, pretrained)
+    identity = source.identity()
+    if source.repository is None or source.revision is None:
+        return identity
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        root.removeHandler(silent)
+        text = _text_config(source)
+    except Exception as error:
+        raise download_failed(source, error) from error
+    # The tokenizer, and the shape of a text tower of transformers, may come from other repositories.
+    others = {text[key] for key in ("hf_tokenizer_name", "hf_model_name") if text.get(key)}
+    return {**identity, "text": {repository: revision_key(repository) for repository in others}}
 
 
-def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device asked for, or the best there is; BadInput if it is not there."""
-    if device is None:
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        raise BadInput(
-            "this machine has no such device",
-            input="device",
-            value=str(device),
-            hint="Use 'cpu', or leave it empty to take what is there.",
-        ) from error
-    return chosen
+def source_of(name: str, pretrained: str | None = None) -> Source:
+    """Read a model's name and checkpoint as `load_clip` takes them; BadInput where they lead nowhere."""
+    return read_name(name, _FOLDER, pretrained, bare=False) or _architecture(name.replace("/", "-"), pretrained)
 
 
-def choose_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
-    """The precision asked for; by default float16 on cuda, float32 elsewhere."""
-    if dtype is None:
-        return torch.float16 if device.type == "cuda" else torch.float32
-    chosen = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
-    if chosen not in _PRECISION:
-        raise BadInput("unknown precision", input="dtype", value=str(dtype), hint="Use float32, float16 or bfloat16.")
-    return chosen
-
-
-def _create(source: Source, precision: str, device: torch.device) -> torch.nn.Module:
-    """open_clip's model with the source's weights. Its many ways to fail become one BadInput each."""
+def _architecture(name: str, pretrained: str | None) -> Source:
     import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
 
+    known = open_clip.list_models()
+    if name not in known:
+        raise BadInput(
+            "unknown model",
+            input="name",
+            value=name,
+            hint=f"{did_you_mean(name, ['demo', *known])}Use 'demo', an open_clip model, 'hf-hub:ORG/REPO', a folder.",
+        )
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if pretrained is None:
+        raise BadInput(
+            "an architecture alone would have random weights",
+            input="pretrained",
+            value=name,
+            hint=f"Say which weights: {', '.join([*tags, 'the path of a checkpoint', repr(RANDOM)])}.",
+        )
+    if pretrained == RANDOM:
+        return Source(name, pretrained=RANDOM)
+    if tag := get_pretrained_cfg(name, pretrained):
+        # As open_clip does: a file of the tag's own goes before the hub, and the hub before a URL.
+        repository = "" if "file" in tag else os.path.dirname(tag.get("hf_hub", ""))
+        return Source(name, pretrained=pretrained, repository=repository or None)
+    path = expanded(pretrained)
+    if path.suffix not in _CHECKPOINTS:
+        raise BadInput(
+            f"{name} has no weights of that name",
+            input="pretrained",
+            value=pretrained,
+            hint=f"{did_you_mean(pretrained, tags)}Its tags: {', '.join(tags) or 'none'}; or give a checkpoint file.",
+        )
+    if not path.is_file():
+        raise BadInput("there is no such file", input="pretrained", value=pretrained)
+    return Source(name, path=path, pretrained=str(path))
+
+
+def _from_open_clip(
+    source: Source, precision: str, device: torch.device
+) -> tuple[torch.nn.Module, Callable[..., Tensor]]:
+    """open_clip's model with the source's weights, and its tokenizer. Its many ways to fail are one BadInput each."""
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+
+    tag = get_pretrained_cfg(source.name, source.pretrained or "")  # {} unless that is a tag
     try:
-        return open_clip.create_model(
-            source.name,
-            pretrained=None if source.pretrained == RANDOM else source.pretrained,
+        name, weights = source.name, source.pretrained
+        if source.repository is not None:
+            name, weights = _downloaded(source, tag.get("hf_hub", ""))
+        elif source.path is not None and source.path.is_dir():
+            name = f"local-dir:{source.path}"
+        elif weights == RANDOM:
+            weights = None
+        module = open_clip.create_model(
+            name,
+            pretrained=weights,
             precision=precision,
             device=device,
-            force_quick_gelu=source.quick_gelu,
+            # A tag's weights may want what the architecture's own config does not say.
+            force_quick_gelu=tag.get("quick_gelu", False),
+            force_preprocess_cfg={key: tag[key] for key in _PREPROCESSING if key in tag},
             pretrained_text=False,
             require_pretrained=source.pretrained != RANDOM,
             weights_only=True,
         )
     except Exception as error:
         raise _explained(source, error) from error
-
-
-def _tokenizer(source: Source) -> Any:
-    import open_clip
-
     try:
-        return open_clip.get_tokenizer(source.name)
+        tokenizer = open_clip.get_tokenizer(name) if source.repository is None else _hub_tokenizer(source, name)
     except Exception as error:
         raise BadInput(
-            f"the model's tokenizer could not be loaded: {_first_line(error)}",
+            f"the model's tokenizer could not be loaded: {first_line(error)}",
             input="name",
             value=source.name,
-            hint=_OFFLINE if source.path is None else "Put the tokenizer's files into the model's folder.",
+            hint=OFFLINE if source.path is None else "Put the tokenizer's files into the model's folder.",
         ) from error
+    return module, tokenizer
 
 
-_OFFLINE = (
-    "Without a network, set HF_HUB_OFFLINE=1 and use a model that is in the Hugging Face cache already, "
-    "a folder ('local-dir:PATH'), or 'demo'."
-)
+def _downloaded(source: Source, file: str) -> tuple[str, str | None]:
+    """Name and weights as `open_clip.create_model` takes them, downloaded at the revision that the key names.
+
+    open_clip itself would load whatever stands on the hub by then. `file` is "ORG/NAME/FILE", where a tag says it.
+    """
+    if source.pretrained is not None:
+        return source.name, _fetched(source, os.path.basename(file) or None)
+    folder = os.path.dirname(_fetched(source, _CONFIG))
+    _fetched(source, None)
+    return f"local-dir:{folder}", None
+
+
+def _fetched(source: Source, file: str | None) -> str:
+    """Where a file of the source's repository lies after its download; without a name, that of the weights."""
+    from open_clip.pretrained import download_pretrained_from_hf
+
+    return download_pretrained_from_hf(str(source.repository), file, revision=source.revision)
+
+
+def _hub_tokenizer(source: Source, name: str) -> Callable[..., Tensor]:
+    """What open_clip takes for the tokenizer of a model on the hub, but of the revision that the key names."""
+    import open_clip
+    from open_clip.tokenizer import HFTokenizer
+
+    text = _text_config(source)
+    repository = text.get("hf_tokenizer_name")
+    if not repository:
+        return open_clip.get_tokenizer(name)
+    settings = {key: text[key] for key in ("context_length", "tokenizer_mode") if key in text}
+    return HFTokenizer(repository, revision=revision_of(repository), **settings, **text.get("tokenizer_kwargs", {}))
+
+
+def _text_config(source: Source) -> dict[str, Any]:
+    """What is said of texts in the config of a model on the hub; a tag's is its architecture's, in open_clip."""
+    import open_clip
+
+    if source.pretrained is not None:
+        return (open_clip.get_model_config(source.name) or {})["text_cfg"]
+    return json.loads(Path(_fetched(source, _CONFIG)).read_text("utf-8"))["model_cfg"]["text_cfg"]
 
 
 def _explained(source: Source, error: Exception) -> BadInput:
     """What went wrong while a model was made, in terms of what was asked for."""
-    asked: dict[str, Any] = {
-        "input": "pretrained" if source.pretrained else "name",
-        "value": source.pretrained or source.name,
-    }
-    misfit = "loading state_dict" in str(error) or isinstance(error, KeyError | AttributeError | AssertionError)
-    if source.path is not None and misfit:
-        return BadInput(
-            f"the checkpoint does not fit the architecture of {source.name!r}: {_misfit(error)}",
-            hint="Name the architecture that it was trained as.",
-            **asked,
-        )
-    if "Weights only load failed" in str(error):  # torch goes on to say how to run the code in it
-        return BadInput(
-            "the checkpoint is damaged, or holds more than tensors: code in it is never run",
-            hint="Save its tensors as .safetensors, or download it again.",
-            **asked,
-        )
+
+    def wrong(problem: str, hint: str) -> BadInput:
+        named = "pretrained" if source.pretrained else "name"
+        return BadInput(problem, input=named, value=source.pretrained or source.name, hint=hint)
+
+    said = str(error)
+    unfitting = isinstance(error, KeyError | AttributeError | AssertionError) and source.path is not None
+    if "loading state_dict" in said or unfitting:
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        first = (lines[1] if len(lines) > 1 else repr(error))[:160]  # load_state_dict goes on to list every key
+        problem = f"the checkpoint does not fit the architecture of {source.name!r}: {first}"
+        return wrong(problem, "Name the architecture that it was trained as.")
+    if "Weights only load failed" in said:  # torch goes on to say how to run the code in it
+        problem = "the checkpoint is damaged, or holds more than tensors: code in it is never run"
+        return wrong(problem, "Save its tensors as .safetensors, or download it again.")
     if source.path is not None:
-        return BadInput(
-            f"the checkpoint cannot be read: {_first_line(error)}",
-            hint="It must be .safetensors, or a .pt of tensors only. If it is damaged, download it again.",
-            **asked,
-        )
-    return BadInput(f"the weights could not be downloaded: {_first_line(error)}", hint=_OFFLINE, **asked)
-
-
-def _misfit(error: Exception) -> str:
-    """The first complaint of load_state_dict, which lists every key."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[1] if len(lines) > 1 else repr(error))[:160]
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:160] if text else type(error).__name__
+        problem = f"the checkpoint cannot be read: {first_line(error)}"
+        return wrong(problem, "It must be .safetensors, or a .pt of tensors only. If it is damaged, download it again.")
+    return download_failed(source, error)

@@ -3,10 +3,9 @@
 from api_graph.lvlm.ask import ask, ask_all
 from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
 from api_graph.lvlm.generate import generate
-from api_graph.lvlm.load import Quantization, load_lvlm, lvlm_dtype
+from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.request import Answer, Request, Sampling
-from api_graph.lvlm.source import checkpoint_identity, is_lvlm
 
 __all__ = [
     "Answer",

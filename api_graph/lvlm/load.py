@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 
-from api_graph.clip import choose_device, choose_dtype
 from api_graph.errors import BadInput
+from api_graph.json_values import JsonObject
 from api_graph.lvlm import library
 from api_graph.lvlm.decoder import caps_scores, decoder_of
 from api_graph.lvlm.generate import out_of_memory_explained
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.quiet import quiet
 from api_graph.lvlm.reasons import load_failure
-from api_graph.lvlm.source import Source, source_of
+from api_graph.models.device import choose_device, choose_dtype
+from api_graph.models.source import ModelFolder, Source, read_name
 
 Quantization = Literal["8bit", "4bit"]
+
+_CONFIG = "config.json"
+_PROCESSOR = ("processor_config.json", "preprocessor_config.json")
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
+_FOLDER = ModelFolder(
+    config=_CONFIG,
+    key="model_type",
+    kind=str,
+    weights=(".safetensors",),
+    deciding=(".safetensors", ".json", ".jinja", ".model", ".txt"),
+    holds=f"A model's folder is what save_pretrained writes: {_CONFIG}, *.safetensors (weights in other formats may "
+    "hold code, and are never read), and its processor's files.",
+    demo=Path(__file__).parent.parent / "demo" / "lvlm",
+)
 
 
 def load_lvlm(
@@ -45,17 +62,16 @@ def load_lvlm(
     # Nodes run in inference mode; weights that are born there could not take part in a gradient.
     with torch.inference_mode(False), torch.random.fork_rng(devices=[]), quiet(), out_of_memory_explained():
         try:
-            config = auto_config.from_pretrained(source.name, trust_remote_code=False)
-            processor = auto_processor.from_pretrained(
-                source.name, trust_remote_code=False, **library.fast_image_processor()
-            )
+            which = {"revision": source.revision, "trust_remote_code": False}
+            config = auto_config.from_pretrained(source.name, **which)
+            processor = auto_processor.from_pretrained(source.name, **which, **library.fast_image_processor())
             module, report = auto_model.from_pretrained(
                 source.name,
                 config=config,
                 dtype=precision,
                 use_safetensors=True,
-                trust_remote_code=False,
                 output_loading_info=True,
+                **which,
                 **placing,
             )
         except torch.cuda.OutOfMemoryError:
@@ -78,7 +94,41 @@ def lvlm_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.d
     return choose_dtype(dtype, device)
 
 
-def _placing(quantization: Quantization | None, device: torch.device) -> dict[str, Any]:
+def checkpoint_identity(name: str = "demo", quantization: str | None = None) -> JsonObject:
+    """What a model's results depend on, as JSON: equal identities are equal weights.
+
+    A folder's files are named by their content (sha256), a model on the hub by its revision. Raises BadInput as
+    `load_lvlm` does, as far as that is known before loading.
+    """
+    return {**source_of(name).identity(), "quantization": quantization}
+
+
+def source_of(name: str) -> Source:
+    """Read a model's name as `load_lvlm` takes it; BadInput where it leads nowhere."""
+    if "cogvlm" in name.lower():
+        raise BadInput(
+            "CogVLM has no class in transformers, and the code in its repository no longer runs with it",
+            input="name",
+            value=name,
+            hint="Serve it behind an OpenAI-compatible endpoint (vLLM, SGLang), and ask that.",
+        )
+    source = read_name(name, _FOLDER)
+    if source is None:
+        hint = "Use 'demo', a model's folder, or ORG/NAME on the Hugging Face hub."
+        raise BadInput("unknown model", input="name", value=name, hint=hint)
+    if source.path is not None and not is_lvlm(source.path):
+        lacking = "the model's folder holds no processor: its tokenizer or its image settings are missing"
+        raise BadInput(lacking, input="name", value=name, hint=_FOLDER.holds)
+    return source
+
+
+def is_lvlm(folder: Path) -> bool:
+    """Whether a folder holds what a model that reads images and text needs; its files are not looked into."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return _CONFIG in names and bool(names.intersection(_PROCESSOR) and names.intersection(_TOKENIZER))
+
+
+def _placing(quantization: Quantization | None, device: torch.device) -> dict[str, object]:
     """How a quantized model is read: straight onto its device."""
     if quantization is None:
         return {}
@@ -87,7 +137,7 @@ def _placing(quantization: Quantization | None, device: torch.device) -> dict[st
     return {"quantization_config": library.quantization_config(quantization), "device_map": {"": device}}
 
 
-def _check_complete(source: Source, report: dict[str, Any]) -> None:
+def _check_complete(source: Source, report: Mapping[str, Collection[str]]) -> None:
     """transformers fills what a checkpoint lacks with random numbers."""
     missing = sorted(report.get("missing_keys", ()))
     if missing:
@@ -99,7 +149,7 @@ def _check_complete(source: Source, report: dict[str, Any]) -> None:
         )
 
 
-def _check_processor(source: Source, processor: Any) -> None:
+def _check_processor(source: Source, processor: object) -> None:
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is None or not hasattr(processor, "image_processor"):
         raise BadInput(

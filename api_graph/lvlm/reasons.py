@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api_graph.errors import BadInput
 from api_graph.lvlm.library import import_failure
-from api_graph.lvlm.source import Source
+from api_graph.models.source import Source
 
 _OFFLINE = (
     "Without a network, set HF_HUB_OFFLINE=1 and use a model that is in the Hugging Face cache already, a folder, "

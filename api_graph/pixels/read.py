@@ -125,27 +125,6 @@ def to_levels(image: Tensor) -> NDArray[np.uint8]:
     return levels.numpy().astype(np.uint8, copy=False)
 
 
-def as_pictures(images: Images) -> list[Image.Image]:
-    """PIL images, upright. A tensor's values are rounded to 8 bits, so that a loaded file gives its own pixels back.
-
-    Raises BadInput for anything else, and for an empty list.
-    """
-    if isinstance(images, Tensor):
-        return to_pil(images.unsqueeze(0) if images.ndim == 3 else images)
-    if isinstance(images, Image.Image):
-        return [ImageOps.exif_transpose(images)]
-    if isinstance(images, str | os.PathLike):
-        return [read_image(images)]
-    if isinstance(images, Sequence) and images:
-        return [picture for image in images for picture in as_pictures(image)]
-    raise BadInput(
-        "expected images",
-        input="images",
-        value=images,
-        hint="Give PIL images, paths or a (B, H, W, 3) tensor.",
-    )
-
-
 def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
     """A picture, a path, a list of those, or a (B, H, W, 3) float tensor, as one float32 (B, H, W, 3).
 
@@ -170,6 +149,28 @@ def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
             hint="Give them one at a time, or as rows of a table.",
         )
     return torch.cat(tensors)
+
+
+def as_pictures(images: Images) -> list[Image.Image]:
+    """PIL images, upright, of one image or a list of them: PIL images, paths, or float tensors in [0, 1].
+
+    A tensor is (H, W, 3) or (B, H, W, 3). Its values are rounded to 8 bits, so that a loaded file gives its own pixels
+    back. Raises BadInput for anything else, for an empty list, and for a file that cannot be read.
+    """
+    if isinstance(images, Tensor):
+        return to_pil(images.unsqueeze(0) if images.ndim == 3 else images)
+    if isinstance(images, Image.Image):
+        return [ImageOps.exif_transpose(images)]
+    if isinstance(images, str | os.PathLike):
+        return [read_image(images)]
+    if isinstance(images, Sequence) and images:
+        return [picture for image in images for picture in as_pictures(image)]
+    raise BadInput(
+        "expected images",
+        input="images",
+        value=images,
+        hint="Give PIL images, paths or a (B, H, W, 3) tensor.",
+    )
 
 
 def _picture(item: Picture) -> Image.Image:

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
 from pathlib import Path
-from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
-from api_graph.clip import choose_device, choose_dtype
 from api_graph.errors import BadInput
+from api_graph.json_values import JsonObject
 from api_graph.lvlm.quiet import quiet
-from api_graph.segment.source import MODEL_TYPES, source_of
+from api_graph.models.device import choose_device, choose_dtype
+from api_graph.models.source import ModelFolder, Source, download_failed, first_line, read_name
+from api_graph.segment.model import Segmenter
 
+MODEL_TYPES = ("sam", "sam2", "sam2_video")
+"""Of a SAM 2 for videos, only the part for single images is loaded."""
 
-@dataclass(frozen=True, eq=False)
-class Segmenter:
-    """A SAM in evaluation mode, with frozen weights, and the processor that prepares images and prompts for it."""
-
-    socket: ClassVar[str] = "AP_SEGMENTER"
-
-    model: nn.Module
-    processor: Any
-    name: str
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.model.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return next(self.model.parameters()).dtype
+_FOLDER = ModelFolder(
+    config="config.json",
+    key="model_type",
+    kind=str,
+    weights=(".safetensors",),
+    deciding=(".safetensors", ".json"),
+    holds="A model's folder holds config.json, model.safetensors (pickled weights are never read) and its processor's "
+    "configuration. A model on the hub is 'hf-hub:ORG/NAME'.",
+)
 
 
 def load_segmenter(
@@ -51,7 +46,16 @@ def load_segmenter(
     source = source_of(name)
     # Nodes run in inference mode; weights that are born there could not take part in a gradient.
     with torch.inference_mode(False), quiet():
-        model, processor, missing = _read(source, precision)
+        try:
+            model, processor, missing = _from_transformers(source, precision)
+        except BadInput:
+            raise
+        except Exception as error:  # transformers and the hub answer bad files and names with nearly any exception
+            if source.path is None:
+                raise download_failed(source, error) from error
+            problem = f"the model cannot be read: {first_line(error)}"
+            hint = f"Download it again. {_FOLDER.holds}"
+            raise BadInput(problem, input="name", value=source.name, hint=hint) from error
     if missing:
         raise BadInput(
             f"the weights lack {len(missing)} of the model's tensors, such as {sorted(missing)[0]}",
@@ -62,44 +66,54 @@ def load_segmenter(
     return Segmenter(model.to(where).eval().requires_grad_(False), processor, name)
 
 
-def _read(source: str | Path, dtype: torch.dtype) -> tuple[nn.Module, Any, set[str]]:
-    """The network, its processor, and the tensors that its files do not hold."""
+def segmenter_identity(name: str) -> JsonObject:
+    """What a segmenter's masks depend on, as JSON: equal identities are equal weights.
+
+    A folder's files are named by their content (sha256), a model on the hub by its revision. Raises BadInput for a name
+    that leads nowhere.
+    """
+    return source_of(name).identity()
+
+
+def source_of(name: str) -> Source:
+    """Read a segmenter's name as `load_segmenter` takes it; BadInput where it leads nowhere."""
+    source = read_name(name, _FOLDER)
+    if source is None:
+        raise BadInput("there is no such folder", input="name", value=name, hint="Give a folder or 'hf-hub:ORG/NAME'.")
+    return source
+
+
+def is_segmenter(folder: Path) -> bool:
+    """Whether a folder's config.json describes a model that can be loaded as a segmenter."""
+    try:
+        described = json.loads((folder / _FOLDER.config).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(described, dict) and described.get(_FOLDER.key) in MODEL_TYPES
+
+
+def _from_transformers(source: Source, dtype: torch.dtype) -> tuple[nn.Module, object, set[str]]:
+    """The network, its processor, and the names of the tensors that its files do not hold."""
     import transformers
 
-    try:
-        kind = transformers.AutoConfig.from_pretrained(source, trust_remote_code=False).model_type
-        if kind not in MODEL_TYPES:
-            raise BadInput(
-                f"this is no segmenter, but a model of type {kind}",
-                input="name",
-                value=str(source),
-                hint=f"Use one of type {', '.join(MODEL_TYPES)}.",
-            )
-        family = "Sam" if kind == "sam" else "Sam2"
-        network, processor = getattr(transformers, f"{family}Model"), getattr(transformers, f"{family}Processor")
-        model, report = network.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-        return model, processor.from_pretrained(source, trust_remote_code=False), set(report["missing_keys"])
-    except BadInput:
-        raise
-    except Exception as error:  # transformers and the hub answer bad files and names with nearly any exception
-        raise _explained(source, error) from error
-
-
-def _explained(source: str | Path, error: Exception) -> BadInput:
-    lines = str(error).strip().splitlines()
-    reason = lines[0][:160] if lines else type(error).__name__
-    if isinstance(source, Path):
-        return BadInput(
-            f"the model cannot be read: {reason}",
+    name, revision = source.path or source.name, source.revision
+    config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+    if config.model_type not in MODEL_TYPES:
+        raise BadInput(
+            f"this is no segmenter, but a model of type {config.model_type}",
             input="name",
-            value=str(source),
-            hint="Its folder holds config.json, model.safetensors and processor_config.json. Download it again.",
+            value=source.name,
+            hint=f"Use one of type {', '.join(MODEL_TYPES)}.",
         )
-    return BadInput(
-        f"the model could not be downloaded: {reason}",
-        input="name",
-        value=source,
-        hint="Without a network, use a folder, or set HF_HUB_OFFLINE=1 for a model that is in the cache already.",
+    family = "Sam" if config.model_type == "sam" else "Sam2"
+    network, processor = getattr(transformers, f"{family}Model"), getattr(transformers, f"{family}Processor")
+    model, report = network.from_pretrained(
+        name,
+        revision=revision,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
     )
+    prepare = processor.from_pretrained(name, revision=revision, trust_remote_code=False)
+    return model, prepare, set(report["missing_keys"])

@@ -12,8 +12,7 @@ from api_graph.pixels._check import in_range
 from api_graph.pixels.prompts import BoxesLike, checked_boxes
 from api_graph.pixels.read import to_pil
 from api_graph.segment.automatic import Candidates, Thresholds
-from api_graph.segment.encode import EncodedImage
-from api_graph.segment.load import Segmenter
+from api_graph.segment.model import EncodedImage, Segmenter
 
 
 @torch.no_grad()
@@ -34,12 +33,15 @@ def segment(
 ) -> Tensor:
     """Masks (N, H, W) of 0 and 1, float32 on the image's device, of an image (1, H, W, 3).
 
-    With `boxes` (N, 4), xyxy in pixels: one mask per box, in their order; one may be empty. Without: SAM's automatic
-    generation. A grid of `points_per_side`² points asks for three masks each; kept are those whose predicted IoU and
-    whose stability (IoU of the mask cut at `mask_threshold` ± `stability_score_offset`) exceed their thresholds, 0
-    keeping all, and that cover `min_area` pixels; of masks whose bounding boxes have an IoU above `nms_thresh`, the
-    one with the highest predicted IoU. That order they come in. `progress` is told how many points of how many were
-    asked about.
+    With `boxes` (N, 4), xyxy in pixels, there is one mask for each box, in their order; a mask may be empty.
+
+    Without boxes it is SAM's automatic mask generation (Segment Anything, appendix B). Each point of a grid of
+    `points_per_side`² points leads to three masks. A mask is kept if its predicted IoU and its stability (the IoU of
+    the mask cut at `mask_threshold` + and - `stability_score_offset`) exceed their thresholds, where 0 keeps all, and
+    if it covers `min_area` pixels. Of masks whose bounding boxes have an IoU above `nms_thresh`, only the one with the
+    highest predicted IoU is kept. The masks come in the order of their predicted IoU, highest first.
+
+    `points_per_batch` points or boxes go through the model at a time. `progress(done, total)` is told of points.
 
     Raises BadInput for more than one image, numbers out of range, boxes that do not lie on the image, and if no mask
     passes the thresholds.
@@ -62,7 +64,7 @@ def segment(
         encoded, prompts = EncodedImage.of(
             segmenter, picture, input_points=[points[:, None].tolist()], input_labels=[ones.tolist()]
         )
-        logits = _of_everything(encoded, prompts, points_per_batch, thresholds, progress or _silent)
+        logits = _of_everything(encoded, prompts, points_per_batch, thresholds, progress)
     return _cut(encoded, logits, mask_threshold).to(image.device)
 
 
@@ -77,20 +79,17 @@ def _of_everything(
     prompts: dict[str, Tensor],
     batch: int,
     thresholds: Thresholds,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int, int], None] | None,
 ) -> Tensor:
-    """Logits (N, h, w) of the masks that points lead to and that pass the thresholds, the surest first."""
+    """Logits (N, h, w) of the masks that points lead to and that pass the thresholds, highest predicted IoU first."""
     candidates = Candidates(thresholds)
     count = prompts["input_points"].shape[1]
     for start in range(0, count, batch):
         some = {name: prompt[:, start : start + batch] for name, prompt in prompts.items()}
         candidates.add(encoded, *encoded.predict(some, several=True))
-        progress(min(start + batch, count), count)
+        if progress is not None:
+            progress(min(start + batch, count), count)
     return candidates.best()
-
-
-def _silent(done: int, total: int) -> None:
-    """Nobody wants to know."""
 
 
 def _grid(per_side: int, size: tuple[int, int]) -> Tensor:
@@ -102,5 +101,5 @@ def _grid(per_side: int, size: tuple[int, int]) -> Tensor:
 
 
 def _cut(encoded: EncodedImage, logits: Tensor, threshold: float) -> Tensor:
-    """Logits (N, h, w) as masks (N, H, W) of 0 and 1; one after the other, since a float mask of a photo is large."""
+    """Logits (N, h, w) as masks (N, H, W) of 0 and 1. It takes one at a time: a float mask of a photo is large."""
     return torch.cat([(encoded.full_size(one[None]) > threshold).float() for one in logits])

@@ -17,8 +17,7 @@ import torch
 from open_clip import factory, pretrained
 from safetensors.torch import save_file
 
-from api_graph.clip.load import choose_device, choose_dtype, load_clip
-from api_graph.clip.source import checkpoint_identity
+from api_graph.clip.load import checkpoint_identity, load_clip
 from api_graph.errors import BadInput
 from api_graph.files import sha256_of
 
@@ -28,6 +27,14 @@ CONFIG: dict[str, Any] = {
     "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 8, "heads": 1, "layers": 1},
 }
 DEMO = Path(__file__).parents[2] / "api_graph" / "demo" / "clip"
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here asks the hub for anything."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +158,7 @@ def test_a_failed_download_says_how_to_go_on(name: str, tiny: str, monkeypatch: 
     def offline(*_: Any, **__: Any) -> str:
         raise OSError("We couldn't connect to the hub")
 
-    monkeypatch.setattr(factory, "_get_hf_config", offline)
-    monkeypatch.setattr(factory, "download_pretrained", offline)
+    monkeypatch.setattr(pretrained, "download_pretrained_from_hf", offline)
     monkeypatch.setitem(pretrained._PRETRAINED, tiny, {"openai": {"hf_hub": "nobody/nothing/"}})
     tag = None if name.startswith("hf-hub") else "openai"
     with pytest.raises(BadInput, match=r"could not be downloaded: .*couldn't connect.*HF_HUB_OFFLINE=1"):
@@ -160,14 +166,17 @@ def test_a_failed_download_says_how_to_go_on(name: str, tiny: str, monkeypatch: 
 
 
 def test_hub_weights_that_are_missing_are_not_replaced_by_random_ones(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(*_: Any, **__: Any) -> str:
-        raise FileNotFoundError("404")
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": CONFIG}))
 
-    monkeypatch.setattr(factory, "_get_hf_config", lambda *_, **__: {"model_cfg": dict(CONFIG)})
-    monkeypatch.setattr(factory, "download_pretrained_from_hf", missing)
-    with pytest.raises(BadInput, match="name: the weights could not be downloaded"):
+    def only_the_config(repository: str, file: str | None = None, **_: Any) -> str:
+        if file is None:
+            raise FileNotFoundError("404")
+        return str(tmp_path / file)
+
+    monkeypatch.setattr(pretrained, "download_pretrained_from_hf", only_the_config)
+    with pytest.raises(BadInput, match="name: the model could not be downloaded: 404"):
         load_clip("hf-hub:somebody/something", device="cpu")
 
 
@@ -191,7 +200,7 @@ def test_names_that_lead_nowhere(name: str, tag: str | None, message: str) -> No
 
 def test_folders_that_hold_no_model(folder: Path) -> None:
     (folder / "open_clip_model.safetensors").unlink()
-    with pytest.raises(BadInput, match="name: the model's folder holds no weights"):
+    with pytest.raises(BadInput, match=r"name: the model's folder holds no weights \(\.safetensors, \.pth, \.bin\)"):
         load_clip(str(folder))
     for damaged in ("{", "{}", "[]"):
         (folder / "open_clip_config.json").write_text(damaged)
@@ -204,20 +213,6 @@ def test_folders_that_hold_no_model(folder: Path) -> None:
         load_clip(f"local-dir:{folder}", "openai")
 
 
-def test_devices_and_precisions() -> None:
-    assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device(None).type in {"cpu", "cuda", "mps"}
-    assert choose_dtype(None, torch.device("cuda")) == torch.float16
-    assert choose_dtype(None, torch.device("cpu")) == torch.float32
-    assert choose_dtype("bfloat16", torch.device("cpu")) == choose_dtype(torch.bfloat16, torch.device("cpu"))
-    for device in ("cuda:99", "abacus"):
-        with pytest.raises(BadInput, match=f"device: this machine has no such device .*{device}"):
-            choose_device(device)
-    for dtype in ("int8", torch.int8):
-        with pytest.raises(BadInput, match="dtype: unknown precision"):
-            choose_dtype(dtype, torch.device("cpu"))
-
-
 def test_identity_follows_content(folder: Path, tiny: str, tmp_path: Path, weights: dict[str, torch.Tensor]) -> None:
     first = checkpoint_identity(str(folder))
     assert first == json.loads(json.dumps(first))
@@ -228,7 +223,12 @@ def test_identity_follows_content(folder: Path, tiny: str, tmp_path: Path, weigh
     assert checkpoint_identity(str(moved)) != first
     by_file = checkpoint_identity(tiny, str(file))
     assert by_file == {"name": tiny, "checkpoint": sha256_of(file)}
-    assert checkpoint_identity("ViT-B/16", "openai") == {"name": "ViT-B-16", "pretrained": "openai"}
+
+
+def test_downloads_from_elsewhere_are_their_tag(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = {"url": "file:///nowhere/weights.pt", "hf_hub": ""}
+    monkeypatch.setitem(pretrained._PRETRAINED, tiny, {"openai": elsewhere})
+    assert checkpoint_identity(tiny, "openai") == {"name": tiny, "pretrained": "openai"}
 
 
 def test_content_hash(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_the_demo_model_loads_offline() -> None:
 
 
 def test_importing_costs_neither_open_clip_nor_transformers() -> None:
-    rooms = "baselines, decompose, foveal, foveal_masks, load, maps, model, source, text, unleash"
+    rooms = "baselines, decompose, foveal, foveal_masks, load, maps, model, text, unleash"
     heavy = "{'open_clip', 'transformers', 'timm'}"
     code = f"import sys; from api_graph.clip import {rooms}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

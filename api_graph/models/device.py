@@ -1,0 +1,45 @@
+"""Where a model computes, and how precisely."""
+
+from __future__ import annotations
+
+import torch
+
+from api_graph.errors import BadInput
+
+_DTYPES = {
+    "float32": torch.float32,
+    "fp32": torch.float32,
+    "float16": torch.float16,
+    "fp16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+}
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device asked for; by default the first of cuda, mps, cpu that is there. BadInput if it is not there."""
+    if device is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        raise BadInput(
+            "this machine has no such device",
+            input="device",
+            value=str(device),
+            hint="Use 'cpu', or leave it empty to take what is there.",
+        ) from error
+    return chosen
+
+
+def choose_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
+    """The precision asked for; by default float16 on cuda, float32 elsewhere. BadInput if it is none of ours."""
+    if dtype is None:
+        return torch.float16 if device.type == "cuda" else torch.float32
+    chosen = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if chosen is None or chosen not in _DTYPES.values():
+        raise BadInput("unknown precision", input="dtype", value=str(dtype), hint="Use float32, float16 or bfloat16.")
+    return chosen

@@ -19,7 +19,7 @@ from api_graph.regions import Boxes
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Widget, node
 
-from .wires import Drawn, Objects, Picture, Where
+from .socket_types import Drawn, Objects, Picture, Where
 
 CATEGORY = "attention prompting/visual prompts"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -27,7 +27,7 @@ from api_graph.tasks.pointcloud.project import depth_images, project, unit_spher
 from api_graph.tasks.pointcloud.read import READERS, read_points
 from api_graph.tasks.wires import BoxScores, LabelFeatures, MeanText, PointClouds
 
-from .wires import Clip, Clouds, Features, Labels, Query, Scores
+from .socket_types import Clip, Clouds, Features, Labels, Query, Scores
 
 CATEGORY = "attention prompting/tasks"
 
@@ -191,7 +191,7 @@ def point_files(folders: Folders) -> Sequence[str]:
     return names_in(folders.inputs, lambda path: path.suffix.lower() in READERS)
 
 
-def point_fingerprint(folders: Folders, file: str) -> Mapping[str, Any]:
+def point_fingerprint(folders: Folders, file: str) -> Mapping[str, str]:
     """The file's content, and its kind, which decides how it is read."""
     path = folders.input_file(file, input="file")
     try:

@@ -71,7 +71,7 @@ def attend_all(
         ]
         for part in (prompts[first : first + MOST_PROMPTS] for first in range(0, len(prompts), MOST_PROMPTS)):
             indices, requests, answers = zip(*part, strict=True)
-            with inputs_named(layer="layers", answers="answer", normalize="normalization"):
+            with inputs_named(layer="layers", normalize="normalization"):
                 found = attribute(
                     model,
                     requests,

@@ -59,7 +59,8 @@ def fill_template(
     lower_case: Annotated[bool, Field(description="As the official code writes captions.")] = True,
 ) -> Annotated[str, Field(description="The text in the template.")]:
     """Put a text into a template, as CLIP likes to read it: "a photo of the man on the left"."""
-    (checked,) = templates.template_texts([template])
+    with inputs_named(templates="template"):
+        (checked,) = templates.template_texts([template])
     return templates.filled(checked, text.strip().lower() if lower_case else text.strip())
 
 
@@ -110,7 +111,8 @@ def mean_text(
     """What to subtract from scores: the mean of captions drawn at random, in the words of the query's template."""
     lines = [line for line in captions.splitlines() if line.strip()]
     drawn = subtract.sample_captions(lines, count, seed=seed)
-    return MeanText(subtract.mean_text(model, drawn, template), len(drawn))
+    with inputs_named(templates="template"):
+        return MeanText(subtract.mean_text(model, drawn, template), len(drawn))
 
 
 class ChosenBox(NamedTuple):

@@ -8,11 +8,12 @@ from typing import Any
 from api_graph.context import Context, DeferredWork
 from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.call import entries_of, run_batch
-from api_graph.spec import spec_of
+from api_graph.executor.entry import Entry
+from api_graph.spec import NodeSpec, spec_of
 
 
 def called_together(
-    node: Callable[..., Any], calls: Sequence[Mapping[str, Any]], contexts: Sequence[Context] | None = None
+    node: Callable[..., Any], calls: Sequence[Mapping[str, Any]], contexts: Sequence[Context | None] | None = None
 ) -> list[Any]:
     """What each call gives, or the exception that it ends with, where all are rows of one run.
 
@@ -23,12 +24,11 @@ def called_together(
     entries = run_batch(spec, steps, BatchLimits())
     if isinstance(entries, DeferredWork):
         entries = entries_of(spec, steps, entries.work())
-    results: list[Any] = []
-    for entry in entries:
-        if isinstance(entry, Exception):
-            results.append(entry)
-        else:
-            pairs = zip(entry.outputs, spec.outputs, strict=True)
-            values = [output if declared.is_list else output[0] for output, declared in pairs]
-            results.append(tuple(values) if spec.named_outputs else values[0] if values else None)
-    return results
+    return [entry if isinstance(entry, Exception) else _result_of(entry, spec) for entry in entries]
+
+
+def _result_of(entry: Entry, spec: NodeSpec) -> Any:
+    """What the node's function returned, of a step with one call."""
+    outputs = zip(entry.outputs, spec.outputs, strict=True)
+    values = [output if declared.is_list else output[0] for output, declared in outputs]
+    return tuple(values) if spec.named_outputs else values[0] if values else None

@@ -29,7 +29,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from api_graph.nodes.batches import split_tokens
+from api_graph.nodes.attribution import split_tokens
 
 from api_graph import run_graph
 from api_graph.clip import ClipModel, ImageTokens, encode_image, encode_queries, load_clip

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
+from torch import Tensor
 
 from api_graph import clip
-from api_graph.clip import ImageTokens, QueryFeatures
+from api_graph.clip import ClipModel, ImageTokens, QueryFeatures
 from api_graph.context import Context
 from api_graph.errors import inputs_named
 from api_graph.pixels.heatmap import Combination, Normalization, combine, mean_filter, normalize
+from api_graph.pixels.measure import figures
 from api_graph.sockets import Attribution
 from api_graph.spec import Widget, node
 
-from . import batches
-from .wires import Clip, Map, NewMap, Picture, Query
+from .socket_types import Clip, Map, NewMap, Picture, Query
 
 CATEGORY = "attention prompting/attribution"
 
@@ -23,13 +29,53 @@ Recipe = Literal["paper", "reference"]
 Similarity = Literal["auto", "cosine", "contribution"]
 Tokens = Annotated[ImageTokens, Field(description="The encoded image, from Encode image.")]
 
+MOST_IMAGES = 32
+"""Images in one forward pass."""
+
+LAST_FOUR = -4
+"""The first of the layers that count in the paper's recipe, which is left to the model: it may be shallower."""
+
+
+def encode_images(
+    image: Sequence[Tensor], *, model: ClipModel, recipe: Recipe, start_layer: int, layer: int
+) -> list[ImageTokens]:
+    """`Encode image`, for images of any sizes: the model sees all of them at its own size."""
+    results: list[ImageTokens] = []
+    for first in range(0, len(image), MOST_IMAGES):
+        part = image[first : first + MOST_IMAGES]
+        tokens = clip.encode_image(
+            model,
+            part,
+            recipe=recipe,
+            start_layer=start_layer if recipe == "paper" and start_layer != LAST_FOUR else None,
+            layer=layer if recipe == "reference" else None,
+        )
+        results += split_tokens(tokens, [len(one) for one in part])
+    return results
+
+
+def split_tokens(tokens: ImageTokens, counts: Sequence[int]) -> Iterator[ImageTokens]:
+    """The tokens of `counts` images each; copies, so that none keeps the whole batch in memory."""
+    first = 0
+    for count in counts:
+        rows = slice(first, first + count)
+        first += count
+        yield replace(
+            tokens,
+            contributions=tokens.contributions[rows].clone(),
+            tokens=tokens.tokens[rows].clone(),
+            features=tokens.features[rows].clone(),
+            geometry=tokens.geometry[rows],
+        )
+
 
 @node(
     "APEncodeImage",
     category=CATEGORY,
     title="Encode image",
     store=True,
-    batched=batches.encode_images,
+    batched=encode_images,
+    over=("image",),
     aliases=("CLIP vision encode", "decompose"),
 )
 def encode_image(
@@ -41,7 +87,7 @@ def encode_image(
     start_layer: Annotated[
         int,
         Field(ge=-200, le=200, description="paper: first layer whose attention counts; -4 is the fourth to last."),
-    ] = batches.LAST_FOUR,
+    ] = LAST_FOUR,
     layer: Annotated[
         int, Field(ge=-200, le=200, description="reference: the one layer that it reads; -2 is 22 of 0 to 23.")
     ] = -2,
@@ -51,10 +97,31 @@ def encode_image(
     Per patch: the summed contribution of the last layers' attention to the CLS token (API eq. 3 to 5) and the final
     token, both already through the final LayerNorm and projection.
     """
-    return clip.encode_image(model, image, **batches.layers_of(recipe, start_layer, layer))
+    return clip.encode_image(
+        model,
+        image,
+        recipe=recipe,
+        start_layer=start_layer if recipe == "paper" and start_layer != LAST_FOUR else None,
+        layer=layer if recipe == "reference" else None,
+    )
 
 
-@node("APEncodeQuery", category=CATEGORY, title="Encode query", store=True, batched=batches.encode_texts)
+def encode_queries(query: Sequence[str], hint: Sequence[str], *, model: ClipModel) -> list[QueryFeatures]:
+    """`Encode query`; a row of a table gets the same features, to the last bit, whatever other rows go with it."""
+    texts = [own_hint if own_hint.strip() else text for text, own_hint in zip(query, hint, strict=True)]
+    with inputs_named(queries="query"):
+        found = clip.encode_queries(model, texts, steady=True)
+    return [QueryFeatures(found.features[i : i + 1].clone(), (text,)) for i, text in enumerate(found.texts)]
+
+
+@node(
+    "APEncodeQuery",
+    category=CATEGORY,
+    title="Encode query",
+    store=True,
+    batched=encode_queries,
+    over=("query", "hint"),
+)
 def encode_query(
     model: Clip,
     query: Annotated[str, Field(description="What to look for: the question, or a phrase."), Widget(multiline=True)],
@@ -64,11 +131,27 @@ def encode_query(
 ) -> Annotated[QueryFeatures, Field(description="The text's features, to compare patches, boxes and images with.")]:
     """Run a question, or a hint that stands in for it, through CLIP's text tower."""
     with inputs_named(queries="query"):
-        return clip.encode_queries(model, batches.text_of(query, hint))
+        return clip.encode_queries(model, hint if hint.strip() else query)
 
 
-def _psi_cls(tokens: ImageTokens, query: QueryFeatures, similarity: Similarity) -> Attribution:
-    return tokens.placed(clip.psi_cls(tokens, query, None if similarity == "auto" else similarity))
+def _maps_of_queries(
+    map_of: Callable[[QueryFeatures], Attribution], tokens: ImageTokens, queries: Sequence[QueryFeatures]
+) -> list[Attribution]:
+    """The maps of each query: of one image all at once, the same to the last bit whatever queries go together."""
+    if len(tokens.geometry) > 1:  # each of several images has a text of its own, or one for all
+        return [map_of(query) for query in queries]
+    # A single vector is multiplied by other means than several are, with other last bits: it goes twice.
+    given = list(queries) if sum(len(query.texts) for query in queries) > 1 else [*queries, *queries]
+    joined = QueryFeatures(torch.cat([q.features for q in given]), tuple(text for q in given for text in q.texts))
+    values = map_of(joined).values.split([len(query.texts) for query in given])
+    return [tokens.placed(own.clone()) for own in values[: len(queries)]]
+
+
+def psi_cls_of_queries(
+    query: Sequence[QueryFeatures], *, tokens: ImageTokens, similarity: Similarity
+) -> list[Attribution]:
+    """`Ψ cls`, for all texts of one image."""
+    return _maps_of_queries(partial(psi_cls, tokens, similarity=similarity), tokens, query)
 
 
 @node(
@@ -76,7 +159,8 @@ def _psi_cls(tokens: ImageTokens, query: QueryFeatures, similarity: Similarity) 
     category=CATEGORY,
     title="Ψ cls",
     store=True,
-    batched=batches.texts_together(_psi_cls),
+    batched=psi_cls_of_queries,
+    over=("query",),
     aliases=("attribution", "decomposed CLS"),
 )
 def psi_cls(
@@ -91,14 +175,19 @@ def psi_cls(
     ] = "auto",
 ) -> Annotated[Attribution, Field(description="Ψ cls: one map for each image and text.")]:
     """How much each patch, through the last layers' attention, brings the image closer to the question (API eq. 5)."""
-    return _psi_cls(tokens, query, similarity)
+    return tokens.placed(clip.psi_cls(tokens, query, None if similarity == "auto" else similarity))
 
 
 def _psi_comp(tokens: ImageTokens, query: QueryFeatures) -> Attribution:
     return tokens.placed(clip.psi_comp(tokens, query))
 
 
-@node("APPsiComp", category=CATEGORY, title="Ψ comp", store=True, batched=batches.texts_together(_psi_comp))
+def psi_comp_of_queries(query: Sequence[QueryFeatures], *, tokens: ImageTokens) -> list[Attribution]:
+    """`Ψ comp`, likewise."""
+    return _maps_of_queries(partial(_psi_comp, tokens), tokens, query)
+
+
+@node("APPsiComp", category=CATEGORY, title="Ψ comp", store=True, batched=psi_comp_of_queries, over=("query",))
 def psi_comp(
     tokens: Tokens, query: Query
 ) -> Annotated[Attribution, Field(description="Ψ comp: one map for each image and text.")]:
@@ -143,7 +232,27 @@ def mean_filter_tokens(
     return attribution.with_values(mean_filter(attribution.values, kernel_size))
 
 
-@node("APMeasure", category=CATEGORY, title="Measure map", output=True, batched=batches.measure_maps)
+def measure_maps(attribution: Sequence[Attribution], context: Sequence[Context]) -> list[str]:
+    """`Measure map`: the figures of all maps that have one grid are found together."""
+    grids: dict[Hashable, list[int]] = defaultdict(list)
+    for index, maps in enumerate(attribution):
+        grids[maps.values.shape[1:], maps.values.device].append(index)
+    results: dict[int, str] = {}
+    for indices in grids.values():
+        found = iter(figures(Attribution.joined([attribution[index] for index in indices])))
+        for index in indices:
+            lines = [str(next(found)) for _ in attribution[index].geometry]
+            results[index] = "\n".join(lines)
+    for index, own in enumerate(context):
+        for line in results[index].splitlines():
+            own.show_text(line)
+    return [results[index] for index in range(len(attribution))]
+
+
+@node("APMeasure", category=CATEGORY, title="Measure map", output=True, batched=measure_maps, over=("attribution",))
 def measure(attribution: Map, context: Context) -> Annotated[str, Field(description="One line per map.")]:
     """Say where a map's peak lies, in source pixels, and how much it commits itself."""
-    return batches.measure_maps([{"attribution": attribution, "context": context}])[0]
+    lines = [str(one) for one in figures(attribution)]
+    for line in lines:
+        context.show_text(line)
+    return "\n".join(lines)

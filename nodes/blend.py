@@ -15,7 +15,7 @@ from api_graph.sockets import Image
 from api_graph.spec import Widget, node
 
 from .images import preview_image
-from .wires import Heatmap, Picture
+from .socket_types import Heatmap, Picture
 
 CATEGORY = "attention prompting/image"
 

@@ -5,16 +5,17 @@ Headless only: in ComfyUI the real ones run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
+from torch import Tensor
 
-from api_graph.context import Context, SaveContext
+from api_graph.context import Context, DeferredWork, SaveContext
 from api_graph.errors import BadInput
 from api_graph.sockets import AnyValue, Image, Mask
 from api_graph.spec import Widget, node
 
-from . import image_batches
 from . import images as own_images
 from . import text as own_text
 
@@ -49,12 +50,25 @@ def load_image_mask(
     return mask if channel == "alpha" else picture[..., COLOUR_CHANNELS.index(channel)]
 
 
+def save_images(
+    images: Sequence[Tensor], filename_prefix: Sequence[str], context: Sequence[SaveContext]
+) -> DeferredWork:
+    """`Save Image`, which hands nothing on."""
+    saving = own_images.save_images(images, filename_prefix, context)
+
+    def work() -> list[Exception | None]:
+        return [result if isinstance(result, Exception) else None for result in saving.work()]
+
+    return DeferredWork(work, saving.claims)
+
+
 @node(
     "SaveImage",
     category="image",
     title="Save Image",
     output=True,
-    batched=image_batches.save_images_for_good,
+    batched=save_images,
+    over=("images", "filename_prefix"),
 )
 def save_image(images: Image, context: SaveContext, filename_prefix: str = "ComfyUI") -> None:
     """Write images into the output folder."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from api_graph import clip
-from api_graph.clip import ImageFeatures, QueryFeatures
+from api_graph.clip import ClipModel, ImageFeatures, QueryFeatures
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_masks import (
     FovealKernel,
@@ -23,14 +25,14 @@ from api_graph.clip.foveal_masks import (
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.unleash import Order, head_reactions, strongest
 from api_graph.errors import BadInput, inputs_named
+from api_graph.models.layers import whole_numbers
 from api_graph.pixels.matrix_figure import matrix_figure
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import Boxes, BoxFormat, boxes_around, read_boxes
 from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import Widget, node
 
-from . import foveal_batches as batches
-from .wires import Clip, FoundBoxes, NewFeatures, Objects, Picture
+from .socket_types import Clip, FoundBoxes, NewFeatures, Objects, Picture
 
 CATEGORY = "attention prompting/foveal"
 
@@ -48,6 +50,29 @@ Heads = Annotated[str, Field(description="Heads that are amplified, such as 0, 3
 OrderOfUnleash = Annotated[
     Order,
     Field(description="sequential: each layer reacts to the amplified ones before it. parallel: to none of them."),
+]
+
+
+Alpha = Annotated[
+    float, Field(ge=-100, le=100, description="α, the bias in the middle of the region."), Widget(step=0.05)
+]
+Sigma = Annotated[
+    float,
+    Field(ge=0.01, le=1e6, description="σ in patches. minmax makes all from about 20 to 500 one setting."),
+    Widget(step=1),
+]
+Cells = Annotated[
+    CellRule,
+    Field(description="overlap: the patches that a box covers. reference: the official code's, with its extra ones."),
+]
+ShapeOfMask = Annotated[
+    MaskShape,
+    Field(description="mask: 0 outside the mask. centroid: also centred on its mean. box: the box around it."),
+]
+Coverage = Annotated[
+    float,
+    Field(ge=0, le=1, description="mask: share of a patch that it must cover; 0: anything."),
+    Widget(step=0.05, slider=True),
 ]
 
 
@@ -92,35 +117,17 @@ def foveal_mask(
     attribution: Annotated[
         Attribution | None, Field(description="The fovea itself: a map of this image, from any model.")
     ] = None,
-    alpha: Annotated[
-        float, Field(ge=-100, le=100, description="α, the bias in the middle of the region."), Widget(step=0.05)
-    ] = 0.2,
-    sigma: Annotated[
-        float,
-        Field(ge=0.01, le=1e6, description="σ in patches. minmax makes all from about 20 to 500 one setting."),
-        Widget(step=1),
-    ] = 100.0,
+    alpha: Alpha = 0.2,
+    sigma: Sigma = 100.0,
     join: Annotated[
         Join, Field(description="each: one per region. max: the union of all. enclosing: around all boxes.")
     ] = "each",
-    cells: Annotated[
-        CellRule,
-        Field(
-            description="overlap: the patches that a box covers. reference: the official code's, with its extra ones."
-        ),
-    ] = "overlap",
+    cells: Cells = "overlap",
     scale: Annotated[
         KernelScale, Field(description="minmax: from 0 to α, as the paper. none: α times as it is.")
     ] = "minmax",
-    shape: Annotated[
-        MaskShape,
-        Field(description="mask: 0 outside the mask. centroid: also centred on its mean. box: the box around it."),
-    ] = "mask",
-    coverage: Annotated[
-        float,
-        Field(ge=0, le=1, description="mask: share of a patch that it must cover; 0: anything."),
-        Widget(step=0.05, slider=True),
-    ] = 0.5,
+    shape: ShapeOfMask = "mask",
+    coverage: Coverage = 0.5,
     on_empty: Annotated[
         OnEmpty, Field(description="Where the model sees nothing of a region: error, or a mask of zeros.")
     ] = "error",
@@ -137,13 +144,14 @@ def foveal_mask(
     if boxes is None and join == "enclosing":
         raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
     if boxes is not None:
-        batches.check_size(boxes.size, size, "boxes")
+        _check_size(boxes.size, size, "boxes")
         with inputs_named(region="boxes"):
             values = box_masks(boxes.values, geometry, grid, bump, cells=cells, join=join, on_empty=on_empty)
     elif mask is not None:
-        options = {"shape": shape, "coverage": coverage, "cells": cells, "on_empty": on_empty}
         with inputs_named(region="mask"):
-            values = pixel_masks(mask, geometry, grid, bump, **options)
+            values = pixel_masks(
+                mask, geometry, grid, bump, shape=shape, coverage=coverage, cells=cells, on_empty=on_empty
+            )
     else:
         assert attribution is not None
         values = map_masks(attribution, (geometry,), grid, bump)
@@ -152,7 +160,88 @@ def foveal_mask(
     return Attribution(values, (geometry,) * len(values))
 
 
-@node("APFovealFeatures", category=CATEGORY, title="Foveal features", store=True, batched=batches.foveal_features)
+def _masks_per_image(model: ClipModel, image: Tensor, fovea: Attribution) -> list[Tensor]:
+    """The masks of each image, (B_i, gh, gw): all of them for a single image, else one for each."""
+    size = (image.shape[2], image.shape[1])
+    for geometry in fovea.geometry:
+        _check_size((geometry.width, geometry.height), size, "fovea")
+    if any(geometry != model.preprocess.geometry(*size) for geometry in fovea.geometry):
+        raise BadInput(
+            "it was made for a model that sees another part of the image",
+            input="fovea",
+            hint="Make it with this model; an attribution can be its attribution input.",
+        )
+    values = fovea.values
+    if len(image) == 1:
+        return [values]
+    if len(values) not in (1, len(image)):
+        hint = "Give one for all, or one for each."
+        raise BadInput(f"{len(values)} masks do not go with {len(image)} images", input="fovea", hint=hint)
+    return [*values.expand(len(image), -1, -1).unsqueeze(1)]
+
+
+def _check_size(own: tuple[int, int], image: tuple[int, int], input: str) -> None:
+    """Raise BadInput for a region of an image of another size (width, height)."""
+    if own != image:
+        raise BadInput(
+            f"it belongs to an image of {own[0]}×{own[1]} pixels, not {image[0]}×{image[1]}",
+            input=input,
+            hint="Use the image that it was made for.",
+        )
+
+
+def _heads_of(text: str) -> list[int] | None:
+    """The heads that a text names; None where it is empty, for all."""
+    return whole_numbers(text, "heads") if text.strip() else None
+
+
+def foveal_features_of(
+    image: Sequence[Tensor],
+    fovea: Sequence[Attribution],
+    *,
+    model: ClipModel,
+    layers: str,
+    form: Form,
+    unleash: float,
+    unleash_layers: str,
+    heads: str,
+    order: Order,
+) -> list[ImageFeatures]:
+    """`Foveal features`, for images of any sizes."""
+    masks = [_masks_per_image(model, images, maps) for images, maps in zip(image, fovea, strict=True)]
+    with inputs_named(masks="fovea"):
+        features = clip.foveal_features(
+            model,
+            image,
+            [part for parts in masks for part in parts],
+            layers=layers,
+            form=form,
+            unleash=unleash,
+            unleash_layers=unleash_layers or None,
+            heads=_heads_of(heads),
+            order=order,
+        )
+    return _split_features(features, [sum(len(part) for part in parts) for parts in masks])
+
+
+def image_features_of(image: Sequence[Tensor], *, model: ClipModel) -> list[ImageFeatures]:
+    """`Image features`, for images of any sizes."""
+    return _split_features(clip.foveal_features(model, image), [len(images) for images in image])
+
+
+def _split_features(features: Tensor, counts: Sequence[int]) -> list[ImageFeatures]:
+    """Features of `counts` rows each; copies, so that none keeps the whole batch in memory."""
+    return [ImageFeatures(part.clone()) for part in features.split(list(counts))]
+
+
+@node(
+    "APFovealFeatures",
+    category=CATEGORY,
+    title="Foveal features",
+    store=True,
+    batched=foveal_features_of,
+    over=("image", "fovea"),
+)
 def foveal_features(
     model: Clip,
     image: Annotated[Image, Field(description="One for all masks, or one for each.")],
@@ -172,26 +261,30 @@ def foveal_features(
 
     What the masks share is computed once.
     """
-    masks = batches.masks_per_image(model, image, fovea)
-    with inputs_named(masks="fovea"):
-        features = clip.foveal_features(
-            model,
-            image,
-            masks,
-            layers=layers,
-            form=form,
-            unleash=unleash,
-            unleash_layers=unleash_layers or None,
-            heads=batches.heads_of(heads),
-            order=order,
-        )
-    return ImageFeatures(features)
+    return foveal_features_of(
+        [image],
+        [fovea],
+        model=model,
+        layers=layers,
+        form=form,
+        unleash=unleash,
+        unleash_layers=unleash_layers,
+        heads=heads,
+        order=order,
+    )[0]
 
 
-@node("APImageFeatures", category=CATEGORY, title="Image features", store=True, batched=batches.image_features)
+@node(
+    "APImageFeatures",
+    category=CATEGORY,
+    title="Image features",
+    store=True,
+    batched=image_features_of,
+    over=("image",),
+)
 def image_features(model: Clip, image: Picture) -> NewFeatures:
     """CLIP's plain image features, one for each image: of crops and drawn prompts, or to compare with."""
-    return ImageFeatures(clip.foveal_features(model, image))
+    return image_features_of([image], model=model)[0]
 
 
 @node("APJoinFeatures", category=CATEGORY, title="Join features", store=True, aliases=("concatenate",))
@@ -219,7 +312,7 @@ def unleash(
     fovea_layers: Annotated[str, Field(description="Layers that get the fovea's bias.")] = "last 4",
 ) -> NewFeatures:
     """Image features of drawn images, with what each head does about the prompt amplified (FALIP's Unleash)."""
-    masks = None if fovea is None else batches.masks_per_image(model, image, fovea)
+    masks = None if fovea is None else _masks_per_image(model, image, fovea)
     with inputs_named(masks="fovea", layers="fovea_layers", unleash_layers="layers", unleash="gain"):
         features = clip.foveal_features(
             model,
@@ -228,7 +321,7 @@ def unleash(
             layers=fovea_layers,
             unleash=gain,
             unleash_layers=layers,
-            heads=batches.heads_of(heads),
+            heads=_heads_of(heads),
             order=order,
             clean=clean,
         )
@@ -252,7 +345,7 @@ def reactions(
     most: Annotated[int, Field(ge=1, le=1000, description="How many heads the text names.")] = 8,
 ) -> Reactions:
     """Which heads change what they add to the CLS token when there is a prompt, layer by layer."""
-    masks = None if fovea is None else batches.masks_per_image(model, image, fovea)
+    masks = None if fovea is None else _masks_per_image(model, image, fovea)
     text = None if query is None else query.features.mean(0)
     with inputs_named(masks="fovea"):
         found = head_reactions(model, image, masks, clean=clean, layers=layers, text=text)

@@ -11,7 +11,7 @@ from api_graph.pixels.resize import Interpolation, ResizeGeometry, to_pixels
 from api_graph.sockets import Mask
 from api_graph.spec import Widget, node
 
-from .wires import Heatmap, Map, NewHeatmap
+from .socket_types import Heatmap, Map, NewHeatmap
 
 CATEGORY = "attention prompting/heatmap"
 

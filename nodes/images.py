@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 from torch import Tensor
 
-from api_graph.context import Context, SaveContext
+from api_graph.context import Context, DeferredWork, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, names_in
 from api_graph.pixels.read import read_image, to_tensor
-from api_graph.pixels.write import FOR_NOW, write_numbered
+from api_graph.pixels.write import FOR_NOW, NumberedPng, numbered_png, write_in_turn, write_numbered, written
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
-from .image_batches import save_heatmaps, save_images
-from .wires import Heatmap, SameImages
+from .socket_types import Heatmap, SameImages
 
 CATEGORY = "attention prompting/image"
 
@@ -30,7 +30,7 @@ def images_in(folders: Folders) -> Sequence[str]:
     return names_in(folders.inputs, lambda path: path.suffix.lower() in _SUFFIXES)
 
 
-def image_fingerprint(folders: Folders, image: str) -> Mapping[str, Any]:
+def image_fingerprint(folders: Folders, image: str) -> Mapping[str, str]:
     """The file's content: the same picture under another name is the same result."""
     path = folders.input_file(image)
     try:
@@ -46,6 +46,9 @@ ImageFile = Annotated[
     Widget(upload=True),
     Field(description="A file in the input folder. EXIF orientation is respected; any mode and depth is read."),
 ]
+_WRITING = {"prefix": "filename_prefix", "path": "filename_prefix"}
+"""What writes pictures names its parameters otherwise."""
+
 Prefix = Annotated[str, Field(description="Files are PREFIX_00001_.png and so on; it may contain a folder.")]
 
 
@@ -68,14 +71,79 @@ def load_image(context: Context, image: ImageFile) -> LoadedImage:
     return LoadedImage(picture, mask)
 
 
-@node("APSaveImage", category=CATEGORY, title="Save image", output=True, batched=save_images)
+def save_images(
+    images: Sequence[Tensor], filename_prefix: Sequence[str], context: Sequence[SaveContext]
+) -> DeferredWork:
+    """`Save image`: the images as they came in, or what went wrong with one call."""
+    return _saved(images, filename_prefix, context, "images")
+
+
+def save_heatmaps(
+    heatmap: Sequence[Tensor], filename_prefix: Sequence[str], context: Sequence[SaveContext]
+) -> DeferredWork:
+    """`Save heatmap`: likewise, as grey pictures."""
+    return _saved(heatmap, filename_prefix, context, "heatmap")
+
+
+def _saved(
+    pictures: Sequence[Tensor], prefixes: Sequence[str], contexts: Sequence[SaveContext], input: str
+) -> DeferredWork:
+    """Work that writes each call's pictures, the node's `input`, and shows them under it.
+
+    What is saved must not be saved again: a call that fails is answered by its error, and the others stand.
+    """
+    results: list[Tensor | Exception] = [*pictures]
+    # Files that are numbered together are written in turn: the first picture gets the first number.
+    series: dict[tuple[str, str], list[tuple[int, NumberedPng]]] = defaultdict(list)
+    for index, (images, prefix, context) in enumerate(zip(pictures, prefixes, contexts, strict=True)):
+        folder, texts = context.folders.output, context.texts
+        try:
+            context.check_cancelled()
+            with inputs_named(**_WRITING, image=input):
+                for png in [numbered_png(folder, prefix, image, metadata=texts) for image in images]:
+                    series[png.series].append((index, png))
+        except Exception as error:
+            results[index] = error
+
+    def in_turn() -> Iterator[list[NumberedPng]]:
+        for pngs in series.values():
+            contexts[0].check_cancelled()
+            yield [png for _, png in pngs]
+
+    def work() -> list[Tensor | Exception]:
+        paths = contexts[0].parallel_map(write_in_turn, in_turn())
+        for pngs, their_paths in zip(series.values(), list(paths), strict=True):
+            for (index, png), path in zip(pngs, their_paths, strict=True):
+                try:
+                    with inputs_named(**_WRITING, image=input):
+                        contexts[index].show_file(written(png, path))
+                except BadInput as error:
+                    results[index] = error
+        return results
+
+    return DeferredWork(work, frozenset(series))
+
+
+@node(
+    "APSaveImage",
+    category=CATEGORY,
+    title="Save image",
+    output=True,
+    batched=save_images,
+    over=("images", "filename_prefix"),
+)
 def save_image(
     images: Annotated[Image, Field(description="Each becomes a file of its own.")],
     context: SaveContext,
     filename_prefix: Prefix = "api-graph",
 ) -> SameImages:
     """Write images as PNG into the output folder, with the graph embedded, so that the picture can be run again."""
-    return _only(save_images([{"images": images, "context": context, "filename_prefix": filename_prefix}]).work())
+    with inputs_named(**_WRITING, image="images"):
+        for image in images:
+            context.check_cancelled()
+            path = write_numbered(context.folders.output, filename_prefix, image, metadata=context.texts)
+            context.show_file(path)
+    return images
 
 
 @node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, preview=True, waits=True)
@@ -109,18 +177,23 @@ def compare_images(
             context.show_file(path, temporary=True)  # for an editor that has no slider
 
 
-@node("APSaveHeatmap", category=CATEGORY, title="Save heatmap", output=True, batched=save_heatmaps)
+@node(
+    "APSaveHeatmap",
+    category=CATEGORY,
+    title="Save heatmap",
+    output=True,
+    batched=save_heatmaps,
+    over=("heatmap", "filename_prefix"),
+)
 def save_heatmap(
     heatmap: Heatmap,
     context: SaveContext,
     filename_prefix: Prefix = "heatmap",
 ) -> Annotated[Mask, Field(description="The heatmap as it came in.")]:
     """Write heatmaps as grey PNG, white where attended."""
-    return _only(save_heatmaps([{"heatmap": heatmap, "context": context, "filename_prefix": filename_prefix}]).work())
-
-
-def _only(results: Sequence[Tensor | Exception]) -> Tensor:
-    (result,) = results
-    if isinstance(result, Exception):
-        raise result
-    return result
+    with inputs_named(**_WRITING, image="heatmap"):
+        for image in heatmap:
+            context.check_cancelled()
+            path = write_numbered(context.folders.output, filename_prefix, image, metadata=context.texts)
+            context.show_file(path)
+    return heatmap

@@ -2,27 +2,125 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Annotated, Literal, NamedTuple
 
+import torch
 from pydantic import Field
+from torch import Tensor
 
 from api_graph.context import Context
-from api_graph.errors import BadInput
-from api_graph.lvlm import LvlmModel
+from api_graph.errors import BadInput, inputs_named
+from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, Request, Sampling, ask_all, attribute
+from api_graph.lvlm.ask import MOST_PROMPTS, Answerer
+from api_graph.lvlm.remote import Endpoint
+from api_graph.lvlm.steps import Steps
 from api_graph.lvlm.strategies import says_true
-from api_graph.sockets import Image, Socket
+from api_graph.pixels.read import to_pil
+from api_graph.sockets import Attribution, Image, Socket
 from api_graph.spec import Widget, node
 
-from . import lvlm_batches
-from .lvlm_batches import Pointed, Reply
-from .wires import Picture
+from .socket_types import Picture
 
 CATEGORY = "attention prompting/LVLM"
 
-Answerer = Annotated[Any, Socket("AP_LVLM,AP_ANSWERER")]
-"""A local LVLM, or whoever an `Answering model` node names."""
+Normalization = Literal["full", "image_only"]
+WhichSteps = Literal["all", "first", "range", "phrase"]
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Of the sampling; greedy answers need none.")]
+
+
+# ------------------------------------------------------------------------------------------ attention
+
+
+class AttentionResult(NamedTuple):
+    """What `Ψ LVLM` gives."""
+
+    attribution: Annotated[Attribution, Field(description="Where the model looked while it answered.")]
+    answer: Annotated[str, Field(description="What the model said while it was watched; one line per image.")]
+
+
+def attend_all(
+    image: Sequence[Tensor],
+    query: Sequence[str],
+    hint: Sequence[str],
+    answer: Sequence[str],
+    context: Sequence[Context],
+    *,
+    model: LvlmModel,
+    layers: str,
+    steps: WhichSteps,
+    first_step: int,
+    last_step: int,
+    phrase: str,
+    normalization: Normalization,
+    max_new_tokens: int,
+) -> list[AttentionResult]:
+    """`Ψ LVLM`, for images of any sizes and questions of any lengths."""
+    questions = [own_hint if own_hint.strip() else text for text, own_hint in zip(query, hint, strict=True)]
+    chosen = _chosen_steps(steps, first_step, last_step, phrase)
+    maps: dict[int, list[LvlmAttribution]] = {index: [] for index in range(len(image))}
+    # Reading a given answer and giving one's own are two different passes.
+    for told in (True, False):
+        prompts = [
+            (index, Request(questions[index], (picture,)), answer[index])
+            for index in maps
+            if bool(answer[index].strip()) == told
+            for picture in to_pil(image[index])
+        ]
+        for part in (prompts[first : first + MOST_PROMPTS] for first in range(0, len(prompts), MOST_PROMPTS)):
+            indices, requests, answers = zip(*part, strict=True)
+            with inputs_named(layer="layers", normalize="normalization"):
+                found = attribute(
+                    model,
+                    requests,
+                    layers=_layers_of(layers),
+                    steps=chosen,
+                    normalize=normalization,
+                    max_new_tokens=max_new_tokens,
+                    answers=answers if told else None,
+                    progress=context[0].progress,
+                )
+            for index, one in zip(indices, found, strict=True):
+                maps[index].append(one)
+    return [_result(maps[index], own) for index, own in enumerate(context)]
+
+
+def _result(maps: Sequence[LvlmAttribution], context: Context) -> AttentionResult:
+    """The maps of one call's images as one attribution. Equal sizes are equal grids."""
+    answer = "\n".join(one.answer for one in maps)
+    context.show_text(answer)
+    values = torch.stack([one.map for one in maps])  # (B, gh, gw)
+    return AttentionResult(Attribution(values, tuple(one.geometry for one in maps)), answer)
+
+
+def _layers_of(text: str) -> list[int] | None:
+    """Layers as they are typed: None for auto, else their numbers. Raises BadInput.
+
+    It goes when `lvlm.attribute` reads the text.
+    """
+    if text.strip().lower() in ("", "auto"):
+        return None
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise BadInput(
+            "is no list of layers", input="layers", value=text, hint="Write auto, or numbers such as 20 or 14,15,17."
+        ) from None
+
+
+def _chosen_steps(steps: WhichSteps, first_step: int, last_step: int, phrase: str) -> Steps:
+    """The steps as `lvlm.attribute` takes them."""
+    if steps == "range":
+        if last_step < first_step:
+            raise BadInput("comes before first_step", input="last_step", value=last_step, hint="Swap them.")
+        return range(first_step, last_step + 1)
+    if steps == "phrase":
+        if not phrase.strip():
+            raise BadInput("is empty", input="phrase", hint="Write a part of the answer, or take all steps.")
+        return phrase
+    return steps
 
 
 @node(
@@ -30,7 +128,8 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Of the sampling; gr
     category=CATEGORY,
     title="Ψ LVLM",
     store=True,
-    batched=lvlm_batches.attend_all,
+    batched=attend_all,
+    over=("image", "query", "hint", "answer"),
     aliases=("attention", "LLaVA", "attribution", "self-reflection"),
 )
 def attend(
@@ -51,14 +150,14 @@ def attend(
         ),
     ] = "auto",
     steps: Annotated[
-        Literal["all", "first", "range", "phrase"],
+        WhichSteps,
         Field(description="Which generated tokens count: all, the first, a range, or those of a part of the answer."),
     ] = "all",
     first_step: Annotated[int, Field(ge=0, le=4096, description="range only: the first token, from 0.")] = 0,
     last_step: Annotated[int, Field(ge=0, le=4096, description="range only: the last token, inclusive.")] = 0,
     phrase: Annotated[str, Field(description="phrase only: a part of the answer, as it stands there.")] = "",
     normalization: Annotated[
-        Literal["full", "image_only"],
+        Normalization,
         Field(
             description="full: the attention itself (API eq. 8). image_only: softmax over the image tokens alone, "
             "as the official code has it."
@@ -70,24 +169,76 @@ def attend(
         Field(description="Watch the model read this answer instead of giving its own; empty: its own."),
         Widget(multiline=True),
     ] = "",
-) -> Pointed:
+) -> AttentionResult:
     """Where the model looks while it answers: its attention from generated tokens to image tokens (API eq. 8)."""
-    call = {
-        "context": context,
-        "model": model,
-        "image": image,
-        "query": query,
-        "hint": hint,
-        "layers": layers,
-        "steps": steps,
-        "first_step": first_step,
-        "last_step": last_step,
-        "phrase": phrase,
-        "normalization": normalization,
-        "max_new_tokens": max_new_tokens,
-        "answer": answer,
-    }
-    return lvlm_batches.attend_all([call])[0]
+    return attend_all(
+        [image],
+        [query],
+        [hint],
+        [answer],
+        [context],
+        model=model,
+        layers=layers,
+        steps=steps,
+        first_step=first_step,
+        last_step=last_step,
+        phrase=phrase,
+        normalization=normalization,
+        max_new_tokens=max_new_tokens,
+    )[0]
+
+
+# ------------------------------------------------------------------------------------------ answers
+
+
+class Reply(NamedTuple):
+    """What `Query LVLM` gives."""
+
+    text: Annotated[str, Field(description="The answer.")]
+    tokens: Annotated[int, Field(description="How many were generated; 0 where an endpoint does not say.")]
+    seconds: Annotated[float, Field(description="How long the answer took.")]
+    model: Annotated[str, Field(description="The model that really answered.")]
+    finish_reason: Annotated[str, Field(description="stop, length, refusal or error.")]
+
+
+def query_all(
+    question: Sequence[str],
+    image: Sequence[Tensor | None],
+    image_2: Sequence[Tensor | None],
+    image_3: Sequence[Tensor | None],
+    image_4: Sequence[Tensor | None],
+    system: Sequence[str],
+    context: Sequence[Context],
+    *,
+    model: Answerer,
+    max_tokens: int,
+    temperature: float,
+    seed: int,
+) -> list[Reply | Exception]:
+    """`Query LVLM`: batched on a local model, at once at an endpoint. A call that fails is its exception."""
+    requests: list[Request] = []
+    for text, own_system, *batches in zip(question, system, image, image_2, image_3, image_4, strict=True):
+        pictures = tuple(picture for batch in batches if batch is not None for picture in to_pil(batch))
+        requests.append(Request(text, pictures, own_system.strip()))
+    with context[0].waiting() if isinstance(model, Endpoint) else nullcontext():
+        answers = ask_all(
+            model,
+            requests,
+            Sampling(max_tokens, temperature, seed),
+            run_id=context[0].run_id,
+            is_cancelled=context[0].is_cancelled,
+            progress=context[0].progress,
+        )
+    return [_reply(answer, own) for answer, own in zip(answers, context, strict=True)]
+
+
+def _reply(answer: Answer | Exception, context: Context) -> Reply | Exception:
+    if isinstance(answer, Exception):
+        return answer
+    if answer.finish_reason == "error":
+        context.keep_for_this_run_only()
+    context.show_text(answer.text)
+    return Reply(answer.text, answer.tokens, answer.seconds, answer.model, answer.finish_reason)
 
 
 @node(
@@ -95,12 +246,15 @@ def attend(
     category=CATEGORY,
     title="Query LVLM",
     store=True,
-    batched=lvlm_batches.query_all,
+    batched=query_all,
+    over=("question", "image", "image_2", "image_3", "image_4", "system"),
     aliases=("ask", "VQA", "chat", "GPT-4V", "OpenAI"),
 )
 def query_lvlm(
     context: Context,
-    model: Annotated[Answerer, Field(description="Who answers: from Load LVLM or Answering model.")],
+    model: Annotated[
+        Answerer, Socket("AP_LVLM,AP_ANSWERER"), Field(description="Who answers: from Load LVLM or Answering model.")
+    ],
     question: Annotated[str, Field(description="What is asked, word for word."), Widget(multiline=True)],
     image: Annotated[Image | None, Field(description="All images of the batch go into one request.")] = None,
     image_2: Annotated[Image | None, Field(description="Shown after the first, in the same request.")] = None,
@@ -114,20 +268,19 @@ def query_lvlm(
     seed: Seed = 0,
 ) -> Reply:
     """Ask a model about one image or several: a local one, or one behind an endpoint."""
-    call = {
-        "context": context,
-        "model": model,
-        "question": question,
-        "image": image,
-        "image_2": image_2,
-        "image_3": image_3,
-        "image_4": image_4,
-        "system": system,
-        "max_tokens": max_tokens,
-        "temperature": temperature,
-        "seed": seed,
-    }
-    reply = lvlm_batches.query_all([call])[0]
+    (reply,) = query_all(
+        [question],
+        [image],
+        [image_2],
+        [image_3],
+        [image_4],
+        [system],
+        [context],
+        model=model,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        seed=seed,
+    )
     if isinstance(reply, Exception):
         raise reply
     return reply

@@ -1,8 +1,14 @@
-"""Visual prompts: marks on the pixels, drawn on boxes or on masks, that point a model at an object."""
+"""Visual prompts: marks on the pixels, drawn on boxes or on masks, that point a model at an object.
+
+The parameters of a prompt are those of the function in `api_graph.pixels.prompts` that draws it: a node takes them as
+`**values`, and `parameters_of` describes them.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 from torch import Tensor
@@ -18,273 +24,110 @@ from api_graph.regions import Boxes
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Widget, node
 
-from .wires import Drawn, Objects, Picture, Where
+from .socket_types import Drawn, Objects, Picture, Where
 
 CATEGORY = "attention prompting/visual prompts"
 
-_PRESET = "Parameters of published code in place of the values below; custom takes the values."
+Node = TypeVar("Node", bound=Callable[..., object])
 
 Colour = Annotated[str, Field(description="A name or #rrggbb.")]
 Opacity = Annotated[
     float, Field(ge=0, le=1, description="Of the colour over the image."), Widget(step=0.05, slider=True)
 ]
-Thickness = Annotated[
-    float, Field(ge=0, le=1000, description="Width of the line, in the unit; at least one pixel."), Widget(step=0.001)
-]
-LengthUnit = Annotated[Unit, Field(description="Pixels, or a share of that side of the image.")]
-Enlarge = Annotated[float, Field(ge=0.01, le=100, description="Scales each box about its centre."), Widget(step=0.05)]
-LineAlign = Annotated[Align, Field(description="Where the line lies on the outline.")]
-AsDrawn = Annotated[
-    Drawing,
-    Field(description="smooth: antialiased. hard: whole pixels. pillow: as Pillow draws, which official code uses."),
-]
-Together = Annotated[bool, Field(description="All on one image; otherwise one image for each.")]
 BlurRadius = Annotated[
     float, Field(ge=0, le=1000, description="Standard deviation of the blur, in pixels."), Widget(step=1)
 ]
-Threshold = Annotated[
-    float, Field(ge=0.001, le=1, description="A pixel from which on a mask holds it."), Widget(step=0.05, slider=True)
-]
 
-
-@node("APDrawCircle", category=CATEGORY, title="Draw circle", aliases=("red circle", "ellipse", "visual prompt"))
-def draw_circle(
-    image: Picture,
-    boxes: Where,
-    preset: Annotated[Literal["custom", "falip", "falip_line", "fgvp"], Field(description=_PRESET)] = "custom",
-    colour: Colour = "red",
-    thickness: Thickness = 0.005,
-    unit: LengthUnit = "long side",
-    enlarge: Enlarge = 1.0,
-    align: LineAlign = "inside",
-    opacity: Opacity = 1.0,
-    blur_outside: BlurRadius = 0.0,
-    drawing: AsDrawn = "smooth",
-    together: Together = False,
-) -> Drawn:
-    """Draw the ellipse that fits into each box, the red circle, and if wanted blur what lies outside it."""
-    values = _values(
-        "circle",
-        preset,
-        colour=colour,
-        thickness=thickness,
-        unit=unit,
-        align=align,
-        blur_outside=blur_outside,
-        drawing=drawing,
-    )
-    where = corners(boxes, image)
-    return prompts.draw_circle(image, where, enlarge=enlarge, opacity=opacity, together=together, **values)
-
-
-@node("APOutside", category=CATEGORY, title="Weaken outside", aliases=("blur outside", "grey outside", "visual prompt"))
-def weaken_outside(
-    image: Picture,
-    boxes: Where,
-    preset: Annotated[
-        Literal["custom", "falip", "reclip", "fgvp_blur", "fgvp_grey"], Field(description=_PRESET)
-    ] = "custom",
-    fill: Annotated[Fill, Field(description="What shows outside: the image blurred, or grey; or a colour.")] = "blur",
-    shape: Annotated[Shape, Field(description="What stays: the box, or the ellipse that fits into it.")] = "box",
-    enlarge: Enlarge = 1.0,
-    blur_radius: BlurRadius = 100.0,
-    colour: Colour = "grey",
-    strength: Annotated[
-        float, Field(ge=0, le=1, description="0 leaves the image as it is."), Widget(step=0.05, slider=True)
-    ] = 1.0,
-    drawing: AsDrawn = "smooth",
-    channels: Annotated[Channels, Field(description="greyscale: bgr swaps red and blue, as FGVP's code does.")] = "rgb",
-    together: Together = False,
-) -> Drawn:
-    """Blur, grey or cover everything outside each box, or outside the ellipse in it."""
-    values = _values(
-        "outside", preset, fill=fill, shape=shape, blur_radius=blur_radius, drawing=drawing, channels=channels
-    )
-    return prompts.weaken_outside(
-        image,
-        corners(boxes, image),
-        enlarge=enlarge,
-        colour=colour,
-        strength=strength,
-        together=together,
-        **values,
-    )
-
-
-@node("APCropBoxes", category=CATEGORY, title="Crop boxes", aliases=("visual prompt",))
-def crop_boxes(
-    image: Picture,
-    boxes: Where,
-    preset: Annotated[Literal["custom", "falip", "reclip", "fgvp"], Field(description=_PRESET)] = "custom",
-    enlarge: Enlarge = 1.0,
-    rounding: Annotated[
-        Rounding, Field(description="Of the edges, to whole pixels; outward loses nothing of the box.")
-    ] = "nearest",
-    together: Annotated[bool, Field(description="One crop that holds all boxes.")] = False,
-) -> list[Annotated[Image, Field(description="The crops, each of its own size.")]]:
-    """Cut each box out of the image."""
-    values = _values("crop", preset, enlarge=enlarge, rounding=rounding)
-    return prompts.crop_boxes(image, corners(boxes, image), together=together, **values)
-
-
-@node("APDrawBox", category=CATEGORY, title="Draw box", aliases=("bounding box", "visual prompt"))
-def draw_box(
-    image: Picture,
-    boxes: Where,
-    preset: Annotated[Literal["custom", "fgvp"], Field(description=_PRESET)] = "custom",
-    colour: Colour = "red",
-    thickness: Thickness = 0.005,
-    unit: LengthUnit = "long side",
-    enlarge: Enlarge = 1.0,
-    align: LineAlign = "inside",
-    opacity: Opacity = 1.0,
-    drawing: AsDrawn = "smooth",
-    together: Together = False,
-) -> Drawn:
-    """Draw the outline of each box."""
-    values = _values("box_line", preset, colour=colour, thickness=thickness, unit=unit, align=align, drawing=drawing)
-    where = corners(boxes, image)
-    return prompts.draw_box(image, where, enlarge=enlarge, opacity=opacity, together=together, **values)
-
-
-@node("APShade", category=CATEGORY, title="Shade boxes", aliases=("CPT", "colour prompt", "visual prompt"))
-def shade_boxes(
-    image: Picture,
-    boxes: Where,
-    preset: Annotated[Literal["custom", "falip", "reclip", "fgvp"], Field(description=_PRESET)] = "custom",
-    colour: Colour = "#f0001e",
-    opacity: Opacity = 0.5,
-    shape: Annotated[Shape, Field(description="The box, or the ellipse that fits into it.")] = "box",
-    enlarge: Enlarge = 1.0,
-    drawing: AsDrawn = "smooth",
-    together: Together = False,
-) -> Drawn:
-    """Lay a translucent colour over each box, to be named in the text: "... is in red color." (CPT)."""
-    values = _values("shade", preset, colour=colour, opacity=opacity, shape=shape, drawing=drawing)
-    return prompts.shade_boxes(image, corners(boxes, image), enlarge=enlarge, together=together, **values)
-
-
-@node("APKeypoint", category=CATEGORY, title="Draw keypoint", aliases=("dot", "visual prompt"))
-def draw_keypoint(
-    image: Picture,
-    boxes: Where,
-    colour: Colour = "red",
-    radius: Annotated[
+PARAMETERS = {
+    "align": Annotated[Align, Field(description="Where the line lies on the outline.")],
+    "blur": Annotated[Blur, Field(description="pillow: in 8 bits, which official code uses.")],
+    "blur_outside": BlurRadius,
+    "blur_radius": BlurRadius,
+    "channels": Annotated[Channels, Field(description="greyscale: bgr swaps red and blue, as FGVP's code does.")],
+    "colour": Colour,
+    "drawing": Annotated[
+        Drawing,
+        Field(
+            description="smooth: antialiased. hard: whole pixels. pillow: as Pillow draws, which official code uses."
+        ),
+    ],
+    "enlarge": Annotated[
+        float, Field(ge=0.01, le=100, description="Scales each box about its centre."), Widget(step=0.05)
+    ],
+    "fill": Annotated[Fill, Field(description="What shows outside: the image blurred, or grey; or a colour.")],
+    "font_size": Annotated[
+        float, Field(ge=0, le=1000, description="Of the marks, in the unit; at least 6 pixels."), Widget(step=0.001)
+    ],
+    "label_colour": Colour,
+    "label_opacity": Annotated[
+        float, Field(ge=0, le=1, description="Of the box behind a mark."), Widget(step=0.05, slider=True)
+    ],
+    "labels": Annotated[Labels, Field(description="1, 2, 3 or a, b, c.")],
+    "min_area": Annotated[int, Field(ge=0, le=1_000_000_000, description="Smaller masks get no mark, in pixels.")],
+    "opacity": Opacity,
+    "order": Annotated[Order, Field(description="area: the largest mask is the first.")],
+    "radius": Annotated[
         float, Field(ge=0, le=1000, description="Of the dot, in the unit; at least half a pixel."), Widget(step=0.001)
-    ] = 0.01,
-    unit: LengthUnit = "long side",
-    opacity: Opacity = 1.0,
-    drawing: AsDrawn = "smooth",
-    together: Together = False,
-) -> Drawn:
-    """Draw a dot at the centre of each box."""
-    return prompts.draw_keypoint(
-        image,
-        corners(boxes, image),
-        colour=colour,
-        radius=radius,
-        unit=unit,
-        opacity=opacity,
-        drawing=drawing,
-        together=together,
-    )
-
-
-@node("APContour", category=CATEGORY, title="Draw contour", aliases=("outline", "segmentation", "visual prompt"))
-def draw_contour(
-    image: Picture,
-    masks: Objects,
-    preset: Annotated[Literal["custom", "fgvp"], Field(description=_PRESET)] = "custom",
-    colour: Colour = "red",
-    thickness: Thickness = 0.005,
-    unit: LengthUnit = "long side",
-    align: LineAlign = "centre",
-    opacity: Opacity = 1.0,
-    threshold: Threshold = 0.5,
-    drawing: Annotated[Edges, Field(description="smooth: antialiased. hard: whole pixels.")] = "smooth",
-    together: Together = False,
-) -> Drawn:
-    """Draw the outline of each mask; masks come from any segmenter."""
-    values = _values("contour", preset, colour=colour, thickness=thickness, unit=unit, align=align, drawing=drawing)
-    return prompts.draw_contour(image, masks, opacity=opacity, threshold=threshold, together=together, **values)
-
-
-@node("APFgvp", category=CATEGORY, title="FGVP", aliases=("reverse blur mask", "segmentation", "visual prompt"))
-def fgvp(
-    image: Picture,
-    masks: Objects,
-    preset: Annotated[Literal["custom", "fgvp_mask", "fgvp_reverse_blur"], Field(description=_PRESET)] = "custom",
-    style: Annotated[
+    ],
+    "rounding": Annotated[
+        Rounding, Field(description="Of the edges, to whole pixels; outward loses nothing of the box.")
+    ],
+    "shape": Annotated[Shape, Field(description="The box, or the ellipse that fits into it.")],
+    "strength": Annotated[
+        float, Field(ge=0, le=1, description="0 leaves the image as it is."), Widget(step=0.05, slider=True)
+    ],
+    "style": Annotated[
         FgvpStyle,
         Field(
             description="reverse blur and greyscale weaken what lies outside the mask; mask and reverse mask lay the "
             "colour over what lies inside and outside."
         ),
-    ] = "reverse blur",
-    colour: Colour = "#00ff00",
-    opacity: Opacity = 0.5,
-    blur_radius: BlurRadius = 100.0,
-    blur: Annotated[Blur, Field(description="pillow: in 8 bits, which official code uses.")] = "gaussian",
-    together: Together = False,
-) -> Drawn:
-    """Fine-grained visual prompting: the prompt follows each mask; masks come from any segmenter."""
-    values = _values("fgvp", preset, style=style, colour=colour, opacity=opacity, blur_radius=blur_radius)
-    return prompts.fgvp(image, masks, blur=blur, together=together, **values)
+    ],
+    "text_colour": Colour,
+    "thickness": Annotated[
+        float,
+        Field(ge=0, le=1000, description="Width of the line, in the unit; at least one pixel."),
+        Widget(step=0.001),
+    ],
+    "threshold": Annotated[
+        float,
+        Field(ge=0.001, le=1, description="A pixel from which on a mask holds it."),
+        Widget(step=0.05, slider=True),
+    ],
+    "together": Annotated[bool, Field(description="All on one image; otherwise one image for each.")],
+    "unit": Annotated[Unit, Field(description="Pixels, or a share of that side of the image.")],
+}
+"""The parameters that prompts share, by name, in the words of an editor's tooltips."""
+
+FromCode = Field(description="Parameters of published code in place of the values below; custom takes the values.")
 
 
-class MarkedImage(NamedTuple):
-    image: Drawn
-    masks: Annotated[Mask, Field(description="In the order of their marks.")]
-    labels: Annotated[str, Field(description="The marks, one per line.")]
+def parameters_of(function: Callable[..., object]) -> Callable[[Node], Node]:
+    """Describe what a node takes as `**values`: the keyword parameters of `function`, in its order, with its defaults.
+
+    Each is annotated as in PARAMETERS. One that the node declares itself stays as it is declared there.
+    """
+
+    def describe(drawing: Node) -> Node:
+        own = dict(inspect.signature(drawing).parameters)
+        del own["values"]
+        keywords: list[inspect.Parameter] = []
+        for theirs in inspect.signature(function).parameters.values():
+            if theirs.kind is theirs.KEYWORD_ONLY:
+                declared = own.pop(theirs.name, None) or theirs.replace(annotation=PARAMETERS[theirs.name])
+                keywords.append(declared.replace(kind=theirs.kind))
+        parameters = [*own.values(), *keywords]
+        result = drawing.__annotations__["return"]
+        drawing.__annotations__ = {**{p.name: p.annotation for p in parameters}, "return": result}
+        vars(drawing)["__signature__"] = inspect.Signature(parameters, return_annotation=result)
+        return drawing
+
+    return describe
 
 
-@node("APSetOfMark", category=CATEGORY, title="Set of mark", aliases=("SoM", "segmentation", "visual prompt"))
-def set_of_mark(
-    image: Picture,
-    masks: Objects,
-    preset: Annotated[Literal["custom", "som"], Field(description=_PRESET)] = "custom",
-    labels: Annotated[Labels, Field(description="1, 2, 3 or a, b, c.")] = "numbers",
-    order: Annotated[Order, Field(description="area: the largest mask is the first.")] = "area",
-    opacity: Annotated[
-        float, Field(ge=0, le=1, description="Of each mask's own colour."), Widget(step=0.05, slider=True)
-    ] = 0.1,
-    thickness: Annotated[
-        float, Field(ge=0, le=1000, description="Of the masks' outlines, in pixels; 0 for none."), Widget(step=1)
-    ] = 1.0,
-    font_size: Annotated[
-        float, Field(ge=0, le=1000, description="Of the marks, in the unit; at least 6 pixels."), Widget(step=0.001)
-    ] = 0.028,
-    unit: LengthUnit = "short side",
-    text_colour: Colour = "white",
-    label_colour: Colour = "black",
-    label_opacity: Annotated[
-        float, Field(ge=0, le=1, description="Of the box behind a mark."), Widget(step=0.05, slider=True)
-    ] = 0.8,
-    min_area: Annotated[int, Field(ge=0, le=1_000_000_000, description="Smaller masks get no mark, in pixels.")] = 10,
-    threshold: Threshold = 0.5,
-) -> MarkedImage:
-    """Number the masks on the image, so that questions and answers can refer to them; masks from any segmenter."""
-    values = _values(
-        "set_of_mark",
-        preset,
-        labels=labels,
-        order=order,
-        opacity=opacity,
-        thickness=thickness,
-        font_size=font_size,
-        unit=unit,
-        text_colour=text_colour,
-        label_colour=label_colour,
-        label_opacity=label_opacity,
-        min_area=min_area,
-    )
-    marked = prompts.set_of_mark(image, masks, threshold=threshold, **values)
-    return MarkedImage(marked.image, marked.masks, "\n".join(marked.labels))
-
-
-def _values(prompt: str, preset: str, **given: Any) -> dict[str, Any]:
+def _chosen(prompt: str, preset: str, **values: object) -> dict[str, Any]:
     """The values given, or those of a preset in their place."""
-    return given if preset == "custom" else {**given, **prompts.preset(prompt, preset)}
+    return values if preset == "custom" else {**values, **prompts.preset(prompt, preset)}
 
 
 def corners(boxes: Boxes, image: Tensor) -> Tensor:
@@ -297,3 +140,132 @@ def corners(boxes: Boxes, image: Tensor) -> Tensor:
             hint="Link the image that they were given for.",
         )
     return boxes.values
+
+
+# ------------------------------------------------------------------------------------------ on boxes
+
+
+@node("APDrawCircle", category=CATEGORY, title="Draw circle", aliases=("red circle", "ellipse", "visual prompt"))
+@parameters_of(prompts.draw_circle)
+def draw_circle(
+    image: Picture,
+    boxes: Where,
+    preset: Annotated[Literal["custom", "falip", "falip_line", "fgvp"], FromCode] = "custom",
+    **values: object,
+) -> Drawn:
+    """Draw the ellipse that fits into each box, the red circle, and if wanted blur what lies outside it."""
+    return prompts.draw_circle(image, corners(boxes, image), **_chosen("circle", preset, **values))
+
+
+@node("APOutside", category=CATEGORY, title="Weaken outside", aliases=("blur outside", "grey outside", "visual prompt"))
+@parameters_of(prompts.weaken_outside)
+def weaken_outside(
+    image: Picture,
+    boxes: Where,
+    preset: Annotated[Literal["custom", "falip", "reclip", "fgvp_blur", "fgvp_grey"], FromCode] = "custom",
+    shape: Annotated[Shape, Field(description="What stays: the box, or the ellipse that fits into it.")] = "box",
+    **values: object,
+) -> Drawn:
+    """Blur, grey or cover everything outside each box, or outside the ellipse in it."""
+    return prompts.weaken_outside(image, corners(boxes, image), **_chosen("outside", preset, shape=shape, **values))
+
+
+@node("APCropBoxes", category=CATEGORY, title="Crop boxes", aliases=("visual prompt",))
+@parameters_of(prompts.crop_boxes)
+def crop_boxes(
+    image: Picture,
+    boxes: Where,
+    preset: Annotated[Literal["custom", "falip", "reclip", "fgvp"], FromCode] = "custom",
+    together: Annotated[bool, Field(description="One crop that holds all boxes.")] = False,
+    **values: object,
+) -> list[Annotated[Image, Field(description="The crops, each of its own size.")]]:
+    """Cut each box out of the image."""
+    return prompts.crop_boxes(image, corners(boxes, image), together=together, **_chosen("crop", preset, **values))
+
+
+@node("APDrawBox", category=CATEGORY, title="Draw box", aliases=("bounding box", "visual prompt"))
+@parameters_of(prompts.draw_box)
+def draw_box(
+    image: Picture,
+    boxes: Where,
+    preset: Annotated[Literal["custom", "fgvp"], FromCode] = "custom",
+    **values: object,
+) -> Drawn:
+    """Draw the outline of each box."""
+    return prompts.draw_box(image, corners(boxes, image), **_chosen("box_line", preset, **values))
+
+
+@node("APShade", category=CATEGORY, title="Shade boxes", aliases=("CPT", "colour prompt", "visual prompt"))
+@parameters_of(prompts.shade_boxes)
+def shade_boxes(
+    image: Picture,
+    boxes: Where,
+    preset: Annotated[Literal["custom", "falip", "reclip", "fgvp"], FromCode] = "custom",
+    colour: Colour = "#f0001e",
+    opacity: Opacity = 0.5,
+    **values: object,
+) -> Drawn:
+    """Lay a translucent colour over each box, to be named in the text: "... is in red color." (CPT)."""
+    chosen = _chosen("shade", preset, colour=colour, opacity=opacity, **values)
+    return prompts.shade_boxes(image, corners(boxes, image), **chosen)
+
+
+@node("APKeypoint", category=CATEGORY, title="Draw keypoint", aliases=("dot", "visual prompt"))
+@parameters_of(prompts.draw_keypoint)
+def draw_keypoint(image: Picture, boxes: Where, **values: object) -> Drawn:
+    """Draw a dot at the centre of each box."""
+    return prompts.draw_keypoint(image, corners(boxes, image), **_chosen("keypoint", "custom", **values))
+
+
+# ------------------------------------------------------------------------------------------ on masks
+
+
+@node("APContour", category=CATEGORY, title="Draw contour", aliases=("outline", "segmentation", "visual prompt"))
+@parameters_of(prompts.draw_contour)
+def draw_contour(
+    image: Picture,
+    masks: Objects,
+    preset: Annotated[Literal["custom", "fgvp"], FromCode] = "custom",
+    drawing: Annotated[Edges, Field(description="smooth: antialiased. hard: whole pixels.")] = "smooth",
+    **values: object,
+) -> Drawn:
+    """Draw the outline of each mask; masks come from any segmenter."""
+    return prompts.draw_contour(image, masks, **_chosen("contour", preset, drawing=drawing, **values))
+
+
+@node("APFgvp", category=CATEGORY, title="FGVP", aliases=("reverse blur mask", "segmentation", "visual prompt"))
+@parameters_of(prompts.fgvp)
+def fgvp(
+    image: Picture,
+    masks: Objects,
+    preset: Annotated[Literal["custom", "fgvp_mask", "fgvp_reverse_blur"], FromCode] = "custom",
+    **values: object,
+) -> Drawn:
+    """Fine-grained visual prompting: the prompt follows each mask; masks come from any segmenter."""
+    return prompts.fgvp(image, masks, **_chosen("fgvp", preset, **values))
+
+
+class MarkedImage(NamedTuple):
+    image: Drawn
+    masks: Annotated[Mask, Field(description="In the order of their marks.")]
+    labels: Annotated[str, Field(description="The marks, one per line.")]
+
+
+@node("APSetOfMark", category=CATEGORY, title="Set of mark", aliases=("SoM", "segmentation", "visual prompt"))
+@parameters_of(prompts.set_of_mark)
+def set_of_mark(
+    image: Picture,
+    masks: Objects,
+    preset: Annotated[Literal["custom", "som"], FromCode] = "custom",
+    opacity: Annotated[
+        float, Field(ge=0, le=1, description="Of each mask's own colour."), Widget(step=0.05, slider=True)
+    ] = 0.1,
+    thickness: Annotated[
+        float, Field(ge=0, le=1000, description="Of the masks' outlines, in pixels; 0 for none."), Widget(step=1)
+    ] = 1.0,
+    **values: object,
+) -> MarkedImage:
+    """Number the masks on the image, so that questions and answers can refer to them; masks from any segmenter."""
+    chosen = _chosen("set_of_mark", preset, opacity=opacity, thickness=thickness, **values)
+    marked = prompts.set_of_mark(image, masks, **chosen)
+    return MarkedImage(marked.image, marked.masks, "\n".join(marked.labels))

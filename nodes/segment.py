@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from api_graph import segment as room
 from api_graph.context import Context
 from api_graph.errors import inputs_named
 from api_graph.folders import Folders, names_in
+from api_graph.json_values import Json
 from api_graph.regions import Boxes
 from api_graph.segment import Segmenter
 from api_graph.sockets import Image, Mask
@@ -35,7 +36,7 @@ def segmenter_folders(folders: Folders) -> Sequence[str]:
     return names_in(folders.models, room.is_segmenter)
 
 
-def segmenter_fingerprint(folders: Folders, model: str, device: Device, precision: Precision) -> Mapping[str, Any]:
+def segmenter_fingerprint(folders: Folders, model: str, device: Device, precision: Precision) -> Mapping[str, Json]:
     """What decides a segmenter's masks: its weights and its precision, but not the device."""
     dtype = placed(device, _dtype(precision)).dtype
     with inputs_named(name="model"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -27,7 +27,7 @@ from api_graph.tasks.pointcloud.project import depth_images, project, unit_spher
 from api_graph.tasks.pointcloud.read import READERS, read_points
 from api_graph.tasks.socket_types import BoxScores, LabelFeatures, MeanText, PointClouds
 
-from .wires import Clip, Clouds, Features, Labels, Query, Scores
+from .socket_types import Clip, Clouds, Features, Labels, Query, Scores
 
 CATEGORY = "attention prompting/tasks"
 
@@ -59,7 +59,8 @@ def fill_template(
     lower_case: Annotated[bool, Field(description="As the official code writes captions.")] = True,
 ) -> Annotated[str, Field(description="The text in the template.")]:
     """Put a text into a template, as CLIP likes to read it: "a photo of the man on the left"."""
-    (checked,) = templates.template_texts([template])
+    with inputs_named(templates="template"):
+        (checked,) = templates.template_texts([template])
     return templates.filled(checked, text.strip().lower() if lower_case else text.strip())
 
 
@@ -110,7 +111,8 @@ def mean_text(
     """What to subtract from scores: the mean of captions drawn at random, in the words of the query's template."""
     lines = [line for line in captions.splitlines() if line.strip()]
     drawn = subtract.sample_captions(lines, count, seed=seed)
-    return MeanText(subtract.mean_text(model, drawn, template), len(drawn))
+    with inputs_named(templates="template"):
+        return MeanText(subtract.mean_text(model, drawn, template), len(drawn))
 
 
 class ChosenBox(NamedTuple):
@@ -191,7 +193,7 @@ def point_files(folders: Folders) -> Sequence[str]:
     return names_in(folders.inputs, lambda path: path.suffix.lower() in READERS)
 
 
-def point_fingerprint(folders: Folders, file: str) -> Mapping[str, Any]:
+def point_fingerprint(folders: Folders, file: str) -> Mapping[str, str]:
     """The file's content, and its kind, which decides how it is read."""
     path = folders.input_file(file, input="file")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from api_graph.lvlm import strategies
 from api_graph.sockets import AnyValue
 from api_graph.spec import Widget, node
 
-from .wires import Text as Words
+from .socket_types import Text as Words
 
 CATEGORY = "attention prompting/text"
 
@@ -86,5 +86,5 @@ def show_text(
     return shown
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else repr(value)

@@ -195,7 +195,7 @@ def _complain(run: TableRun, failed: list[Record]) -> None:
     """A line on stderr for each of the first failed rows; all of them are in results.jsonl."""
     said_before = run.totals.failed - len(failed)
     for number, record in enumerate(failed, start=said_before):
-        if number < _FAILURES_SHOWN:
+        if number < _FAILURES_SHOWN and record["error"] is not None:
             complain(f"row {record['row'] + 1}: {record['error']['message']}")
         elif number == _FAILURES_SHOWN:
             complain("more rows have failed: results.jsonl has them all", kind="note")

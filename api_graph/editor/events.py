@@ -8,6 +8,7 @@ from collections.abc import Callable
 from api_graph.editor.jobs import Job, now_ms
 from api_graph.errors import ApiGraphError
 from api_graph.executor import Event, NodeError, RunResult
+from api_graph.json_values import Json
 
 Tell = Callable[[str, dict[str, object], "str | None"], None]
 Message = tuple[str, dict[str, object]]
@@ -168,7 +169,7 @@ class EventPublisher:
         """All that the job's nodes have shown."""
         return [("executed", self._executed(node, ui)) for node, ui in list(self._job.outputs.items())]
 
-    def _executed(self, node: str, ui: dict[str, list[object]]) -> dict[str, object]:
+    def _executed(self, node: str, ui: dict[str, list[Json]]) -> dict[str, object]:
         return {"node": node, "display_node": node, "output": ui, "prompt_id": self._job.id}
 
 

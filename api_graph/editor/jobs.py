@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from api_graph.graph import Graph
+from api_graph.json_values import Json
 
 Status = Literal["pending", "in_progress", "completed", "failed", "cancelled"]
 
@@ -39,7 +40,7 @@ class Job:
     ended: int | None = None
     status: Status = "pending"
     cancelled: threading.Event = field(default_factory=threading.Event)
-    outputs: dict[str, dict[str, list[object]]] = field(default_factory=dict)
+    outputs: dict[str, dict[str, list[Json]]] = field(default_factory=dict)
     messages: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     error: dict[str, object] | None = None
 

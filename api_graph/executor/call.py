@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,15 +12,17 @@ from api_graph.context import Context, DeferredWork
 from api_graph.errors import ApiGraphError
 from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.cache.entry import Entry
-from api_graph.executor.rowwise import stacked
+from api_graph.executor.rowwise import run_rowwise
 from api_graph.spec import NodeSpec
 
-Arguments = dict[str, Any]
+Arguments = Mapping[str, object]
 Steps = Sequence[tuple[Sequence[Arguments], Context | None]]
 """Of each step its calls and the context that they share."""
 
+_LITERALS = (str, int, float, bool, type(None))
 
-def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[Any]]) -> list[Arguments]:
+
+def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[object]]) -> list[Arguments]:
     """The calls that one step makes.
 
     Every input arrives as a list. A node is called once per element, and a shorter list repeats its last one; an empty
@@ -39,61 +42,82 @@ def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[Any]]) -> list[Argume
 
 def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | None) -> Entry:
     """Call the node's function once for each of one step's calls."""
+    injected = {} if spec.context is None else {spec.context[0]: context}
     # Parameters born in inference mode could never take part in a gradient.
     with torch.inference_mode(not spec.model):
-        results = [_checked(spec, spec.function(**_with_context(spec, call, context))) for call in calls]
-    return _entry(spec, results, context)
+        return _entry(spec, [spec.function(**call, **injected) for call in calls], context)
 
 
 def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry | Exception] | DeferredWork:
     """All calls of many steps through the node's batched form, as many at once as memory has room for: `entries_of`.
 
-    A batched form gets every input of every call: those that a graph leaves out stand at their default. The form of an
-    output node gets all calls at once: what it has done to the world it must not do again. It may leave the rest of its
-    work for later.
+    Calls go together that agree in every input that is not in the node's `over`: a literal has the same value and type,
+    and anything else (a model, a tensor, a list) is the very same object. An input that `over` forgets costs speed, and
+    never gives one row another row's setting. Inputs that a graph leaves out stand at their default.
+
+    The form of an output node gets all calls at once: what it has done to the world it must not do again. It may leave
+    the rest of its work for later.
     """
-    batched = stacked(spec.function) if spec.batched is None else spec.batched
+    shared = [declared.name for declared in spec.inputs if declared.name not in spec.over]
+    each = [*spec.over] if spec.context is None else [*spec.over, spec.context[0]]
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
-    together = [defaults | _with_context(spec, call, context) for calls, context in steps for call in calls]
+    calls: list[Arguments] = []
+    for own_calls, context in steps:
+        injected = {} if spec.context is None else {spec.context[0]: context}
+        calls += [{**defaults, **call, **injected} for call in own_calls]
+
+    def together(alike: Sequence[Arguments]) -> Sequence[object]:
+        columns = {name: [call[name] for call in alike] for name in each}
+        settings = {name: alike[0][name] for name in shared}
+        if spec.batched is None:
+            return run_rowwise(spec.function, columns, settings)
+        answered = spec.batched(**columns, **settings)
+        return answered.work() if isinstance(answered, DeferredWork) else answered
+
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for index, call in enumerate(calls):
+        values = [call[name] for name in shared]
+        groups[tuple((type(v), repr(v)) if isinstance(v, _LITERALS) else id(v) for v in values)].append(index)
+    results: dict[int, object] = {}
     with torch.inference_mode(not spec.model):
-        came = batched(together) if spec.output else limits.run(spec.id, together, lambda part: _now(batched(part)))
-    return came if isinstance(came, DeferredWork) else entries_of(spec, steps, came)
+        if spec.output and spec.batched is not None and calls:
+            answered = spec.batched(**{name: [call[name] for call in calls] for name in each})
+            return answered if isinstance(answered, DeferredWork) else entries_of(spec, steps, answered)
+        for group in groups.values():
+            answered = limits.run(spec.id, [calls[index] for index in group], together)
+            if len(answered) != len(group):
+                raise _miscounted(spec, len(answered), len(group))
+            results |= zip(group, answered, strict=True)
+    return entries_of(spec, steps, [results[index] for index in range(len(calls))])
 
 
-def _now(came: Sequence[Any] | DeferredWork) -> Sequence[Any]:
-    return came.work() if isinstance(came, DeferredWork) else came
-
-
-def entries_of(spec: NodeSpec, steps: Steps, results: Sequence[Any]) -> list[Entry | Exception]:
+def entries_of(spec: NodeSpec, steps: Steps, results: Sequence[object]) -> list[Entry | Exception]:
     """Each step's entry, from the results of a batched form; an exception in the place of a result is its step's."""
     count = sum(len(calls) for calls, _ in steps)
     if len(results) != count:
-        raise ApiGraphError(f"the batched form of {spec.id} answered {len(results)} of {count} calls")
+        raise _miscounted(spec, len(results), count)
     entries: list[Entry | Exception] = []
     first = 0
     for calls, context in steps:
         own = results[first : first + len(calls)]
         failed = next((result for result in own if isinstance(result, Exception)), None)
-        entries.append(failed or _entry(spec, [_checked(spec, result) for result in own], context))
+        entries.append(failed or _entry(spec, own, context))
         first += len(calls)
     return entries
 
 
-def _entry(spec: NodeSpec, results: Sequence[tuple[Any, ...]], context: Context | None) -> Entry:
+def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -> Entry:
     """Gather the results of a step's calls: one list per output; outputs that are lists are joined."""
+    rows = [spec.unpack(result) for result in results]
+    for row in rows:
+        if len(row) != len(spec.outputs):
+            raise ApiGraphError(f"{spec.id} gave {len(row)} outputs instead of {len(spec.outputs)}")
     outputs: list[list[Any]] = []
     for slot, output in enumerate(spec.outputs):
-        values = [result[slot] for result in results]
+        values: list[Any] = [row[slot] for row in rows]
         outputs.append([v for each in values for v in each] if output.is_list else values)
     return Entry(tuple(outputs)) if context is None else Entry(tuple(outputs), context.ui, context.cacheable)
 
 
-def _with_context(spec: NodeSpec, arguments: Arguments, context: Context | None) -> Arguments:
-    return arguments if spec.context is None else {**arguments, spec.context[0]: context}
-
-
-def _checked(spec: NodeSpec, result: Any) -> tuple[Any, ...]:
-    values = spec.unpack(result)
-    if len(values) != len(spec.outputs):
-        raise ApiGraphError(f"{spec.id} gave {len(values)} outputs instead of {len(spec.outputs)}")
-    return values
+def _miscounted(spec: NodeSpec, answered: int, count: int) -> ApiGraphError:
+    return ApiGraphError(f"the batched form of {spec.id} answered {answered} of {count} calls")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from api_graph.graph.words import node_label
 from api_graph.spec import NodeSpec
@@ -13,6 +14,17 @@ MOST_NODES = 100_000
 
 WRAPPER = "__value__"
 """ComfyUI's mark of a literal that would otherwise be read as something else: `{"__value__": [1, 2]}`."""
+
+
+class _Meta(TypedDict, total=False):
+    _meta: Mapping[str, str]
+
+
+class ApiNode(_Meta):
+    """A node in ComfyUI's API format; its title, where it has one, lies in `_meta`."""
+
+    class_type: str
+    inputs: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -52,11 +64,13 @@ class GraphNode:
         """The links into the node, by input."""
         return {name: v for name, v in self.inputs.items() if isinstance(v, Link)}
 
-    def to_api(self) -> dict[str, object]:
+    def to_api(self) -> ApiNode:
         """The node in ComfyUI's API format."""
         inputs = {name: value_to_api(value) for name, value in self.inputs.items()}
-        meta = {"_meta": {"title": self.title}} if self.title else {}
-        return {"class_type": self.class_type, "inputs": inputs, **meta}
+        node: ApiNode = {"class_type": self.class_type, "inputs": inputs}
+        if self.title:
+            node["_meta"] = {"title": self.title}
+        return node
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ class Graph:
     nodes: Mapping[str, GraphNode]
     extra: Mapping[str, object] = field(default_factory=dict)
 
-    def to_api(self) -> dict[str, object]:
+    def to_api(self) -> dict[str, ApiNode]:
         """The graph in ComfyUI's API format, ready for `json.dumps`."""
         return {id: node.to_api() for id, node in self.nodes.items()}
 

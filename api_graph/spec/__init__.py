@@ -1,11 +1,12 @@
 """The node contract: `@node` on a typed function, the NodeSpec that comes of it, and what others may read of that."""
 
-from api_graph.spec.model import REQUIRED, Choices, InputSpec, NodeSpec, OutputSpec, Widget
-from api_graph.spec.read import node, spec_of
+from api_graph.spec.model import REQUIRED, BatchedForm, Choices, InputSpec, NodeSpec, OutputSpec, Widget, spec_of
+from api_graph.spec.read import node
 from api_graph.spec.schema import describe, graph_schema, node_schema
 
 __all__ = [
     "REQUIRED",
+    "BatchedForm",
     "Choices",
     "InputSpec",
     "NodeSpec",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from api_graph.context import DeferredWork
+from api_graph.errors import SpecError
 from api_graph.folders import Folders
+from api_graph.json_values import Json
 
 
 class _Required(Enum):
@@ -23,6 +24,9 @@ class _Required(Enum):
 
 REQUIRED: Any = _Required.REQUIRED
 """The default of an input that has none. An enum's member stays itself when it travels to another process."""
+
+SPEC_ATTRIBUTE = "__node_spec__"
+"""Where `@node` leaves the NodeSpec of a function."""
 
 WIDGET_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 """Sockets that an editor draws as a widget unless it is told that only a link will do."""
@@ -58,7 +62,11 @@ class Choices:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One input of a node. `adapter` validates a literal strictly; links have none."""
+    """One input of a node. `adapter` validates a literal strictly; links have none.
+
+    `required`: it has no default. `is_widget`: a literal value may stand in the graph; a `list[str]` or `str | None` is
+    a link all the same.
+    """
 
     name: str
     socket: str
@@ -69,16 +77,13 @@ class InputSpec:
     maximum: float | None = None
     choices: tuple[str, ...] | Choices | None = None
     widget: Widget = Widget()
-    adapter: TypeAdapter[Any] | None = field(default=None, compare=False, repr=False)
+    adapter: TypeAdapter[object] | None = field(default=None, compare=False, repr=False)
+    required: bool = field(init=False, compare=False, repr=False)
+    is_widget: bool = field(init=False, compare=False, repr=False)
 
-    @property
-    def required(self) -> bool:
-        return self.default is REQUIRED
-
-    @property
-    def is_widget(self) -> bool:
-        """Whether a literal value may stand in the graph. A `list[str]` or `str | None` is a link all the same."""
-        return self.adapter is not None
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "required", self.default is REQUIRED)
+        object.__setattr__(self, "is_widget", self.adapter is not None)
 
     def options(self, folders: Folders | None = None) -> tuple[str, ...]:
         """The entries of a combo, now, with those that lie in `folders`."""
@@ -99,6 +104,10 @@ class OutputSpec:
     type: Any = field(default=None, compare=False, repr=False)
 
 
+BatchedForm = Callable[..., Sequence[object] | DeferredWork]
+"""The same work for many calls at once; see `NodeSpec`."""
+
+
 @dataclass(frozen=True)
 class NodeSpec:
     """A node: its function, what it takes and gives, and how an executor may treat it.
@@ -110,9 +119,12 @@ class NodeSpec:
     `model`        the result is a model: held by the model pool, never on disk.
     `waits`        it waits on files or the network: rows may run in threads.
     `rowwise`      it treats each map or picture of a batch by itself: many calls may be one call with a larger batch.
-    `batched`      the same work for many calls at once: a list of keyword mappings in, each with every input, and a
-                   list of results out, with an exception in the place of a call that failed. That of an output node
-                   is called once for all, so it must not raise when some of it is done; it may give a `DeferredWork`.
+    `batched`      the same work for many calls at once, which agree in every input that is not in `over`. Its
+                   parameters have the node's names: the inputs in `over` and the context are sequences with one element
+                   per call, all others are what the calls share. It gives a list with one result per call, or with an
+                   exception in the place of a call that failed. That of an output node is called once for all calls,
+                   so it must not raise when some of it is done; it may give a `DeferredWork`.
+    `over`         the inputs in which calls that go together may differ; of a rowwise node its links.
     `fingerprint`  `(folders, **literals) -> dict` of what enters the cache key in place of those literals: the content
                    of the file that a name means, the precision that "auto" means.
     `needs`        `(**some inputs) -> names` of the other links that these make necessary; a host that asks first
@@ -120,7 +132,7 @@ class NodeSpec:
     """
 
     id: str
-    function: Callable[..., Any]
+    function: Callable[..., object]
     title: str
     category: str
     description: str
@@ -133,35 +145,41 @@ class NodeSpec:
     model: bool = False
     waits: bool = False
     rowwise: bool = False
-    batched: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any] | DeferredWork] | None = None
-    fingerprint: Callable[..., Mapping[str, Any]] | None = None
+    batched: BatchedForm | None = None
+    over: tuple[str, ...] = ()
+    fingerprint: Callable[..., Mapping[str, Json]] | None = None
     fingerprinted: tuple[str, ...] = ()
     needs: Callable[..., Sequence[str]] | None = None
     lazy: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     context: tuple[str, type] | None = None
     named_outputs: bool = False
+    lists: frozenset[str] = field(init=False, compare=False, repr=False)
+    _by_name: Mapping[str, InputSpec] = field(init=False, compare=False, repr=False)
 
-    @cached_property
-    def _by_name(self) -> dict[str, InputSpec]:
-        return {i.name: i for i in self.inputs}
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lists", frozenset(i.name for i in self.inputs if i.is_list))
+        object.__setattr__(self, "_by_name", {i.name: i for i in self.inputs})
 
     def input(self, name: str) -> InputSpec | None:
         """The input called `name`, or None."""
         return self._by_name.get(name)
 
-    @cached_property
-    def lists(self) -> frozenset[str]:
-        """The inputs that are lists."""
-        return frozenset(i.name for i in self.inputs if i.is_list)
-
     @property
     def takes_lists(self) -> bool:
-        """Whether the node gets every input as a list (ComfyUI's INPUT_IS_LIST)."""
+        """Whether the node gets every input as a list (ComfyUI's INPUT_IS_LIST). `lists` names those that are lists."""
         return bool(self.lists)
 
-    def unpack(self, result: Any) -> tuple[Any, ...]:
+    def unpack(self, result: object) -> tuple[object, ...]:
         """What the function returned, as one value per output."""
-        if self.named_outputs:
+        if self.named_outputs and isinstance(result, tuple | list):
             return tuple(result)
         return (result,) if self.outputs else ()
+
+
+def spec_of(function: Callable[..., object]) -> NodeSpec:
+    """The NodeSpec of a function that `@node` has described."""
+    spec = getattr(function, SPEC_ATTRIBUTE, None)
+    if not isinstance(spec, NodeSpec):
+        raise SpecError(f"{function!r} is not a node: put @node(...) on it.")
+    return spec

@@ -13,19 +13,29 @@ from pydantic.config import ConfigDict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from api_graph.context import Context, DeferredWork
+from api_graph.context import Context
 from api_graph.errors import SpecError
+from api_graph.json_values import Json
 from api_graph.sockets import Socket
-from api_graph.spec.model import REQUIRED, Choices, InputSpec, NodeSpec, OutputSpec, Widget
+from api_graph.spec.model import (
+    REQUIRED,
+    SPEC_ATTRIBUTE,
+    BatchedForm,
+    Choices,
+    InputSpec,
+    NodeSpec,
+    OutputSpec,
+    Widget,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
-_WIDGET_TYPES = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
+_WIDGET_TYPES: dict[object, str] = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
 _SEED_NAMES = ("seed", "noise_seed")
 _LARGEST_SEED = 2**32 - 1
 _JSON_NUMBER = 2**53  # what JavaScript holds exactly
-_ATTRIBUTE = "__node_spec__"
 _BOUNDS_MISPLACED = "ge and le go with int and float"
 
 
@@ -41,8 +51,9 @@ def node(
     model: bool = False,
     waits: bool = False,
     rowwise: bool = False,
-    batched: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any] | DeferredWork] | None = None,
-    fingerprint: Callable[..., Mapping[str, Any]] | None = None,
+    batched: BatchedForm | None = None,
+    over: Sequence[str] = (),
+    fingerprint: Callable[..., Mapping[str, Json]] | None = None,
     needs: Callable[..., Sequence[str]] | None = None,
     aliases: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -72,6 +83,7 @@ def node(
             waits=waits,
             rowwise=rowwise,
             batched=batched,
+            over=reader.over(over, inputs, rowwise),
             fingerprint=fingerprint,
             fingerprinted=reader.fingerprinted(fingerprint, inputs),
             needs=needs,
@@ -80,27 +92,23 @@ def node(
             context=context,
             named_outputs=named,
         )
-        setattr(function, _ATTRIBUTE, spec)
+        reader.check_batched(spec)
+        setattr(function, SPEC_ATTRIBUTE, spec)
         return function
 
     return describe
 
 
-def spec_of(function: Callable[..., Any]) -> NodeSpec:
-    """The NodeSpec of a function that `@node` has described."""
-    spec = getattr(function, _ATTRIBUTE, None)
-    if not isinstance(spec, NodeSpec):
-        raise SpecError(f"{function!r} is not a node: put @node(...) on it.")
-    return spec
-
-
 class _Reader:
     """Reads one signature; every complaint names the node and the parameter."""
 
-    def __init__(self, id: str, function: Callable[..., Any]) -> None:
+    def __init__(self, id: str, function: Callable[..., object]) -> None:
         self.id, self.function = id, function
+        self.hints = self.hints_of(function, include_extras=True)
+
+    def hints_of(self, function: Callable[..., object], *, include_extras: bool = False) -> dict[str, object]:
         try:
-            self.hints = get_type_hints(function, include_extras=True)
+            return get_type_hints(function, include_extras=include_extras)
         except NameError as error:
             self.fail(None, f"its annotation names something unknown at run time ({error})")
 
@@ -114,7 +122,7 @@ class _Reader:
             self.fail(None, "it has no docstring; the first paragraph is what a user reads")
         return " ".join(doc.split("\n\n")[0].split())
 
-    def fingerprinted(self, fingerprint: Callable[..., Any] | None, inputs: Sequence[InputSpec]) -> tuple[str, ...]:
+    def fingerprinted(self, fingerprint: Callable[..., object] | None, inputs: Sequence[InputSpec]) -> tuple[str, ...]:
         """Names of the inputs that `fingerprint` reads: it needs their literals, so they take no link."""
         if fingerprint is None:
             return ()
@@ -125,7 +133,7 @@ class _Reader:
                 self.fail(name, "the fingerprint reads it, but it is no widget of the node")
         return names
 
-    def lazy(self, needs: Callable[..., Any] | None, inputs: Sequence[InputSpec]) -> tuple[str, ...]:
+    def lazy(self, needs: Callable[..., object] | None, inputs: Sequence[InputSpec]) -> tuple[str, ...]:
         """Names of the links that may stay uncomputed: those that `needs` does not decide by."""
         if needs is None:
             return ()
@@ -138,6 +146,46 @@ class _Reader:
             if declared.name in names and declared.required:
                 self.fail(declared.name, "it may stay uncomputed, so it is written `T | None = None`")
         return names
+
+    # ------------------------------------------------------------------------------------------ batches
+
+    def over(self, over: Sequence[str], inputs: Sequence[InputSpec], rowwise: bool) -> tuple[str, ...]:
+        """Names of the inputs in which calls that go together may differ; of a rowwise node its links."""
+        if rowwise and over:
+            self.fail(None, "over says what a batched form runs over, and a rowwise node needs none")
+        for name in over:
+            if name not in {i.name for i in inputs}:
+                self.fail(name, "the batched form runs over it, but it is no input of the node")
+        return tuple(i.name for i in inputs if not i.is_widget) if rowwise else tuple(over)
+
+    def check_batched(self, spec: NodeSpec) -> None:
+        """Raise SpecError unless the batched form, if there is one, takes exactly what the node takes."""
+        if spec.rowwise and spec.context is not None:
+            self.fail(spec.context[0], "many calls of a rowwise node are one call, which has no context of its own")
+        if spec.rowwise and spec.batched is not None:
+            self.fail(None, "a node is rowwise or has a batched form, not both")
+        if spec.batched is None or not spec.over:
+            if spec.batched is not None or (spec.over and not spec.rowwise):
+                self.fail(None, "batched and over go together: over names the inputs in which calls may differ")
+            return
+        for declared in spec.inputs if spec.output else ():
+            if declared.name not in spec.over:
+                self.fail(declared.name, "an output node's batched form is called once for all: over names every input")
+        form = f"its batched form {getattr(spec.batched, '__name__', spec.batched)}"
+        context = () if spec.context is None else (spec.context[0],)
+        wanted = (*(declared.name for declared in spec.inputs), *context)
+        parameters = inspect.signature(spec.batched).parameters
+        own, given = self.hints_of(self.function), self.hints_of(spec.batched)
+        for name in wanted:
+            if name not in parameters:
+                self.fail(name, f"{form} does not take it")
+        for name, parameter in parameters.items():
+            if name not in wanted or parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                self.fail(name, f"{form} takes it, but it is no input of the node")
+            several = name in spec.over or name in context
+            expected = types.GenericAlias(Sequence, (own[name],)) if several else own[name]
+            if given.get(name, expected) != expected:
+                self.fail(name, f"{form} takes {given[name]} instead of {expected}")
 
     # ------------------------------------------------------------------------------------------ inputs
 
@@ -159,7 +207,7 @@ class _Reader:
             specs.append(self.input(name, hint, default))
         return tuple(specs), context
 
-    def input(self, name: str, hint: Any, default: Any) -> InputSpec:
+    def input(self, name: str, hint: object, default: object) -> InputSpec:
         base, extras = _split(_as_written(hint))
         field, widget, choices = self.extras(name, extras)
         description = (field.description or "") if field else ""
@@ -176,27 +224,26 @@ class _Reader:
         socket, is_list = self.link(name, inner if optional or get_origin(base) is list else hint)
         return InputSpec(name, socket, default, is_list, description)
 
-    def extras(self, name: str, extras: Sequence[Any]) -> tuple[FieldInfo | None, Widget | None, Choices | None]:
-        found: dict[type, Any] = {}
+    def extras(self, name: str, extras: Sequence[object]) -> tuple[FieldInfo | None, Widget | None, Choices | None]:
         for extra in extras:
-            if isinstance(extra, Socket):
-                continue
-            kind = next((k for k in (FieldInfo, Widget, Choices) if isinstance(extra, k)), None)
-            if kind is None:
+            if not isinstance(extra, Socket | FieldInfo | Widget | Choices):
                 self.fail(name, f"{extra!r} in Annotated is none of Socket, Field, Widget, Choices")
-            if kind in found:
-                self.fail(name, f"{kind.__name__} is given twice")
-            found[kind] = extra
-        field = found.get(FieldInfo)
+        field = self.only(name, FieldInfo, extras)
         if field is not None and field.default is not PydanticUndefined:
             self.fail(name, "the default is written once, after `=`, not in Field")
-        return field, found.get(Widget), found.get(Choices)
+        return field, self.only(name, Widget, extras), self.only(name, Choices, extras)
+
+    def only(self, name: str, kind: type[T], extras: Sequence[object]) -> T | None:
+        found = [extra for extra in extras if isinstance(extra, kind)]
+        if len(found) > 1:
+            self.fail(name, f"{kind.__name__} is given twice")
+        return found[0] if found else None
 
     def widget_input(
         self,
         name: str,
-        base: Any,
-        default: Any,
+        base: object,
+        default: object,
         field: FieldInfo | None,
         widget: Widget,
         choices: Choices | None,
@@ -221,7 +268,7 @@ class _Reader:
         if name in _SEED_NAMES and (socket != "INT" or minimum != 0 or maximum is None or maximum > _LARGEST_SEED):
             self.fail(name, "a seed is an int with ge=0 and le=2**32 - 1; the editor adds a control to it")
         ruled: Any = Annotated[base, field] if field else base
-        adapter: TypeAdapter[Any] = TypeAdapter(ruled, config=ConfigDict(strict=True, allow_inf_nan=False))
+        adapter: TypeAdapter[object] = TypeAdapter(ruled, config=ConfigDict(strict=True, allow_inf_nan=False))
         if default is not REQUIRED:
             try:
                 adapter.validate_python(default)
@@ -256,7 +303,7 @@ class _Reader:
 
     # ------------------------------------------------------------------------------------------ links
 
-    def socket_of(self, base: Any, extras: Sequence[Any]) -> str | None:
+    def socket_of(self, base: object, extras: Sequence[object]) -> str | None:
         """The socket that a type travels through, or None for a typed value."""
         named = next((e.name for e in extras if isinstance(e, Socket)), None)
         if named is not None:
@@ -264,7 +311,7 @@ class _Reader:
         own = getattr(base, "socket", None) if isinstance(base, type) else None
         return own if isinstance(own, str) else None
 
-    def link(self, name: str, hint: Any) -> tuple[str, bool]:
+    def link(self, name: str, hint: object) -> tuple[str, bool]:
         """Socket and whether it is a list, for `T` or `list[T]`."""
         is_list = get_origin(hint) is list
         base, extras = _split(get_args(hint)[0] if is_list else hint)
@@ -282,13 +329,14 @@ class _Reader:
         if hint is type(None):
             return (), False
         if get_origin(hint) is tuple or (isinstance(hint, type) and issubclass(hint, tuple)):
-            if not hasattr(hint, "_fields"):
+            names: tuple[str, ...] | None = getattr(hint, "_fields", None)
+            if names is None:
                 self.fail("return", "several outputs are a NamedTuple, so that each has a name")
             fields = get_type_hints(hint, include_extras=True)
-            return tuple(self.output(name, fields[name]) for name in hint._fields), True  # type: ignore[attr-defined]
+            return tuple(self.output(name, fields[name]) for name in names), True
         return (self.output("", hint),), False
 
-    def output(self, name: str, hint: Any) -> OutputSpec:
+    def output(self, name: str, hint: object) -> OutputSpec:
         socket, is_list = self.link("return", hint)
         base, extras = _split(get_args(hint)[0] if is_list else hint)
         field = next((e for e in extras if isinstance(e, FieldInfo)), None)
@@ -296,7 +344,7 @@ class _Reader:
         return OutputSpec(name or socket.lower().removeprefix("ap_"), socket, is_list, description, base)
 
 
-def _split(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+def _split(hint: object) -> tuple[object, tuple[object, ...]]:
     """`Annotated[T, a, b]` -> (T, (a, b)); anything else -> (itself, ())."""
     if get_origin(hint) is Annotated:
         base, *extras = get_args(hint)
@@ -304,13 +352,13 @@ def _split(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     return hint, ()
 
 
-def _as_written(hint: Any) -> Any:
+def _as_written(hint: object) -> object:
     """The annotation itself: Python 3.10 wraps that of a parameter whose default is None once more in Optional."""
     inner, optional = _without_none(hint)
     return inner if optional and _without_none(_split(inner)[0])[1] else hint
 
 
-def _without_none(hint: Any) -> tuple[Any, bool]:
+def _without_none(hint: object) -> tuple[object, bool]:
     """`T | None` -> (T, True)."""
     if get_origin(hint) in (Union, types.UnionType):
         rest = [a for a in get_args(hint) if a is not type(None)]

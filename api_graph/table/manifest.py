@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from api_graph.errors import BadInput, shown
+from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
 from api_graph.table.output import whole_file
 
@@ -24,13 +25,6 @@ _MOST_SHOWN = 5
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 """Unlike `==` it tells 1 from 1.0 and from true, and does not tell a tuple from a list."""
-
-
-class ApiNode(TypedDict):
-    """A node in API format; it may have its title under "_meta" too."""
-
-    class_type: str
-    inputs: Mapping[str, Json]
 
 
 class RunTotals(TypedDict):

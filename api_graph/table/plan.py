@@ -13,11 +13,12 @@ import torch
 from api_graph.errors import BadInput
 from api_graph.files import real_path
 from api_graph.graph import Graph, validate
+from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
 from api_graph.registry import Registry
 from api_graph.settings import cache_folder, headless_folders
 from api_graph.table.binding import Binding
-from api_graph.table.manifest import ApiNode, Manifest
+from api_graph.table.manifest import Manifest
 from api_graph.table.processes import processors
 from api_graph.table.rows import Row, Rows, Table, open_table
 from api_graph.table.shards import Shard

@@ -44,7 +44,7 @@ def record_of(row: Row, result: RunResult, output: Path) -> Record:
         "ok": not failures,
         "values": dict(row.values),
         "outputs": {id: values for id, values in plain.items() if values},
-        "texts": {id: list(out.ui["text"]) for id, out in outputs if out.ui.get("text")},
+        "texts": {id: [str(text) for text in out.ui["text"]] for id, out in outputs if out.ui.get("text")},
         "files": {
             id: [name_below(output, file) or file.relative_to(output).as_posix() for file in out.files]
             for id, out in outputs

@@ -15,7 +15,7 @@ from api_graph.demo.scenes import scene
 from api_graph.errors import BadInput
 from api_graph.pixels.read import to_tensor
 from api_graph.sockets import Attribution
-from api_graph.spec import spec_of
+from tests.nodes.rows import called_together
 
 TEXT = "20 30 70 80\n90, 40, 150, 120"
 
@@ -77,9 +77,7 @@ def test_batched_equals_one_by_one(model: ClipModel) -> None:
         ("image_features", [{k: c[k] for k in ("model", "image")} for c in calls]),
     ):
         function = getattr(foveal, name)
-        batched = spec_of(function).batched
-        assert batched is not None
-        for call, found in zip(inputs, batched(inputs), strict=True):
+        for call, found in zip(inputs, called_together(function, inputs), strict=True):
             assert torch.allclose(found.features, function(**call).features, atol=1e-5)
 
 

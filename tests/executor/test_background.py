@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from api_graph.errors import ApiGraphError, Cancelled
 from api_graph.executor.shared import ComputeLock, SharedResources
 from api_graph.spec import node
 
-Calls = Sequence[Mapping[str, Any]]
+Calls = Sequence[tuple[Context, int, str]]
 
 PATIENCE = 20.0
 """Seconds for what must happen soon."""
@@ -22,7 +22,10 @@ PATIENCE = 20.0
 def add_saver(lab, batched: Callable[[Calls], Any]) -> None:
     """A node "Save", which hands its number on."""
 
-    @node("Save", category="test", title="Save", output=True, batched=batched)
+    def save_all(context: Sequence[Context], value: Sequence[int], name: Sequence[str]) -> Any:
+        return batched([*zip(context, value, name, strict=True)])
+
+    @node("Save", category="test", title="Save", output=True, batched=save_all, over=("value", "name"))
     def save(context: Context, value: int, name: str = "") -> int:
         """Batched only."""
         raise AssertionError("the batched form suffices")
@@ -42,7 +45,7 @@ def add_hook(lab, hook: Callable[[int], int]) -> None:
 
 
 def numbers(calls: Calls) -> list[int]:
-    return [call["value"] for call in calls]
+    return [value for _, value, _ in calls]
 
 
 SAVE_THEN_HOOK = {"1": ("Save", {"value": 1}), "2": ("Hook", {"value": 2})}
@@ -53,7 +56,7 @@ def test_other_nodes_run_meanwhile(lab):
 
     def work(calls: Calls) -> list[int]:
         assert went_on.wait(PATIENCE), "the run waits for what could go on in the background"
-        calls[0]["context"].show_text("saved")
+        calls[0][0].show_text("saved")
         return numbers(calls)
 
     add_saver(lab, lambda calls: DeferredWork(lambda: work(calls)))
@@ -88,7 +91,7 @@ def test_work_on_the_same_things_is_done_in_turn(lab, claims, together):
             met.append(False)
         return numbers(calls)
 
-    add_saver(lab, lambda calls: DeferredWork(lambda: work(calls), frozenset({calls[0]["name"]})))
+    add_saver(lab, lambda calls: DeferredWork(lambda: work(calls), frozenset({calls[0][2]})))
     graph = {str(i): ("Save", {"value": i, "name": name}) for i, name in enumerate(claims)}
     lab.rows(lab.executor(), [graph, graph])
     assert met == [together] * 2
@@ -122,7 +125,7 @@ def test_nothing_goes_on_behind_a_run_that_was_cancelled(lab):
         begun.set()
         cancelled.wait(PATIENCE)
         ended.set()
-        calls[0]["context"].check_cancelled()
+        calls[0][0].check_cancelled()
         raise AssertionError("it was cancelled")
 
     def stop(value: int) -> int:
@@ -162,7 +165,8 @@ def test_deferred_work_of_a_node_that_is_no_output_is_done_at_once(lab):
         "Double",
         category="test",
         title="Double",
-        batched=lambda calls: DeferredWork(lambda: [2 * c["a"] for c in calls]),
+        batched=lambda a: DeferredWork(lambda: [2 * value for value in a]),
+        over=("a",),
     )
     def double(a: int) -> int:
         """Batched only."""

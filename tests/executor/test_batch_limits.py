@@ -79,7 +79,8 @@ def test_no_row_is_lost_when_memory_runs_out_in_a_graph(lab):
         "Halving",
         category="test",
         title="Halving",
-        batched=lambda calls: doubled_within(2, sizes)([c["value"] for c in calls]),
+        batched=lambda value: doubled_within(2, sizes)(value),
+        over=("value",),
     )
     def halving(value: int) -> int:
         """Batched only."""

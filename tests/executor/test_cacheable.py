@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,10 +17,10 @@ def asks(lab):
     """The lab with a node that asks a server which is down at first; who asked, by run."""
     runs: list[str] = []
 
-    def ask_all(calls):
-        return [LookupError("thirteen") if c["a"] == 13 else ask(c["a"], c["context"]) for c in calls]
+    def ask_all(a: Sequence[int], context: Sequence[Context]):
+        return [LookupError("thirteen") if v == 13 else ask(v, own) for v, own in zip(a, context, strict=True)]
 
-    @node("Ask", category="test", title="Ask", store=True, batched=ask_all)
+    @node("Ask", category="test", title="Ask", store=True, batched=ask_all, over=("a",))
     def ask(a: int, context: Context) -> int:
         """a, or 0 as long as the server is down."""
         lab.calls["Ask"] += 1

@@ -1,84 +1,107 @@
-"""ComfyUI's list mapping: a node is called once per element of its longest list."""
+"""Which calls of many rows go together: those that agree in every input that the batched form does not run over."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
+import torch
+from torch import Tensor
 
+from api_graph.context import Context
+from api_graph.executor.batch_limits import BatchLimits
+from api_graph.executor.call import run_batch
 from api_graph.sockets import Mask
-from api_graph.spec import node
+from api_graph.spec import node, spec_of
+
+Batch = tuple[int, float, bool, str]
 
 
-def _values(lab, nodes, target):
-    return lab.run(lab.executor(), nodes, targets=[target]).raise_failures().outputs[target].values
+class Blend:
+    """A node with a link and four settings of which the batched form runs over one, and the batches that it got."""
+
+    def __init__(self, folders: Any) -> None:
+        self.batches: list[Batch] = []
+        self.folders = folders
+
+        def blend_all(
+            text: Sequence[str], context: Sequence[Context], *, mask: Tensor, share: float, on: bool, kind: str
+        ) -> list[str]:
+            assert len(text) == len(context)
+            self.batches.append((len(text), share, on, kind))
+            return [f"{float(mask.mean())} {share} {on} {kind} {own}" for own in text]
+
+        @node("Blend", category="test", title="Blend", batched=blend_all, over=("text",))
+        def blend(mask: Mask, text: str, context: Context, share: float = 0.5, on: bool = True, kind: str = "a") -> str:
+            """Say what came."""
+            return f"{float(mask.mean())} {share} {on} {kind} {text}"
+
+        self.spec = spec_of(blend)
+
+    def check(self, calls: list[dict[str, Any]]) -> list[Batch]:
+        """Run the calls, each a row of its own; they must give what each gives alone. The batches that they came in."""
+        steps = [([call], Context(self.folders)) for call in calls]
+        entries = run_batch(self.spec, steps, BatchLimits())
+        assert isinstance(entries, list)
+        alone = [self.spec.function(**call, context=context) for call, (_, context) in zip(calls, steps, strict=True)]
+        assert [getattr(entry, "outputs", entry) for entry in entries] == [([text],) for text in alone]
+        return self.batches
 
 
-def test_a_node_is_called_once_per_element_and_the_shorter_list_repeats_its_last(lab):
-    graph = {
-        "1": ("Many", {"count": 4}),
-        "2": ("Many", {"count": 2, "start": 10}),
-        "3": ("Add", {"a": ["1", 0], "b": ["2", 0]}),
-    }
-    assert _values(lab, graph, "3") == {"int": [0 + 10, 1 + 11, 2 + 11, 3 + 11]}
-    assert lab.calls["Add"] == 4
+MASK, SAME_VALUES = torch.ones(1, 2, 2), torch.ones(1, 2, 2)
 
 
-def test_a_literal_goes_with_every_element(lab):
-    assert _values(lab, {"1": ("Many", {"count": 3}), "2": ("Add", {"a": ["1", 0], "b": 7})}, "2") == {"int": [7, 8, 9]}
+@pytest.fixture
+def blend(lab: Any) -> Blend:
+    return Blend(lab.folders)
 
 
-def test_a_node_that_takes_lists_is_called_once_with_all(lab):
-    graph = {"1": ("Many", {"count": 5}), "2": ("Sum", {"values": ["1", 0], "start": 100})}
-    assert _values(lab, graph, "2") == {"int": 110}
-    assert lab.calls["Sum"] == 1
+def test_rows_that_agree_in_all_else_go_together(blend: Blend) -> None:
+    assert blend.check([{"mask": MASK, "text": text} for text in "xyz"]) == [(3, 0.5, True, "a")]
 
 
-def test_a_single_value_is_a_list_of_one(lab):
-    assert _values(lab, {"1": ("Number", {"value": 3}), "2": ("Sum", {"values": ["1", 0]})}, "2") == {"int": 3}
+@pytest.mark.parametrize(
+    ("name", "value"), [("mask", SAME_VALUES), ("share", 0.25), ("on", False), ("kind", "b"), ("share", -0.5)]
+)
+def test_rows_that_differ_in_anything_else_do_not(blend: Blend, name: str, value: Any) -> None:
+    other = {"mask": MASK, "text": "y", name: value}
+    found = blend.check([{"mask": MASK, "text": "x"}, other, {"mask": MASK, "text": "z"}])
+    assert sorted(size for size, *_ in found) == [1, 2]
 
 
-def test_lists_from_several_calls_are_joined(lab):
-    graph = {"1": ("Many", {"count": 3, "start": 1}), "2": ("Many", {"count": ["1", 0]})}
-    assert _values(lab, graph, "2") == {"int": [0, 0, 1, 0, 1, 2]}
-    assert lab.calls["Many"] == 4
+@pytest.mark.parametrize(("one", "other"), [(True, 1), (1, 1.0), (0.0, -0.0)])
+def test_values_that_are_equal_but_not_the_same_are_kept_apart(blend: Blend, one: Any, other: Any) -> None:
+    found = blend.check([{"mask": MASK, "text": "x", "share": share} for share in (one, other, one)])
+    assert [size for size, *_ in found] == [2, 1]
 
 
-@pytest.mark.parametrize("count, expected", [(0, []), (1, [0])])
-def test_a_list_output_stays_a_list(lab, count, expected):
-    assert _values(lab, {"1": ("Many", {"count": count})}, "1") == {"int": expected}
+def test_what_a_graph_leaves_out_stands_at_its_default(blend: Blend) -> None:
+    """In whatever order a graph names its inputs."""
+    rows = [
+        {"text": "x", "mask": MASK},
+        {"mask": MASK, "kind": "a", "text": "y"},
+        {"share": 0.5, "text": "z", "mask": MASK},
+    ]
+    assert blend.check(rows) == [(3, 0.5, True, "a")]
 
 
-def test_an_empty_list_means_no_call_and_nothing_after_it_fails(lab):
-    graph = {
-        "1": ("Many", {"count": 0}),
-        "2": ("Add", {"a": ["1", 0]}),
-        "3": ("Fill", {"value": ["2", 0]}),
-        "4": ("Sum", {"values": ["2", 0]}),
-        "5": ("Sum", {"values": ["2", 0], "start": ["2", 0]}),
-        "6": ("Show", {"value": ["3", 0]}),
-    }
-    result = lab.run(lab.executor(), graph, targets=["2", "3", "4", "5"]).raise_failures()
-    assert [result.outputs[i].values for i in "2345"] == [{"int": []}, {"mask": []}, {"int": 0}, {"int": []}]
-    assert (lab.calls["Add"], lab.calls["Fill"], lab.calls["Sum"], lab.calls["Show"]) == (0, 0, 1, 0)
+def test_no_calls_are_no_batch(blend: Blend) -> None:
+    entries = run_batch(blend.spec, [([], Context(blend.folders))], BatchLimits())
+    assert isinstance(entries, list)
+    assert ([getattr(entry, "outputs", entry) for entry in entries], blend.batches) == ([([],)], [])
 
 
-def test_an_optional_link_that_is_left_out_is_not_mapped(lab):
-    @node("Perhaps", category="test", title="Perhaps")
-    def perhaps(a: int, mask: Mask | None = None) -> str:
-        """Says what it got."""
-        return f"{a} {mask}"
+def test_an_input_that_is_a_list_is_not_taken_for_another(lab: Any) -> None:
+    def count_all(mask: Sequence[Tensor], *, texts: list[str]) -> list[int]:
+        return [len(texts) for _ in mask]
 
-    lab.nodes.append(perhaps)
-    graph = {"1": ("Many", {"count": 2}), "2": ("Perhaps", {"a": ["1", 0]})}
-    assert _values(lab, graph, "2") == {"string": ["0 None", "1 None"]}
+    @node("Count", category="test", title="Count", batched=count_all, over=("mask",))
+    def count(mask: Mask, texts: list[str]) -> int:
+        """How many texts."""
+        return len(texts)
 
-
-def test_all_calls_of_a_step_show_together(lab):
-    result = lab.run(lab.executor(), {"1": ("Many", {"count": 3}), "2": ("Show", {"value": ["1", 0]})})
-    assert result.outputs["2"].ui == {"text": ["0", "1", "2"]}
-
-
-def test_one_call_that_fails_fails_its_step(lab):
-    graph = {"1": ("Many", {"count": 3}), "2": ("Refuse", {"a": ["1", 0], "at": 1})}
-    result = lab.run(lab.executor(), graph, targets=["2"])
-    assert "is refused (got 1)" in str(result.failures[0])
-    assert lab.calls["Refuse"] == 2
+    steps = [([{"mask": MASK, "texts": list(texts)}], None) for texts in ("a", "ab", "abc", "cd")]
+    entries = run_batch(spec_of(count), steps, BatchLimits())
+    assert isinstance(entries, list)
+    assert [getattr(entry, "outputs", entry) for entry in entries] == [([1],), ([2],), ([3],), ([2],)]

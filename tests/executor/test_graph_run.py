@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -70,16 +71,16 @@ def batch(lab):
     """The lab with a node that squares numbers in batches, and refuses 13; its batches."""
     batches: list[list[int]] = []
 
-    def squares(calls):
-        batches.append([call["a"] for call in calls])
+    def squares(a: Sequence[int], context: Sequence[Context]):
+        batches.append([*a])
         assert torch.is_inference_mode_enabled()
-        for call in calls:
-            call["context"].show_text(f"{call['a']} squared")
-            if call["a"] == 13:
+        for value, own in zip(a, context, strict=True):
+            own.show_text(f"{value} squared")
+            if value == 13:
                 raise ValueError("thirteen")
-        return [call["a"] ** 2 for call in calls]
+        return [value**2 for value in a]
 
-    @node("Square", category="test", title="Square", batched=squares, store=True)
+    @node("Square", category="test", title="Square", batched=squares, over=("a",), store=True)
     def square(a: int, context: Context) -> int:
         """a²."""
         lab.calls["Square"] += 1
@@ -139,7 +140,7 @@ def test_rows_with_lists_of_several_lengths_share_a_batch(lab, batch, counts):
 
 
 def test_a_batched_form_that_is_wrong_is_not_hidden(lab):
-    @node("Twice", category="test", title="Twice", batched=lambda calls: [0])
+    @node("Twice", category="test", title="Twice", batched=lambda a: [0], over=("a",))
     def twice(a: int) -> int:
         """Its batched form answers once."""
         return 2 * a

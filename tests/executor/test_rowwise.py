@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from api_graph.executor.rowwise import stacked
+from api_graph.executor.rowwise import run_rowwise
 from api_graph.geometry import Geometry
 from api_graph.registry import all_nodes
 from api_graph.sockets import Attribution, Mask
@@ -51,37 +51,41 @@ def test_many_calls_as_one_give_what_each_gives_alone(spec: NodeSpec) -> None:
         inputs_of(spec, seed, count, side)
         for seed, (count, side) in enumerate([(1, 8), (2, 8), (1, 8), (1, 9), (2, 8)])
     ]
-    together = stacked(spec.function)(calls)
+    columns = {name: [call[name] for call in calls] for name in spec.over}
+    settings = {declared.name: declared.default for declared in spec.inputs if declared.name not in spec.over}
+    together = run_rowwise(spec.function, columns, settings)
     for call, result in zip(calls, together, strict=True):
         alone = spec.function(**call)
         # Matrix products may sum in another order; all else is the same arithmetic, value by value.
         torch.testing.assert_close(tensors(result), tensors(alone), rtol=0, atol=1e-6)
         if isinstance(alone, Attribution):
-            assert result.geometry == alone.geometry
+            assert isinstance(result, Attribution) and result.geometry == alone.geometry
 
 
-def counted(sizes: list[int]) -> Any:
-    def double(map: Tensor, strength: float, other: Tensor | None) -> Tensor:
+def doubled(maps: list[Tensor], sizes: list[int]) -> list[Any]:
+    """The maps times two; `sizes` of the batches in which that was done."""
+
+    def double(map: Tensor, other: Tensor | None, strength: float) -> Tensor:
         sizes.append(len(map))
         return map * strength
 
-    return stacked(double)
+    return run_rowwise(double, {"map": maps, "other": [None] * len(maps)}, {"strength": 2.0})
 
 
-def call(value: float, strength: float = 2.0, shape: tuple[int, ...] = (1, 4, 4)) -> dict[str, Any]:
-    return {"map": torch.full(shape, value), "strength": strength, "other": None}
+def full(value: float, shape: tuple[int, ...] = (1, 4, 4)) -> Tensor:
+    return torch.full(shape, value)
 
 
-def test_calls_go_together_where_literals_and_shapes_agree() -> None:
+def test_calls_go_together_where_shapes_agree() -> None:
     sizes: list[int] = []
-    results = counted(sizes)([call(1), call(2, strength=3.0), call(3), call(4, shape=(1, 5, 4)), call(5)])
-    assert [float(result.flatten()[0]) for result in results] == [2, 6, 6, 8, 10]
-    assert sorted(sizes) == [1, 1, 3]
+    results = doubled([full(1), full(2), full(3), full(4, (1, 5, 4)), full(5)], sizes)
+    assert [float(result.flatten()[0]) for result in results] == [2, 4, 6, 8, 10]
+    assert sorted(sizes) == [1, 4]
 
 
 def test_large_calls_stay_by_themselves() -> None:
     sizes: list[int] = []
-    counted(sizes)([call(value, shape=(1, 512, 512)) for value in range(3)])
+    doubled([full(value, (1, 512, 512)) for value in range(3)], sizes)
     assert sizes == [1, 1, 1]
 
 
@@ -92,20 +96,14 @@ def test_tensors_of_different_counts_in_one_call_go_alone() -> None:
         sizes.append(len(b))
         return a + b
 
-    calls = [{"a": torch.ones(1, 2, 2), "b": torch.ones(3, 2, 2)} for _ in range(2)]
-    assert [len(result) for result in stacked(add)(calls)] == [3, 3]
+    columns = {"a": [torch.ones(1, 2, 2)] * 2, "b": [torch.ones(3, 2, 2)] * 2}
+    assert [len(tensors(result)) for result in run_rowwise(add, columns, {})] == [3, 3]
     assert sizes == [3, 3]
 
 
 def test_a_result_holds_no_more_memory_than_its_own() -> None:
-    results = counted([])([call(value) for value in range(5)])
+    results = doubled([full(value) for value in range(5)], [])
     assert {result.untyped_storage().nbytes() for result in results} == {4 * 4 * 4}
-
-
-def test_true_and_one_are_different_literals() -> None:
-    sizes: list[int] = []
-    counted(sizes)([{**call(1), "strength": True}, {**call(1), "strength": 1}])
-    assert sizes == [1, 1]
 
 
 def test_in_a_graph_all_rows_are_one_call(lab: Any) -> None:

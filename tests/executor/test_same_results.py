@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,11 @@ def mix(a: Mask, b: Mask, share: float = 0.5) -> Mask:
     return a * share + b * (1 - share)
 
 
-def _shift_all(calls: Any) -> list[torch.Tensor]:
-    return [shift(**call) for call in calls]
+def _shift_all(a: Sequence[torch.Tensor], *, by: int) -> list[torch.Tensor]:
+    return [shift(one, by) for one in a]
 
 
-@node("Shift", category="test", title="Shift", store=True, batched=_shift_all)
+@node("Shift", category="test", title="Shift", store=True, batched=_shift_all, over=("a",))
 def shift(a: Mask, by: int = 1) -> Mask:
     """Add a number; in batches."""
     return a + by

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from api_graph.nodes import lvlm, lvlm_batches, models
+from api_graph.nodes import lvlm, models
 from PIL import Image
 
 import api_graph
@@ -43,21 +43,21 @@ def context(tmp_path: Path) -> Context:
     [("auto", None), (" Auto ", None), ("", None), ("20", [20]), ("14, 15,17", [14, 15, 17]), ("-3", [-3])],
 )
 def test_layers_as_they_are_typed(text, layers) -> None:
-    assert lvlm_batches.layers_of(text) == layers
+    assert lvlm._layers_of(text) == layers
 
 
 @pytest.mark.parametrize("text", ["middle", "1,,2", "1.5", "14-17"])
 def test_what_is_no_list_of_layers(text) -> None:
     with pytest.raises(BadInput, match="layers: is no list of layers"):
-        lvlm_batches.layers_of(text)
+        lvlm._layers_of(text)
 
 
 def test_the_map_is_that_of_the_function(model, image, context) -> None:
-    pointed = lvlm.attend(context, model, image, Q, layers="1,2", normalization="image_only")
+    looked = lvlm.attend(context, model, image, Q, layers="1,2", normalization="image_only")
     expected = api_graph.lvlm_attribution(model, image, Q, layer=[1, 2], normalize="image_only")
-    assert torch.equal(pointed.attribution.values[0], expected.map)
-    assert pointed.attribution.geometry == (expected.geometry,)
-    assert pointed.answer == expected.answer == context.ui["text"][0]
+    assert torch.equal(looked.attribution.values[0], expected.map)
+    assert looked.attribution.geometry == (expected.geometry,)
+    assert looked.answer == expected.answer == context.ui["text"][0]
 
 
 def test_steps(model, image, context) -> None:
@@ -94,10 +94,10 @@ def test_a_hint_steers_the_map_in_place_of_the_question(model, image, context) -
 
 def test_a_batch_of_images_is_a_batch_of_maps(model, image, context) -> None:
     both = torch.cat([image, image.flip(2)])
-    pointed = lvlm.attend(context, model, both, Q)
+    looked = lvlm.attend(context, model, both, Q)
     alone = [lvlm.attend(context, model, one[None], Q) for one in both]
-    assert torch.allclose(pointed.attribution.values, torch.cat([p.attribution.values for p in alone]), atol=1e-6)
-    assert pointed.answer == "\n".join(p.answer for p in alone)
+    assert torch.allclose(looked.attribution.values, torch.cat([p.attribution.values for p in alone]), atol=1e-6)
+    assert looked.answer == "\n".join(p.answer for p in alone)
 
 
 def test_a_given_answer_is_read_and_not_replaced(model, image, context) -> None:
@@ -119,9 +119,9 @@ def test_all_images_go_into_one_request(monkeypatch, image, context) -> None:
 
     def remember(model, requests, sampling, **options):
         seen.extend(requests)
-        return [lvlm_batches.Answer("ok", 1, 0.0, "m", "stop") for _ in requests]
+        return [lvlm.Answer("ok", 1, 0.0, "m", "stop") for _ in requests]
 
-    monkeypatch.setattr(lvlm_batches, "ask_all", remember)
+    monkeypatch.setattr(lvlm, "ask_all", remember)
     reply = lvlm.query_lvlm(context, "model", Q, torch.cat([image, image]), image[:, :10, :20], system=" Be brief. ")
     assert reply == ("ok", 1, 0.0, "m", "stop")
     (request,) = seen

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from api_graph.nodes.attribution import measure
-from api_graph.nodes.batches import measure_maps
+from api_graph.nodes.attribution import measure, measure_maps
 
 from api_graph.context import Context
 from api_graph.folders import Folders
@@ -20,17 +19,19 @@ def context(folder: Path) -> Context:
 
 def test_maps_of_several_grids_and_images_are_measured_as_each_alone(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
-    places = [Geometry.whole(30, 30), Geometry.whole(60, 30), Geometry(200, 100, 50.0, 0.0, 150.0, 100.0)]
+    geometries = [Geometry.whole(30, 30), Geometry.whole(60, 30), Geometry(200, 100, 50.0, 0.0, 150.0, 100.0)]
     maps = [
-        Attribution(torch.rand(count, *grid, generator=generator), tuple(places[(start + i) % 3] for i in range(count)))
+        Attribution(
+            torch.rand(count, *grid, generator=generator), tuple(geometries[(start + i) % 3] for i in range(count))
+        )
         for start, (count, grid) in enumerate([(1, (3, 3)), (2, (4, 5)), (3, (3, 3)), (1, (1, 1)), (1, (4, 5))])
     ]
-    maps.append(Attribution(torch.full((1, 3, 3), 0.25), places[:1]))  # a flat one beside others of its grid
-    calls = [{"attribution": each, "context": context(tmp_path)} for each in maps]
-    together = measure_maps(calls)
+    maps.append(Attribution(torch.full((1, 3, 3), 0.25), geometries[:1]))  # a flat one beside others of its grid
+    contexts = [context(tmp_path) for _ in maps]
+    together = measure_maps(maps, contexts)
     assert together == [measure(each, context(tmp_path)) for each in maps]
     assert [len(text.splitlines()) for text in together] == [1, 2, 3, 1, 1, 1]
-    assert [call["context"].ui["text"] for call in calls] == [text.splitlines() for text in together]
+    assert [own.ui["text"] for own in contexts] == [text.splitlines() for text in together]
     # Every cell of the flat map is as high as the first, and its highest tenth of nine cells is one.
     assert together[-1] == (
         "peak at (5, 5), value 0.25 (mean 0.25, lowest 0.25); highest tenth holds 11%, entropy 1.00"

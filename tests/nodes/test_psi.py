@@ -10,8 +10,7 @@ from api_graph.nodes.attribution import psi_cls, psi_comp
 
 from api_graph.clip import ImageTokens, QueryFeatures
 from api_graph.geometry import Geometry
-from api_graph.sockets import Attribution
-from api_graph.spec import spec_of
+from tests.nodes.rows import called_together
 
 CHANNELS = 128
 
@@ -29,19 +28,13 @@ def texts(seed: int, count: int = 1) -> QueryFeatures:
     return QueryFeatures(torch.randn(count, CHANNELS, generator=generator), tuple(f"{seed}.{i}" for i in range(count)))
 
 
-def together(node: Any, calls: list[dict[str, Any]]) -> list[Attribution]:
-    batched = spec_of(node).batched
-    assert batched is not None
-    return list(batched(calls))
-
-
 @pytest.mark.parametrize("recipe", ["paper", "reference"])
 @pytest.mark.parametrize(("node", "more"), [(psi_cls, {"similarity": "auto"}), (psi_comp, {})])
 def test_maps_of_many_rows_are_those_of_each_alone(node, more, recipe) -> None:
     one, other, several = image_tokens(1, recipe=recipe), image_tokens(2, recipe=recipe), image_tokens(3, 4, recipe)
     pairs = [(one, texts(0)), (other, texts(1, 3)), (several, texts(2)), (one, texts(3)), (several, texts(4, 4))]
     calls = [{"tokens": tokens, "query": query, **more} for tokens, query in pairs]
-    found = together(node, calls)
+    found = called_together(node, calls)
     for call, each in zip(calls, found, strict=True):
         alone = node(**call)
         torch.testing.assert_close(each.values, alone.values)
@@ -52,14 +45,14 @@ def test_maps_of_many_rows_are_those_of_each_alone(node, more, recipe) -> None:
 def test_a_row_gets_the_same_bits_whatever_goes_with_it(node, more) -> None:
     tokens, queries = image_tokens(1), [texts(i) for i in range(7)]
     calls = [{"tokens": tokens, "query": query, **more} for query in queries]
-    alone = [together(node, [call])[0].values for call in calls]
+    alone = [called_together(node, [call])[0].values for call in calls]
     for first, last in ((0, 7), (0, 2), (2, 5), (4, 7)):
-        for row, each in zip(range(first, last), together(node, calls[first:last]), strict=True):
+        for row, each in zip(range(first, last), called_together(node, calls[first:last]), strict=True):
             assert torch.equal(each.values, alone[row])
 
 
 def test_rows_with_other_settings_are_not_mixed() -> None:
     tokens, query = image_tokens(1), texts(0)
     calls = [{"tokens": tokens, "query": query, "similarity": kind} for kind in ("auto", "contribution", "cosine")]
-    auto, contribution, cosine = (each.values for each in together(psi_cls, calls))
+    auto, contribution, cosine = (each.values for each in called_together(psi_cls, calls))
     assert torch.equal(auto, cosine) and not torch.allclose(auto, contribution)

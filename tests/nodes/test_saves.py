@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from api_graph.nodes.image_batches import save_heatmaps, save_images
-from api_graph.nodes.images import save_heatmap
+from api_graph.nodes.images import save_heatmap, save_heatmaps, save_images
 from PIL import Image
 
 from api_graph.context import SaveContext
@@ -18,7 +17,7 @@ from api_graph.folders import Folders
 
 
 def context(output: Path) -> SaveContext:
-    return SaveContext(Folders((), output, output / "temp"), spread=over_threads(8))
+    return SaveContext(Folders((), output, output / "temp"), parallel_map=over_threads(8))
 
 
 def shades(count: int) -> torch.Tensor:
@@ -38,16 +37,13 @@ def shades_in(folder: Path) -> list[int]:
 
 def test_numbers_follow_the_pictures_order_though_threads_write_them(tmp_path: Path) -> None:
     """Of one batch, and of calls that write to one folder; other folders have numbers of their own."""
-    places = ["one", "one", "other", "one"]
+    folders = ["one", "one", "other", "one"]
     parts = shades(64).split(16)
-    calls = [
-        {"heatmap": part, "context": context(tmp_path / place), "filename_prefix": "map"}
-        for part, place in zip(parts, places, strict=True)
-    ]
-    assert all(isinstance(result, torch.Tensor) for result in save_heatmaps(calls).work())
+    contexts = [context(tmp_path / folder) for folder in folders]
+    assert all(isinstance(result, torch.Tensor) for result in save_heatmaps(parts, ["map"] * 4, contexts).work())
     assert shades_in(tmp_path / "one") == [*range(32), *range(48, 64)]
     assert shades_in(tmp_path / "other") == list(range(32, 48))
-    assert [image["filename"] for image in calls[3]["context"].ui["images"]] == [
+    assert [image["filename"] for image in contexts[3].ui["images"]] == [
         f"map_{number:05}_.png" for number in range(33, 49)
     ]
 
@@ -55,13 +51,9 @@ def test_numbers_follow_the_pictures_order_though_threads_write_them(tmp_path: P
 def test_a_call_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     image = torch.rand(1, 4, 4, 3)
-    calls = [
-        {"images": image, "context": context(tmp_path / "a"), "filename_prefix": "image"},
-        {"images": image, "context": context(tmp_path / "b"), "filename_prefix": "../image"},
-        {"images": image, "context": context(tmp_path / "file"), "filename_prefix": "image"},
-        {"images": image, "context": context(tmp_path / "d"), "filename_prefix": "image"},
-    ]
-    first, outside, in_the_way, last = save_images(calls).work()
+    contexts = [context(tmp_path / folder) for folder in ("a", "b", "file", "d")]
+    saving = save_images([image] * 4, ["image", "../image", "image", "image"], contexts)
+    first, outside, in_the_way, last = saving.work()
     assert first is image and last is image
     assert isinstance(outside, BadInput) and "leads out" in str(outside) and outside.input == "filename_prefix"
     assert isinstance(in_the_way, BadInput) and "cannot be written" in str(in_the_way)
@@ -71,10 +63,8 @@ def test_a_call_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
 def test_work_on_one_series_of_files_claims_it(tmp_path: Path) -> None:
     """Two nodes that are given the same prefix number their files in turn."""
 
-    def claims(place: str, prefix: str) -> frozenset[Hashable]:
-        return save_heatmaps(
-            [{"heatmap": shades(1), "context": context(tmp_path / place), "filename_prefix": prefix}]
-        ).claims
+    def claims(folder: str, prefix: str) -> frozenset[Hashable]:
+        return save_heatmaps([shades(1)], [prefix], [context(tmp_path / folder)]).claims
 
     assert claims("one", "map") == claims("one", "Map") == claims("one", "./map")
     assert not claims("one", "map") & claims("one", "other")

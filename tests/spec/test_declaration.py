@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import FrozenInstanceError, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -226,23 +227,51 @@ def test_the_function_comes_back_unchanged() -> None:
 
 
 def test_what_the_decorator_says_is_kept() -> None:
-    def batched(calls: Any) -> Any:
-        return calls
+    def batched(query, *, alpha, kernel_size, name, recipe, prompt, invert, checkpoint, seed) -> list[None]:
+        return [None for _ in query]
 
     def fingerprint(folders: Any, query: str) -> dict[str, str]:
         return {"query": query}
 
     spec = described(
-        widgets, version=3, output=True, store=True, waits=True, batched=batched, fingerprint=fingerprint, aliases=["q"]
+        widgets,
+        version=3,
+        store=True,
+        waits=True,
+        batched=batched,
+        over=["query"],
+        fingerprint=fingerprint,
+        aliases=["q"],
     )
     assert (spec.id, spec.title, spec.category, spec.function) == ("APTest", "Test", "test", widgets)
-    assert (spec.version, spec.output, spec.store, spec.model, spec.waits) == (3, True, True, False, True)
-    assert (spec.batched, spec.fingerprint, spec.fingerprinted, spec.aliases) == (
+    assert (spec.version, spec.output, spec.store, spec.model, spec.waits) == (3, False, True, False, True)
+    assert (spec.batched, spec.over, spec.fingerprint, spec.fingerprinted, spec.aliases) == (
         batched,
+        ("query",),
         fingerprint,
         ("query",),
         ("q",),
     )
+
+
+def test_a_rowwise_node_runs_over_its_links() -> None:
+    def faded(image: Image, share: float = 0.5, mask: Mask | None = None) -> Image:
+        """Fade."""
+        return image * share
+
+    assert described(faded, rowwise=True).over == ("image", "mask")
+    assert described(faded).over == ()
+
+
+def test_an_output_node_and_its_batched_form() -> None:
+    def save_all(images: Sequence[Image], name: Sequence[str], context: Sequence[SaveContext]) -> list[None]:
+        return [None for _ in images]
+
+    def save(images: Annotated[Image, Field(description="What.")], context: SaveContext, name: str = "a") -> None:
+        """Save."""
+
+    spec = described(save, output=True, batched=save_all, over=("images", "name"))
+    assert (spec.batched, spec.over) == (save_all, ("images", "name"))
 
 
 def test_a_spec_cannot_be_changed() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -191,6 +191,85 @@ def test_a_fingerprint_of_what_is_no_widget(name: str) -> None:
     assert said_of(shows, fingerprint=fingerprint) == (
         f"node APBad, parameter '{name}': the fingerprint reads it, but it is no widget of the node."
     )
+
+
+# ------------------------------------------------------------------------------------------ batched forms
+
+
+def blur(image: Image, context: Context, radius: float = 1.0, mask: Mask | None = None) -> Image:
+    """Blur."""
+    return image
+
+
+def takes_all(image: Sequence[Tensor], context: Sequence[Context], *, radius: float, mask: Tensor | None) -> list[None]:
+    return [None for _ in image]
+
+
+def forgets_radius(image, context, *, mask): ...
+def forgets_the_context(image, *, radius, mask): ...
+def misspells(image, context, *, radius, mask, raduis): ...
+def swallows(image, context, *, radius, mask, **rest): ...
+def by_place(image, context, mask, radius, /): ...
+def takes_one_image(image: Tensor, context, *, radius, mask): ...
+def takes_radii(image: Sequence[Tensor], context: Sequence[Context], *, radius: Sequence[float], mask): ...
+def takes_any_context(image: Sequence[Tensor], context: Sequence[Any], *, radius, mask): ...
+
+
+@pytest.mark.parametrize(
+    ("form", "parameter", "problem"),
+    [
+        (forgets_radius, "radius", "does not take it"),
+        (forgets_the_context, "context", "does not take it"),
+        (misspells, "raduis", "takes it, but it is no input of the node"),
+        (swallows, "rest", "takes it, but it is no input of the node"),
+        (by_place, "image", "takes it, but it is no input of the node"),
+        (takes_one_image, "image", f"takes {Tensor!r} instead of {Sequence[Tensor]}"),
+        (takes_radii, "radius", f"takes {Sequence[float]} instead of {float}"),
+        (takes_any_context, "context", f"takes {Sequence[Any]} instead of {Sequence[Context]}"),
+    ],
+)
+def test_a_batched_form_takes_exactly_what_its_node_takes(form: Any, parameter: str, problem: str) -> None:
+    assert said_of(blur, batched=form, over=("image",)) == (
+        f"node APBad, parameter '{parameter}': its batched form {form.__name__} {problem}."
+    )
+    assert spec_of(node("APGood", category="c", title="t", batched=takes_all, over=("image",))(blur)).over == ("image",)
+
+
+def test_what_a_batched_form_runs_over_is_said() -> None:
+    together = "node APBad: batched and over go together: over names the inputs in which calls may differ."
+    assert said_of(blur, batched=takes_all) == together
+    assert said_of(blur, over=("image",)) == together
+    assert said_of(blur, batched=takes_all, over=("images",)) == (
+        "node APBad, parameter 'images': the batched form runs over it, but it is no input of the node."
+    )
+
+
+def test_a_batched_form_of_an_output_node_runs_over_every_input() -> None:
+    assert said_of(blur, batched=takes_all, over=("image", "mask"), output=True) == (
+        "node APBad, parameter 'radius': an output node's batched form is called once for all: over names every input."
+    )
+
+
+def test_a_rowwise_node_has_no_batched_form_and_no_context() -> None:
+    def fade(image: Image) -> Image:
+        """Fade."""
+        return image
+
+    def fade_all(image: Sequence[Tensor]) -> list[Tensor]:
+        return [*image]
+
+    assert said_of(blur, rowwise=True) == (
+        "node APBad, parameter 'context': many calls of a rowwise node are one call, which has no context of its own."
+    )
+    assert said_of(fade, rowwise=True, over=("image",)) == (
+        "node APBad: over says what a batched form runs over, and a rowwise node needs none."
+    )
+    assert said_of(fade, rowwise=True, batched=fade_all) == (
+        "node APBad: a node is rowwise or has a batched form, not both."
+    )
+
+
+# ------------------------------------------------------------------------------------------ registries
 
 
 def test_a_plain_function_is_no_node() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_graph.nodes import batches
 
+from api_graph import clip
 from api_graph.executor import Event
 from api_graph.graph import set_inputs
 from api_graph.pixels import write as png_files
@@ -78,7 +78,7 @@ def test_what_no_row_to_come_needs_is_not_held(tmp_path: Path) -> None:
 
 def test_memory_that_runs_out_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    encode = batches.encode
+    encode = clip.encode_image
 
     def short_of_memory(model: Any, images: Any, **options: Any) -> Any:
         sizes.append(len(images))
@@ -88,7 +88,7 @@ def test_memory_that_runs_out_loses_no_row(tmp_path: Path, monkeypatch: pytest.M
 
     path = table(tmp_path, rows_of(24, 1))
     list(map_graph(GRAPH, path, output=tmp_path / "a", cache=False))
-    monkeypatch.setattr(batches, "encode", short_of_memory)
+    monkeypatch.setattr(clip, "encode_image", short_of_memory)
     found = list(map_graph(GRAPH, path, output=tmp_path / "b", cache=False))
     assert [result.error for result in found] == [None] * 24
     assert max(sizes) > 3

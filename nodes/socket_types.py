@@ -1,4 +1,4 @@
-"""What travels along the wires between nodes, in the words of an editor's tooltips."""
+"""The types of sockets, with what an editor's tooltips say of them."""
 
 from __future__ import annotations
 

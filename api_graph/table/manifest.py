@@ -134,8 +134,8 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     return found + _changed(old.columns, new.columns, "column of {}")
 
 
-def _changed(old: Mapping[str, Json], new: Mapping[str, Json], named: str) -> list[str]:
-    def in_words(values: Mapping[str, Json], name: str) -> str:
+def _changed(old: Mapping[str, object], new: Mapping[str, Json], named: str) -> list[str]:
+    def in_words(values: Mapping[str, object], name: str) -> str:
         return shown(values[name]) if name in values else "not set"
 
     def same(name: str) -> bool:

@@ -105,7 +105,7 @@ def soft_or(world: World) -> Case:
         lambda a, b, mode: Attribution(combine(a.values, b.values, mode), a.geometry),
         given={"a": world.maps(seed=1), "b": world.maps(seed=2, size=(20, 15))},
         others={
-            "a": at(world.maps(seed=3, size=(80, 60))),
+            "a": [at(world.maps(seed=3, size=(80, 60))), at(world.maps(seed=5))],
             "b": at(world.maps(seed=4)),
             "mode": [at("product"), at("mean"), at("max")],
         },

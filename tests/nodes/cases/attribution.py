@@ -22,8 +22,8 @@ from tests.nodes.world import World
 def tokens_of(world: World, seed: int, images: int = 1, recipe: Any = "paper") -> ImageTokens:
     """Random tokens of images, as Encode image gives them."""
     patches = world.noise(2, images, 12, 16, seed=seed) - 0.5
-    places = tuple(Geometry.whole(40 + image, 30) for image in range(images))
-    return ImageTokens(patches[0], patches[1], world.noise(images, 16, seed=seed + 1), (3, 4), places, recipe)
+    geometry = tuple(Geometry.whole(40 + image, 30) for image in range(images))
+    return ImageTokens(patches[0], patches[1], world.noise(images, 16, seed=seed + 1), (3, 4), geometry, recipe)
 
 
 def query_of(world: World, seed: int, count: int = 1) -> QueryFeatures:

@@ -33,13 +33,13 @@ MOST_IMAGES = 32
 """Images in one forward pass."""
 
 LAST_FOUR = -4
-"""The first of the layers that count in the paper's recipe, which is left to the model: it may be shallower."""
+"""The default of `start_layer`: the last four layers, or all that a shallower model has."""
 
 
 def encode_images(
     image: Sequence[Tensor], *, model: ClipModel, recipe: Recipe, start_layer: int, layer: int
 ) -> list[ImageTokens]:
-    """`Encode image`, for images of any sizes: the model sees all of them at its own size."""
+    """`Encode image` for many calls, whose images (B, H, W, 3) may differ in size: the model sees all at its own."""
     results: list[ImageTokens] = []
     for first in range(0, len(image), MOST_IMAGES):
         part = image[first : first + MOST_IMAGES]
@@ -107,7 +107,7 @@ def encode_image(
 
 
 def encode_queries(query: Sequence[str], hint: Sequence[str], *, model: ClipModel) -> list[QueryFeatures]:
-    """`Encode query`; a row of a table gets the same features, to the last bit, whatever other rows go with it."""
+    """`Encode query` for many calls. Each gets the same features, to the last bit, whatever other calls go with it."""
     texts = [own_hint if own_hint.strip() else text for text, own_hint in zip(query, hint, strict=True)]
     with inputs_named(queries="query"):
         found = clip.encode_queries(model, texts, steady=True)
@@ -137,7 +137,7 @@ def encode_query(
 def _maps_of_queries(
     map_of: Callable[[QueryFeatures], Attribution], tokens: ImageTokens, queries: Sequence[QueryFeatures]
 ) -> list[Attribution]:
-    """The maps of each query: of one image all at once, the same to the last bit whatever queries go together."""
+    """The maps of each query. For one image all are made at once, with the same last bits whatever goes together."""
     if len(tokens.geometry) > 1:  # each of several images has a text of its own, or one for all
         return [map_of(query) for query in queries]
     # A single vector is multiplied by other means than several are, with other last bits: it goes twice.
@@ -150,7 +150,7 @@ def _maps_of_queries(
 def psi_cls_of_queries(
     query: Sequence[QueryFeatures], *, tokens: ImageTokens, similarity: Similarity
 ) -> list[Attribution]:
-    """`Ψ cls`, for all texts of one image."""
+    """`Ψ cls` for all queries about one image, or about one batch of images."""
     return _maps_of_queries(partial(psi_cls, tokens, similarity=similarity), tokens, query)
 
 
@@ -183,7 +183,7 @@ def _psi_comp(tokens: ImageTokens, query: QueryFeatures) -> Attribution:
 
 
 def psi_comp_of_queries(query: Sequence[QueryFeatures], *, tokens: ImageTokens) -> list[Attribution]:
-    """`Ψ comp`, likewise."""
+    """`Ψ comp` for all queries about one image, or about one batch of images."""
     return _maps_of_queries(partial(_psi_comp, tokens), tokens, query)
 
 
@@ -233,7 +233,7 @@ def mean_filter_tokens(
 
 
 def measure_maps(attribution: Sequence[Attribution], context: Sequence[Context]) -> list[str]:
-    """`Measure map`: the figures of all maps that have one grid are found together."""
+    """`Measure map` for many calls: maps with equal grids are measured together."""
     grids: dict[Hashable, list[int]] = defaultdict(list)
     for index, maps in enumerate(attribution):
         grids[maps.values.shape[1:], maps.values.device].append(index)

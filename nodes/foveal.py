@@ -207,7 +207,7 @@ def foveal_features_of(
     heads: str,
     order: Order,
 ) -> list[ImageFeatures]:
-    """`Foveal features`, for images of any sizes."""
+    """`Foveal features` for many calls, whose images (B, H, W, 3) may differ in size; a feature for each mask."""
     masks = [_masks_per_image(model, images, maps) for images, maps in zip(image, fovea, strict=True)]
     with inputs_named(masks="fovea"):
         features = clip.foveal_features(
@@ -225,7 +225,7 @@ def foveal_features_of(
 
 
 def image_features_of(image: Sequence[Tensor], *, model: ClipModel) -> list[ImageFeatures]:
-    """`Image features`, for images of any sizes."""
+    """`Image features` for many calls, whose images (B, H, W, 3) may differ in size."""
     return _split_features(clip.foveal_features(model, image), [len(images) for images in image])
 
 

@@ -47,7 +47,7 @@ ImageFile = Annotated[
     Field(description="A file in the input folder. EXIF orientation is respected; any mode and depth is read."),
 ]
 _WRITING = {"prefix": "filename_prefix", "path": "filename_prefix"}
-"""What writes pictures names its parameters otherwise."""
+"""Parameters of the functions that write, and the nodes' input that each stands for."""
 
 Prefix = Annotated[str, Field(description="Files are PREFIX_00001_.png and so on; it may contain a folder.")]
 
@@ -74,23 +74,24 @@ def load_image(context: Context, image: ImageFile) -> LoadedImage:
 def save_images(
     images: Sequence[Tensor], filename_prefix: Sequence[str], context: Sequence[SaveContext]
 ) -> DeferredWork:
-    """`Save image`: the images as they came in, or what went wrong with one call."""
+    """`Save image` for many calls: work that gives the images back, or a call's error in their place."""
     return _saved(images, filename_prefix, context, "images")
 
 
 def save_heatmaps(
     heatmap: Sequence[Tensor], filename_prefix: Sequence[str], context: Sequence[SaveContext]
 ) -> DeferredWork:
-    """`Save heatmap`: likewise, as grey pictures."""
+    """`Save heatmap` for many calls, in the same way."""
     return _saved(heatmap, filename_prefix, context, "heatmap")
 
 
 def _saved(
     pictures: Sequence[Tensor], prefixes: Sequence[str], contexts: Sequence[SaveContext], input: str
 ) -> DeferredWork:
-    """Work that writes each call's pictures, the node's `input`, and shows them under it.
+    """Work that writes each call's pictures, which are the node's `input`, and shows them under the node.
 
-    What is saved must not be saved again: a call that fails is answered by its error, and the others stand.
+    What is saved must not be saved again, so a call that fails does not stop the others: its error stands in the place
+    of its result.
     """
     results: list[Tensor | Exception] = [*pictures]
     # Files that are numbered together are written in turn: the first picture gets the first number.

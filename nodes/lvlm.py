@@ -57,7 +57,7 @@ def attend_all(
     normalization: Normalization,
     max_new_tokens: int,
 ) -> list[AttentionResult]:
-    """`Ψ LVLM`, for images of any sizes and questions of any lengths."""
+    """`Ψ LVLM` for many calls, whose images (B, H, W, 3) and questions may differ in size and length."""
     questions = [own_hint if own_hint.strip() else text for text, own_hint in zip(query, hint, strict=True)]
     chosen = _chosen_steps(steps, first_step, last_step, phrase)
     maps: dict[int, list[LvlmAttribution]] = {index: [] for index in range(len(image))}
@@ -88,7 +88,7 @@ def attend_all(
 
 
 def _result(maps: Sequence[LvlmAttribution], context: Context) -> AttentionResult:
-    """The maps of one call's images as one attribution. Equal sizes are equal grids."""
+    """The maps of one call's images as one attribution: images of one size have one grid."""
     answer = "\n".join(one.answer for one in maps)
     context.show_text(answer)
     values = torch.stack([one.map for one in maps])  # (B, gh, gw)
@@ -98,7 +98,7 @@ def _result(maps: Sequence[LvlmAttribution], context: Context) -> AttentionResul
 def _layers_of(text: str) -> list[int] | None:
     """Layers as they are typed: None for auto, else their numbers. Raises BadInput.
 
-    It goes when `lvlm.attribute` reads the text.
+    This goes when lvlm.attribute reads the text.
     """
     if text.strip().lower() in ("", "auto"):
         return None
@@ -215,7 +215,10 @@ def query_all(
     temperature: float,
     seed: int,
 ) -> list[Reply | Exception]:
-    """`Query LVLM`: batched on a local model, at once at an endpoint. A call that fails is its exception."""
+    """`Query LVLM` for many calls: in batches on a local model, all at once at an endpoint.
+
+    A call that fails has its exception in the place of its reply.
+    """
     requests: list[Request] = []
     for text, own_system, *batches in zip(question, system, image, image_2, image_3, image_4, strict=True):
         pictures = tuple(picture for batch in batches if batch is not None for picture in to_pil(batch))

@@ -28,8 +28,8 @@ def attribution(seed: int, count: int, side: int) -> Attribution:
 
 def inputs_of(spec: NodeSpec, seed: int, count: int, side: int) -> dict[str, Any]:
     made: dict[str, Any] = {}
-    for place, declared in enumerate(spec.inputs):
-        generator = torch.Generator().manual_seed(100 * seed + place)
+    for position, declared in enumerate(spec.inputs):
+        generator = torch.Generator().manual_seed(100 * seed + position)
         if declared.socket == "AP_ATTRIBUTION":
             made[declared.name] = attribution(seed, count, side)
         elif declared.socket == "MASK":

@@ -16,15 +16,15 @@ from tests.nodes.world import World
 
 @dataclass(frozen=True)
 class At:
-    """Another value of an input, and what must be given beside it, since it matters there alone."""
+    """Another value of an input, and the values of other inputs without which it would make no difference."""
 
     value: Any
-    beside: Mapping[str, Any] = field(default_factory=dict)
+    companions: Mapping[str, Any] = field(default_factory=dict)
 
 
-def at(value: Any, **beside: Any) -> At:
-    """`at(0.3, background="grey")`: the input at 0.3, where the background is grey."""
-    return At(value, beside)
+def at(value: Any, **companions: Any) -> At:
+    """`at(0.3, background="grey")`: the input at 0.3, while the background is grey."""
+    return At(value, companions)
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ def refused(names: str, **inputs: Any) -> Refusal:
 
 @dataclass(frozen=True)
 class Case:
-    """A node, as who wrote it by hand expects it to be.
+    """What is expected of a node, written by hand.
 
-    `expected`   what the node is to give, from the functions behind it: it gets every input by the node's own name,
-                 defaults filled in, and the context where the node has one.
-    `given`      the inputs of a call: what has no default. Others stand at their default.
-    `others`     of *every* input another value, `at(...)`, or several. It must make a difference to `expected`.
-    `refusals`   where complaints of the functions behind are renamed, what provokes them.
-    `tolerance`  by how much numbers may differ that are found in two ways, such as alone and among other rows.
-    `view`       what of a result can be compared.
+    `expected`   gives what the node should give, by calling the functions behind it. It takes every input under the
+                 node's own name, with defaults filled in, and the context if the node has one.
+    `given`      the inputs of a call: at least those that have no default.
+    `others`     for *every* input another value, `at(...)`, or several. Each must make a difference to `expected`.
+    `refusals`   calls that the functions behind refuse, at least one for each name in the node's `inputs_named`.
+    `tolerance`  how far numbers may differ between a row alone and the same row among others.
+    `view`       turns a result into something that can be compared.
     """
 
     expected: Callable[..., Any]

@@ -19,8 +19,8 @@ def image_tokens(seed: int, images: int = 1, recipe: Any = "paper") -> ImageToke
     generator = torch.Generator().manual_seed(seed)
     patches = torch.randn(2, images, 100, CHANNELS, generator=generator)
     features = torch.randn(images, CHANNELS, generator=generator)
-    places = tuple(Geometry.whole(80 + seed, 60 + i) for i in range(images))
-    return ImageTokens(patches[0], patches[1], features, (10, 10), places, recipe)
+    geometry = tuple(Geometry.whole(80 + seed, 60 + i) for i in range(images))
+    return ImageTokens(patches[0], patches[1], features, (10, 10), geometry, recipe)
 
 
 def texts(seed: int, count: int = 1) -> QueryFeatures:

@@ -126,9 +126,9 @@ class World:
         return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
     def maps(self, count: int = 1, side: int = 6, seed: int = 0, size: tuple[int, int] = (40, 30)) -> Attribution:
-        """Random maps of an image of `size` (width, height), from −0.5 to 1."""
+        """Random maps, from −0.5 to 1, of an image of `size` (width, height), all but its first `seed` columns."""
         values = 1.5 * self.noise(count, side, side, seed=seed) - 0.5
-        return Attribution(values, (Geometry.whole(*size),) * count)
+        return Attribution(values, (Geometry(*size, float(seed), 0.0, *map(float, size)),) * count)
 
     def boxes(self, *boxes: tuple[float, ...], size: tuple[int, int] = (160, 160)) -> Boxes:
         return Boxes(torch.tensor(boxes or [(20, 30, 70, 80), (90, 40, 150, 120)], dtype=torch.float64), size)

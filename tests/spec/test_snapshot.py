@@ -52,10 +52,10 @@ def breaks(saved: Mapping[str, Shape], now: Mapping[str, Shape]) -> list[str]:
     found = [f"{id}: the node is gone" for id in saved if id not in now]
     for id in saved.keys() & now.keys():
         old, new = saved[id], now[id]
-        for place, (name, socket, need) in enumerate(old["inputs"]):
-            here = new["inputs"][place] if place < len(new["inputs"]) else None
+        for position, (name, socket, need) in enumerate(old["inputs"]):
+            here = new["inputs"][position] if position < len(new["inputs"]) else None
             if here is None or here[:2] != [name, socket]:
-                found.append(f"{id}: input {place} was {name} ({socket}), and is {here[:2] if here else 'gone'}")
+                found.append(f"{id}: input {position} was {name} ({socket}), and is {here[:2] if here else 'gone'}")
             elif need == "optional" and here[2] == "required":
                 found.append(f"{id}: input {name} has lost its default")
         extra = new["inputs"][len(old["inputs"]) :]

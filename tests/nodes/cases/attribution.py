@@ -20,8 +20,8 @@ from tests.nodes.world import World
 def tokens_of(world: World, seed: int, images: int = 1, recipe: Any = "paper") -> ImageTokens:
     """Random tokens of images, as Encode image gives them."""
     patches = world.noise(2, images, 12, 16, seed=seed) - 0.5
-    places = tuple(Geometry.whole(40 + image, 30) for image in range(images))
-    return ImageTokens(patches[0], patches[1], world.noise(images, 16, seed=seed + 1), (3, 4), places, recipe)
+    geometry = tuple(Geometry.whole(40 + image, 30) for image in range(images))
+    return ImageTokens(patches[0], patches[1], world.noise(images, 16, seed=seed + 1), (3, 4), geometry, recipe)
 
 
 def query_of(world: World, seed: int, count: int = 1) -> QueryFeatures:
@@ -103,7 +103,7 @@ def soft_or(world: World) -> Case:
         lambda a, b, mode: Attribution(combine(a.values, b.values, mode), a.geometry),
         given={"a": world.maps(seed=1), "b": world.maps(seed=2, size=(20, 15))},
         others={
-            "a": at(world.maps(seed=3, size=(80, 60))),
+            "a": [at(world.maps(seed=3, size=(80, 60))), at(world.maps(seed=5))],
             "b": at(world.maps(seed=4)),
             "mode": [at("product"), at("mean"), at("max")],
         },

@@ -1,4 +1,4 @@
-"""Loading models: nodes/models.py, and what loads a segmenter in nodes/segment.py."""
+"""Loading models: nodes/models.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch import nn
 from api_graph import demo
 from api_graph.clip import load_clip
 from api_graph.lvlm import load_lvlm
-from api_graph.segment import load_segmenter
 from tests.nodes.case import Case, Unseen, at, case, refused
 from tests.nodes.world import World
 
@@ -106,24 +105,4 @@ def answering_model(world: World) -> Case:
         known.others,
         refusals=[*known.refusals, refused("answerer", answerer="endpoint:nowhere")],
         view=known.view,
-    )
-
-
-@case("APLoadSegmenter")
-def loaded_segmenter(world: World) -> Case:
-    def expected(context: Any, model: str, device: str, precision: str) -> Any:
-        where = str(context.folders.models[0] / model)
-        return load_segmenter(where, dtype="float32" if precision == "auto" else precision)
-
-    names = [Path(one.name).name for one in (world.segmenter, world.other_segmenter)]
-    return Case(
-        expected,
-        given={"model": names[0]},
-        others={"model": at(names[1]), "device": ONE_DEVICE, "precision": at("bfloat16")},
-        refusals=[
-            refused("model", model="../sam"),
-            refused("model", model="my-clip"),
-            refused("device", device=NOT_HERE),
-        ],
-        view=lambda found: found if isinstance(found, Exception) else facts_of(found.model),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 
 from api_graph.context import Context
 from api_graph.regions import Boxes
-from api_graph.segment import AUTOMATIC, Segmenter, segment
+from api_graph.segment import AUTOMATIC, Segmenter, load_segmenter, segment
 from tests.nodes.case import At, Case, at, case, refused
+from tests.nodes.cases.models import NOT_HERE, ONE_DEVICE, facts_of
 from tests.nodes.world import World
 
 
@@ -26,13 +28,13 @@ def segmented(world: World) -> Case:
     image = world.noise(1, 50, 80, 3, seed=1)
     loose = {"points_per_side": 3, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "nms_thresh": 0.95}
 
-    def felt(name: str, *candidates: float, **beside: float) -> At:
+    def felt(name: str, *candidates: float, **companions: float) -> At:
         """The first of the candidates that changes the masks: which one does depends on the random weights."""
-        before = segment(world.other_segmenter, image, **{**loose, **beside})
+        before = segment(world.other_segmenter, image, **{**loose, **companions})
         for value in candidates:
-            after = segment(world.other_segmenter, image, **{**loose, **beside, name: value})
+            after = segment(world.other_segmenter, image, **{**loose, **companions, name: value})
             if not torch.equal(before, after):
-                return at(value, **beside)
+                return at(value, **companions)
         raise AssertionError(f"none of {candidates} as {name} changes the masks")
 
     return Case(
@@ -53,4 +55,24 @@ def segmented(world: World) -> Case:
             "mask_threshold": felt("mask_threshold", 0.5, -0.5),
         },
         refusals=[refused("boxes", boxes=world.boxes(size=(300, 200)))],
+    )
+
+
+@case("APLoadSegmenter")
+def loaded_segmenter(world: World) -> Case:
+    def expected(context: Any, model: str, device: str, precision: str) -> Any:
+        where = str(context.folders.models[0] / model)
+        return load_segmenter(where, dtype="float32" if precision == "auto" else precision)
+
+    names = [Path(one.name).name for one in (world.segmenter, world.other_segmenter)]
+    return Case(
+        expected,
+        given={"model": names[0]},
+        others={"model": at(names[1]), "device": ONE_DEVICE, "precision": at("bfloat16")},
+        refusals=[
+            refused("model", model="../sam"),
+            refused("model", model="my-clip"),
+            refused("device", device=NOT_HERE),
+        ],
+        view=lambda found: found if isinstance(found, Exception) else facts_of(found.model),
     )

@@ -82,12 +82,13 @@ def shipped() -> dict[str, Path]:
 
 def find_graph(name: str) -> Path:
     """The file that `name` means: a path, or the name of a shipped graph. Raises BadInput for neither."""
-    path, graphs = expanded(name), shipped()
-    if os.path.isfile(path) or (os.path.exists(path) and name not in graphs):
+    path, shipped_file = expanded(name), shipped_graphs() / f"{name}.json"
+    is_shipped = os.path.basename(name) == name and os.path.isfile(shipped_file)
+    if os.path.isfile(path) or (os.path.exists(path) and not is_shipped):
         return path
-    if name in graphs:
-        return graphs[name]
-    near = get_close_matches(name, graphs, n=1)
+    if is_shipped:
+        return shipped_file
+    near = get_close_matches(name, shipped(), n=1)
     meant = f"Did you mean {near[0]}? " if near else ""
     raise BadInput(
         "there is no such file, and no shipped graph of this name",

@@ -90,9 +90,9 @@ def foveal(
     return foveal_features(model, [q.image for q in asked], masks, **options)
 
 
-def masks_of(model: ClipModel, question: Question, bump: FovealKernel) -> Tensor:
+def masks_of(model: ClipModel, question: Question, kernel: FovealKernel) -> Tensor:
     height, width = question.image.shape[1:3]
-    return box_masks(question.boxes, model.preprocess.geometry(width, height), model.tower.grid, bump)
+    return box_masks(question.boxes, model.preprocess.geometry(width, height), model.tower.grid, kernel)
 
 
 def crop(image: Tensor, boxes: Tensor, enlarge: float) -> Sequence[Tensor]:

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from api_graph.bench.localization import Case, MapFunction, Scores, evaluate_maps, wilson_interval
-from api_graph.clip.baselines import attention_rollout, attention_times_gradient, raw_attention
+from api_graph.clip.baselines import BaselineMethod, baseline_map
 from api_graph.clip.decompose import encode_image
 from api_graph.clip.load import load_clip
 from api_graph.clip.maps import Similarity, clip_attribution, psi_cls, psi_comp
@@ -75,15 +75,15 @@ def all_maps(model: ClipModel) -> dict[str, MapFunction]:
             maps[name] = partial(soft_or_map, model, similarity=similarity, sharpening=sharpening)
     for layer in range(layers):
         maps[f"reference recipe, layer {layer}"] = partial(reference_map, model, layer=layer)
-    maps["attention × gradient"] = partial(gradient_map, model)
-    maps["raw CLS attention, last layer"] = partial(attention_map, model, raw_attention)
-    maps["attention rollout"] = partial(attention_map, model, attention_rollout)
+    maps["attention × gradient"] = partial(older_map, model, method="attention_gradient")
+    maps["raw CLS attention, last layer"] = partial(older_map, model, method="raw_attention")
+    maps["attention rollout"] = partial(older_map, model, method="rollout")
     return maps | {"centre": centre_map, "random": random_map}
 
 
 def comp_map(model: ClipModel, images: Images, queries: Queries, *, similarity: Similarity) -> Attribution:
     tokens = encode_image(model, list(images))
-    return Attribution(psi_comp(tokens, encode_text(model, list(queries)), similarity), tokens.geometry)
+    return tokens.placed(psi_comp(tokens, encode_text(model, list(queries)), similarity))
 
 
 def soft_or_map(
@@ -92,7 +92,7 @@ def soft_or_map(
     tokens, text = encode_image(model, list(images)), encode_text(model, list(queries))
     cls = sharpened(psi_cls(tokens, text, similarity), sharpening)
     comp = sharpened(psi_comp(tokens, text, similarity), sharpening)
-    return Attribution(soft_or(cls, comp), tokens.geometry)
+    return tokens.placed(soft_or(cls, comp))
 
 
 def sharpened(maps: Tensor, how: Sharpening) -> Tensor:
@@ -103,17 +103,11 @@ def sharpened(maps: Tensor, how: Sharpening) -> Tensor:
 
 
 def reference_map(model: ClipModel, images: Images, queries: Queries, *, layer: int) -> Attribution:
-    maps = clip_attribution(model, list(images), list(queries), recipe="reference", layer=layer)
-    return Attribution(maps.combined, maps.geometry)
+    return clip_attribution(model, list(images), list(queries), recipe="reference", layer=layer).attribution
 
 
-def gradient_map(model: ClipModel, images: Images, queries: Queries) -> Attribution:
-    text = encode_text(model, list(queries))
-    return whole(attention_times_gradient(model, list(images), text), images)
-
-
-def attention_map(model: ClipModel, method, images: Images, queries: Queries) -> Attribution:
-    return whole(method(model, list(images)), images)
+def older_map(model: ClipModel, images: Images, queries: Queries, *, method: BaselineMethod) -> Attribution:
+    return baseline_map(model, list(images), encode_text(model, list(queries)), method)
 
 
 def centre_map(images: Images, queries: Queries) -> Attribution:

@@ -1,4 +1,4 @@
-"""Which parts of open_clip's and timm's vision towers are what, found by the names of their weights.
+"""Adapters to the vision towers of open_clip and timm, whose parts are found by the names of their weights.
 
 The names outlive the classes: open_clip's blocks around torch's MultiheadAttention and around its own newer Attention
 both hold `in_proj_weight`, `in_proj_bias` and `out_proj`.
@@ -69,10 +69,10 @@ def timm_tower(visual: Any) -> ClsTower | PooledTower:
 
 
 def active_parts(module: nn.Module, where: str = "", known: Collection[str] | None = None) -> dict[str, Any]:
-    """The children and the own parameters of a module that take part in its result in evaluation mode, by name.
+    """The children and the own parameters of a module that matter to its result in evaluation mode, by name.
 
-    Raises BadInput for a part of the vision tower's `where` that is not `known`: weights are read by name, so it would
-    be left out, and the numbers would be wrong. Without `known`, nothing is refused.
+    Raises BadInput for one that is not `known`: weights are read by name, so it would be left out, and the numbers
+    would be wrong. `where` is what the message calls the module. Without `known`, nothing is refused.
     """
     children = {
         name: child

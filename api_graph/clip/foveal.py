@@ -102,7 +102,7 @@ def foveal_features(
     batches = _Batches(pass_of(tower, biased, needed, form), given, masks_at_once(tower))
     with torch.no_grad():
         if given.bias is None and (amplifier is None or given.clean is None):
-            # Once per image, so that what has no prompt ties to the last bit.
+            # Once per image, so that boxes of one image without a prompt tie to the last bit.
             return torch.cat(list(batches.plain()))[given.owner.to(given.pixels.device)]
         return torch.cat(list(batches.features(amplifier)))
 
@@ -116,14 +116,14 @@ class _Batches:
     at_once: int
 
     def features(self, amplifier: Unleash | None) -> Iterator[Tensor]:
-        """(b, E) for some masks after the others."""
+        """Features (b, E) of one batch of masks after the other."""
         given = self.given
         for first in range(0, len(given.pixels), MOST_IMAGES):
             images = slice(first, first + MOST_IMAGES)
             entered = self.tower_pass.enter(given.pixels[images])
             heads = None
             if amplifier is not None and given.clean is None:
-                heads = CleanHeads.of(self.tower_pass, entered, len(entered[0]), given.pixels.device)
+                heads = CleanHeads.of(self.tower_pass, entered, len(given.pixels[images]), given.pixels.device)
             elif amplifier is not None and given.clean is not None:
                 clean = given.clean if len(given.clean) == 1 else given.clean[images]
                 heads = CleanHeads.of(self.tower_pass, self.tower_pass.enter(clean), len(clean), clean.device)
@@ -138,7 +138,7 @@ class _Batches:
                 yield self.tower_pass.head(token).float()
 
     def plain(self) -> Iterator[Tensor]:
-        """The plain features of some images after the others, (n, E), where there is no prompt."""
+        """Features (n, E) of one batch of images after the other, without any prompt."""
         for pixels in self.given.pixels.split(MOST_IMAGES):
             images = torch.arange(len(pixels), device=pixels.device)
             token = self.tower_pass.token(self.tower_pass.enter(pixels), images, None, unchanged)

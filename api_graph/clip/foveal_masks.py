@@ -4,7 +4,7 @@
     M_ij = α · (R_ij − min R + ε) / (max R − min R + ε) in the region, 0 elsewhere
 
 H' × W' are the region's cells and σ counts cells. With σ far above the region's size, as by default, M is an inverted
-paraboloid that σ has no part in: α in the middle, about 0 in the corners. A region is a box, a pixel mask, or a map.
+paraboloid whatever σ is: α in the middle, about 0 in the corners. A region is a box, a pixel mask, or a map.
 """
 
 from __future__ import annotations

@@ -134,8 +134,9 @@ class ClipModel:
         raise BadInput(f"a {type(visual).__name__} has no patch tokens to attribute to", input="model", hint=WHAT_WORKS)
 
     def forget(self) -> None:
-        """Drop what was worked out from the weights, such as the tower's folded matrices: they lie where the weights
-        lay. Whoever moves the weights calls this; what is needed again is worked out again.
+        """Drop what was computed from the weights, such as folded matrices. It is computed again when needed.
+
+        Call this after moving the weights to another device: what was computed from them stayed behind.
         """
         self.__dict__.pop("tower", None)
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _STEP = 8
-"""Where it must not matter which queries go together, their numbers are multiples of it, their lengths it times 2^n."""
+"""With `steady`, queries are run in multiples of this many, and at lengths of this times 2^n."""
 
 _TAIL = 8
-"""So many equal tokens at the end of a query are padding."""
+"""A query that ends in this many equal tokens ends in padding."""
 
 _tokenizing = threading.Lock()
-"""Tokenizers of the hub keep their truncation and padding in themselves, for whoever calls next."""
+"""Tokenizers of the hub keep truncation and padding as their own state: one thread at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class QueryFeatures:
 
 
 def encode_queries(model: ClipModel, queries: str | Sequence[str], *, steady: bool = False) -> QueryFeatures:
-    """`encode_text`, with the texts kept beside their features."""
+    """Encode queries as `encode_text` does, and keep the texts with their features."""
     texts = [queries] if isinstance(queries, str) else list(queries)
     return QueryFeatures(encode_text(model, texts, steady=steady), tuple(texts))
 
@@ -74,7 +74,7 @@ def encode_text(
     with torch.no_grad():
         tower = getattr(model.module, "text", model.module)
         ends = _ends_of_text(model.module, tower, token_ids)
-        if ends is None:  # the model's own way, asked not to normalise because CoCa does so unless told
+        if ends is None:  # the model's own code, asked not to normalise because CoCa does so unless told
             encode = cast("Callable[..., Tensor]", model.module.encode_text)
             return encode(token_ids.to(model.device), normalize=False).float()
         token_ids, ends = token_ids.to(model.device), ends.to(model.device)
@@ -163,10 +163,10 @@ def _ends_of_text(module: nn.Module, tower: object, token_ids: Tensor) -> Tensor
 
 
 def _one_by_length(tower: _CausalTower, token_ids: Tensor, ends: Tensor) -> Tensor:
-    """`_run_causal`, in which no query's features depend on those beside it.
+    """`_run_causal`, with features that do not depend on which queries go together: (Q, E).
 
-    Run in whatever numbers and lengths happen to come together, matrix products would be summed in other orders. Few
-    lengths are run, so that many queries go together.
+    The order in which a matrix product is summed depends on its shape, so only a few shapes are run: queries are padded
+    to one of few lengths, and each length is run for a multiple of `_STEP` queries.
     """
     lengths = []
     for end in ends.tolist():

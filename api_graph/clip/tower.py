@@ -20,7 +20,7 @@ AttendInLayer = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """The same, told the layer's index first."""
 
 _ROWS = 8
-"""Rows go through the projection in multiples of this, so that none depends on those that happen to go with it."""
+"""Tokens are projected in multiples of this many, so that none depends on how many go together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class Head:
         """ℒ as the model computes it: (..., D) -> (..., E)."""
         x = x if self.norm is None else self.norm(x)
         count = len(x)
-        if x.dim() == 2:  # of few rows, how many there are would decide in which order a product is summed
+        if x.dim() == 2:  # the order in which a product is summed depends on the number of rows, where there are few
             x = F.pad(x, (0, 0, 0, -count % _ROWS))
         for stage in self.stages:
             x = stage(x) if isinstance(stage, nn.Linear) else x @ stage
@@ -171,7 +171,7 @@ class ClsTower:
         if key in self._folded:
             return self._folded[key]
         block = self.blocks[layer]
-        # Outside inference mode, or the memo could not take part in a later gradient.
+        # Outside inference mode, or the memo would be of no use to a later gradient.
         with torch.inference_mode(False), torch.no_grad():
             target = self.head.linear(centred)  # (D, E)
             if block.scale is not None:

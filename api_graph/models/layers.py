@@ -10,7 +10,7 @@ from api_graph.errors import BadInput
 Layers = str | int | Sequence[int]
 """A layer, several, or a text: `"last 4"`, `"from 8"`, `"all"`, or numbers and ranges, `"8, 9"`, `"8..11"`, `"-4..-1"`.
 
-Commas and spaces part the numbers of a text, and brackets mean nothing. Both ends of a range belong to it.
+Commas or spaces separate the numbers of a text, and brackets mean nothing. Both ends of a range belong to it.
 """
 
 
@@ -45,7 +45,7 @@ def layer_list(layers: Layers, count: int, name: str = "layers") -> list[int]:
 
 
 def layer_set(layers: Layers, count: int, name: str = "layers") -> frozenset[int]:
-    """`layer_list`, where the order is of no account."""
+    """What `layer_list` reads, as a set."""
     return frozenset(layer_list(layers, count, name))
 
 

@@ -134,7 +134,7 @@ def test_a_centre_crop_moves_the_cells_and_says_what_is_lost() -> None:
         box_masks(torch.tensor([[0, 0, 100, 50]]).double(), geometry, GRID)
 
 
-def test_padding_is_no_place_for_a_box() -> None:
+def test_a_box_on_the_padding_covers_nothing() -> None:
     """448×224 padded to a square: rows from −112 to 336."""
     geometry = Geometry.of_resize(448, 224, (224, 224), "longest")
     whole = box_masks(torch.tensor([[-50, -50, 900, 900]]).double(), geometry, GRID)[0]

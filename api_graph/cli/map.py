@@ -24,6 +24,7 @@ from api_graph.cli.options import (
     existing_folders,
     kept_results,
     parse_settings,
+    prepared_graph,
     writable_folder,
 )
 
@@ -133,7 +134,6 @@ def map_(
     Results go to --out, a line per row in results.jsonl. Stopped at any time, by whatever, the same command goes on
     where it was. A row that fails is noted there and in the exit code.
     """
-    from api_graph.cli.session import prepared_graph
     from api_graph.registry import all_nodes
     from api_graph.table.map import RayOptions
     from api_graph.table.plan import RunOptions, plan_of
@@ -162,8 +162,7 @@ def map_(
 
 
 def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
-    from api_graph.cli.progress import shown_rows
-    from api_graph.cli.session import say_where_images_go
+    from api_graph.cli.progress import say_where_images_go, shown_rows
     from api_graph.table.formats.parquet import write_parquet
     from api_graph.table.map import engine_of
     from api_graph.table.run import TableRun

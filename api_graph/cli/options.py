@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded
 from api_graph.settings import cache_folder
+
+if TYPE_CHECKING:
+    from api_graph.graph import Graph
+    from api_graph.registry import Registry
 
 GraphName = Annotated[
     str,
@@ -97,3 +101,13 @@ def kept_results(cache: Path | None, no_cache: bool) -> Path | None:
     if no_cache:
         return None
     return cache_folder() if cache is None else writable_folder(cache, "--cache")
+
+
+def prepared_graph(name: str, registry: Registry, values: Mapping[str, str], device: str) -> Graph:
+    """The graph of that name or file, with its inputs set as they were typed. Raises GraphError or BadInput."""
+    from api_graph.graph import read_graph, set_inputs
+    from api_graph.runs import on_device
+    from api_graph.settings import find_graph
+
+    graph = set_inputs(read_graph(find_graph(name), registry), registry, {}, values)
+    return on_device(graph, registry, device, input="--device") if device else graph

@@ -1,4 +1,4 @@
-"""How a run goes, while it does: bars on a terminal, plain lines now and then elsewhere."""
+"""How a run goes: where its images go, then bars on a terminal, and plain lines now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from api_graph.cli.console import human_size, is_live, one_line, tell
+from api_graph.cli.console import complain, human_size, is_live, one_line, tell
+from api_graph.errors import BadInput
 from api_graph.executor import Event, Listener
+from api_graph.graph import Graph
 
 if TYPE_CHECKING:
     from api_graph.table.run import TableRun
@@ -83,6 +85,17 @@ class _Lines:
 
     def _write(self, event: Event, what: str) -> None:
         tell(f"{one_line(event.title)}: {what}")
+
+
+def say_where_images_go(graph: Graph) -> None:
+    """A note for each endpoint that the graph names; what is wrong with one is said when its node runs."""
+    from api_graph.lvlm.remote import Endpoint, endpoint_in
+
+    answerers = [node.inputs.get("answerer") for node in graph.nodes.values()]
+    names = [name for answerer in answerers if isinstance(answerer, str) and (name := endpoint_in(answerer))]
+    for name in dict.fromkeys(names):
+        with suppress(BadInput):
+            complain(f"images and questions go to {Endpoint.open(name).host} (endpoint {name})", kind="note")
 
 
 class Rate:

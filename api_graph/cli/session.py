@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from api_graph import settings
 from api_graph.cli.console import clean_stdout, complain, human_size, one_line, print_table, say
 from api_graph.cli.exits import cancelled, writing
-from api_graph.cli.options import existing_folders, writable_folder
-from api_graph.cli.progress import shown_progress
-from api_graph.errors import ApiGraphError, BadInput, Cancelled
+from api_graph.cli.options import existing_folders, prepared_graph, writable_folder
+from api_graph.cli.progress import say_where_images_go, shown_progress
+from api_graph.errors import ApiGraphError, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, NodeError, RunResult, Step
-from api_graph.graph import Graph, read_graph, set_inputs, validate
+from api_graph.graph import Graph, validate
 from api_graph.registry import Registry, all_nodes
-from api_graph.runs import on_device
-from api_graph.settings import find_graph
 
 _IN_WORDS = {
     "ran": "ran",
@@ -90,23 +87,6 @@ def perform(request: Request) -> Outcome:
     if cancelled.is_set():  # while the last file was being written
         raise Cancelled
     return Outcome(graph, result, warned)
-
-
-def prepared_graph(name: str, registry: Registry, values: Mapping[str, str], device: str) -> Graph:
-    """The graph of that name or file, with its inputs set as they were typed. Raises GraphError or BadInput."""
-    graph = set_inputs(read_graph(find_graph(name), registry), registry, {}, values)
-    return on_device(graph, registry, device, input="--device") if device else graph
-
-
-def say_where_images_go(graph: Graph) -> None:
-    """A note for each endpoint that the graph names; what is wrong with one is said when its node runs."""
-    from api_graph.lvlm.remote import Endpoint, endpoint_in
-
-    answerers = [node.inputs.get("answerer") for node in graph.nodes.values()]
-    names = [name for answerer in answerers if isinstance(answerer, str) and (name := endpoint_in(answerer))]
-    for name in dict.fromkeys(names):
-        with suppress(BadInput):
-            complain(f"images and questions go to {Endpoint.open(name).host} (endpoint {name})", kind="note")
 
 
 def _while_writing(graph: Graph, registry: Registry, shown: Listener | None) -> Listener:

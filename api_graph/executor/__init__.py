@@ -1,9 +1,8 @@
 """Plan, cache, run: a graph's steps in order, each looked up before it is run."""
 
 from api_graph.executor.cache.disk import CacheInfo, DiskCache
-from api_graph.executor.cache.memory import MemoryCache
+from api_graph.executor.cache.memory import MemoryCache, ModelPool
 from api_graph.executor.events import Event, Listener
-from api_graph.executor.pool import ModelPool
 from api_graph.executor.results import NodeError, NodeOutput, RunResult, Step
 from api_graph.executor.run import Executor
 

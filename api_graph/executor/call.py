@@ -1,25 +1,31 @@
-"""Calling a node's function: ComfyUI's list mapping, the injected context, and the batched form."""
+"""Calling a node's function: ComfyUI's list mapping, the injected context, the batched form and its batch limits."""
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 
 from api_graph.context import Context, DeferredWork
 from api_graph.errors import ApiGraphError
-from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.cache.entry import Entry
 from api_graph.executor.rowwise import run_rowwise
 from api_graph.spec import NodeSpec
+
+C = TypeVar("C")
+R = TypeVar("R")
 
 Arguments = Mapping[str, object]
 Steps = Sequence[tuple[Sequence[Arguments], Context | None]]
 """Of each step its calls and the context that they share."""
 
 _LITERALS = (str, int, float, bool, type(None))
+_BATCHES_UNTIL_GROWTH = 16
+_SAID = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[object]]) -> list[Arguments]:
@@ -121,3 +127,60 @@ def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -
 
 def _miscounted(spec: NodeSpec, answered: int, count: int) -> ApiGraphError:
     return ApiGraphError(f"the batched form of {spec.id} answered {answered} of {count} calls")
+
+
+@dataclass
+class BatchLimits:
+    """How many calls a batched form gets at once: as many as there are, within a limit of each node class.
+
+    A limit halves when memory runs out, and doubles again after a while without that.
+
+    `most` is a limit that the user has set; None leaves it to memory.
+    """
+
+    most: int | None = None
+    _limits: dict[str, int] = field(default_factory=dict, init=False)
+    _good_batches: dict[str, int] = field(default_factory=dict, init=False)  # since memory ran out
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def run(self, name: str, calls: Sequence[C], batched: Callable[[Sequence[C]], Sequence[R]]) -> list[R]:
+        """`batched` over all calls, in as few batches as memory allows.
+
+        Raises what it raises, save for memory that runs out while there is still something to halve.
+        """
+        results: list[R] = []
+        while len(results) < len(calls):
+            limit = self._limits.get(name, len(calls))
+            size = max(1, min(limit, self.most or limit))
+            batch = calls[len(results) : len(results) + size]
+            try:
+                answers = list(batched(batch))
+            except Exception as error:
+                if len(batch) == 1 or not ran_out_of_memory(error):
+                    raise
+                self._halve(name, len(batch))
+                continue
+            results += answers
+            if len(answers) != len(batch):
+                break  # the caller counts, and knows what to say
+            if name in self._limits:
+                self._grow(name)
+        return results
+
+    def _halve(self, name: str, size: int) -> None:
+        with self._lock:
+            # Another run may have halved more than that meanwhile.
+            self._limits[name], self._good_batches[name] = min(size // 2, self._limits.get(name, size)), 0
+
+    def _grow(self, name: str) -> None:
+        with self._lock:
+            self._good_batches[name] += 1
+            if self._good_batches[name] >= _BATCHES_UNTIL_GROWTH:
+                self._limits[name], self._good_batches[name] = 2 * self._limits[name], 0
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether a device, or the machine, had no memory left. The back ends say so in different classes and words."""
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _SAID)

@@ -15,17 +15,15 @@ from functools import partial
 
 from api_graph.context import Context, DeferredWork, SaveContext
 from api_graph.errors import ApiGraphWarning, Cancelled
-from api_graph.executor.background import BackgroundTask, BackgroundTasks
-from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.cache.entry import Entry
 from api_graph.executor.cache.tiers import CacheTiers, LiveResults
-from api_graph.executor.call import Arguments, Steps, calls_of, entries_of, run_batch, run_calls
+from api_graph.executor.call import Arguments, BatchLimits, Steps, calls_of, entries_of, run_batch, run_calls
 from api_graph.executor.events import Event, EventKind, Listener
 from api_graph.executor.in_flight import InFlight, wait_for
-from api_graph.executor.parallel import over_threads, run_in_threads
 from api_graph.executor.plan import GraphPlan, StepInputs, Task, as_declared
 from api_graph.executor.results import FOUND, RunResult, result_of_row, why_it_runs
 from api_graph.executor.shared import SharedResources
+from api_graph.executor.threads import BackgroundTask, BackgroundTasks, over_threads, run_in_threads
 from api_graph.folders import Folders
 from api_graph.graph import Graph, Link
 from api_graph.json_values import Json

@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
 from api_graph.errors import BadInput
-from api_graph.executor.batch_limits import BatchLimits
 from api_graph.executor.cache.disk import DiskCache
-from api_graph.executor.cache.memory import MemoryCache
+from api_graph.executor.cache.memory import MemoryCache, ModelPool
 from api_graph.executor.cache.receipts import Receipts
 from api_graph.executor.cache.tiers import CacheTiers
+from api_graph.executor.call import BatchLimits
 from api_graph.executor.events import Listener
 from api_graph.executor.graph_run import GraphRun, GraphRunOptions
 from api_graph.executor.in_flight import InFlight
 from api_graph.executor.plan import StepInputs, plan_rows
-from api_graph.executor.pool import ModelPool
 from api_graph.executor.results import RunResult
 from api_graph.executor.shared import SharedResources
 from api_graph.folders import Folders

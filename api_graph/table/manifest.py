@@ -134,7 +134,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     return found + _changed(old.columns, new.columns, "column of {}")
 
 
-def _changed(old: Mapping[str, object], new: Mapping[str, Json], named: str) -> list[str]:
+def _changed(old: Mapping[str, object], new: Mapping[str, object], named: str) -> list[str]:
     def in_words(values: Mapping[str, object], name: str) -> str:
         return shown(values[name]) if name in values else "not set"
 

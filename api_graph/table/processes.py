@@ -45,7 +45,7 @@ class Processes:
     """
 
     def __init__(self, count: int, threads: int = 1) -> None:
-        from api_graph.executor.parallel import over_threads
+        from api_graph.executor.threads import over_threads
 
         self._count, self._in_threads = count, over_threads(threads)
         self._pool: ProcessPoolExecutor | None = None
@@ -74,7 +74,7 @@ class Processes:
         if pool is None:
             yield from self._in_threads(function, chain(first, items))
             return
-        from api_graph.executor.parallel import in_order
+        from api_graph.executor.threads import in_order
 
         submit = partial(pool.submit, apply_to_each, function, os.getpid())
         try:

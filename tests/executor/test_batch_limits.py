@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from api_graph.executor.batch_limits import BatchLimits, ran_out_of_memory
+from api_graph.executor.call import BatchLimits, ran_out_of_memory
 from api_graph.spec import node
 
 

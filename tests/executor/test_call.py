@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from api_graph.context import Context
-from api_graph.executor.batch_limits import BatchLimits
-from api_graph.executor.call import run_batch
+from api_graph.executor.call import BatchLimits, run_batch
 from api_graph.sockets import Mask
 from api_graph.spec import node, spec_of
 

@@ -8,8 +8,7 @@ from typing import Any
 from api_graph.executor.entry import Entry
 
 from api_graph.context import Context, DeferredWork
-from api_graph.executor.batch_limits import BatchLimits
-from api_graph.executor.call import entries_of, run_batch
+from api_graph.executor.call import BatchLimits, entries_of, run_batch
 from api_graph.spec import NodeSpec, spec_of
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from api_graph.context import SaveContext
 from api_graph.errors import BadInput
-from api_graph.executor.parallel import over_threads
+from api_graph.executor.threads import over_threads
 from api_graph.folders import Folders
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from api_graph.executor.cache.disk import DiskCache
 from api_graph.executor.cache.entry import Entry
-from api_graph.executor.cache.memory import MemoryCache
+from api_graph.executor.cache.memory import MemoryCache, ModelPool
 from api_graph.executor.cache.receipts import Receipts
 from api_graph.executor.plan import Task
-from api_graph.executor.pool import ModelPool
 from api_graph.executor.results import Action
 from api_graph.executor.shared import SharedResources
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_graph.executor.parallel import over_threads
+from api_graph.executor.threads import over_threads
 
 
 @given(st.integers(1, 5), st.lists(st.integers()))

@@ -178,13 +178,9 @@ def psi_cls(
     return tokens.placed(clip.psi_cls(tokens, query, None if similarity == "auto" else similarity))
 
 
-def _psi_comp(tokens: ImageTokens, query: QueryFeatures) -> Attribution:
-    return tokens.placed(clip.psi_comp(tokens, query))
-
-
 def psi_comp_of_queries(query: Sequence[QueryFeatures], *, tokens: ImageTokens) -> list[Attribution]:
     """`Ψ comp` for all queries about one image, or about one batch of images."""
-    return _maps_of_queries(partial(_psi_comp, tokens), tokens, query)
+    return _maps_of_queries(partial(psi_comp, tokens), tokens, query)
 
 
 @node("APPsiComp", category=CATEGORY, title="Ψ comp", store=True, batched=psi_comp_of_queries, over=("query",))
@@ -192,7 +188,7 @@ def psi_comp(
     tokens: Tokens, query: Query
 ) -> Annotated[Attribution, Field(description="Ψ comp: one map for each image and text.")]:
     """One minus the similarity of each patch's final token to the question: context that Ψ cls misses (API eq. 6)."""
-    return _psi_comp(tokens, query)
+    return tokens.placed(clip.psi_comp(tokens, query))
 
 
 @node("APSoftOr", category=CATEGORY, title="Soft OR", rowwise=True, store=True, aliases=("combine maps",))

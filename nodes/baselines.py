@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 
 from api_graph.clip.baselines import BaselineMethod, baseline_map
-from api_graph.errors import inputs_named
 from api_graph.sockets import Attribution
 from api_graph.spec import node
 
@@ -36,5 +35,4 @@ def baseline(
     ] = "raw_attention",
 ) -> Annotated[Attribution, Field(description="One map for each image.")]:
     """An older way to draw a map from attention, to compare Ψ with. Needs a model with a CLS token."""
-    with inputs_named(images="image"):
-        return baseline_map(model, image, query, method)
+    return baseline_map(model, image, query, method)

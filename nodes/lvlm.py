@@ -71,11 +71,11 @@ def attend_all(
         ]
         for part in (prompts[first : first + MOST_PROMPTS] for first in range(0, len(prompts), MOST_PROMPTS)):
             indices, requests, answers = zip(*part, strict=True)
-            with inputs_named(layer="layers", normalize="normalization"):
+            with inputs_named(normalize="normalization"):
                 found = attribute(
                     model,
                     requests,
-                    layers=_layers_of(layers),
+                    layers=layers,
                     steps=chosen,
                     normalize=normalization,
                     max_new_tokens=max_new_tokens,
@@ -93,21 +93,6 @@ def _result(maps: Sequence[LvlmAttribution], context: Context) -> AttentionResul
     context.show_text(answer)
     values = torch.stack([one.map for one in maps])  # (B, gh, gw)
     return AttentionResult(Attribution(values, tuple(one.geometry for one in maps)), answer)
-
-
-def _layers_of(text: str) -> list[int] | None:
-    """Layers as they are typed: None for auto, else their numbers. Raises BadInput.
-
-    This goes when lvlm.attribute reads the text.
-    """
-    if text.strip().lower() in ("", "auto"):
-        return None
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError:
-        raise BadInput(
-            "is no list of layers", input="layers", value=text, hint="Write auto, or numbers such as 20 or 14,15,17."
-        ) from None
 
 
 def _chosen_steps(steps: WhichSteps, first_step: int, last_step: int, phrase: str) -> Steps:

@@ -8,7 +8,6 @@ from typing import Any, get_args
 import pytest
 import torch
 import torch.nn.functional as F
-from api_graph.library import shipped
 from api_graph.nodes.baselines import baseline
 
 import api_graph
@@ -26,6 +25,7 @@ from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.graph import read_graph
 from api_graph.pixels.read import to_pil, to_tensor
+from api_graph.settings import shipped
 from tests.clip.small_models import pixels_for, random_clip, states
 from tests.clip.test_foveal import resnet_clip
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from api_graph.executor.entry import Entry
-
 from api_graph.context import Context, DeferredWork
+from api_graph.executor.cache.entry import Entry
 from api_graph.executor.call import BatchLimits, entries_of, run_batch
 from api_graph.spec import NodeSpec, spec_of
 

@@ -39,17 +39,18 @@ def context(tmp_path: Path) -> Context:
 
 
 @pytest.mark.parametrize(
-    ("text", "layers"),
-    [("auto", None), (" Auto ", None), ("", None), ("20", [20]), ("14, 15,17", [14, 15, 17]), ("-3", [-3])],
+    ("text", "same"),
+    [(" Auto ", "auto"), ("", "auto"), ("last 2", "2,3"), ("from 1", "1, 2,3"), ("all", "0,1,2,3"), ("-3..-2", "1,2")],
 )
-def test_layers_as_they_are_typed(text, layers) -> None:
-    assert lvlm._layers_of(text) == layers
+def test_layers_as_they_are_typed(model, image, context, text, same) -> None:
+    one, other = (lvlm.attend(context, model, image, Q, layers=each).attribution for each in (text, same))
+    assert torch.equal(one.values, other.values)
 
 
-@pytest.mark.parametrize("text", ["middle", "1,,2", "1.5", "14-17"])
-def test_what_is_no_list_of_layers(text) -> None:
-    with pytest.raises(BadInput, match="layers: is no list of layers"):
-        lvlm._layers_of(text)
+@pytest.mark.parametrize("text", ["middle", "1.5", "4", "2..1"])
+def test_what_names_no_layers(model, image, context, text) -> None:
+    with pytest.raises(BadInput, match="layers: "):
+        lvlm.attend(context, model, image, Q, layers=text)
 
 
 def test_the_map_is_that_of_the_function(model, image, context) -> None:

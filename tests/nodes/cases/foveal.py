@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from api_graph.clip.foveal_regions import map_masks, pixel_masks
-from api_graph.clip.reactions import head_reactions, strongest
 from torch import Tensor
 
 import api_graph
 from api_graph import clip
 from api_graph.clip import ClipModel, ImageFeatures, QueryFeatures
-from api_graph.clip.foveal_masks import Bump
+from api_graph.clip.foveal_masks import FovealKernel, map_masks, pixel_masks
+from api_graph.clip.unleash import head_reactions, strongest
 from api_graph.errors import BadInput
 from api_graph.pixels.matrix_figure import matrix_figure
 from api_graph.pixels.read import to_tensor
@@ -97,15 +96,15 @@ def foveal_mask(world: World) -> Case:
         on_empty: Any,
     ) -> Attribution:
         geometry, grid = model.preprocess.geometry(image.shape[2], image.shape[1]), model.tower.grid
-        bump = Bump(alpha=alpha, sigma=sigma, scale=scale)
+        kernel = FovealKernel(alpha=alpha, sigma=sigma, scale=scale)
         if boxes is not None:
             options = {"alpha": alpha, "sigma": sigma, "scale": scale, "cells": cells, "on_empty": on_empty}
             values = of_boxes(boxes, grid, join, options)
         elif mask is not None:
             rules = {"shape": shape, "coverage": coverage, "cells": cells, "on_empty": on_empty}
-            values = pixel_masks(mask, geometry, grid, bump, **rules)
+            values = pixel_masks(mask, geometry, grid, kernel, **rules)
         elif attribution is not None:
-            values = map_masks(attribution, (geometry,), grid, bump)
+            values = map_masks(attribution, (geometry,), grid, kernel)
         else:
             raise BadInput("there is no region")
         values = values.amax(0, keepdim=True) if join == "max" else values

@@ -28,9 +28,8 @@ def baseline(
     method: Annotated[
         BaselineMethod,
         Field(
-            description="raw_attention: the CLS token's, in the last layer. rollout: through all layers (Abnar and "
-            "Zuidema 2020). attention_gradient: times the score's gradient (Chefer et al. 2021), the only one of them "
-            "that reads the query."
+            description="raw_attention: the CLS token's, in the last layer. rollout: through all layers. "
+            "attention_gradient: times the score's gradient, the only one that reads the query."
         ),
     ] = "raw_attention",
 ) -> Annotated[Attribution, Field(description="One map for each image.")]:

@@ -84,7 +84,7 @@ def _packages() -> Iterator[Finding]:
 
 def _import_finding(name: str, version: str) -> Finding:
     try:
-        importlib.import_module(_MODULES.get(name, name))
+        importlib.import_module(_MODULES.get(name, name.replace("-", "_")))
     except Exception as error:
         hint = f"Install it again: pip install --force-reinstall --no-deps {name}=={version}"
         return Finding("broken", name, f"{version}, which cannot be imported ({_said(error)})", hint)

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from api_graph.errors import BadInput, shown
-from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
 from api_graph.table.output import whole_file
+
+if TYPE_CHECKING:  # it needs torch, and versions are told without
+    from api_graph.graph.model import ApiNode
 
 NAME = "manifest.json"
 FORMAT = 1

@@ -105,7 +105,7 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (tmp_path / "rows.parquet").touch()
     write_journal(tmp_path, [record(0)])
     for attempt in (lambda: open_table(tmp_path / "rows.parquet"), lambda: write_parquet(tmp_path)):
-        with pytest.raises(BadInput, match=r"pyarrow.*pip install 'api-graph\[data\]'"):
+        with pytest.raises(BadInput, match=r"pyarrow.*pip install pyarrow"):
             attempt()
 
 

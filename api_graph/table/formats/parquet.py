@@ -30,7 +30,7 @@ def import_pyarrow() -> ModuleType:
         import pyarrow.types
     except ImportError as error:
         raise BadInput(
-            f"Parquet needs pyarrow, which cannot be imported ({error})", hint="pip install pyarrow"
+            f"Parquet needs pyarrow, which cannot be imported ({error})", hint="Install it: pip install pyarrow"
         ) from error
     return pyarrow
 

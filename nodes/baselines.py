@@ -29,12 +29,14 @@ def baseline(
     method: Annotated[
         BaselineMethod,
         Field(
-            description="raw_attention: the CLS token's, in the last layer. rollout: through all layers (Abnar and "
-            "Zuidema 2020). attention_gradient: times the score's gradient (Chefer et al. 2021), the only one of them "
-            "that reads the query."
+            description="raw_attention: the CLS token's, in the last layer. rollout: through all layers. "
+            "attention_gradient: times the score's gradient; it alone reads the query."
         ),
     ] = "raw_attention",
 ) -> Annotated[Attribution, Field(description="One map for each image.")]:
-    """An older way to draw a map from attention, to compare Ψ with. Needs a model with a CLS token."""
+    """An older way to draw a map from attention, to compare Ψ with. Needs a model with a CLS token.
+
+    Rollout is that of Abnar and Zuidema (2020), attention × gradient that of Chefer et al. (2021, bi-modal).
+    """
     with inputs_named(images="image"):
         return baseline_map(model, image, query, method)

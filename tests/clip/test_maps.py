@@ -13,9 +13,6 @@ from api_graph.clip.maps import clip_attribution, psi_cls, psi_comp
 from api_graph.clip.text import QueryFeatures, encode_text
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
-from api_graph.pixels.combine import soft_or
-from api_graph.pixels.mean_filter import mean_filter
-from api_graph.pixels.normalize import minmax, sigmoid
 from api_graph.pixels.reference import merge_mask
 from tests.clip.small_models import pixels_for, random_clip
 from tests.clip.test_text import talking_clip, token_ids
@@ -114,11 +111,8 @@ def test_the_reference_mask_is_made_of_the_similarity_itself() -> None:
     text = F.normalize(encode_text(model, token_ids=ids), dim=-1)
     alike = torch.matmul(tokens.tokens, text.unsqueeze(-1)).squeeze(-1) / tokens.features.norm(dim=-1, keepdim=True)
     alike = alike.unflatten(-1, (4, 4))
-    # As the official code has it: the complement is part of the normalisation, (max − x) / (max − min).
-    official = mean_filter(minmax(-alike), 3)
-    expected = minmax(soft_or(mean_filter(sigmoid(found.cls, 5.0), 3), official))
     assert torch.equal(found.comp, 1 - alike)
-    assert torch.equal(found.combined, expected)
+    assert torch.equal(found.combined, merge_mask(found.cls, 1 - alike.double()))
 
 
 def test_small_differences_between_large_similarities_count() -> None:

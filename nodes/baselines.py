@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 
 from api_graph.clip.baselines import BaselineMethod, baseline_map
-from api_graph.errors import inputs_named
 from api_graph.sockets import Attribution
 from api_graph.spec import node
 
@@ -38,5 +37,4 @@ def baseline(
 
     Rollout is that of Abnar and Zuidema (2020), attention × gradient that of Chefer et al. (2021, bi-modal).
     """
-    with inputs_named(images="image"):
-        return baseline_map(model, image, query, method)
+    return baseline_map(model, image, query, method)

@@ -11,7 +11,7 @@ from api_graph.sockets import Attribution
 from api_graph.spec import node
 
 from .attribution import CATEGORY
-from .socket_types import Clip, Picture, Query
+from .wires import Clip, Picture, Query
 
 
 @node(
@@ -29,9 +29,12 @@ def baseline(
         BaselineMethod,
         Field(
             description="raw_attention: the CLS token's, in the last layer. rollout: through all layers. "
-            "attention_gradient: times the score's gradient, the only one that reads the query."
+            "attention_gradient: times the score's gradient; it alone reads the query."
         ),
     ] = "raw_attention",
 ) -> Annotated[Attribution, Field(description="One map for each image.")]:
-    """An older way to draw a map from attention, to compare Ψ with. Needs a model with a CLS token."""
+    """An older way to draw a map from attention, to compare Ψ with. Needs a model with a CLS token.
+
+    Rollout is that of Abnar and Zuidema (2020), attention × gradient that of Chefer et al. (2021, bi-modal).
+    """
     return baseline_map(model, image, query, method)

@@ -59,7 +59,7 @@ def raw_attention(
         return F.scaled_dot_product_attention(q, k, v)
 
     with torch.no_grad():
-        tower.run(*tower.embed(pixels), attend, (index,))
+        tower.run(pixels, attend, (index,))
     return rows[0][:, tower.prefix :].unflatten(-1, tower.grid)
 
 
@@ -78,7 +78,7 @@ def attention_rollout(model: ClipModel, images: Images | None = None, *, pixel_v
         return attention @ v
 
     with torch.no_grad():
-        tower.run(*tower.embed(pixels), attend, range(len(tower.blocks)))
+        tower.run(pixels, attend, range(len(tower.blocks)))
         row = torch.eye(1, averaged[0].shape[-1], device=pixels.device)  # the CLS token's own
         for attention in reversed(averaged):
             row = (row @ attention + row) / 2  # (1, T) or (B, 1, T) times (B, T, T)
@@ -117,7 +117,7 @@ def attention_times_gradient(
         if len(text) not in (1, len(pixels)):
             hint = "Give one for all images, or one for each."
             raise BadInput(f"{len(text)} queries do not go with {len(pixels)} images", input="query", hint=hint)
-        z = tower.run(*tower.embed(pixels), attend, range(start, count))
+        z, _ = tower.run(pixels, attend, range(start, count))
         score = F.cosine_similarity(tower.head(z[:, 0]).float(), text.clone().to(z.device).float(), dim=-1)
         gradients = torch.autograd.grad(score.sum(), [leaves[layer] for layer in sorted(leaves)])
     with torch.no_grad():

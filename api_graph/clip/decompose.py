@@ -123,7 +123,7 @@ def _paper(tower: ClsTower, pixels: Tensor, start_layer: int | None) -> tuple[Te
     count = len(tower.blocks)
     start = layer_index(start_layer, count, "start_layer", default=max(0, count - _PAPER_LAYERS))
     summed = ContributionSum(tower, tower.prefix)
-    z = tower.run(*tower.embed(pixels), summed.attend, range(start, count))
+    z, _ = tower.run(pixels, summed.attend, range(start, count))
     scale = norm_moments(z[:, 0], tower.head.norm)[1].unsqueeze(1)  # (B, 1, 1)
     return summed.total / scale, tower.head(z[:, tower.prefix :]).float(), tower.head(z[:, 0]).float()
 
@@ -142,9 +142,10 @@ def _reference(
     default = _REFERENCE_LAYER if count > _REFERENCE_LAYER else max(0, count - 2)
     index = layer_index(layer, count, "layer", default)
     summed = ContributionSum(tower, tower.prefix, centred=False)
-    x, rope = tower.embed(pixels)
-    tokens = tower.run(x, rope, summed.attend, (index,), blocks=range(index + 1))
-    z = tower.run(tokens, rope, blocks=range(index + 1, count))
+    z, rope = tower.run(pixels, summed.attend, (index,), stop=index + 1)
+    tokens = z
+    for block in tower.blocks[index + 1 :]:
+        z = block.run(z, rope)
     mean, scale = (moment.unsqueeze(1) for moment in norm_moments(z[:, 0], tower.head.norm))  # (B, 1, 1)
     terms, scaled = 2 * count - 1, tower.head.linear(centred=False)
     shift, constant = mean * scaled.sum(0) / terms, tower.head.constant() / terms

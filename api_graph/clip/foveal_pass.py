@@ -180,8 +180,7 @@ class ClsPass:
 
     def enter(self, pixels: Tensor) -> Entered:
         """The tokens (n, T, D) that enter block `start`, and the rotary embedding."""
-        x, rope = self.tower.embed(pixels)
-        return self.tower.run(x, rope, blocks=range(self.start)), rope
+        return self.tower.run(pixels, stop=self.start)
 
     def token(self, entered: Entered, owner: Tensor, bias: Tensor | None, change: HeadChange) -> Tensor:
         """The CLS token behind the last block, (B, D)."""

@@ -139,25 +139,24 @@ class ClsTower:
 
     def run(
         self,
-        x: Tensor,
-        rope: Tensor | None,
+        pixel_values: Tensor,
         attend: AttendInLayer | None = None,
         layers: Collection[int] = (),
-        blocks: range | None = None,
-    ) -> Tensor:
-        """Tokens x (B, T, D) through `blocks`, by default all of them: (B, T, D). What `embed` gives is `x` and `rope`.
+        stop: int | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Z^stop (B, T, D), by default Z^L, of pixel values (B, 3, h, w); and the rotary embedding.
 
         `attend` is run in the place of the attention of these `layers`; the others are the model's own blocks.
         """
-        for layer in range(len(self.blocks)) if blocks is None else blocks:
-            block = self.blocks[layer]
+        x, rope = self.embed(pixel_values)
+        for layer, block in enumerate(self.blocks[:stop]):
             if attend is None or layer not in layers:
                 x = block.run(x, rope)
             else:
                 # Two statements, so that nothing of the attention is alive while the MLP's large hidden layer is.
                 x = x + block.project(block.gather(x, partial(attend, layer), rope))
                 x = x + block.feed_forward(x)
-        return x
+        return x, rope
 
     def folded(self, layer: int, centred: bool = True) -> tuple[Tensor, Tensor]:
         """A block's output projection and ℒ's linear part as one map, worked out once per model.

@@ -53,6 +53,6 @@ def replaced_features(
         return F.scaled_dot_product_attention(clean_q, clean_k, v)
 
     with torch.no_grad():
-        tower.run(*tower.embed(original), keep, chosen)
-        behind = [tower.run(*tower.embed(some), replace, chosen)[:, 0] for some in prompted.split(_AT_ONCE)]
+        tower.run(original, keep, chosen)
+        behind = [tower.run(some, replace, chosen)[0][:, 0] for some in prompted.split(_AT_ONCE)]
         return tower.head(torch.cat(behind)).float()

@@ -13,6 +13,7 @@ from api_graph.clip.maps import clip_attribution, psi_cls, psi_comp
 from api_graph.clip.text import QueryFeatures, encode_text
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
+from api_graph.pixels.reference import merge_mask
 from tests.clip.small_models import pixels_for, random_clip
 from tests.clip.test_text import talking_clip, token_ids
 
@@ -99,6 +100,31 @@ def test_attribution_is_the_soft_or_of_the_two_maps() -> None:
     assert found.combined.shape == (3, 4, 4) and len(found.geometry) == 3
     assert torch.equal(found.cls, cls) and torch.equal(found.comp, comp)
     assert torch.allclose(found.combined, 1 - (1 - cls) * (1 - comp), atol=1e-6)
+
+
+def test_the_reference_mask_is_made_of_the_similarity_itself() -> None:
+    """To the bit: `comp` is its complement, and in float32 that would have lost the last bits of it."""
+    model = random_clip()
+    pixels, ids = pixels_for(model, 2), token_ids([4, 6])
+    found = clip_attribution(model, pixel_values=pixels, token_ids=ids, recipe="reference")
+    tokens = encode_image(model, pixel_values=pixels, recipe="reference")
+    text = F.normalize(encode_text(model, token_ids=ids), dim=-1)
+    alike = torch.matmul(tokens.tokens, text.unsqueeze(-1)).squeeze(-1) / tokens.features.norm(dim=-1, keepdim=True)
+    alike = alike.unflatten(-1, (4, 4))
+    assert torch.equal(found.comp, 1 - alike)
+    assert torch.equal(found.combined, merge_mask(found.cls, 1 - alike.double()))
+
+
+def test_small_differences_between_large_similarities_count() -> None:
+    generator = torch.Generator().manual_seed(0)
+    cls, alike = torch.rand(1, 5, 5, generator=generator), 0.01 + 1e-5 * torch.rand(1, 5, 5, generator=generator)
+    wide = alike.double()
+    z = (cls.double() - cls.double().mean()) / cls.double().std()
+    keeps, complement = torch.sigmoid(5 * z), (wide.max() - wide) / (wide.max() - wide.min())
+    both = keeps + complement - keeps * complement
+    expected = (both - both.min()) / (both.max() - both.min())
+    found = merge_mask(cls, 1 - alike.double(), kernel_size=1)
+    assert torch.allclose(found.double(), expected, rtol=0, atol=1e-6)
 
 
 def test_several_queries_cost_one_image_encoding() -> None:

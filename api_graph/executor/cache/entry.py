@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
-from typing import NamedTuple, Protocol, TypedDict, runtime_checkable
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -103,11 +103,6 @@ class Stored(TypedDict):
     devices: dict[str, str]
 
 
-@runtime_checkable
-class _Storable(Protocol):
-    def to_storage(self) -> tuple[dict[str, Tensor], object]: ...
-
-
 def pack(entry: Entry, spec: NodeSpec) -> tuple[dict[str, Tensor], list[list[Stored]]]:
     """All tensors of an entry under flat names, on the CPU, and per output and value the JSON that completes them.
 
@@ -125,8 +120,8 @@ def pack(entry: Entry, spec: NodeSpec) -> tuple[dict[str, Tensor], list[list[Sto
                 meta = value
             elif output.type is Tensor and isinstance(value, Tensor):
                 own = {"": value}
-            elif hasattr(output.type, "from_storage") and isinstance(value, _Storable):
-                own, meta = value.to_storage()
+            elif hasattr(output.type, "from_storage") and (to_storage := getattr(value, "to_storage", None)):
+                own, meta = to_storage()
             else:
                 raise TypeError(f"a {type(value).__name__} in {output.socket} does not say how it is stored")
             described[slot].append({"meta": meta, "devices": {name: t.device.type for name, t in own.items()}})

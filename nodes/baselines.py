@@ -11,7 +11,7 @@ from api_graph.sockets import Attribution
 from api_graph.spec import node
 
 from .attribution import CATEGORY
-from .wires import Clip, Picture, Query
+from .socket_types import Clip, Picture, Query
 
 
 @node(

@@ -77,7 +77,7 @@ def test_steps(model, image, context) -> None:
     [
         ({"steps": "range", "first_step": 3, "last_step": 1}, "last_step: comes before first_step"),
         ({"steps": "phrase"}, "phrase: is empty"),
-        ({"layers": "99"}, "layers: the decoder's layers are 0 to"),
+        ({"layers": "99"}, "layers: the model has no such layer"),
         ({"steps": "phrase", "phrase": "hippopotamus"}, "steps: the answer does not contain it"),
     ],
 )

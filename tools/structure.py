@@ -88,7 +88,7 @@ def _any_lines(source: str) -> set[int]:
 
 def _is_quoted_type(token: tokenize.TokenInfo) -> bool:
     """Whether a text looks like a quoted annotation, as `cast("Callable[[Any], Tensor]", ...)` has it."""
-    return token.type == tokenize.STRING and re.fullmatch(r"[\"'][\w\[\], .|]*[\"']", token.string) is not None
+    return token.type == tokenize.STRING and re.fullmatch(r"[\"'](Any|\w+\[.*\])[\"']", token.string) is not None
 
 
 def _imports(name: str, path: Path) -> Iterator[str]:

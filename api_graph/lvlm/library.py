@@ -10,6 +10,7 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.lvlm.protocols import AttentionFunction, GenerationSettings
+from api_graph.models.requirements import require_transformers
 
 if TYPE_CHECKING:
     from transformers import BitsAndBytesConfig, LogitsProcessorList, StoppingCriteriaList
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def auto_classes() -> tuple[Any, Any, Any]:
     """AutoConfig, AutoModelForImageTextToText and AutoProcessor. Raises BadInput where they cannot be imported."""
+    require_transformers("a local LVLM")
     try:
         from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
     except Exception as error:  # a package that transformers imports may fail with anything

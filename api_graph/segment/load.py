@@ -12,6 +12,7 @@ from api_graph.errors import BadInput
 from api_graph.json_values import JsonObject
 from api_graph.lvlm.quiet import quiet
 from api_graph.models.device import choose_device, choose_dtype
+from api_graph.models.requirements import require_transformers
 from api_graph.models.source import ModelFolder, Source, download_failed, first_line, read_name
 from api_graph.segment.model import Segmenter
 
@@ -94,6 +95,7 @@ def is_segmenter(folder: Path) -> bool:
 
 def _from_transformers(source: Source, dtype: torch.dtype) -> tuple[nn.Module, object, set[str]]:
     """The network, its processor, and the names of the tensors that its files do not hold."""
+    require_transformers("a segmenter")
     import transformers
 
     name, revision = source.path or source.name, source.revision

@@ -23,8 +23,8 @@ from api_graph.executor.call import Arguments, Steps, calls_of, entries_of, run_
 from api_graph.executor.events import Event, EventKind, Listener
 from api_graph.executor.in_flight import InFlight, wait_for
 from api_graph.executor.parallel import over_threads, run_in_threads
-from api_graph.executor.plan import GraphPlan, StepInputs, Task, as_declared
-from api_graph.executor.results import FOUND, RunResult, result_of_row, why_it_runs
+from api_graph.executor.plan import GraphPlan, Task, as_declared
+from api_graph.executor.results import FOUND, LastRun, RunResult, result_of_row, why_it_runs
 from api_graph.executor.shared import SharedResources
 from api_graph.folders import Folders
 from api_graph.graph import Graph, Link
@@ -49,7 +49,7 @@ class GraphRunOptions:
 class GraphRun:
     """Several rows of one graph on their way through it.
 
-    `history` is what each node, by id, was last run with; the run adds to it.
+    `history` is the last run of each node, by id; this one adds to it.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class GraphRun:
         graphs: Sequence[Graph],
         plan: GraphPlan,
         tiers: CacheTiers,
-        history: dict[str, StepInputs],
+        history: dict[str, LastRun],
         in_flight: InFlight,
         options: GraphRunOptions,
     ) -> None:
@@ -306,7 +306,7 @@ class GraphRun:
         if task.cacheable:
             self.tiers.keep(task, entry, seconds)
         task.action, task.seconds = "ran", seconds
-        self.history[task.node.id] = task.inputs
+        self.history[task.node.id] = LastRun(task.spec.id, task.literals, task.links, task.fingerprint)
         self.live_results.read_parents(task)
         self._tell("done", task, ui=entry.ui)
 

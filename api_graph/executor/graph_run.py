@@ -20,8 +20,8 @@ from api_graph.executor.cache.tiers import CacheTiers, LiveResults
 from api_graph.executor.call import Arguments, BatchLimits, Steps, calls_of, entries_of, run_batch, run_calls
 from api_graph.executor.events import Event, EventKind, Listener
 from api_graph.executor.in_flight import InFlight, wait_for
-from api_graph.executor.plan import GraphPlan, StepInputs, Task, as_declared
-from api_graph.executor.results import FOUND, RunResult, result_of_row, why_it_runs
+from api_graph.executor.plan import GraphPlan, Task, as_declared
+from api_graph.executor.results import FOUND, LastRun, RunResult, result_of_row, why_it_runs
 from api_graph.executor.shared import SharedResources
 from api_graph.executor.threads import BackgroundTask, BackgroundTasks, over_threads, run_in_threads
 from api_graph.folders import Folders
@@ -47,7 +47,7 @@ class GraphRunOptions:
 class GraphRun:
     """Several rows of one graph on their way through it.
 
-    `history` is what each node, by id, was last run with; the run adds to it.
+    `history` is the last run of each node, by id; this one adds to it.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class GraphRun:
         graphs: Sequence[Graph],
         plan: GraphPlan,
         tiers: CacheTiers,
-        history: dict[str, StepInputs],
+        history: dict[str, LastRun],
         in_flight: InFlight,
         options: GraphRunOptions,
     ) -> None:
@@ -304,7 +304,7 @@ class GraphRun:
         if task.cacheable:
             self.tiers.keep(task, entry, seconds)
         task.action, task.seconds = "ran", seconds
-        self.history[task.node.id] = task.inputs
+        self.history[task.node.id] = LastRun(task.spec.id, task.literals, task.links, task.fingerprint)
         self.live_results.read_parents(task)
         self._tell("done", task, ui=entry.ui)
 

@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from api_graph.errors import BadInput
 from api_graph.executor.cache.entry import Entry
@@ -24,26 +23,18 @@ from api_graph.spec import InputSpec, NodeSpec
 
 KEY_FORMAT = 2
 
-_NOTHING: Mapping[str, str] = {}  # one for all tasks: large graphs keep the garbage collector busy
+_NOTHING: Mapping[str, object] = {}  # one for all tasks
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
-
-
-class StepInputs(NamedTuple):
-    """What makes a step's key, besides its node's version. `links` gives each linked input as "KEY OUTPUT"."""
-
-    class_type: str = ""
-    literals: Mapping[str, object] = _NOTHING
-    links: Mapping[str, str] = _NOTHING
-    fingerprint: Mapping[str, object] = _NOTHING
 
 
 @dataclass(eq=False, slots=True)
 class Task:
     """One distinct step.
 
-    `parents` are the tasks that its linked inputs read. `readers` counts the tasks that will still read its entry; that
-    of a `root` is read after the run. `failed_upstream` is the failed task because of which this one gives nothing. A
-    task that is not `cacheable` has a result that only this run may use.
+    `parents` are the tasks that its linked inputs read, and `links` says it in keys: "KEY OUTPUT" by input. With
+    `literals` and `fingerprint` they make the step's `key`. `readers` counts the tasks that will still read its entry;
+    that of a `root` is read after the run. `failed_upstream` is the failed task because of which this one gives
+    nothing. A task that is not `cacheable` has a result that only this run may use.
     """
 
     node: GraphNode
@@ -53,7 +44,10 @@ class Task:
     parents: Mapping[str, Task]
     key: str = ""
     pool_key: str = ""
-    inputs: StepInputs = StepInputs()  # noqa: RUF009 (immutable)
+    # Not one object for all three: large graphs keep the garbage collector busy.
+    literals: Mapping[str, object] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: Mapping[str, object] = field(default_factory=dict)
     root: bool = False
     needed: bool = False
     readers: int = 0
@@ -168,18 +162,17 @@ class _Planner:
             if id(node) not in self.literals:
                 literals = key_literals(node, spec)
                 self.literals[id(node)] = literals, key_head(spec, literals)
-            literals, head = self.literals[id(node)]
-            linked = {name: f"{parent.key} {links[name].output}" for name, parent in task.parents.items()}
-            fingerprint: Mapping[str, object] = _NOTHING
+            task.literals, head = self.literals[id(node)]
+            task.links = {name: f"{parent.key} {links[name].output}" for name, parent in task.parents.items()}
+            task.fingerprint = _NOTHING
             if spec.fingerprint is not None:
                 defaults = {i.name: i.default for i in spec.inputs}
                 named = {name: node.inputs.get(name, defaults[name]) for name in spec.fingerprinted}
                 asked = spec.id, *named.items()
                 if asked not in self.fingerprints:  # once, so that all rows see one state of the files
                     self.fingerprints[asked] = spec.fingerprint(self.folders, **named)
-                fingerprint = self.fingerprints[asked]
-            task.inputs = StepInputs(spec.id, literals, linked, fingerprint)
-            task.key = step_key(head, linked, fingerprint)
+                task.fingerprint = self.fingerprints[asked]
+            task.key = step_key(head, task.links, task.fingerprint)
             if spec.model:
                 task.pool_key = model_key(task.key, node, spec)
         except Exception as error:  # a file that is not there, a fingerprint with a bug

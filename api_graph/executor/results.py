@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.folders import Folders
@@ -13,7 +13,7 @@ from api_graph.graph import Graph, GraphNode
 from api_graph.json_values import Json
 
 if TYPE_CHECKING:
-    from api_graph.executor.plan import StepInputs, Task
+    from api_graph.executor.plan import Task
 
 Action = Literal["ran", "memory", "disk", "pool", "saved", "unneeded", "failed", "blocked"]
 
@@ -151,8 +151,17 @@ def shown_files(ui: Mapping[str, Sequence[Json]], folders: Folders, *, kept: boo
 # ------------------------------------------------------------------------------------------ reasons
 
 
-def why_it_runs(task: Task, last: StepInputs | None, *, kept: bool) -> str:
-    """Why the task runs, in words. `last` is what its node was last run with in this process.
+class LastRun(NamedTuple):
+    """What a node was last run with in this process: a task's literals, links and fingerprint."""
+
+    class_type: str
+    literals: Mapping[str, object]
+    links: Mapping[str, str]
+    fingerprint: Mapping[str, object]
+
+
+def why_it_runs(task: Task, last: LastRun | None, *, kept: bool) -> str:
+    """Why the task runs, in words. `last` is the last run of its node.
 
     `kept` says whether a cache would hold the task's result.
     """
@@ -160,11 +169,10 @@ def why_it_runs(task: Task, last: StepInputs | None, *, kept: bool) -> str:
         return _OUTPUT
     if last is None or last.class_type != task.spec.id:
         return "this model is not loaded yet" if task.spec.model else "no cached result for these inputs"
-    now = task.inputs
     changes = [
-        *_changed(last.literals, now.literals),
-        *_changed(last.fingerprint, now.fingerprint),
-        *(f"what {name} links to" for name in _changed(last.links, now.links)),
+        *_changed(last.literals, task.literals),
+        *_changed(last.fingerprint, task.fingerprint),
+        *(f"what {name} links to" for name in _changed(last.links, task.links)),
     ]
     if changes:
         more = len(changes) - _MOST_NAMED

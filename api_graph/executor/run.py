@@ -15,8 +15,8 @@ from api_graph.executor.call import BatchLimits
 from api_graph.executor.events import Listener
 from api_graph.executor.graph_run import GraphRun, GraphRunOptions
 from api_graph.executor.in_flight import InFlight
-from api_graph.executor.plan import StepInputs, plan_rows
-from api_graph.executor.results import RunResult
+from api_graph.executor.plan import plan_rows
+from api_graph.executor.results import LastRun, RunResult
 from api_graph.executor.shared import SharedResources
 from api_graph.folders import Folders
 from api_graph.graph import Graph, execution_order
@@ -48,7 +48,7 @@ class Executor:
         self.memory, self.disk, self.threads = memory, disk, threads
         self.pool = ModelPool() if pool is None else pool
         self.registry = all_nodes() if registry is None else registry
-        self.history: dict[str, StepInputs] = {}  # what each node, by id, was last run with
+        self.history: dict[str, LastRun] = {}  # by node id
         self.in_flight = InFlight()
         self.batches = BatchLimits(batch_size)
 

@@ -88,3 +88,8 @@ def test_marks_come_as_lines_and_masks_in_their_order():
     marked = nodes.set_of_mark(IMAGE, MASKS)
     assert marked.labels == "1\n2"
     assert torch.equal(marked.masks, MASKS.flip(0))
+
+
+def test_a_misspelt_parameter_is_not_swallowed():
+    with pytest.raises(TypeError, match="color"):
+        nodes.draw_circle(IMAGE, BOXES, color="blue")

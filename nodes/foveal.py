@@ -132,13 +132,13 @@ def foveal_mask(
         OnEmpty, Field(description="Where the model sees nothing of a region: error, or a mask of zeros.")
     ] = "error",
 ) -> Annotated[Attribution, Field(description="One foveal mask for each region, on the grid of patches.")]:
-    """A bump over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
+    """A kernel over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
 
     It is shown, resized and blended like any other map.
     """
     size = (image.shape[2], image.shape[1])
     geometry, grid = model.preprocess.geometry(*size), model.tower.grid
-    bump = FovealKernel(alpha, sigma, scale)
+    kernel = FovealKernel(alpha, sigma, scale)
     if sum(region is not None for region in (boxes, mask, attribution)) != 1:
         raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
     if boxes is None and join == "enclosing":
@@ -146,15 +146,15 @@ def foveal_mask(
     if boxes is not None:
         _check_size(boxes.size, size, "boxes")
         with inputs_named(region="boxes"):
-            values = box_masks(boxes.values, geometry, grid, bump, cells=cells, join=join, on_empty=on_empty)
+            values = box_masks(boxes.values, geometry, grid, kernel, cells=cells, join=join, on_empty=on_empty)
     elif mask is not None:
         with inputs_named(region="mask"):
             values = pixel_masks(
-                mask, geometry, grid, bump, shape=shape, coverage=coverage, cells=cells, on_empty=on_empty
+                mask, geometry, grid, kernel, shape=shape, coverage=coverage, cells=cells, on_empty=on_empty
             )
     else:
         assert attribution is not None
-        values = map_masks(attribution, (geometry,), grid, bump)
+        values = map_masks(attribution, (geometry,), grid, kernel)
     if join == "max":
         values = values.amax(0, keepdim=True)
     return Attribution(values, (geometry,) * len(values))

@@ -1,4 +1,4 @@
-"""`api-graph report`: one HTML page that shows what came of a table."""
+"""`api-graph report`: one HTML page of the results of a table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def report(
     as_json: Json = False,
     debug: Debug = False,
 ) -> int:
-    """Show what came of a table, on one HTML page that needs nothing else.
+    """Show the results of a table on one HTML page that needs nothing else.
 
     A summary, the failures by cause, the time of each node, and a contact sheet that can be searched. The run may
     still be going. Where a table has more rows than --most or --rows, an even sample of it is shown.

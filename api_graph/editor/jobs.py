@@ -21,7 +21,7 @@ def now_ms() -> int:
 
 @dataclass(eq=False)
 class Job:
-    """A graph that can run, and what came of it.
+    """A graph that can run, and its results.
 
     `prompt` is the graph in API format as it was sent, `graph` that part of it which runs, `targets` its outputs.
     `messages` are those of its run that stay of interest, `size` the bytes of the request.

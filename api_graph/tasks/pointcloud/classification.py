@@ -109,8 +109,8 @@ def view_masks(images: Tensor, grid: tuple[int, int], fovea: Fovea | None = None
     """A foveal mask over each view's foreground: images (n, H, W) -> (n, gh, gw)."""
     options = fovea or Fovea()
     geometry = Geometry.whole(images.shape[2], images.shape[1])
-    bump = FovealKernel(options.alpha, options.sigma)
-    masks = box_masks(foreground_boxes(images).cpu(), geometry, grid, bump, cells=options.cells).to(images.device)
+    kernel = FovealKernel(options.alpha, options.sigma)
+    masks = box_masks(foreground_boxes(images).cpu(), geometry, grid, kernel, cells=options.cells).to(images.device)
     return masks * foreground_cells(images, grid) if cells else masks
 
 

@@ -132,7 +132,7 @@ def foveal_mask(
         OnEmpty, Field(description="Where the model sees nothing of a region: error, or a mask of zeros.")
     ] = "error",
 ) -> Annotated[Attribution, Field(description="One foveal mask for each region, on the grid of patches.")]:
-    """A kernel over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
+    """A Gaussian kernel over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
 
     It is shown, resized and blended like any other map.
     """

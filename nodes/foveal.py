@@ -37,7 +37,11 @@ from .socket_types import Clip, FoundBoxes, NewFeatures, Objects, Picture
 CATEGORY = "attention prompting/foveal"
 
 Layers = Annotated[
-    str, Field(description='Which layers get the bias: "last 4", "from 8" (the official constant), "all", or numbers.')
+    str,
+    Field(
+        description='Which layers get the bias: "last 4", "from 8" (the official constant), "all", or numbers: '
+        '"8,9", "-4..-1".'
+    ),
 ]
 FormOfBias = Annotated[
     Form,
@@ -132,7 +136,7 @@ def foveal_mask(
         OnEmpty, Field(description="Where the model sees nothing of a region: error, or a mask of zeros.")
     ] = "error",
 ) -> Annotated[Attribution, Field(description="One foveal mask for each region, on the grid of patches.")]:
-    """A Gaussian kernel over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
+    """A Gaussian over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
 
     It is shown, resized and blended like any other map.
     """
@@ -304,7 +308,7 @@ def unleash(
         float, Field(ge=-100, le=100, description="λ; 1 is the paper's, 0 the plain drawn prompt."), Widget(step=0.1)
     ] = 1.0,
     layers: Annotated[
-        str, Field(description='Layers whose heads are amplified: "last 4", "all", or numbers.')
+        str, Field(description='Layers whose heads are amplified: "last 4", "all", or numbers: "8,9", "-4..-1".')
     ] = "last 4",
     heads: Heads = "",
     order: OrderOfUnleash = "sequential",

@@ -253,7 +253,9 @@ def classify_point_cloud(
     ] = "foveal",
     alpha: Annotated[float, Field(ge=0, le=100, description="Height of the foveal mask."), Widget(step=0.05)] = 0.2,
     sigma: Annotated[float, Field(ge=0.1, le=10_000, description="Its width, in patches."), Widget(step=1)] = 100.0,
-    layers: Annotated[str, Field(description='Where the mask enters: "last 4", "all", or numbers.')] = "last 4",
+    layers: Annotated[
+        str, Field(description='Where the mask enters: "last 4", "all", or numbers: "8,9", "-4..-1".')
+    ] = "last 4",
     weights: Annotated[str, Field(description="Of the six views; empty for equal ones.")] = "",
     top: Best = 5,
 ) -> Verdict:

@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from api_graph.errors import BadInput
-from api_graph.files import expanded
+from api_graph.files import expanded, real_path
 from api_graph.folders import Folders
 
 _APP = "api-graph"
@@ -96,6 +96,14 @@ def find_graph(name: str) -> Path:
         value=name,
         hint=f"{meant}`api-graph graphs` lists the shipped ones.",
     )
+
+
+def is_shipped(name: str) -> bool:
+    """Whether `find_graph` takes `name` for one of the shipped graphs, by its name or by its path."""
+    path, folder = expanded(name), shipped_graphs()
+    if os.path.isfile(path):
+        return real_path(path).parent == real_path(folder)
+    return os.path.basename(name) == name and os.path.isfile(folder / f"{name}.json")
 
 
 def web_folder() -> Path | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from api_graph.cli.console import clean_stdout, complain, parse_size, print_json, say
+from api_graph.cli.console import clean_stdout, complain, one_line, parse_size, print_json, say, tell
 from api_graph.cli.exits import FAILED, OK
 from api_graph.cli.options import (
     CacheFolder,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from api_graph.graph import Graph
     from api_graph.table.journal import Record
     from api_graph.table.map import RayOptions
-    from api_graph.table.plan import TablePlan
+    from api_graph.table.plan import RunOptions, TablePlan
     from api_graph.table.run import TableRun
 
 _FAILURES_SHOWN = 5
@@ -56,6 +57,10 @@ Columns = Annotated[
         metavar="NAME=COLUMN",
         help="The column that sets input NAME, if it is called otherwise. Repeatable.",
     ),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option("--keep", metavar="NAME", help="All rows have the graph's own value of input NAME. Repeatable."),
 ]
 RowInputs = Annotated[
     list[Path] | None,
@@ -105,6 +110,7 @@ def map_(
     out: Out = Path("output"),
     set_: SharedSetting = None,
     column: Columns = None,
+    keep: Keep = None,
     input_: RowInputs = None,
     models: Models = None,
     device: Device = "",
@@ -134,13 +140,12 @@ def map_(
     Results go to --out, a line per row in results.jsonl. Stopped at any time, by whatever, the same command goes on
     where it was. A row that fails is noted there and in the exit code.
     """
-    from api_graph.registry import all_nodes
-    from api_graph.table.map import RayOptions
-    from api_graph.table.plan import RunOptions, plan_of
+    from api_graph.table.plan import RunOptions
     from api_graph.table.shards import parse_shard
 
     options = RunOptions(
         columns=parse_settings(column or (), "--column"),
+        keep=tuple(keep or ()),
         inputs=existing_folders(input_, "--input"),
         models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),
@@ -154,11 +159,27 @@ def map_(
         retry_failed=retry_failed,
         max_failures=max_failures if keep_going else 0,
     )
-    registry, constants = all_nodes(), parse_settings(set_ or ())
-    ready = prepared_graph(graph, registry, constants, device)
-    plan = plan_of(ready, graph, rows, writable_folder(out, "--out"), registry, constants, options)
-    ray = RayOptions(concurrency, gpus_per_actor, ray_address or None) if engine == "ray" else None
+    ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
+    ray = _ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     return _run(ready, plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
+
+
+def _planned(
+    name: str, rows: str, out: Path, constants: dict[str, str], device: str, options: RunOptions
+) -> tuple[Graph, TablePlan]:
+    """The graph with its constants, and what is to be run. Raises GraphError or BadInput."""
+    from api_graph.registry import all_nodes
+    from api_graph.table.plan import plan_of
+
+    registry = all_nodes()
+    graph = prepared_graph(name, registry, constants, device)
+    return graph, plan_of(graph, name, rows, writable_folder(out, "--out"), registry, constants, options)
+
+
+def _ray_options(concurrency: int | None, gpus_per_actor: float | None, address: str) -> RayOptions:
+    from api_graph.table.map import RayOptions
+
+    return RayOptions(concurrency, gpus_per_actor, address or None)
 
 
 def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
@@ -169,6 +190,8 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
 
     if not quiet:
         say_where_images_go(graph)
+        for line in plan.columns.lines():
+            tell(one_line(line))
     run, started = TableRun(plan), time.monotonic()
     with clean_stdout() as warned:
         with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:
@@ -182,7 +205,15 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
     code = FAILED if run.failed else OK
     seconds = time.monotonic() - started
     if as_json:
-        print_json({**_document(run, seconds), "files": files, "warnings": warned, "exit_code": code})
+        print_json(
+            {
+                **_document(run, seconds),
+                "columns": asdict(plan.columns),
+                "files": files,
+                "warnings": warned,
+                "exit_code": code,
+            }
+        )
     elif not quiet:
         say(_summary(run, seconds))
         for file in files:

@@ -11,6 +11,7 @@ from api_graph.graph import Graph, InputSetter, Link, execution_order, settable
 from api_graph.graph.inputs import InputNames
 from api_graph.graph.words import closest
 from api_graph.registry import Registry
+from api_graph.table.columns import MEANINGS, ColumnReport, KeptInput, check_kept, meanings
 from api_graph.table.rows import Row
 
 
@@ -25,7 +26,12 @@ class Binding:
     """
 
     def __init__(
-        self, graph: Graph, registry: Registry, columns: Mapping[str, str] | None = None, *, texts: bool = False
+        self,
+        graph: Graph,
+        registry: Registry,
+        columns: Mapping[str, str] | None = None,
+        *,
+        texts: bool = False,
     ) -> None:
         self.graph, self.registry, self.texts = graph, registry, texts
         self._names = InputNames(graph, registry)
@@ -39,10 +45,19 @@ class Binding:
                 hint = "Name an input of the node that feeds it."
                 raise BadInput("is linked: another node feeds it", input="--column", value=name, hint=hint)
 
-    def check(self, columns: Sequence[str]) -> None:
-        """Raise BadInput if none of a table's columns sets an input, or if a column that was promised is missing.
+    def check(
+        self,
+        columns: Sequence[str],
+        constants: Iterable[str] = (),
+        keep: Iterable[str] = (),
+        *,
+        shipped: bool = False,
+    ) -> ColumnReport:
+        """What a table's columns set, and what stays as the graph has it.
 
-        Warns of columns whose names nearly fit.
+        `constants` are names of inputs that are set for all rows, `keep` those that are to stay as they are. Raises
+        BadInput if none of the columns sets an input, if a column that was promised is missing, and for an input that
+        must not stay in silence (see `check_kept`). Warns of columns whose names nearly fit.
         """
         missing = [column for column in self._renamed if column not in columns]
         if missing:
@@ -54,8 +69,45 @@ class Binding:
                 f"none of its columns is an input of the graph, which has: {names}",
                 input="ROWS",
                 value=", ".join(columns),
-                hint="Rename one, or say --column NAME=COLUMN.",
+                hint=self._renaming(columns) or "Rename one, or say --column NAME=COLUMN.",
             )
+        sets = {c: self._names.all_names(*self._inputs[c])[0] for c in columns if self._input_name(c)}
+        unused = tuple(column for column in columns if not self._input_name(column))
+        kept = self._kept({self._names.find(name) for name in constants}, self._chosen(keep))
+        check_kept(kept, unused, shipped=shipped)
+        return ColumnReport(sets, unused, {each.name: each.value for each in kept})
+
+    def _renaming(self, columns: Sequence[str]) -> str:
+        """The renaming that is offered where no column has the name of an input."""
+        kept = [(each, column) for each in self._kept(set(), set()) for column in columns]
+        offers = [f"--column '{e.name}={column}'" for e, column in kept if meanings(column) & e.kinds]
+        return f"If it is meant, say {' '.join(dict.fromkeys(offers))}." if offers else ""
+
+    def _chosen(self, keep: Iterable[str]) -> set[tuple[str, str]]:
+        """The inputs that `keep` names. Raises GraphError for a name that none has, BadInput if a column sets it."""
+        chosen = set()
+        for name in keep:
+            input = self._names.find(name)
+            if input in self._inputs.values():
+                column = next(column for column, other in self._inputs.items() if other == input)
+                hint = "Leave --keep out, or give that column another name."
+                raise BadInput(f"the column {column} sets it", input="--keep", value=name, hint=hint)
+            chosen.add(input)
+        return chosen
+
+    def _kept(self, constant: set[tuple[str, str]], chosen: set[tuple[str, str]]) -> list[KeptInput]:
+        """The inputs that no column and no constant sets, as far as they have a title or a meaning of their own."""
+        found = []
+        for s in settable(self.graph, self.registry):
+            address = (s.node, s.input)
+            if not s.given or address in constant or address in self._inputs.values():
+                continue
+            titled = s.title != self.registry[self.graph.nodes[s.node].class_type].title
+            names = [s.title] if titled else [name for name in s.names if "." not in name]
+            kinds = {kind for name in names for kind in meanings(name)} | ({s.input} & set(MEANINGS))
+            if kinds or (titled and s.title in s.names) or address in chosen:
+                found.append(KeptInput(s.name, s.value, frozenset(kinds), address in chosen))
+        return found
 
     def graph_of(self, row: Row) -> Graph:
         """The graph with a row's values in it; null leaves an input as it is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -16,6 +17,7 @@ from api_graph.registry import all_nodes
 from api_graph.runs import GraphSource, open_graph
 from api_graph.settings import cache_folder
 from api_graph.table.chunks import ReferenceCounts
+from api_graph.table.columns import ColumnReport
 from api_graph.table.plan import GIB, RunOptions, TablePlan, plan_of
 from api_graph.table.processes import Processes, processors
 from api_graph.table.ray_cluster import RayOptions
@@ -30,6 +32,20 @@ _WORTH_PROCESSES = 64
 """With fewer rows, processes would take as long to start as they save."""
 
 
+class MapResults(Iterator[RowResult]):
+    """The results of a table's rows, as they are done. `columns` is known before the first; `close` stops the run."""
+
+    def __init__(self, results: Generator[RowResult, None, None], columns: ColumnReport) -> None:
+        self._results, self.columns = results, columns
+
+    def __next__(self) -> RowResult:
+        return next(self._results)
+
+    def close(self) -> None:
+        """Stop the run. What is finished is kept."""
+        self._results.close()
+
+
 def map_graph(
     graph: GraphSource,
     rows: Rows,
@@ -37,6 +53,7 @@ def map_graph(
     *,
     output: str | Path = "output",
     columns: Mapping[str, str] | None = None,
+    keep: Sequence[str] = (),
     input_folders: Sequence[str | Path] = (),
     cache: str | Path | bool = True,
     retry_failed: bool = False,
@@ -48,13 +65,15 @@ def map_graph(
     memory: int = 2 * GIB,
     metadata: bool = True,
     ray: RayOptions | None = None,
-) -> Iterator[RowResult]:
+) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
     `rows` is a .jsonl, .csv, .tsv or .parquet file, a folder of images, a glob, or an iterable of mappings. A column
     sets the graph's input of the same name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that
-    have other names, and `inputs` sets what is the same for all rows. Files that rows name are looked for beside the
-    table, and in `input_folders`, or in the current folder if none are given.
+    have other names, and `inputs` sets what is the same for all rows. The `columns` of what is returned say which
+    column sets which input, which set nothing, and what stays as the graph has it; `keep` names inputs that are to stay
+    so, where that would be refused as a likely mistake. Files that rows name are looked for beside the table, and in
+    `input_folders`, or in the current folder if none are given.
 
     Results go to `output`: results.jsonl, manifest.json, and the files of each row. Calling it again continues where it
     stopped, and yields only the rows that it runs itself; `retry_failed` runs failed rows once more. A failed row has a
@@ -70,6 +89,7 @@ def map_graph(
     constants = dict(inputs or {})
     options = RunOptions(
         columns=dict(columns or {}),
+        keep=tuple(keep),
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
         metadata=metadata,
@@ -81,9 +101,9 @@ def map_graph(
         retry_failed=retry_failed,
         max_failures=0 if fail_fast else None,
     )
-    name = graph if isinstance(graph, str) else "graph"
+    name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     plan = plan_of(set_inputs(source, registry, constants), name, rows, Path(output), registry, constants, options)
-    return _results(TableRun(plan), engine_of(plan, ray))
+    return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)
 
 
 def __getattr__(name: str) -> type[RayOptions]:
@@ -111,7 +131,7 @@ def engine_of(plan: TablePlan, ray: RayOptions | None = None, *, listener: Liste
     return local
 
 
-def _results(run: TableRun, engine: Engine) -> Iterator[RowResult]:
+def _results(run: TableRun, engine: Engine) -> Generator[RowResult, None, None]:
     output = Path(run.plan.job.output)
     with closing(run.records(engine)) as batches:
         for records in batches:

@@ -16,8 +16,9 @@ from api_graph.graph import Graph, validate
 from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
 from api_graph.registry import Registry
-from api_graph.settings import cache_folder, headless_folders
+from api_graph.settings import cache_folder, headless_folders, is_shipped
 from api_graph.table.binding import Binding
+from api_graph.table.columns import ColumnReport
 from api_graph.table.manifest import Manifest
 from api_graph.table.processes import processors
 from api_graph.table.rows import Row, Rows, Table, open_table
@@ -32,15 +33,17 @@ _TEXT_KINDS = ("csv", "tsv")
 class RunOptions:
     """What the user asked for.
 
-    `columns` maps names of the graph's inputs to columns that have other names. `inputs` are folders in which rows may
-    name files, besides the table's own; `models` are folders of checkpoints. `cache` is the folder of the disk cache,
-    None for none. `batch_size` is the largest batch that a model gets, `chunk_size` the number of rows in a chunk; None
-    derives both from `memory`, the bytes of results that may be held at a time. `threads` is the number of threads that
-    read files, and the most processes that make PNG files; None is one for each processor. `limit` is the number of the
-    table's rows that count, `max_failures` the number of failed rows after which the run still goes on.
+    `columns` maps names of the graph's inputs to columns that have other names, and `keep` names inputs that stay as
+    the graph has them, on purpose. `inputs` are folders in which rows may name files, besides the table's own; `models`
+    are folders of checkpoints. `cache` is the folder of the disk cache, None for none. `batch_size` is the largest
+    batch that a model gets, `chunk_size` the number of rows in a chunk; None derives both from `memory`, the bytes of
+    results that may be held at a time. `threads` is the number of threads that read files, and the most processes that
+    make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
+    the number of failed rows after which the run still goes on.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
+    keep: Sequence[str] = ()
     inputs: Sequence[Path] = ()
     models: Sequence[Path] = ()
     cache: Path | None = field(default_factory=cache_folder)
@@ -91,7 +94,7 @@ class TablePlan:
     """What is to be run over which rows, and when to stop.
 
     `folder` is where the journal lies; `numbers` are those of the rows to run, which are all but in a shard or with a
-    limit. `max_failures` and `chunk_size` are as in RunOptions.
+    limit. `max_failures` and `chunk_size` are as in RunOptions. `columns` is what is to be said before the first row.
     """
 
     job: Job
@@ -102,6 +105,7 @@ class TablePlan:
     retry_failed: bool = False
     max_failures: int | None = None
     chunk_size: int | None = None
+    columns: ColumnReport = field(default_factory=lambda: ColumnReport({}))
 
     def rows(self) -> Iterator[Row]:
         """The rows to run, read from the table anew."""
@@ -133,7 +137,8 @@ def plan_of(
         )
     table = open_table(rows)
     texts = table.kind in _TEXT_KINDS
-    Binding(graph, registry, options.columns, texts=texts).check(table.columns)
+    binding = Binding(graph, registry, options.columns, texts=texts)
+    report = binding.check(table.columns, constants, options.keep, shipped=is_shipped(name))
     trusted = tuple(value for value in constants.values() if isinstance(value, str))
     job = _job(graph, table, real_path(output), texts, trusted, options)
     count = table.count()
@@ -159,7 +164,7 @@ def plan_of(
         },
     )
     retry, failures = options.retry_failed, options.max_failures
-    return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size)
+    return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size, report)
 
 
 def _job(graph: Graph, table: Table, output: Path, texts: bool, trusted: tuple[str, ...], options: RunOptions) -> Job:

@@ -62,6 +62,30 @@ def test_rows_set_inputs_and_a_line_tells_of_each(
     assert manifest["totals"]["seconds"] > 0
 
 
+def test_the_columns_are_said_before_the_first_row(cli: Cli, brief: str, tmp_path: Path) -> None:
+    table(tmp_path, [{"image": "pics/0.png", "id": 1}])
+    said = [
+        "columns: image sets image",
+        "columns that set nothing: id",
+        "the same for all rows, as the graph has it: query = 'what?'; Format = 'none'; Save = 'same'",
+    ]
+    assert cli("map", brief, "rows.jsonl", "--out", "a").err.splitlines()[:3] == said
+    assert cli("map", brief, "rows.jsonl", "--out", "b", "--quiet").err == ""
+    told = cli("map", brief, "rows.jsonl", "--out", "c", "--json").json["columns"]
+    assert (told["sets"], told["unused"], told["kept"]["query"]) == ({"image": "image"}, ["id"], "what?")
+
+
+def test_a_column_that_could_mean_the_question_is_no_silence(cli: Cli, brief: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("image,question\npics/0.png,why?\n")
+    picture(tmp_path / "pics/0.png", 0)
+    refused = cli("map", brief, "rows.csv", "--out", "a")
+    assert refused.code == 2 and "--column query=question" in refused.errors[0] and not (tmp_path / "a").exists()
+    assert cli("map", brief, "rows.csv", "--out", "b", "--column", "query=question").code == 0
+    assert cli("map", brief, "rows.csv", "--out", "c", "--keep", "query").code == 0
+    assert cli("map", brief, "rows.csv", "--out", "d", "--set", "query=all").code == 0
+    assert [records(tmp_path / out)[0]["texts"]["4"] for out in "bcd"] == [["why?"], ["what?"], ["all"]]
+
+
 @pytest.mark.parametrize(("name", "separator"), [("rows.csv", ","), ("rows.tsv", "\t")])
 def test_csv_sets_numbers_too(cli: Cli, graph: Write, name: str, separator: str, tmp_path: Path) -> None:
     cells = [("opacity", "query", "note"), ("0.25", "half, or less?", "a"), ("1", "all?", "b"), ("2", "more?", "c")]
@@ -258,9 +282,9 @@ def test_equal_rows_are_all_there(cli: Cli, brief: str, tmp_path: Path) -> None:
 
 def test_warnings_of_nodes_are_said_once_and_listed(cli: Cli, brief: str, tmp_path: Path) -> None:
     table(tmp_path, [{"image": "pics/0.png", "qery": "x"}] * 2)
-    answer = cli("map", brief, "rows.jsonl", "--out", "out", "--json")
+    answer = cli("map", brief, "rows.jsonl", "--out", "out", "--json", "--keep", "query")
     assert answer.json["warnings"] == ["the column qery sets nothing: did you mean query?"]
-    assert answer.err.count("qery") == 1
+    assert answer.err.count("warning:") == 1
 
 
 @pytest.mark.parametrize(

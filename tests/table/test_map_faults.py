@@ -106,7 +106,7 @@ def test_a_picture_of_another_mode_or_size_is_no_fault(folder: Path) -> None:
     for number, mode in enumerate(modes):
         ending = "tif" if mode == "CMYK" else "png"
         Image.linear_gradient("L").resize((30 + 9 * number, 40)).convert(mode).save(folder / f"{number}.{ending}")
-    found = list(map_graph(GRAPH, folder, output=folder.parent / "out", cache=False))
+    found = list(map_graph(GRAPH, folder, {"query": "a"}, output=folder.parent / "out", cache=False))
     assert [result.error for result in found] == [None] * len(modes)
 
 

@@ -229,7 +229,14 @@ class Views(NamedTuple):
     mask: Annotated[Mask, Field(description="1 where a point is.")]
 
 
-@node("APProjectPointCloud", category=CATEGORY, title="Project point cloud", store=True, aliases=("PointCLIP", "depth"))
+@node(
+    "APProjectPointCloud",
+    category=CATEGORY,
+    title="Project point cloud",
+    store=True,
+    version=2,
+    aliases=("PointCLIP", "depth"),
+)
 def project_point_cloud(
     points: Clouds,
     side: Annotated[int, Field(ge=16, le=2048, description="Of each picture, in pixels.")] = 224,
@@ -242,7 +249,7 @@ def project_point_cloud(
     return Views(bright.unsqueeze(-1).expand(-1, -1, -1, 3).contiguous(), shown)
 
 
-@node("APClassifyPointCloud", category=CATEGORY, title="Classify point cloud")
+@node("APClassifyPointCloud", category=CATEGORY, title="Classify point cloud", version=2)
 def classify_point_cloud(
     model: Clip,
     points: Clouds,

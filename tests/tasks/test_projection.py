@@ -26,18 +26,41 @@ def sphere(count: int, seed: int = 0) -> torch.Tensor:
 def test_the_origin_lies_in_the_middle_of_every_view() -> None:
     depth = project(torch.zeros(1, 3))[0]
     assert depth.shape == (6, 128, 128)
-    assert depth[:, 64, 64].tolist() == pytest.approx([1.6] * 6)  # ceil((0 + 1) · 64) = 64
+    assert depth[:, 64, 64].tolist() == pytest.approx([1.6] * 6)  # ceil((0 + 1) · 64 − 0.5) = 64
     assert int((depth > 0).sum()) == 6
 
 
 def test_x_counts_the_rows() -> None:
     depth = project(torch.tensor([[0.8, 0.1, 0.0]]), views=NO_TURN)[0, 0]
-    # u = 0.8 / 1.6 = 0.5 -> ceil(1.5 · 64) = 96; v = 0.1 / 1.6 = 0.0625 -> ceil(1.0625 · 64) = 68
+    # u = 0.8 / 1.6 = 0.5 -> ceil(96 − 0.5) = 96; v = 0.1 / 1.6 = 0.0625 -> ceil(68 − 0.5) = 68
     assert torch.nonzero(depth).tolist() == [[96, 68]]
 
 
+@pytest.mark.parametrize(
+    ("where", "pixel"),
+    [
+        (-0.75, 0),  # (u + 1) · 2 = 0.5: ceil(0) = 0
+        (-0.5, 1),  # 1.0: ceil(0.5) = 1
+        (-0.3125, 1),  # 1.375: ceil(0.875) = 1; without the half it would be 2
+        (-0.25, 1),  # 1.5: ceil(1.0) = 1
+        (-0.1875, 2),  # 1.625: ceil(1.125) = 2
+        (0.25, 2),  # 2.5: ceil(2.0) = 2
+        (0.3125, 3),  # 2.625: ceil(2.125) = 3
+        (0.75, 3),  # 3.5: ceil(3.0) = 3, the last row; without the half it would be off the map
+    ],
+)
+def test_a_pixel_reaches_half_a_pixel_to_either_side(where: float, pixel: int) -> None:
+    depth = project(torch.tensor([[where, 0.0, 0.0]]), views=NO_TURN, size=4, distance=1.0)[0, 0]
+    assert torch.nonzero(depth).tolist() == [[pixel, 2]]  # v = 0: ceil(2 − 0.5) = 2
+
+
+def test_half_a_pixel_before_the_first_is_off_the_map() -> None:
+    with pytest.warns(ApiGraphWarning, match="50.0%"):  # ceil((-1.5 + 1) · 2 − 0.5) = ceil(-1.5) = -1
+        project(torch.tensor([[-1.5, 0.0, 0.0], [0.0, 0.0, 0.0]]), views=NO_TURN, size=4, distance=1.0)
+
+
 def test_the_first_view_turns_a_quarter_about_z() -> None:
-    # (x, y) -> (-y, x): u = -0.1 / 1.6 -> ceil(0.9375 · 64) = 60, v = 0.5 -> 96
+    # (x, y) -> (-y, x): u = -0.1 / 1.6 -> ceil(60 − 0.5) = 60, v = 0.5 -> 96
     depth = project(torch.tensor([[0.8, 0.1, 0.0]]))[0, 0]
     assert torch.nonzero(depth).tolist() == [[60, 96]]
 
@@ -65,7 +88,7 @@ def slowly(points: np.ndarray, angles: tuple[float, float, float]) -> np.ndarray
     falls: dict[tuple[int, int], list[float]] = {}
     for point in points:
         px, py, pz = about_x @ about_y @ about_z @ point + np.array([0, 0, 1.6])
-        row, column = math.ceil((px / pz + 1) * 128 / 2), math.ceil((py / pz + 1) * 128 / 2)
+        row, column = (math.ceil((p / pz + 1) * 64 - 0.5) for p in (px, py))
         if pz > 0 and 0 <= row < 128 and 0 <= column < 128:
             falls.setdefault((row, column), []).append(pz)
     image = np.zeros((128, 128))

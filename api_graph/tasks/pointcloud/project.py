@@ -35,16 +35,16 @@ def project(
     """Depth maps, float32 (B, V, size, size), of clouds (B, N, 3) or (N, 3); 0 where no point falls.
 
     Each view turns the cloud, moves it `distance` away along z, and divides by the depth: u = x/z, v = y/z. Pixel
-    (⌈(u + 1)·size/2⌉, ⌈(v + 1)·size/2⌉) holds the harmonic mean of the depths that fall on it; u counts the rows.
-    Points off the map or behind the eye are dropped, with a warning: the views are made for clouds in the unit
-    sphere.
+    (⌈(u + 1)·size/2 − ½⌉, ⌈(v + 1)·size/2 − ½⌉), as PointCLIP's code has it, holds the harmonic mean of the depths that
+    fall on it; u counts the rows. Points off the map or behind the eye are dropped, with a warning: the views are made
+    for clouds in the unit sphere.
     """
     clouds = checked_points(points)
     if size < 1 or not distance > 0:
         raise BadInput("a depth map needs a size and a distance above 0", input="size", value=(size, distance))
     seen = _seen_from(clouds, tuple(views), distance)  # (B, V, N, 3)
     depth = seen[..., 2]
-    row, column = (torch.ceil((seen[..., axis] / depth + 1) * size / 2) for axis in (0, 1))  # (B, V, N)
+    row, column = (torch.ceil((seen[..., axis] / depth + 1) * size / 2 - 0.5) for axis in (0, 1))  # (B, V, N)
     kept = (depth > 0) & (row >= 0) & (row < size) & (column >= 0) & (column < size)
     _warn_of_lost(kept)
     pixel = torch.where(kept, row * size + column, torch.zeros_like(row)).long()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -105,14 +105,22 @@ class Table:
 def row_content(values: Mapping[str, object], where: str) -> RowContent:
     """The content of a row with these values; a faulty row if JSON cannot express them. `where` is as in `row_fault`.
 
-    The digest does not depend on the order of the columns.
+    The digest does not depend on the order of the columns. It is of the names as they are written; `values` have them
+    without blanks around.
     """
     try:
         digest = content_digest(_canonical(values).encode("ascii"))
     except (TypeError, ValueError, RecursionError) as error:
         fault = row_fault(where, f"a value cannot be written as JSON ({error})")
         return RowContent({}, content_digest(repr(values).encode("utf-8", "backslashreplace")), fault)
+    values = dict(zip(stripped_names(list(values)), values.values(), strict=True))
     return RowContent(cast("Mapping[str, Json]", values), digest)  # the encoder has just checked it
+
+
+def stripped_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of columns without blanks around them; all as they are written where two would become one."""
+    stripped = tuple(name.strip() for name in names)
+    return stripped if len(set(stripped)) == len(stripped) else tuple(names)
 
 
 def content_digest(content: bytes) -> bytes:
@@ -155,7 +163,9 @@ def open_table(source: Rows, *, kind: str | None = None) -> Table:
     if columns is None:
         sample = chain([first], islice(rows, _ROWS_WITH_COLUMNS - 1))
         columns = tuple(dict.fromkeys(column for row in sample for column in row.values))
-    return Table(kind, name, base, columns, reader)
+        if not columns and first.fault is not None:
+            raise first.fault
+    return Table(kind, name, base, stripped_names(columns), reader)
 
 
 def _kind_of(path: Path, name: str) -> str:
@@ -169,11 +179,26 @@ def _kind_of(path: Path, name: str) -> str:
         return "glob"
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     ending = "".join(suffixes[-1:] if suffixes[-1:] != [".gz"] else suffixes[:-1])
+    if ending == ".json" and _holds_json_lines(path):
+        return "jsonl"
     if ending not in _KIND_OF:
         if not os.path.exists(path):
             raise _no_table("there is no such file", name, "Check the spelling and the folder.")
         raise _no_table("its ending says no kind of table", name, _HINTS.get(ending, _ENDINGS))
     return _KIND_OF[ending]
+
+
+def _holds_json_lines(path: Path) -> bool:
+    """Whether a file that is named .json is JSON Lines, as those of POPE are: its first line is a whole object."""
+    from api_graph.table.formats.text import lines_of
+
+    if not os.path.isfile(path):
+        return False
+    first = next((line.data for line in lines_of(path) if not line.data.isspace()), b"")
+    try:
+        return isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _base_and_reader(kind: str, path: Path, name: str) -> tuple[Path, Reader]:

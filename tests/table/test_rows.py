@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
-from api_graph.table.rows import Table, open_table, row_content
+from api_graph.table.rows import Table, content_digest, open_table, row_content
 
 ROWS = [{"image": "a.png", "query": 'a "red" star, big'}, {"image": "b.png", "query": "zwei\nZeilen"}]
 CSV = 'image,query\r\na.png,"a ""red"" star, big"\r\nb.png,"zwei\nZeilen"\r\n'
@@ -106,7 +106,7 @@ def test_any_texts_survive_csv(tmp_path_factory: pytest.TempPathFactory, rows: l
     lines = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in [("a", "b"), *rows]]
     path.write_text("\n".join(lines), "utf-8", newline="")
     table = open_table(path)
-    assert [tuple(row.values.values()) for row in table] == rows
+    assert [tuple(row.values.values()) for row in table] == [(first.strip(), x) for first, x in rows]
     assert table.count() == len(rows)
 
 
@@ -237,3 +237,92 @@ def test_faulty_rows_have_keys_by_their_content() -> None:
     first, second = row_content({"a": b"one"}, "row 0"), row_content({"a": b"two"}, "row 1")
     assert first.digest != second.digest
     assert first.digest == row_content({"a": b"one"}, "row 9").digest
+
+
+def rows_in(path: Path) -> list[dict[str, Any]]:
+    found = open_table(path)
+    rows = list(found)
+    assert found.count() == len(rows) and all(row.fault is None for row in rows)
+    return [dict(row.values) for row in rows]
+
+
+def test_blanks_around_names_and_cells(write: Write) -> None:
+    table = open_table(write("rows.csv", "image , query\n a.png,  a red star \n"))
+    assert table.columns == ("image", "query")
+    assert values_of(table) == [{"image": "a.png", "query": "a red star"}]
+    assert rows_in(write("rows.tsv", " image\tquery \r\na.png\t b\r\n")) == [{"image": "a.png", "query": "b"}]
+    lines = open_table(write("rows.jsonl", '{" image": "a.png", "query ": " as it is "}\n'))
+    assert (lines.columns, values_of(lines)) == (("image", "query"), [{"image": "a.png", "query": " as it is "}])
+    assert values_of(open_table([{" a": 1, "a": 2}])) == [{" a": 1, "a": 2}]  # two names stay two
+
+
+def test_keys_are_of_what_is_written(write: Write) -> None:
+    """Results of a table that an earlier version has run are still found."""
+    (row,) = open_table(write("rows.csv", "image, query\na.png, b\n"))
+    assert row.key == content_digest(b'{" query":" b","image":"a.png"}').hex()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image,query\n1.png,a\n,\n , \n\n2.png,b\n,\n",
+        "image,query,,\n1.png,a,,\n2.png,b, ,\n,,,\n",
+        "image,query,\n1.png,a\n2.png,b,,,\n",
+        ",\nimage,query\n1.png,a\n2.png,b\n",
+    ],
+)
+def test_what_a_spreadsheet_leaves_behind(write: Write, text: str) -> None:
+    expected = [{"image": "1.png", "query": "a"}, {"image": "2.png", "query": "b"}]
+    assert rows_in(write("rows.csv", text.replace("\n", "\r\n"))) == expected
+    assert rows_in(write("rows.tsv", text.replace(",", "\t"))) == expected
+
+
+def test_cells_without_a_name(write: Write) -> None:
+    """One column without a name is an index, as pandas writes it; of two nobody knows which is which."""
+    assert rows_in(write("rows.csv", ",image\n0,a.png\n1,b.png\n"))[1] == {"": "1", "image": "b.png"}
+    good, bad, more = open_table(write("rows.csv", "image,,\na.png,,\nb.png,,x\nc.png,,,x\n"))
+    assert good.fault is None
+    assert "line 3: cell 3 has a value, and the header no name for it" in str(bad.fault)
+    assert "line 4: the header has 1 cell, this row 4" in str(more.fault)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "said"),
+    [
+        ("rows.csv", "image;query", "the separator seems to be ';' .*Save it with commas"),
+        ("rows.csv", "image\tquery", r"the separator seems to be '\\t' .*Name the file \.tsv"),
+        ("rows.csv", "image|query|id", r"the separator seems to be '\|'"),
+        ("rows.tsv", "image,query", r"the separator seems to be ',' .*Name the file \.csv"),
+        ("rows.tsv", "image;query", "the separator seems to be ';'"),
+    ],
+)
+def test_another_separator(write: Write, name: str, header: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        open_table(write(name, f"{header}\n1;2\n"))
+    assert open_table(write(name, f'"{header}"\n1\n')).columns == (header,)
+
+
+@pytest.mark.parametrize("text", ['[{"image": "1.png"}]', '\n[\n{"image": "1.png"}\n]\n', "[]"])
+def test_a_list_instead_of_lines(write: Write, text: str) -> None:
+    number = 2 if text.startswith("\n") else 1
+    with pytest.raises(BadInput, match=f"^ROWS: line {number} is no JSON object .*an? .*line of its own"):
+        open_table(write("rows.jsonl", text))
+
+
+def test_a_table_of_faults_alone(write: Write) -> None:
+    with pytest.raises(BadInput, match="line 1, column 2: this is no JSON"):
+        open_table(write("rows.jsonl", '{\n"image": "1.png"\n}\n'))
+
+
+def test_json_lines_that_are_called_json(write: Write) -> None:
+    assert rows_in(write("coco_pope.json", JSONL)) == ROWS
+    assert rows_in(write("coco_pope.json.gz", gzip.compress(JSONL.encode()))) == ROWS
+    for text in (json.dumps(ROWS), json.dumps(ROWS[0], indent=1), "", "{" * 99_999):
+        with pytest.raises(BadInput, match=r"its ending says no kind of table .* Write one object per line"):
+            open_table(write("rows.json", text))
+
+
+def test_a_line_ends_at_a_line_feed_only(write: Write) -> None:
+    texts = ["a\u2028b", "a\u2029b", "a\x85b", "a\x0bb", "a\x0cb", "a\x1cb"]
+    lines = "".join(json.dumps({"q": text}, ensure_ascii=False) + "\n" for text in texts if text[1] > "\x1f")
+    assert [row["q"] for row in rows_in(write("rows.jsonl", lines))] == [text for text in texts if text[1] > "\x1f"]

@@ -28,6 +28,13 @@ _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _CHUNK = 1 << 20
 
+_OTHER_SEPARATORS = {
+    ";": "Save it with commas.",
+    "\t": "Name the file .tsv.",
+    "|": "Save it with commas.",
+    ",": "Name the file .csv.",
+}
+
 
 class Line(NamedTuple):
     """A line, with its line end. A line that is too long has no `data`, but a `digest` of all of it."""
@@ -79,10 +86,16 @@ def _bad_file(problem: str, path: Path, hint: str) -> BadInput:
 
 @dataclass(frozen=True)
 class JsonLines:
-    """The rows of a JSON Lines file, one object per line. Blank lines do not count."""
+    """The rows of a JSON Lines file, one object per line. Blank lines do not count. Raises BadInput for a JSON list."""
 
     path: Path
     columns = None  # a row may leave out what others have
+
+    def __post_init__(self) -> None:
+        first = next((line for line in lines_of(self.path) if not line.data.isspace()), None)
+        if first is not None and first.data.lstrip().startswith(b"["):
+            hint = "It begins a list: write each object on a line of its own, as `jq -c '.[]' FILE` does."
+            raise _bad_file(f"line {first.number} is no JSON object", self.path, hint)
 
     def count(self) -> int:
         """Number of lines that are not blank."""
@@ -140,9 +153,10 @@ _decode = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_not_
 
 
 class Delimited:
-    """The rows of a CSV or TSV file with a header. All values are texts.
+    """The rows of a CSV or TSV file with a header. All values are texts, without blanks around them.
 
-    Quoted cells may hold separators and line ends. A row with more or fewer cells than the header is faulty.
+    Quoted cells may hold separators and line ends. Rows without a text in any cell are passed over, and so are cells
+    without text where the header has no name. A row with more or fewer other cells than the header is faulty.
     """
 
     def __init__(self, path: Path, delimiter: str) -> None:
@@ -152,11 +166,25 @@ class Delimited:
         first = next(self._records(), None)
         if first is None:
             raise _bad_file("the table is empty", path, "Its first line names columns.")
-        twice = [name for name in first.cells if first.cells.count(name) > 1]
+        self._written = first.cells
+        self._names = [name.strip() for name in first.cells]
+        self.columns: tuple[str, ...] = tuple(filter(None, self._names))
+        twice = [name for name in self.columns if self.columns.count(name) > 1]
         if first.problem or twice:
             problem = first.problem or f"two columns have the name {twice[0]!r}"
             raise _bad_file(f"the header: {problem}", path, "Correct its first line.")
-        self.columns: tuple[str, ...] = tuple(first.cells)
+        self._check_separator(first)
+        self._wanted = max(index for index, name in enumerate(self._names, start=1) if name)
+
+    def _check_separator(self, header: _CsvRecord) -> None:
+        """Raise BadInput for a header of one cell that another separator would part; quotes say that it is one."""
+        if len(header.cells) > 1 or b'"' in header.raw:
+            return
+        for separator, hint in _OTHER_SEPARATORS.items():
+            parts = header.cells[0].split(separator)
+            if separator != self._delimiter and len(parts) > 1 and all(map(str.strip, parts)):
+                problem = f"the header is one cell: the separator seems to be {separator!r}"
+                raise _bad_file(problem, self._path, f"{hint} A name with it in quotes is one name.")
 
     def count(self) -> int:
         """Number of rows below the header."""
@@ -168,14 +196,30 @@ class Delimited:
         return map(self._row, records)
 
     def _row(self, record: _CsvRecord) -> RowContent:
-        problem, wanted = record.problem, len(self.columns)
-        if not problem and len(record.cells) != wanted:
-            problem = f"the header has {wanted} {'cell' if wanted == 1 else 'cells'}, this row {len(record.cells)}"
-        where = f"line {record.line}"
-        if not problem:
-            return row_content(dict(zip(self.columns, record.cells, strict=True)), where)
-        text = record.raw.decode("utf-8", "replace").rstrip("\r\n")
-        return RowContent({}, content_digest(record.raw.rstrip(b"\r\n")), row_fault(where, problem, text or None))
+        problem, where = record.problem or self._misfit(record.cells), f"line {record.line}"
+        if problem:
+            text = record.raw.decode("utf-8", "replace").rstrip("\r\n")
+            return RowContent({}, content_digest(record.raw.rstrip(b"\r\n")), row_fault(where, problem, text or None))
+        cells = zip(self._names, map(str.strip, record.cells), strict=False)
+        values: dict[str, Json] = {name: cell for name, cell in cells if name or cell}
+        written = dict(zip(self._written, record.cells, strict=False))
+        whole = len(written) == len(record.cells) == len(self._names)
+        # The digest is of what is written, so that results of earlier versions are still found.
+        return RowContent(values, row_content(written if whole else values, where).digest)
+
+    def _misfit(self, cells: list[str]) -> str:
+        """How the cells of a row do not fit the header, or nothing."""
+        wanted, names = self._wanted, self._names
+        if len(cells) < wanted or any(map(str.strip, cells[len(names) :])):
+            return f"the header has {wanted} {'cell' if wanted == 1 else 'cells'}, this row {len(cells)}"
+        nameless = [
+            number
+            for number, (name, cell) in enumerate(zip(names, cells, strict=False), 1)
+            if not name and cell.strip()
+        ]
+        if nameless and names.count("") > 1:
+            return f"cell {nameless[0]} has a value, and the header no name for it"
+        return ""
 
     def _records(self) -> Iterator[_CsvRecord]:
         feed = _CsvFeed(lines_of(self._path))
@@ -191,7 +235,7 @@ class Delimited:
                 return
             except csv.Error as error:
                 feed.problem = feed.problem or f"this is no CSV ({error})"
-            if cells or feed.problem:
+            if feed.problem or any(map(str.strip, cells)):
                 yield _CsvRecord(first, cells, b"".join(feed.taken), feed.problem)
 
 

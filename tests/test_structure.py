@@ -24,9 +24,9 @@ def test_few_lines_say_any() -> None:
 
 @pytest.mark.parametrize(("what", "files", "functions"), [("run", 60, 260), ("map", 70, 330)])
 def test_the_way_from_the_command_to_the_picture_is_short(what: str, files: int, functions: int) -> None:
-    """On a machine that is so busy that lines of progress are due, those pass some functions more."""
+    """On a busy machine some more: lines of progress are due, and what took its time is written to disk."""
     found = passed.in_own_process(what)
-    assert len(found) <= files and sum(map(len, found.values())) <= functions + 15, found
+    assert len(found) <= files + 2 and sum(map(len, found.values())) <= functions + 30, found
 
 
 @pytest.mark.parametrize(

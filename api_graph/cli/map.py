@@ -192,6 +192,8 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
         say_where_images_go(graph)
         for line in plan.columns.lines():
             tell(one_line(line))
+        for said in plan.listing.in_words() if plan.listing is not None else ():
+            complain(said, kind="note")
     run, started = TableRun(plan), time.monotonic()
     with clean_stdout() as warned:
         with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:

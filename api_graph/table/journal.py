@@ -189,6 +189,15 @@ def journal_lines(path: Path) -> Iterator[JournalLine]:
         ) from error
 
 
+def is_journal(folder: Path) -> bool:
+    """Whether the folder has results: its results.jsonl begins with a record."""
+    try:
+        with (folder / NAME).open("rb") as file:
+            return _is_record(json.loads(file.readline()))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
 def line_of(record: Mapping[str, object]) -> bytes:
     """A record as a line. JSON has no NaN and no infinity: they are written as null."""
     try:

@@ -104,6 +104,15 @@ def read_manifest(folder: Path) -> Manifest | None:
     return Manifest(**{name: document[name] for name in known})
 
 
+def is_manifest(folder: Path) -> bool:
+    """Whether the folder has a manifest of this package, of whichever format."""
+    try:
+        document = json.loads((folder / NAME).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and {"format", "graph", "rows", "columns"} <= document.keys()
+
+
 def _unusable(path: Path, problem: str) -> BadInput:
     return BadInput(f"the manifest {problem}", value=str(path), hint="Restore it, or name another folder.")
 

@@ -24,6 +24,9 @@ from filelock import FileLock, Timeout
 from api_graph import files
 from api_graph.errors import BadInput, RunStopped
 
+WRITTEN = ("files", "shards")
+"""Folders that a run makes in its output folder."""
+
 _LOCK = ".lock"
 _HOLDER = ".lock.json"  # a second file, because on Windows nobody can read a locked one
 

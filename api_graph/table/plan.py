@@ -19,6 +19,7 @@ from api_graph.registry import Registry
 from api_graph.settings import cache_folder, headless_folders, is_shipped
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport
+from api_graph.table.listing import Listing, list_pictures
 from api_graph.table.manifest import Manifest
 from api_graph.table.processes import processors
 from api_graph.table.rows import Row, Rows, Table, open_table
@@ -94,7 +95,8 @@ class TablePlan:
     """What is to be run over which rows, and when to stop.
 
     `folder` is where the journal lies; `numbers` are those of the rows to run, which are all but in a shard or with a
-    limit. `max_failures` and `chunk_size` are as in RunOptions. `columns` is what is to be said before the first row.
+    limit. `max_failures` and `chunk_size` are as in RunOptions. `columns` is what is to be said before the first row,
+    `listing` has the pictures of a folder or a glob.
     """
 
     job: Job
@@ -106,6 +108,7 @@ class TablePlan:
     max_failures: int | None = None
     chunk_size: int | None = None
     columns: ColumnReport = field(default_factory=lambda: ColumnReport({}))
+    listing: Listing | None = None
 
     def rows(self) -> Iterator[Row]:
         """The rows to run, read from the table anew."""
@@ -141,6 +144,7 @@ def plan_of(
     report = binding.check(table.columns, constants, options.keep, shipped=is_shipped(name))
     trusted = tuple(value for value in constants.values() if isinstance(value, str))
     job = _job(graph, table, real_path(output), texts, trusted, options)
+    table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
     count = table.count()
     folder, numbers = Path(job.output), range(min(options.limit or count, count))
     if options.shard is not None:
@@ -164,7 +168,7 @@ def plan_of(
         },
     )
     retry, failures = options.retry_failed, options.max_failures
-    return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size, report)
+    return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size, report, listing)
 
 
 def _job(graph: Graph, table: Table, output: Path, texts: bool, trusted: tuple[str, ...], options: RunOptions) -> Job:

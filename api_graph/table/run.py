@@ -103,6 +103,8 @@ class TableRun:
             if plan.retry_failed:
                 journal.drop_failed()
             plan.manifest.started = utc_now()
+            if plan.listing is not None and not plan.listing.fixed:
+                plan.listing.write(Path(plan.job.output))
             plan.manifest.write(plan.folder)
             self.total = len(plan.numbers)
             finished = False

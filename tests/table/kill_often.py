@@ -2,9 +2,10 @@
 
     python -m tests.table.kill_often FOLDER KILLS SEED
 
-FOLDER holds rows.jsonl; results go to FOLDER/out. A run is a fork of this process, which has imported all that a run
-needs: it begins at once. It is killed when some more rows are finished, and a random part of a row later, so that every
-kill hits a run that works. Prints, as JSON, at how many finished rows each run was killed.
+FOLDER holds rows.jsonl, or is itself a table of pictures; results go to FOLDER/out. A run is a fork of this process,
+which has imported all that a run needs: it begins at once. It is killed when some more rows are finished, and a random
+part of a row later, so that every kill hits a run that works. Prints, as JSON, at how many finished rows each run was
+killed.
 """
 
 from __future__ import annotations
@@ -45,9 +46,15 @@ def main(folder: Path, kills: int, seed: int) -> None:
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), "the run was over before it was killed"
         at.append(lines_written(out))
-    for result in api_graph.table.map.map_graph(GRAPH, folder / "rows.jsonl", output=folder / "out", cache=False):
+    for result in api_graph.table.map.map_graph(GRAPH, *_table(folder), output=folder / "out", cache=False):
         assert result.ok, result.error
     print(json.dumps(at))
+
+
+def _table(folder: Path) -> tuple[Path, dict[str, str]]:
+    """The table, and what it does not set."""
+    rows = folder / "rows.jsonl"
+    return (rows, {}) if rows.exists() else (folder, {"query": "the ring"})
 
 
 def _run(folder: Path) -> None:
@@ -55,7 +62,7 @@ def _run(folder: Path) -> None:
 
     code = 1
     try:
-        for _ in map_graph(GRAPH, folder / "rows.jsonl", output=folder / "out", cache=False, memory=2**22):
+        for _ in map_graph(GRAPH, *_table(folder), output=folder / "out", cache=False, memory=2**22):
             time.sleep(_SECONDS_PER_ROW)  # its threads work on; but no run is over before it is killed
         code = 0
     finally:

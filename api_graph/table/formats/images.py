@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -34,25 +34,26 @@ class ImageNames:
 
     def __init__(self, folder: Path, pattern: Sequence[str] = ("**",)) -> None:
         self._folder = folder
-        self._pattern = (*pattern, "*") if pattern[-1] == "**" else tuple(pattern)
+        self.pattern = (*pattern, "*") if pattern[-1] == "**" else tuple(pattern)
         self._depth = None if "**" in pattern else len(pattern)
 
     def count(self) -> int:
         """Number of pictures."""
-        return sum(1 for _ in self._names())
+        return sum(1 for _ in self.names())
 
     def __iter__(self) -> Iterator[RowContent]:
-        return (row_content({"image": name}, name) for name in self._names())
+        return (row_content({"image": name}, name) for name in self.names())
 
-    def _names(self) -> Iterator[str]:
-        return (name for name in self._walk("", 1) if _matches(name.split("/"), self._pattern))
+    def names(self, is_skipped: Callable[[str], bool] = lambda _: False) -> Iterator[str]:
+        """The names of the pictures. `is_skipped` says of a folder below, by its name, whether to leave it out."""
+        return (name for name in self._walk("", 1, is_skipped) if _matches(name.split("/"), self.pattern))
 
-    def _walk(self, below: str, depth: int) -> Iterator[str]:
+    def _walk(self, below: str, depth: int, is_skipped: Callable[[str], bool]) -> Iterator[str]:
         for item in self._listed(below):
             name = below + item.name
             if item.is_dir(follow_symlinks=False):
-                if self._depth is None or depth < self._depth:
-                    yield from self._walk(f"{name}/", depth + 1)
+                if (self._depth is None or depth < self._depth) and not is_skipped(name):
+                    yield from self._walk(f"{name}/", depth + 1, is_skipped)
             elif self._is_picture(item, name):
                 yield name
 

@@ -98,32 +98,22 @@ def say_where_images_go(graph: Graph) -> None:
             complain(f"images and questions go to {Endpoint.open(name).host} (endpoint {name})", kind="note")
 
 
-class Rate:
-    """Rows per second, lately."""
-
-    def __init__(self) -> None:
-        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
-
-    def at(self, rows: int) -> float:
-        """The rate now that `rows` are done."""
-        now = time.monotonic()
-        self._marks.append((now, rows))
-        while len(self._marks) > 2 and now - self._marks[0][0] > _RATE_OVER:
-            self._marks.popleft()
-        since, before = self._marks[0]
-        return (rows - before) / max(now - since, 1e-9)
-
-
 class ShownRows:
     """Told after every few rows; says where things stand, in words."""
 
     def __init__(self, run: TableRun) -> None:
-        self._run, self._rate = run, Rate()
+        self._run = run
         self._last = time.monotonic()
+        self._marks: deque[tuple[float, int]] = deque([(self._last, 0)])  # when how many rows were done
 
     def words(self) -> str:
         """`1,200 of 2,000 rows, 410 rows/s, 2 s left, 3 failed, 46 % from the cache`."""
-        run, rate = self._run, self._rate.at(self._run.totals.rows)
+        run, now = self._run, time.monotonic()
+        self._marks.append((now, run.totals.rows))
+        while len(self._marks) > 2 and now - self._marks[0][0] > _RATE_OVER:
+            self._marks.popleft()
+        since, before = self._marks[0]
+        rate = (run.totals.rows - before) / max(now - since, 1e-9)
         done = run.finished_before + run.totals.rows
         parts = [f"{done:,} of {run.total:,} rows", f"{rate:.3g} rows/s"]
         if rate > 0:

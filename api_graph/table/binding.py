@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.graph import Graph, InputSetter, Link, execution_order, settable
@@ -49,7 +49,7 @@ class Binding:
         self,
         columns: Sequence[str],
         constants: Iterable[str] = (),
-        keep: Iterable[str] = (),
+        keep: Collection[str] = (),
         *,
         shipped: bool = False,
     ) -> ColumnReport:
@@ -73,7 +73,7 @@ class Binding:
             )
         sets = {c: self._names.all_names(*self._inputs[c])[0] for c in columns if self._input_name(c)}
         unused = tuple(column for column in columns if not self._input_name(column))
-        kept = self._kept({self._names.find(name) for name in constants}, self._chosen(keep))
+        kept = self._kept({self._names.find(name) for name in constants}, self._chosen(keep) if keep else set())
         check_kept(kept, unused, shipped=shipped)
         return ColumnReport(sets, unused, {each.name: each.value for each in kept})
 

@@ -144,7 +144,9 @@ def plan_of(
     report = binding.check(table.columns, constants, options.keep, shipped=is_shipped(name))
     trusted = tuple(value for value in constants.values() if isinstance(value, str))
     job = _job(graph, table, real_path(output), texts, trusted, options)
-    table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
+    listing = None
+    if table.kind in ("folder", "glob"):
+        table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
     count = table.count()
     folder, numbers = Path(job.output), range(min(options.limit or count, count))
     if options.shard is not None:

@@ -108,12 +108,6 @@ def list_pictures(table: Table, output: Path, *, shards: bool = False) -> tuple[
         lock.release()
 
 
-def pictures_now(table: Table, output: Path) -> Table:
-    """The table without results, listed as it is now; nothing is written. Raises BadInput as `list_pictures`."""
-    reader = table.reader
-    return _with(table, _fresh(table, reader, output))[0] if isinstance(reader, ImageNames) else table
-
-
 def holds_results(folder: Path) -> bool:
     """Whether a run has written to the folder: it has a manifest, a listing or results, or shards that have."""
     if is_manifest(folder) or is_journal(folder) or read_listing(folder) is not None:

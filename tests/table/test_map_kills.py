@@ -51,7 +51,7 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_results(tmp_path:
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    at, out = json.loads(ran.stdout), tmp_path / "out"
+    at, out = json.loads(ran.stdout.splitlines()[-1]), tmp_path / "out"  # a worker of a killed run may write too
     assert len(at) == KILLS and sorted(at) == at  # nothing that was finished is lost
     assert results(out) == results(undisturbed(tmp_path))
     assert len(results(out)) == len(rows)

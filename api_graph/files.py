@@ -5,31 +5,89 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import threading
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from contextvars import ContextVar
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 _CHUNK = 1 << 20
+_SETTLED_NS = 2 * 10**9
+"""A file that changed less than this before may change once more without a new time: some clocks tick in seconds."""
+_MOST_DIGESTS = 65536
+_MORE_ATTEMPTS = 2
+
+
+class FileState(NamedTuple):
+    """By what a change of a file is seen. Unlike its size and its time of change, nobody sets inode and ctime."""
+
+    path: str
+    device: int
+    inode: int
+    size: int
+    changed_ns: int
+    status_ns: int
+
+    @classmethod
+    def of(cls, path: str, stat: os.stat_result) -> FileState:
+        """The state of the file at `path`, from what `os.stat` says of it."""
+        return cls(path, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+_digests: dict[FileState, str] = {}
+_digests_lock = threading.Lock()
+_noted: ContextVar[set[FileState] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def files_noted() -> Iterator[set[FileState]]:
+    """The states in which `sha256_of` sees files meanwhile, in this thread."""
+    states: set[FileState] = set()
+    token = _noted.set(states)
+    try:
+        yield states
+    finally:
+        _noted.reset(token)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """sha256 of a file's bytes, in hexadecimal; computed again only when its size or its time of change differs.
+    """sha256 of a file's bytes, in hexadecimal; computed again only when its `FileState` differs. Raises OSError."""
+    where = os.path.abspath(path)
+    state = FileState.of(where, os.stat(where))
+    digest = _digests.get(state)
+    if digest is None:
+        digest, state = _hashed(where)
+    states = _noted.get()
+    if states is not None:
+        states.add(state)
+    return digest
 
-    Raises OSError.
-    """
-    stat = os.stat(path)
-    return _sha256(os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
+
+def _hashed(path: str) -> tuple[str, FileState]:
+    """The digest of a file, and the state that it had before: read again where it changes meanwhile."""
+    digest, before, after = _hashed_once(path)
+    for _ in range(_MORE_ATTEMPTS):
+        if before == after:
+            break
+        digest, before, after = _hashed_once(path)
+    if before == after and time.time_ns() - after.status_ns > _SETTLED_NS:
+        with _digests_lock:
+            while len(_digests) >= _MOST_DIGESTS:
+                del _digests[next(iter(_digests))]
+            _digests[before] = digest
+    return digest, before
 
 
-@lru_cache(maxsize=65536)
-def _sha256(path: str, size: int, changed_ns: int) -> str:
+def _hashed_once(path: str) -> tuple[str, FileState, FileState]:
+    """The digest of a file, and its states before and after the reading."""
     digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
+    with open(path, "rb") as file:
+        before = FileState.of(path, os.fstat(file.fileno()))
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
-    return digest.hexdigest()
+        return digest.hexdigest(), before, FileState.of(path, os.fstat(file.fileno()))
 
 
 def digests(folder: Path, suffixes: Collection[str]) -> dict[str, str]:

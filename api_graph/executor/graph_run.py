@@ -20,7 +20,7 @@ from api_graph.executor.cache.tiers import CacheTiers, LiveResults
 from api_graph.executor.call import Arguments, BatchLimits, Steps, calls_of, entries_of, run_batch, run_calls
 from api_graph.executor.events import Event, EventKind, Listener
 from api_graph.executor.in_flight import InFlight, wait_for
-from api_graph.executor.plan import GraphPlan, Task, as_declared
+from api_graph.executor.plan import GraphPlan, Task, as_declared, read_as_planned
 from api_graph.executor.results import FOUND, LastRun, RunResult, result_of_row, why_it_runs
 from api_graph.executor.shared import SharedResources
 from api_graph.executor.threads import BackgroundTask, BackgroundTasks, over_threads, run_in_threads
@@ -240,7 +240,7 @@ class GraphRun:
             # No variable holds the step: an error keeps this frame, and it would keep the tensors.
             if task.spec.model:  # of the runs that want it at one time, one loads it
                 entry, is_new = self.tiers.pool.get_or_load(
-                    task.pool_key, partial(run_calls, task.spec, *self._step(task))
+                    task.pool_key, partial(self._load_model, task, *self._step(task))
                 )
             else:
                 entry, is_new = run_calls(task.spec, *self._step(task)), True
@@ -251,6 +251,15 @@ class GraphRun:
             self._done(task, entry, time.perf_counter() - started)
         else:
             self._done_elsewhere(task, entry)
+
+    def _load_model(self, task: Task, calls: Sequence[Arguments], context: Context | None) -> Entry:
+        """A model; of other files than those behind its key, it is for this run only."""
+        entry = run_calls(task.spec, calls, context)
+        entry.cacheable = entry.cacheable and self._read_as_planned(task)
+        return entry
+
+    def _read_as_planned(self, task: Task) -> bool:
+        return read_as_planned(task, self.options.folders[task.row])
 
     def _step(self, task: Task) -> tuple[list[Arguments], Context | None]:
         """The task's calls, and the context that they share."""
@@ -299,8 +308,10 @@ class GraphRun:
     def _done(self, task: Task, entry: Entry, seconds: float) -> None:
         """The task has run."""
         self.live_results.hold(task, entry)
-        # Keys know nothing of a result that only stands in for one: what is made from it may not be kept either.
-        task.cacheable = entry.cacheable and all(parent.cacheable for parent in task.parents.values())
+        # Keys know nothing of a result that only stands in for one, or of files that have changed since: what is made
+        # from it may not be kept either.
+        cacheable = entry.cacheable and all(parent.cacheable for parent in task.parents.values())
+        task.cacheable = cacheable and (task.spec.model or self._read_as_planned(task))
         if task.cacheable:
             self.tiers.keep(task, entry, seconds)
         task.action, task.seconds = "ran", seconds
@@ -311,6 +322,7 @@ class GraphRun:
     def _done_elsewhere(self, task: Task, entry: Entry) -> None:
         """Another run has done the task's step."""
         self.live_results.hold(task, entry)
+        task.cacheable = entry.cacheable and all(parent.cacheable for parent in task.parents.values())
         task.action = "pool" if task.spec.model else "memory"
         task.why = FOUND[task.action]
         self.live_results.read_parents(task)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from api_graph.errors import BadInput
 from api_graph.executor.cache.entry import Entry
 from api_graph.executor.results import Action, NodeError
+from api_graph.files import FileState, files_noted
 from api_graph.folders import Folders
 from api_graph.graph import Graph, GraphNode, Link
 from api_graph.spec import InputSpec, NodeSpec
@@ -34,7 +35,8 @@ class Task:
     `parents` are the tasks that its linked inputs read, and `links` says it in keys: "KEY OUTPUT" by input. With
     `literals` and `fingerprint` they make the step's `key`. `readers` counts the tasks that will still read its entry;
     that of a `root` is read after the run. `failed_upstream` is the failed task because of which this one gives
-    nothing. A task that is not `cacheable` has a result that only this run may use.
+    nothing. A task that is not `cacheable` has a result that only this run may use. `files` are those that its
+    fingerprint read, as they were then: what the node reads later must be the same, or its result has another key.
     """
 
     node: GraphNode
@@ -48,6 +50,7 @@ class Task:
     literals: Mapping[str, object] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     fingerprint: Mapping[str, object] = field(default_factory=dict)
+    files: Set[FileState] = frozenset()
     root: bool = False
     needed: bool = False
     readers: int = 0
@@ -127,7 +130,7 @@ class _Planner:
     folders: Folders
     of_row: list[dict[str, Task]]
     tasks: dict[Hashable, Task] = field(default_factory=dict)
-    fingerprints: dict[Hashable, Mapping[str, object]] = field(default_factory=dict)
+    fingerprints: dict[Hashable, tuple[Mapping[str, object], Set[FileState]]] = field(default_factory=dict)
     literals: dict[int, tuple[Mapping[str, object], str]] = field(default_factory=dict)  # by the identity of nodes
 
     def plan_stage(self, nodes: Sequence[GraphNode]) -> list[Task]:
@@ -166,12 +169,10 @@ class _Planner:
             task.links = {name: f"{parent.key} {links[name].output}" for name, parent in task.parents.items()}
             task.fingerprint = _NOTHING
             if spec.fingerprint is not None:
-                defaults = {i.name: i.default for i in spec.inputs}
-                named = {name: node.inputs.get(name, defaults[name]) for name in spec.fingerprinted}
-                asked = spec.id, *named.items()
+                asked = spec.id, *_fingerprinted(node, spec).items()
                 if asked not in self.fingerprints:  # once, so that all rows see one state of the files
-                    self.fingerprints[asked] = spec.fingerprint(self.folders, **named)
-                task.fingerprint = self.fingerprints[asked]
+                    self.fingerprints[asked] = fingerprint_of(node, spec, self.folders)
+                task.fingerprint, task.files = self.fingerprints[asked]
             task.key = step_key(head, task.links, task.fingerprint)
             if spec.model:
                 task.pool_key = model_key(task.key, node, spec)
@@ -180,6 +181,32 @@ class _Planner:
 
 
 # ------------------------------------------------------------------------------------------ keys
+
+
+def _fingerprinted(node: GraphNode, spec: NodeSpec) -> dict[str, object]:
+    defaults = {i.name: i.default for i in spec.inputs}
+    return {name: node.inputs.get(name, defaults[name]) for name in spec.fingerprinted}
+
+
+def fingerprint_of(node: GraphNode, spec: NodeSpec, folders: Folders) -> tuple[Mapping[str, object], Set[FileState]]:
+    """What a node's fingerprint says of its literals, and the files that it read. Raises what the fingerprint does."""
+    assert spec.fingerprint is not None
+    with files_noted() as files:
+        return spec.fingerprint(folders, **_fingerprinted(node, spec)), files
+
+
+def read_as_planned(task: Task, folders: Folders) -> bool:
+    """Whether the files behind a step's key are still the ones that the key was made from, untouched since.
+
+    Asked after the node has read them: then it has read the very bytes that the key stands for. Size and time of change
+    do not tell, and nor does the content: a file may be exchanged, and put back.
+    """
+    if not task.files:
+        return True
+    try:
+        return fingerprint_of(task.node, task.spec, folders) == (task.fingerprint, task.files)
+    except Exception:  # it is gone, or another checkpoint lies there now
+        return False
 
 
 def key_literals(node: GraphNode, spec: NodeSpec) -> dict[str, object]:

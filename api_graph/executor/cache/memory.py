@@ -132,7 +132,8 @@ class ModelPool:
     def get_or_load(self, key: str, load: Callable[[], Entry]) -> tuple[Entry, bool]:
         """The model, and whether it was loaded now: once, even when two runs ask at the same time.
 
-        It is held at the cost of the one used longest ago. Raises what `load` does.
+        It is held at the cost of the one used longest ago; one that is not cacheable is not held at all. Raises what
+        `load` does.
         """
         with self._lock:
             loading = self._loading.setdefault(key, threading.Lock())
@@ -143,7 +144,8 @@ class ModelPool:
             entry = load()
             with self._lock:
                 self.loads += 1
-                self._models[key] = entry
+                if entry.cacheable:
+                    self._models[key] = entry
                 while len(self._models) > self.capacity:
                     self._models.popitem(last=False)
             return entry, True

@@ -62,6 +62,10 @@ Keep = Annotated[
     list[str] | None,
     typer.Option("--keep", metavar="NAME", help="All rows have the graph's own value of input NAME. Repeatable."),
 ]
+KeepNull = Annotated[
+    bool,
+    typer.Option("--keep-null", help="A row without a value takes the graph's own, where it would be a faulty row."),
+]
 RowInputs = Annotated[
     list[Path] | None,
     typer.Option("--input", metavar="DIR", help="Folder with the files that rows name, besides the table's own."),
@@ -111,6 +115,7 @@ def map_(
     set_: SharedSetting = None,
     column: Columns = None,
     keep: Keep = None,
+    keep_null: KeepNull = False,
     input_: RowInputs = None,
     models: Models = None,
     device: Device = "",
@@ -146,6 +151,7 @@ def map_(
     options = RunOptions(
         columns=parse_settings(column or (), "--column"),
         keep=tuple(keep or ()),
+        keep_null=keep_null,
         inputs=existing_folders(input_, "--input"),
         models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),

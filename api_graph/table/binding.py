@@ -12,7 +12,7 @@ from api_graph.graph.inputs import InputNames
 from api_graph.graph.words import closest
 from api_graph.registry import Registry
 from api_graph.table.columns import MEANINGS, ColumnReport, KeptInput, check_kept, meanings
-from api_graph.table.rows import Row
+from api_graph.table.rows import Row, has_value
 
 
 class Binding:
@@ -110,13 +110,13 @@ class Binding:
         return found
 
     def graph_of(self, row: Row) -> Graph:
-        """The graph with a row's values in it; null leaves an input as it is.
+        """The graph with a row's values in it; where a row has no value, the input stays as it is.
 
         Raises GraphError for values that the inputs do not take, BadInput for a row that cannot be read.
         """
         if row.fault is not None:
             raise row.fault
-        given = ((self._input_name(column), value) for column, value in row.values.items() if value is not None)
+        given = ((self._input_name(column), value) for column, value in row.values.items() if has_value(value))
         try:
             values = {name: value for name, value in given if name}
             if self.texts:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol, cast
@@ -38,7 +38,9 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=F
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table. `number` counts from 0; `fault` says why the row cannot be read, and `values` are then empty.
+    """One row of a table. `number` counts from 0; `fault` says why the row cannot be run.
+
+    Its `values` are empty where they could not be read.
 
     `key` is the digest of the row's content as 20 hexadecimal digits; the second, third, ... row of equal content has
     "-2", "-3", ... appended. It does not depend on the row's number, so the results are still found after the table has
@@ -80,7 +82,8 @@ class Table:
     """Rows to run a graph over. Each iteration reads the table again and gives the same rows.
 
     `source` is what the user named, `kind` one of KINDS or "python", and `base` the folder that relative names in the
-    rows refer to. `columns` are the names in the header or the schema, or else those in the first hundred rows.
+    rows refer to. `columns` are the names in the header or the schema, or else those in the first hundred rows. `sets`
+    has by column the input that it sets: a row without a value there (see `has_value`) is faulty.
     """
 
     kind: str
@@ -88,6 +91,7 @@ class Table:
     base: Path
     columns: tuple[str, ...]
     reader: Reader
+    sets: Mapping[str, str] = field(default_factory=dict)
 
     def count(self) -> int:
         """Number of rows, including faulty ones."""
@@ -99,7 +103,22 @@ class Table:
             digest = content.digest
             time = times[digest] = times.get(digest, 0) + 1
             key = digest.hex() if time == 1 else f"{digest.hex()}-{time}"
-            yield Row(number, key, content.values, content.fault)
+            fault = content.fault
+            if fault is None:
+                lacking = [column for column in self.sets if not has_value(content.values.get(column))]
+                fault = _no_value(lacking, self.sets) if lacking else None
+            yield Row(number, key, content.values, fault)
+
+
+def has_value(value: object) -> bool:
+    """Whether a row's value is one: null, an empty text, one of blanks, and an empty list are none."""
+    return bool(value.strip()) if isinstance(value, str) else value is not None and value != []
+
+
+def _no_value(columns: Sequence[str], sets: Mapping[str, str]) -> BadInput:
+    problem = "; ".join(f"the column {column}, which sets {sets[column]}, has no value" for column in columns)
+    hint = "Fill it in, take the row out, or say --keep-null (keep_null=True) for the graph's own value."
+    return BadInput(problem, input="ROWS", hint=hint)
 
 
 def row_content(values: Mapping[str, object], where: str) -> RowContent:

@@ -204,7 +204,8 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
     with clean_stdout() as warned:
         with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:
             for records in batches:
-                _complain(run, [record for record in records if not record["ok"]])
+                if failed := [record for record in records if not record["ok"]]:
+                    _complain(run, failed)
                 if shown is not None:
                     shown.update()
         files = [plan.folder / "results.jsonl"]

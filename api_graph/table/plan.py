@@ -146,13 +146,14 @@ def plan_of(
     texts = table.kind in _TEXT_KINDS
     binding = Binding(graph, registry, options.columns, texts=texts)
     report = binding.check(table.columns, constants, options.keep, shipped=is_shipped(name))
+    report = replace(report, partial=table.partial)
     table = table if options.keep_null else replace(table, sets=report.sets)
     trusted = tuple(value for value in constants.values() if isinstance(value, str))
     job = _job(graph, table, real_path(output), texts, trusted, options)
     listing = None
     if table.kind in ("folder", "glob"):
         table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
-    count = table.count()
+    count = table.reader.count()
     folder, numbers = Path(job.output), range(min(options.limit or count, count))
     if options.shard is not None:
         folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))

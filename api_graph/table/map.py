@@ -86,9 +86,7 @@ def map_graph(
 
     Raises GraphError or BadInput before anything runs.
     """
-    source = open_graph(graph)
-    registry = all_nodes()
-    constants = dict(inputs or {})
+    source, registry, constants = open_graph(graph), all_nodes(), dict(inputs or {})
     options = RunOptions(
         columns=dict(columns or {}),
         keep=tuple(keep),

@@ -116,7 +116,7 @@ class Table:
 
 def has_value(value: object) -> bool:
     """Whether a row's value is one: null, an empty text, one of blanks, and an empty list are none."""
-    return bool(value.strip()) if isinstance(value, str) else value is not None and value != []
+    return bool(value.strip()) if isinstance(value, str) else value is not None and value != [] and value != ()
 
 
 def _no_value(columns: Sequence[str], sets: Mapping[str, str]) -> BadInput:
@@ -171,7 +171,7 @@ def row_content(values: Mapping[str, object], where: str) -> RowContent:
     without blanks around.
     """
     try:
-        digest = content_digest(_canonical(values).encode("ascii"))
+        digest = hashlib.sha256(_canonical(values).encode("ascii")).digest()[:DIGEST_BYTES]
     except (TypeError, ValueError, RecursionError) as error:
         fault = row_fault(where, f"a value cannot be written as JSON ({error})")
         return RowContent({}, content_digest(repr(values).encode("utf-8", "backslashreplace")), fault)

@@ -71,6 +71,10 @@ class ColumnReport:
         if self.kept:
             values = "; ".join(f"{name} = {shown(value)}" for name, value in self.kept.items())
             found.append(f"the same for all rows, as the graph has it: {values}")
+        if self.passed_over:
+            from api_graph.table.formats.images import passed_over_in_words
+
+            found.append(passed_over_in_words(self.passed_over))
         return found
 
 

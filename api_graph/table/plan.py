@@ -153,6 +153,7 @@ def plan_of(
     listing = None
     if table.kind in ("folder", "glob"):
         table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
+        report = replace(report, passed_over={} if listing is None else listing.passed_over)
     count = table.reader.count()
     folder, numbers = Path(job.output), range(min(options.limit or count, count))
     if options.shard is not None:

@@ -214,7 +214,7 @@ def open_table(source: Rows, *, kind: str | None = None) -> Table:
         kind, name, base, reader = "python", "python", Path.cwd(), Mappings(source)
     first = next(iter(reader), None)
     if first is None:
-        raise _no_rows(kind, name)
+        raise _no_rows(kind, name, reader)
     if not reader.columns and first.fault is not None:
         raise first.fault
     return Table(kind, name, base, reader.columns, reader, getattr(reader, "partial", {}))
@@ -282,13 +282,20 @@ def _pictures(kind: str, path: Path, name: str) -> tuple[Path, Reader]:
     return base, ImageNames(base, pattern)
 
 
-def _no_rows(kind: str, name: str) -> BadInput:
+def _no_rows(kind: str, name: str, reader: Reader) -> BadInput:
+    from api_graph.table.formats.images import ImageNames, passed_over_in_words
+
+    if not isinstance(reader, ImageNames):
+        return _no_table("the table has no rows", name, "Give it one row at least.")
+    passed_over: Counter[str] = Counter()
+    list(reader.names(passed_over=passed_over))
+    if passed_over:
+        words = passed_over_in_words(passed_over)
+        return _no_table("there are no pictures here that can be read", name, words[0].upper() + words[1:])
     if kind == "folder":
         hint = "Hidden files, and links that lead out of the folder, are not taken."
         return _no_table("there are no pictures in this folder", name, hint)
-    if kind == "glob":
-        return _no_table("this matches no picture", name, "A glob names pictures; a table is named by itself.")
-    return _no_table("the table has no rows", name, "Give it one row at least.")
+    return _no_table("this matches no picture", name, "A glob names pictures; a table is named by itself.")
 
 
 def _no_table(problem: str, value: object, hint: str) -> BadInput:

@@ -64,6 +64,29 @@ class ApiGraphWarning(UserWarning):
     """Something was done that the user should know of: a truncated query, a constant map, an unseen region."""
 
 
+_kinds_said: set[str] | None = None  # in all threads of the process
+
+
+@contextmanager
+def each_kind_once() -> Iterator[None]:
+    """Inside, `warn_of_kind` warns once of each kind: what looks odd in one row of a table mostly does so in all."""
+    global _kinds_said
+    before, _kinds_said = _kinds_said, set()
+    try:
+        yield
+    finally:
+        _kinds_said = before
+
+
+def warn_of_kind(kind: str, text: str, *, stacklevel: int = 2) -> None:
+    """Give an ApiGraphWarning; in a run over a table the first of its kind alone."""
+    if _kinds_said is not None:
+        if kind in _kinds_said:
+            return
+        _kinds_said.add(kind)
+    warnings.warn(text, ApiGraphWarning, stacklevel=stacklevel + 1)
+
+
 def shown(value: object) -> str:
     """`repr(value)`, shortened in the middle to fit on a line: a path says most at its end."""
     text = repr(value)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
+from functools import lru_cache
+from itertools import accumulate, islice
 from pathlib import Path, PurePath
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded, real_path
 
 _ANNOTATED = re.compile(r"^(?P<name>.*?)\s*\[(?P<root>input|output|temp)\]$", re.DOTALL)
+
+_MOST_NAMES = 100_000
+"""Names of a folder that are looked through for one that nearly fits."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,12 @@ class Folders:
                 raise BadInput("it is a folder or a device, not a file", input=input, value=name, hint="Name one file.")
             return found
         where = ", ".join(str(r) for r in roots) or "no folder at all"
+        put = f"Put the file there; on the command line, --set {input}=PATH may name any file."
         raise BadInput(
             f"there is no such file in the {root} folder ({where})",
             input=input,
             value=name,
-            hint=f"Put the file there; on the command line, --set {input}=PATH may name any file.",
+            hint=_nearly_named(match["name"] if match else name, roots) or put,
         )
 
     def model_path(self, name: str) -> Path | None:
@@ -73,7 +79,60 @@ class Folders:
             candidate = inside(root, name) if linked else Path(steps[-1])
             if candidate is not None and os.path.exists(candidate):
                 return candidate
+        if "\\" in name and os.name == "posix":  # as Windows writes paths; a file of just that name went before
+            return self._find(name.replace("\\", "/"), roots, trusted=trusted)
         return None
+
+
+def _nearly_named(name: str, roots: tuple[Path, ...]) -> str:
+    """The hint that a file is there whose name differs in case, in blanks or in its Unicode form alone; or nothing.
+
+    It is never taken for the file itself: a folder may hold both, and the next machine may tell them apart.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if not {"", os.curdir, os.pardir}.isdisjoint(parts):
+        return ""
+    for root in roots:
+        found: list[str] = []
+        for part in parts:
+            folder = root.joinpath(*found)
+            if os.path.exists(folder / part):
+                found.append(part)
+                continue
+            try:
+                state = os.stat(folder)
+                found.append(_names_by_fold(str(folder), (state.st_mtime_ns, state.st_ino))[_fold(part)])
+            except (OSError, ValueError, LookupError):
+                break
+        near = "/".join(found)
+        if len(found) == len(parts) and found != parts:
+            there = inside(root, near)
+            if there is not None and there.is_file():
+                return _how_it_differs("/".join(parts), near)
+    return ""
+
+
+def _how_it_differs(name: str, near: str) -> str:
+    if unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", near):
+        forms = [("NFC" if unicodedata.is_normalized("NFC", text) else "NFD") for text in (name, near)]
+        return (
+            f"A file of the same name in another Unicode form is there: {forms[0]} is asked for, and its name is in "
+            f"{forms[1]}. Write both in one form."
+        )
+    blanks = any(part != part.strip() for part in (*name.split("/"), *near.split("/")))
+    differs = "the blanks" if blanks else "upper and lower case"
+    return f"{near!r} is there: {differs} differ. Write the name as it is."
+
+
+@lru_cache(maxsize=16)
+def _names_by_fold(folder: str, state: tuple[int, int]) -> Mapping[str, str]:
+    """The names in a folder by what is left of them without case, blanks and Unicode form. `state` tells it changed."""
+    with os.scandir(folder) as items:
+        return {_fold(item.name): item.name for item in islice(items, _MOST_NAMES)}
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
 
 
 def names_in(roots: Iterable[Path], wanted: Callable[[Path], bool]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from api_graph.errors import BadInput
+from api_graph.errors import BadInput, warn_of_kind
 from api_graph.json_values import Json
 
 BoxFormat = Literal["xyxy", "xywh", "normalized"]
@@ -20,6 +21,9 @@ _HINTS = {
     "xywh": "Write left, top, width and height, in pixels.",
     "normalized": "Write left, top, right and bottom, as shares of the image's width and height.",
 }
+
+_BRACKETED = re.compile(r"[\[(]([^\[\]()]*)[\])]")
+_LIST_OF_LISTS = re.compile(r"\s*\[\s*\[")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +71,9 @@ def read_boxes(
     """Boxes in an image of `size` (width, height), from a text with one box per line, or from rows of four numbers.
 
     `xyxy`: left, top, right, bottom in pixels; `xywh`: left, top, width, height in pixels; `normalized`: left, top,
-    right, bottom as shares of the sides. In a text the numbers are parted by commas or spaces, brackets mean nothing,
-    and empty lines and those that begin with # are passed over. `clip` cuts what reaches beyond the image.
+    right, bottom as shares of the sides. In a text the numbers are parted by commas or spaces; several boxes on a line,
+    or a JSON list of them, have brackets around each, which mean nothing otherwise; empty lines and those that begin
+    with # are passed over. `clip` cuts what reaches beyond the image. Warns where pixels look like shares.
 
     Raises BadInput, naming the line, for anything but four finite numbers, a negative width or height, and, with
     `clip`, a box that lies outside the image; BadInput too where there is no box at all.
@@ -77,7 +82,10 @@ def read_boxes(
         raise BadInput("unknown format of boxes", input="format", value=format, hint="Use xyxy, xywh or normalized.")
     if min(size) < 1:
         raise BadInput("the image is empty", input="size", value=size, hint="Give its width and height in pixels.")
-    rows = [_to_xyxy(numbers, where, format, size) for where, numbers in _rows(boxes, format)]
+    found = list(_rows(boxes, format))
+    rows = [_to_xyxy(numbers, where, format, size) for where, numbers in found]
+    if format != "normalized" and not isinstance(boxes, Tensor):
+        _warn_of_fractions([numbers for _, numbers in found])
     if not rows:
         raise BadInput("there is no box", input="boxes", hint=_HINTS[format])
     if clip:
@@ -119,14 +127,46 @@ def touches(low: float, high: float, length: float) -> bool:
 
 def _rows(boxes: str | Sequence[Sequence[float]] | Tensor, format: str) -> Iterator[tuple[str, list[float]]]:
     """What to call each box in a complaint, and its numbers."""
-    if isinstance(boxes, str):
-        for count, line in enumerate(boxes.splitlines(), start=1):
-            words = re.sub(r"[\[\](),;]", " ", line).split()
-            if words and not line.lstrip().startswith("#"):
-                yield f"line {count}", _numbers(words, line, f"line {count}", format)
-    else:
-        for count, row in enumerate(boxes.tolist() if isinstance(boxes, Tensor) else boxes, start=1):
+    given = _json_list(boxes) if isinstance(boxes, str) else boxes.tolist() if isinstance(boxes, Tensor) else boxes
+    if given is not None:
+        for count, row in enumerate(given, start=1):
             yield f"box {count}", _numbers(row, row, f"box {count}", format)
+        return
+    for count, line in enumerate(str(boxes).splitlines(), start=1):
+        words = _words(line)
+        if not words or line.lstrip().startswith("#"):
+            continue
+        parts = [part for part in _BRACKETED.findall(line) if _words(part)]
+        if len(parts) > 1 and all(len(_words(part)) == 4 for part in parts) and len(words) == 4 * len(parts):
+            for number, part in enumerate(parts, start=1):
+                where = f"line {count}, box {number}"
+                yield where, _numbers(_words(part), part, where, format)
+        else:
+            yield f"line {count}", _numbers(words, line, f"line {count}", format)
+
+
+def _words(text: str) -> list[str]:
+    return re.sub(r"[\[\](),;]", " ", text).split()
+
+
+def _json_list(text: str) -> Sequence[Sequence[float]] | None:
+    """The rows of a JSON list of lists, over however many lines it is written; None for any other text."""
+    try:
+        found = json.loads(text) if _LIST_OF_LISTS.match(text) else None
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
+
+
+def _warn_of_fractions(boxes: Sequence[Sequence[float]]) -> None:
+    """Warn of boxes in pixels that all lie within the first pixel, and have fractions."""
+    numbers = [number for box in boxes for number in box]
+    if numbers and all(0 <= number <= 1 for number in numbers) and any(number % 1 for number in numbers):
+        first = next(box for box in boxes if any(number % 1 for number in box))
+        text = " ".join(f"{number:g}" for number in first)
+        warn_of_kind(
+            "fractions", f"{text} look like fractions of the picture: boxes of the format normalized are those"
+        )
 
 
 def _numbers(words: Sequence[str] | Sequence[float], given: object, where: str, format: str) -> list[float]:

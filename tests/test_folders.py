@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,55 @@ def test_an_absolute_path_needs_trust(place: Path) -> None:
 def test_trust_is_by_exact_text(place: Path) -> None:
     with pytest.raises(BadInput):
         folders(place, "a.png").input_file(str(place / "secret.png"))
+
+
+def test_a_path_as_windows_writes_it(place: Path) -> None:
+    for name in ("sub\\b.png", "sub\\b.png [input]", ".\\sub\\b.png"):
+        assert folders(place).input_file(name) == (place / "input/sub/b.png").resolve()
+    for name in ("..\\secret.png", "sub\\..\\..\\secret.png", "sub\\out\\secret.png", str(place / "secret.png")):
+        with pytest.raises(BadInput, match="no such file"):
+            folders(place).input_file(name.replace("/", "\\"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there, it is a separator")
+def test_a_file_of_just_that_name_goes_before(place: Path) -> None:
+    (place / "input" / "sub\\b.png").write_bytes(b"y")
+    assert folders(place).input_file("sub\\b.png").read_bytes() == b"y"
+
+
+@pytest.mark.parametrize(
+    ("there", "name", "said"),
+    [
+        ("sub/Big.PNG", "sub/big.png", "'sub/Big.PNG' is there: upper and lower case differ"),
+        ("Deep/x.png", "deep/x.png", "'Deep/x.png' is there: upper and lower case differ"),
+        ("Deep/x.png", "deep\\X.png", "'Deep/x.png' is there: upper and lower case differ"),
+        ("x y.png", " x y.png", "'x y.png' is there: the blanks differ"),
+        ("caf\u00e9.png", "cafe\u0301.png", "another Unicode form is there: NFD is asked for, and its name is in NFC"),
+        ("cafe\u0301/1.png", "caf\u00e9/1.png", "another Unicode form is there: NFC is asked for, and .* in NFD"),
+        ("Caf\u00e9.png", "cafe\u0301.png", "is there: upper and lower case differ"),
+    ],
+)
+def test_a_name_that_nearly_fits_is_hinted_at(place: Path, there: str, name: str, said: str) -> None:
+    """It is never taken: the next machine may tell the two names apart."""
+    path = place / "input" / there
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x")
+    if (place / "input" / name.replace("\\", "/")).exists():
+        pytest.skip("this file system knows one name for both")
+    with pytest.raises(BadInput, match="no such file") as caught:
+        folders(place).input_file(name)
+    assert re.search(said, caught.value.hint)
+    path.unlink()
+    with pytest.raises(BadInput, match="Put the file there"):
+        folders(place).input_file(name)
+
+
+def test_nothing_outside_is_hinted_at(place: Path) -> None:
+    (place / "input" / "Out.png").symlink_to(place / "secret.png")
+    (place / "input" / "Dir.png").mkdir()
+    for name in ("../SECRET.png", "out.png", "SUB/out/secret.png", "dir.png", "x\0.png", "sub//B.png", "/A.png"):
+        with pytest.raises(BadInput, match="Put the file there"):
+            folders(place).input_file(name)
 
 
 def test_models(place: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_graph.errors import BadInput
+from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.regions import Boxes, boxes_around, read_boxes, touches
 
 SIZE = (640, 480)
@@ -29,6 +29,55 @@ def test_every_format_names_the_same_box() -> None:
 def test_a_text_has_one_box_per_line() -> None:
     text = "# the dog\n[1, 2, 3, 4]\n\n  (5; 6; 7.5; 8)\n"
     assert read(text, SIZE) == [[1, 2, 3, 4], [5, 6, 7.5, 8]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[10,20,100,200],[30,40,50,60]]",
+        "[[10, 20, 100, 200], [30, 40, 50, 60]]\n",
+        "[\n [\n  10,\n  20,\n  100,\n  200\n ],\n [30, 40, 50, 60]\n]",
+        "[10,20,100,200],[30,40,50,60]",
+        "[10 20 100 200] [30 40 50 60]",
+        "((10, 20, 100, 200); (30, 40, 50, 60))",
+        "[[10,20,100,200],\n [30,40,50,60]]",
+        "[10,20,100,200]\n[30,40,50,60]",
+        "[[10,20],[100,200]]\n[30,40,50,60]",
+    ],
+)
+def test_several_boxes_on_a_line(text: str) -> None:
+    assert read(text, SIZE) == [[10, 20, 100, 200], [30, 40, 50, 60]]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[10,20,100,200],[30,40,50]]", "box 2 has 3 numbers, not 4"),
+        ("[[10,20,100,200],[30,40,50,null]]", "box 2 is not four numbers"),
+        ("[[[10,20,100,200]]]", "box 1 is not four numbers"),
+        ("[10,20,100,200] [30,40,50]", "line 1 has 7 numbers, not 4"),
+        ("1 2 3 4\n[10,20,5,200] [30,40,50,60]", "line 2, box 1 has a negative width"),
+        ("[10,20,100,200] [30,40,50,dog]", "line 1, box 2 is not four numbers"),
+        ("10 20 100 200 30 40 50 60", "line 1 has 8 numbers, not 4"),
+    ],
+)
+def test_one_of_several_is_named(text: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        read_boxes(text, SIZE)
+
+
+@pytest.mark.parametrize("format", ["xyxy", "xywh"])
+@pytest.mark.parametrize("boxes", ["0.1 0.2 0.5 0.6", "0 0 1 1\n0.1 0.2 0.5 0.6", [(0.1, 0.2, 0.5, 0.6)]])
+def test_fractions_as_pixels_are_warned_of(boxes: Any, format: Any) -> None:
+    with pytest.warns(ApiGraphWarning, match=r"^0\.1 0\.2 0\.5 0\.6 look like fractions of the picture"):
+        read_boxes(boxes, SIZE, format)
+
+
+def test_fractions_of_pixels_are_not(recwarn: pytest.WarningsRecorder) -> None:
+    for boxes in ("0.1 0.2 0.5 1.6", "0.1 0.2 0.5 0.6\n1 2 3 4", "0 0 1 1", torch.tensor([[0.1, 0.2, 0.5, 0.6]])):
+        read_boxes(boxes, SIZE)
+    read_boxes("0.1 0.2 0.5 0.6", SIZE, "normalized")
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("rows", [[(1, 2, 3, 4)], torch.tensor([[1, 2, 3, 4]]), [["1", "2", "3", "4"]]])

@@ -62,6 +62,10 @@ Keep = Annotated[
     list[str] | None,
     typer.Option("--keep", metavar="NAME", help="All rows have the graph's own value of input NAME. Repeatable."),
 ]
+KeepNull = Annotated[
+    bool,
+    typer.Option("--keep-null", help="A row without a value takes the graph's own, where it would be a faulty row."),
+]
 RowInputs = Annotated[
     list[Path] | None,
     typer.Option("--input", metavar="DIR", help="Folder with the files that rows name, besides the table's own."),
@@ -111,6 +115,7 @@ def map_(
     set_: SharedSetting = None,
     column: Columns = None,
     keep: Keep = None,
+    keep_null: KeepNull = False,
     input_: RowInputs = None,
     models: Models = None,
     device: Device = "",
@@ -146,6 +151,7 @@ def map_(
     options = RunOptions(
         columns=parse_settings(column or (), "--column"),
         keep=tuple(keep or ()),
+        keep_null=keep_null,
         inputs=existing_folders(input_, "--input"),
         models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),
@@ -198,7 +204,8 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
     with clean_stdout() as warned:
         with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:
             for records in batches:
-                _complain(run, [record for record in records if not record["ok"]])
+                if failed := [record for record in records if not record["ok"]]:
+                    _complain(run, failed)
                 if shown is not None:
                     shown.update()
         files = [plan.folder / "results.jsonl"]

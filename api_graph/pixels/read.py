@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TypeAlias
 
 import numpy as np
@@ -27,6 +28,7 @@ Images: TypeAlias = "Picture | Tensor | Sequence[Images]"
 
 # Raster formats only: EPS, PDF, WMF and the like would hand the file to another program or an old decoder.
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+_HEIF = "HEIF"  # once pillow-heif is installed
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -56,7 +58,10 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
             if os.fstat(file.fileno()).st_size == 0:
                 raise _unreadable(path, "the file is empty", "Download or save it again.")
             Image.init()
-            image = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
+            if file.read(12)[4:8] == b"ftyp":  # HEIC and its kin
+                _register_heif()
+            file.seek(0)
+            image = Image.open(file, formats=[name for name in (*_FORMATS, _HEIF) if name in Image.OPEN])
             if image.width * image.height > max_pixels:
                 problem = f"an image of {image.width}×{image.height} pixels is over the limit of {max_pixels:,}"
                 raise _unreadable(path, problem, "Make it smaller, or raise max_pixels if you trust it.")
@@ -68,13 +73,31 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         raise _unreadable(path, "the file may not be read", "Give it read permission.") from error
     except Image.UnidentifiedImageError as error:
         problem = "this is not an image that can be read, or its header is damaged"
-        raise _unreadable(path, problem, f"Save it in one of {', '.join(_FORMATS)}.") from error
+        raise _unreadable(path, problem, _how_to_read(path)) from error
     except Image.DecompressionBombError as error:
         problem = f"the image has more pixels than Pillow will open ({error})"
         raise _unreadable(path, problem, "Make it smaller.") from error
     except Exception as error:  # Pillow's decoders answer broken data with nearly any exception
         problem = f"the file is damaged or cut short and cannot be decoded ({error})"
         raise _unreadable(path, problem, "Download or save it again.") from error
+
+
+def _register_heif() -> bool:
+    """Let Pillow read HEIC and HEIF, if pillow-heif is there."""
+    try:
+        import_module("pillow_heif").register_heif_opener()
+    except ImportError:
+        return False
+    return True
+
+
+def _how_to_read(path: str | os.PathLike[str]) -> str:
+    """The hint for a file that Pillow does not know."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:12] != b"avif" and not _register_heif():
+        return "HEIC and HEIF are read once pillow-heif is installed: pip install pillow-heif; or save it as JPEG."
+    return f"Save it in one of {', '.join(_FORMATS)}."
 
 
 def to_rgb_or_rgba(image: Image.Image) -> Image.Image:

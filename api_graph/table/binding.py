@@ -12,7 +12,8 @@ from api_graph.graph.inputs import InputNames
 from api_graph.graph.words import closest
 from api_graph.registry import Registry
 from api_graph.table.columns import MEANINGS, ColumnReport, KeptInput, check_kept, meanings
-from api_graph.table.rows import Row
+from api_graph.table.lists import as_lines
+from api_graph.table.rows import Row, has_value
 
 
 class Binding:
@@ -110,15 +111,22 @@ class Binding:
         return found
 
     def graph_of(self, row: Row) -> Graph:
-        """The graph with a row's values in it; null leaves an input as it is.
+        """The graph with a row's values in it; where a row has no value, the input stays as it is.
 
+        A list sets an input that takes one text per line.
         Raises GraphError for values that the inputs do not take, BadInput for a row that cannot be read.
         """
         if row.fault is not None:
             raise row.fault
-        given = ((self._input_name(column), value) for column, value in row.values.items() if value is not None)
+        given = ((self._input_name(column), value) for column, value in row.values.items() if has_value(value))
+        values: dict[str, object] = {name: value for name, value in given if name}
+        for name, value in values.items():
+            if isinstance(value, list | tuple) or (isinstance(value, str) and value.startswith("[")):
+                address = self._names.find(name)
+                node = self.graph.nodes[address[0]]
+                input = self._names.specs[address]
+                values[name] = as_lines(value, node, self.registry[node.class_type], input, name)
         try:
-            values = {name: value for name, value in given if name}
             if self.texts:
                 return self._setter.set({}, {name: str(value) for name, value in values.items()})
             return self._setter.set(values)

@@ -22,6 +22,8 @@ MEANINGS: Mapping[str, frozenset[str]] = {
 }
 """By what a row is about: names that people give it, without case, blanks, "_", "-" and "."."""
 
+_MOST_SAID = 20
+
 
 def meanings(name: str) -> set[str]:
     """What a name could mean: keys of MEANINGS."""
@@ -45,21 +47,34 @@ class ColumnReport:
 
     `sets` has by column the input that it sets; `unused` are the columns that set nothing; `kept` has by name the value
     of every titled input that stays as the graph has it. `passed_over` counts, by ending, pictures that are no rows.
+    `partial` counts by column the rows that leave it out, where rows name their columns themselves.
     """
 
     sets: Mapping[str, str]
     unused: tuple[str, ...] = ()
     kept: Mapping[str, object] = field(default_factory=dict)
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    partial: Mapping[str, int] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """The report for people."""
-        found = [f"columns: {', '.join(f'{column} sets {name}' for column, name in self.sets.items())}"]
-        if self.unused:
-            found.append(f"columns that set nothing: {', '.join(self.unused)}")
+        left = [f"{column} ({rows:,} {'row' if rows == 1 else 'rows'})" for column, rows in self.partial.items()]
+        found = []
+        for what, names in (
+            ("columns", [f"{column} sets {name}" for column, name in self.sets.items()]),
+            ("columns that set nothing", list(self.unused)),
+            ("columns that some rows leave out", left),
+        ):
+            more = [f"{len(names) - _MOST_SAID:,} more"] if len(names) > _MOST_SAID else []
+            if names:
+                found.append(f"{what}: {', '.join(names[:_MOST_SAID] + more)}")
         if self.kept:
             values = "; ".join(f"{name} = {shown(value)}" for name, value in self.kept.items())
             found.append(f"the same for all rows, as the graph has it: {values}")
+        if self.passed_over:
+            from api_graph.table.formats.images import passed_over_in_words
+
+            found.append(passed_over_in_words(self.passed_over))
         return found
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -29,7 +30,7 @@ class Listing:
 
     `skipped` are folders that were passed over because they hold results. `new` and `gone` count the pictures that have
     come and gone since the output folder's earlier listing. With `fixed`, which shards are, the earlier one still holds
-    and `new` pictures are no part of it.
+    and `new` pictures are no part of it. `passed_over` counts by ending the pictures that cannot be read.
     """
 
     base: str
@@ -39,6 +40,7 @@ class Listing:
     new: int = 0
     gone: int = 0
     fixed: bool = False
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
     columns = ("image",)
 
@@ -133,10 +135,11 @@ def _fresh(table: Table, reader: ImageNames, output: Path) -> Listing:
             return True
         return folder == own  # which may be empty yet
 
-    names = tuple(reader.names(is_result))
+    passed_over: Counter[str] = Counter()
+    names = tuple(reader.names(is_result, passed_over))
     if not names:
         raise BadInput("all of its pictures are results of runs", input="ROWS", value=table.source, hint=_HINT)
-    return Listing(str(base), "/".join(reader.pattern), names, tuple(skipped))
+    return Listing(str(base), "/".join(reader.pattern), names, tuple(skipped), passed_over=dict(passed_over))
 
 
 def _compared(now: Listing, before: Listing | None) -> Listing:

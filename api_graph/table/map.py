@@ -54,6 +54,7 @@ def map_graph(
     output: str | Path = "output",
     columns: Mapping[str, str] | None = None,
     keep: Sequence[str] = (),
+    keep_null: bool = False,
     input_folders: Sequence[str | Path] = (),
     cache: str | Path | bool = True,
     retry_failed: bool = False,
@@ -72,8 +73,9 @@ def map_graph(
     sets the graph's input of the same name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that
     have other names, and `inputs` sets what is the same for all rows. The `columns` of what is returned say which
     column sets which input, which set nothing, and what stays as the graph has it; `keep` names inputs that are to stay
-    so, where that would be refused as a likely mistake. Files that rows name are looked for beside the table, and in
-    `input_folders`, or in the current folder if none are given.
+    so, where that would be refused as a likely mistake. A row without a value (null, an empty text, no such key) in a
+    column that sets an input is faulty; with `keep_null` it has the graph's own value there. Files that rows name are
+    looked for beside the table, and in `input_folders`, or in the current folder if none are given.
 
     Results go to `output`: results.jsonl, manifest.json, and the files of each row. Calling it again continues where it
     stopped, and yields only the rows that it runs itself; `retry_failed` runs failed rows once more. A failed row has a
@@ -84,12 +86,11 @@ def map_graph(
 
     Raises GraphError or BadInput before anything runs.
     """
-    source = open_graph(graph)
-    registry = all_nodes()
-    constants = dict(inputs or {})
+    source, registry, constants = open_graph(graph), all_nodes(), dict(inputs or {})
     options = RunOptions(
         columns=dict(columns or {}),
         keep=tuple(keep),
+        keep_null=keep_null,
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
         metadata=metadata,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from uuid import uuid4
@@ -28,6 +28,8 @@ from api_graph.table.shards import Shard
 GIB = 1 << 30
 
 _TEXT_KINDS = ("csv", "tsv")
+_ARGUMENTS = ("batch_size", "chunk_size", "threads", "memory", "limit", "metadata", "keep_null")
+"""Options that the manifest notes, besides those that it has fields for."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class RunOptions:
     batch that a model gets, `chunk_size` the number of rows in a chunk; None derives both from `memory`, the bytes of
     results that may be held at a time. `threads` is the number of threads that read files, and the most processes that
     make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
-    the number of failed rows after which the run still goes on.
+    the number of failed rows after which the run still goes on. With `keep_null` a row without a value in a column has
+    the graph's own there, where it would be faulty otherwise.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class RunOptions:
     limit: int | None = None
     retry_failed: bool = False
     max_failures: int | None = None
+    keep_null: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "chunk_size", "threads", "limit"):
@@ -142,12 +146,15 @@ def plan_of(
     texts = table.kind in _TEXT_KINDS
     binding = Binding(graph, registry, options.columns, texts=texts)
     report = binding.check(table.columns, constants, options.keep, shipped=is_shipped(name))
+    report = replace(report, partial=table.partial)
+    table = table if options.keep_null else replace(table, sets=report.sets)
     trusted = tuple(value for value in constants.values() if isinstance(value, str))
     job = _job(graph, table, real_path(output), texts, trusted, options)
     listing = None
     if table.kind in ("folder", "glob"):
         table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
-    count = table.count()
+        report = replace(report, passed_over={} if listing is None else listing.passed_over)
+    count = table.reader.count()
     folder, numbers = Path(job.output), range(min(options.limit or count, count))
     if options.shard is not None:
         folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))
@@ -160,14 +167,7 @@ def plan_of(
         inputs=list(job.inputs),
         shard=None if options.shard is None else str(options.shard),
         device=_device_name(graph, registry),
-        arguments={
-            "batch_size": options.batch_size,
-            "chunk_size": options.chunk_size,
-            "threads": options.threads,
-            "memory": options.memory,
-            "limit": options.limit,
-            "metadata": options.metadata,
-        },
+        arguments={name: getattr(options, name) for name in _ARGUMENTS},
     )
     retry, failures = options.retry_failed, options.max_failures
     return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size, report, listing)

@@ -70,12 +70,14 @@ class RayActor:
     def _started_worker(self) -> Worker:
         if self._worker is None:
             move_in(self._home)
-            from api_graph.errors import ApiGraphWarning
+            from api_graph.errors import ApiGraphWarning, each_kind_once
             from api_graph.table.plan import Job
             from api_graph.table.worker import Worker
 
             warnings.simplefilter("always", ApiGraphWarning)
             warnings.showwarning = self._note_warning
+            self._once = each_kind_once()  # as long as the actor lives
+            self._once.__enter__()
             self._worker = Worker(Job(**self._job))
         return self._worker
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded
@@ -30,15 +30,19 @@ _HINTS = {
     ".xls": "Export it as CSV in UTF-8.",
     ".txt": "Give it the ending of what it holds: .csv, .tsv or .jsonl.",
 }
-_ROWS_WITH_COLUMNS = 100
-"""Rows that are read for the names of the columns, where the file has no header and no schema."""
+_MOST_COLUMNS = 10_000
+"""Different columns that rows may name, where the file has no header and no schema."""
+
+Item = TypeVar("Item")
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table. `number` counts from 0; `fault` says why the row cannot be read, and `values` are then empty.
+    """One row of a table. `number` counts from 0; `fault` says why the row cannot be run.
+
+    Its `values` are empty where they could not be read.
 
     `key` is the digest of the row's content as 20 hexadecimal digits; the second, third, ... row of equal content has
     "-2", "-3", ... appended. It does not depend on the row's number, so the results are still found after the table has
@@ -64,8 +68,8 @@ class Reader(Protocol):
     """Reads one kind of table as a stream. Each iteration starts at the first row and gives the same rows."""
 
     @property
-    def columns(self) -> tuple[str, ...] | None:
-        """Names of the columns, in order; None where only the rows tell."""
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in order, as the rows have them."""
         ...
 
     def count(self) -> int:
@@ -80,7 +84,9 @@ class Table:
     """Rows to run a graph over. Each iteration reads the table again and gives the same rows.
 
     `source` is what the user named, `kind` one of KINDS or "python", and `base` the folder that relative names in the
-    rows refer to. `columns` are the names in the header or the schema, or else those in the first hundred rows.
+    rows refer to. `columns` are the names in the header or the schema, or else all that any row has; `partial` then has
+    by column how many rows leave it out. `sets` has by column the input that it sets: a row without a value there (see
+    `has_value`) is faulty.
     """
 
     kind: str
@@ -88,6 +94,8 @@ class Table:
     base: Path
     columns: tuple[str, ...]
     reader: Reader
+    partial: Mapping[str, int] = field(default_factory=dict)
+    sets: Mapping[str, str] = field(default_factory=dict)
 
     def count(self) -> int:
         """Number of rows, including faulty ones."""
@@ -99,7 +107,61 @@ class Table:
             digest = content.digest
             time = times[digest] = times.get(digest, 0) + 1
             key = digest.hex() if time == 1 else f"{digest.hex()}-{time}"
-            yield Row(number, key, content.values, content.fault)
+            fault = content.fault
+            if fault is None:
+                lacking = [column for column in self.sets if not has_value(content.values.get(column))]
+                fault = _no_value(lacking, self.sets) if lacking else None
+            yield Row(number, key, content.values, fault)
+
+
+def has_value(value: object) -> bool:
+    """Whether a row's value is one: null, an empty text, one of blanks, and an empty list are none."""
+    return bool(value.strip()) if isinstance(value, str) else value is not None and value != [] and value != ()
+
+
+def _no_value(columns: Sequence[str], sets: Mapping[str, str]) -> BadInput:
+    problem = "; ".join(f"the column {column}, which sets {sets[column]}, has no value" for column in columns)
+    hint = "Fill it in, take the row out, or say --keep-null (keep_null=True) for the graph's own value."
+    return BadInput(problem, input="ROWS", hint=hint)
+
+
+class Survey(NamedTuple):
+    """What reading all rows has shown: how many there are, their columns, and by column how many rows leave it out."""
+
+    rows: int
+    columns: tuple[str, ...]
+    partial: Mapping[str, int]
+
+
+def survey(items: Iterable[tuple[Item, Iterable[str] | None]], read: Callable[[Item], RowContent]) -> Survey:
+    """Survey rows that each name their columns. `items` are rows, each with its names, None if it cannot be read.
+
+    `read` reads one properly; as that takes its time, it is done for rows with new names alone. Raises BadInput for
+    thousands of columns.
+    """
+    rows = readable = 0
+    times: Counter[str] = Counter()
+    columns: dict[str, None] = {}
+    for item, names in items:
+        rows += 1
+        if names is None:
+            continue
+        if not times.keys() >= set(names):
+            content = read(item)
+            if content.fault is not None:
+                continue
+            columns.update(dict.fromkeys(content.values))
+            if len(columns) > _MOST_COLUMNS:
+                problem = f"row {rows} brings the table to {len(columns):,} different columns"
+                hint = f"At most {_MOST_COLUMNS:,} are read: write data as values, not as names."
+                raise BadInput(problem, input="ROWS", hint=hint)
+        readable += 1
+        times.update(iter(names))  # of a mapping it would add the values
+    stripped: Counter[str] = Counter()
+    for name, time in times.items():
+        stripped[name.strip()] += time
+    left = {column: readable - (stripped[column] or times[column]) for column in columns}
+    return Survey(rows, tuple(columns), {column: number for column, number in left.items() if number > 0})
 
 
 def row_content(values: Mapping[str, object], where: str) -> RowContent:
@@ -109,18 +171,13 @@ def row_content(values: Mapping[str, object], where: str) -> RowContent:
     without blanks around.
     """
     try:
-        digest = content_digest(_canonical(values).encode("ascii"))
+        digest = hashlib.sha256(_canonical(values).encode("ascii")).digest()[:DIGEST_BYTES]
     except (TypeError, ValueError, RecursionError) as error:
         fault = row_fault(where, f"a value cannot be written as JSON ({error})")
         return RowContent({}, content_digest(repr(values).encode("utf-8", "backslashreplace")), fault)
-    values = dict(zip(stripped_names(list(values)), values.values(), strict=True))
+    stripped = {name.strip(): value for name, value in values.items()}
+    values = stripped if len(stripped) == len(values) else values  # as they are written, where two would become one
     return RowContent(cast("Mapping[str, Json]", values), digest)  # the encoder has just checked it
-
-
-def stripped_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of columns without blanks around them; all as they are written where two would become one."""
-    stripped = tuple(name.strip() for name in names)
-    return stripped if len(set(stripped)) == len(stripped) else tuple(names)
 
 
 def content_digest(content: bytes) -> bytes:
@@ -155,17 +212,12 @@ def open_table(source: Rows, *, kind: str | None = None) -> Table:
         if isinstance(source, Mapping) or not isinstance(source, Iterable):
             raise _no_table("these are no rows", source, "Give a path, or a list with a mapping for each row.")
         kind, name, base, reader = "python", "python", Path.cwd(), Mappings(source)
-    rows = iter(reader)
-    first = next(rows, None)
+    first = next(iter(reader), None)
     if first is None:
-        raise _no_rows(kind, name)
-    columns = reader.columns
-    if columns is None:
-        sample = chain([first], islice(rows, _ROWS_WITH_COLUMNS - 1))
-        columns = tuple(dict.fromkeys(column for row in sample for column in row.values))
-        if not columns and first.fault is not None:
-            raise first.fault
-    return Table(kind, name, base, stripped_names(columns), reader)
+        raise _no_rows(kind, name, reader)
+    if not reader.columns and first.fault is not None:
+        raise first.fault
+    return Table(kind, name, base, reader.columns, reader, getattr(reader, "partial", {}))
 
 
 def _kind_of(path: Path, name: str) -> str:
@@ -230,13 +282,20 @@ def _pictures(kind: str, path: Path, name: str) -> tuple[Path, Reader]:
     return base, ImageNames(base, pattern)
 
 
-def _no_rows(kind: str, name: str) -> BadInput:
+def _no_rows(kind: str, name: str, reader: Reader) -> BadInput:
+    from api_graph.table.formats.images import ImageNames, passed_over_in_words
+
+    if not isinstance(reader, ImageNames):
+        return _no_table("the table has no rows", name, "Give it one row at least.")
+    passed_over: Counter[str] = Counter()
+    list(reader.names(passed_over=passed_over))
+    if passed_over:
+        words = passed_over_in_words(passed_over)
+        return _no_table("there are no pictures here that can be read", name, words[0].upper() + words[1:])
     if kind == "folder":
         hint = "Hidden files, and links that lead out of the folder, are not taken."
         return _no_table("there are no pictures in this folder", name, hint)
-    if kind == "glob":
-        return _no_table("this matches no picture", name, "A glob names pictures; a table is named by itself.")
-    return _no_table("the table has no rows", name, "Give it one row at least.")
+    return _no_table("this matches no picture", name, "A glob names pictures; a table is named by itself.")
 
 
 def _no_table(problem: str, value: object, hint: str) -> BadInput:

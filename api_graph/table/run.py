@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api_graph.errors import each_kind_once
 from api_graph.table.journal import Journal, Record, packed_key, read_records
 from api_graph.table.manifest import RunTotals, check_same, read_manifest
 from api_graph.table.output import WriteFailed, output_lock, utc_now
@@ -94,6 +95,7 @@ class TableRun:
         plan, started = self.plan, time.monotonic()
         with ExitStack() as stack:
             stack.enter_context(output_lock(plan.folder))
+            stack.enter_context(each_kind_once())
             before = read_manifest(plan.folder)
             if before is not None:
                 check_same(before, plan.manifest)

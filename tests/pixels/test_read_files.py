@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
 import threading
 import warnings
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -164,3 +166,27 @@ def test_relative_names_work(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (5, 4)).save("image.png")
     assert read_image("image.png").size == (5, 4)
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "photo.jpg"])
+def test_heic_says_how_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / name).write_bytes(HEIC)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(BadInput, match=r"this is not an image .* HEIC and HEIF are read once pillow-heif is installed"):
+        read_image(tmp_path / name)
+    registered: list[bool] = []
+    there = SimpleNamespace(register_heif_opener=lambda: registered.append(True))
+    monkeypatch.setitem(sys.modules, "pillow_heif", there)
+    with pytest.raises(BadInput, match="Save it in one of PNG"):
+        read_image(tmp_path / name)
+    assert registered
+
+
+def test_heic_is_read_with_pillow_heif(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    Image.new("RGB", (64, 48), (200, 30, 30)).save(tmp_path / "photo.jpg", format="HEIF")
+    assert read_image(tmp_path / "photo.jpg").size == (64, 48)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from api_graph.settings import is_shipped, shipped, shipped_graphs
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport, meanings
 from api_graph.table.map import map_graph
+from api_graph.table.rows import open_table
 from tests.table.runs import GRAPH, picture
+from tests.table.tables import KINDS, table_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::api_graph.errors.ApiGraphWarning")  # of names that nearly fit
 
@@ -143,3 +146,60 @@ def test_python_callers_read_it_before_the_first_row(tmp_path: Path) -> None:
     path = shipped_graphs() / f"{GRAPH}.json"
     with pytest.raises(BadInput, match="no column sets query"):
         map_graph(path, [{"image": "a.png"}], **more)
+
+
+ASKED = [{"image": f"{n}.png", "query": "a ring"} for n in range(3)]
+UNASKED = [{"image": f"{n}.png"} for n in range(120)]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "python"])
+def test_columns_that_come_late_are_known_before_the_first_row(tmp_path: Path, kind: str) -> None:
+    rows = [*UNASKED, *ASKED[:2], {**ASKED[2], "note": None}]
+    table = open_table(table_of(tmp_path, kind, rows))
+    assert table.columns == ("image", "query", "note")
+    assert dict(table.partial) == {"query": 120, "note": 122}
+    table = replace(table, sets=report(OWN, list(table.columns)).sets)
+    assert [row.number for row in table if row.fault] == list(range(120))
+    # Those that all first rows have and later rows lack are the same.
+    table = open_table(table_of(tmp_path / "b", kind, list(reversed(rows))))
+    assert dict(table.partial) == {"query": 120, "note": 122}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_column_that_comes_late_is_a_refusal_like_any_other(tmp_path: Path, kind: str) -> None:
+    rows = [*UNASKED, {"image": "x.png", "question": "a ring"}]
+    table = open_table(table_of(tmp_path, kind, rows))
+    with pytest.raises(BadInput, match="--column query=question"):
+        report(OWN, list(table.columns))
+
+
+def test_columns_that_some_rows_leave_out_are_said(tmp_path: Path) -> None:
+    more: dict[str, Any] = {"output": tmp_path / "out", "input_folders": [tmp_path], "cache": False}
+    found = map_graph(OWN, [*UNASKED, *ASKED, {"query": "a star"}], **more)
+    found.close()
+    assert dict(found.columns.partial) == {"image": 1, "query": 120}
+    assert "columns that some rows leave out: image (1 row), query (120 rows)" in found.columns.lines()
+
+
+def test_faulty_rows_bring_no_columns(tmp_path: Path) -> None:
+    """Each of these names `query`, but gives no row."""
+    faulty = ['{"query": 1, "query": 2}', '{"query": NaN}', '{"query": "\\ud800\xe9"', '{"query": 1e999}', "[" * 9999]
+    (tmp_path / "rows.jsonl").write_bytes("\n".join(['{"image": "a.png"}', *faulty]).encode("latin-1"))
+    table = open_table(tmp_path / "rows.jsonl")
+    assert (table.columns, dict(table.partial), table.count()) == (("image",), {}, 6)
+    python = open_table([{"image": "a.png"}, {"query": b"1"}, ["query"], {1: 2}, {}])
+    assert (python.columns, dict(python.partial)) == (("image",), {"image": 1})
+
+
+def test_blanks_around_the_names_of_some_rows(tmp_path: Path) -> None:
+    table = open_table([{" image": "a.png"}, {"image": "b.png"}, {"image ": "c.png", "id": 1}])
+    assert (table.columns, dict(table.partial)) == (("image", "id"), {"id": 2})
+
+
+def test_thousands_of_columns() -> None:
+    many = [{"image": "a.png", f"x{n}": n} for n in range(10_001)]
+    assert len(open_table(many[:9_999]).columns) == 10_000
+    with pytest.raises(BadInput, match="row 10000 brings the table to 10,001 different columns"):
+        open_table(many)
+    lines = ColumnReport({"image": "image"}, tuple(f"x{n}" for n in range(1_021))).lines()
+    assert lines[1].endswith("x18, x19, 1,001 more")

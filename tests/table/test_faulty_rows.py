@@ -118,7 +118,10 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path, reader: type
 def test_a_broken_gz_is_no_short_table(tmp_path: Path) -> None:
     """Where it breaks off, rows are missing: that is said, not counted as the end."""
     whole = gzip.compress(b"".join(json.dumps({"n": n}).encode() + b"\n" for n in range(100_000)))
-    table = table_of(tmp_path, "rows.jsonl.gz", whole[: len(whole) // 2])
+    with pytest.raises(BadInput, match=r"^ROWS: the table cannot be read"):
+        table_of(tmp_path, "rows.jsonl.gz", whole[: len(whole) // 2])
+    lines = gzip.compress(b"n\n" + b"".join(f"{n}\n".encode() for n in range(100_000)))
+    table = table_of(tmp_path, "rows.csv.gz", lines[: len(lines) // 2])  # the header is there
     with pytest.raises(BadInput, match=r"^ROWS: the table cannot be read"):
         table.count()
     with pytest.raises(BadInput, match=r"^ROWS: the table cannot be read"):

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
-from api_graph.table.formats.images import split_glob
+from api_graph.table.formats import images
+from api_graph.table.formats.images import passed_over_in_words, split_glob
+from api_graph.table.map import map_graph
 from api_graph.table.rows import Table, open_table
 
 links = pytest.mark.skipif(sys.platform == "win32", reason="needs links")
@@ -163,3 +165,53 @@ def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"a\xff.png")).touch()
     (row,) = open_table(tmp_path)
     assert row.fault is None and (tmp_path / row.values["image"]).exists()
+
+
+without_heif = pytest.mark.skipif(images._HAS_HEIF, reason="with pillow-heif, HEIC is read")
+OTHERS = ["a.HEIC", "b.heic", "x/c.jxl", "d.mp4", "x/y/e.cr2", "f.svg"]
+COUNTS = {".heic": 2, ".jxl": 1, ".mp4": 1, ".cr2": 1, ".svg": 1}
+
+
+@without_heif
+@pytest.mark.parametrize(
+    ("source", "counts"),
+    [
+        ("", COUNTS),
+        ("/**/*", COUNTS),
+        ("/*", {".heic": 2, ".mp4": 1, ".svg": 1}),
+        ("/**/*.[jc]*", {".jxl": 1, ".cr2": 1}),
+        ("/*.png", {}),
+    ],
+)
+def test_pictures_passed_over_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, counts: dict[str, int]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "pics", "1.png", "x/1.jpg", "notes.txt", "x/rows.csv", ".hidden.heic", "old/z.heic", *OTHERS)
+    make(tmp_path / "pics", "old/manifest.json", "x/d.heic/1.txt")
+    (tmp_path / "pics" / "old" / "results.jsonl").write_text('{"row": 0, "key": "00112233445566778899", "ok": true}\n')
+    graph = {
+        "1": {"class_type": "APLoadImage", "inputs": {"image": "0.png"}, "_meta": {"title": "image"}},
+        "2": {"class_type": "APSaveImage", "inputs": {"images": ["1", 0]}},
+    }
+    found = map_graph(graph, f"pics{source}", output="out", cache=False)
+    found.close()
+    assert dict(found.columns.passed_over) == counts
+    said = [line for line in found.columns.lines() if line.startswith("passed over: ")]
+    assert len(said) == bool(counts)
+    if counts == COUNTS:
+        assert said[0].startswith("passed over: 2 .heic, 1 .cr2, 1 .jxl, 1 .mp4, 1 .svg. HEIC is read once pillow-heif")
+
+
+@without_heif
+@pytest.mark.parametrize("source", ["", "/*", "/*.heic"])
+def test_only_pictures_that_cannot_be_read(tmp_path: Path, source: str) -> None:
+    make(tmp_path, "1.heic", "2.heic")
+    with pytest.raises(BadInput, match=r"^ROWS: there are no pictures here that can be read .* Passed over: 2 \.heic"):
+        open_table(f"{tmp_path}{source}")
+
+
+def test_what_helps_is_about_what_is_there() -> None:
+    assert "pillow-heif" not in passed_over_in_words({".jxl": 1_000, ".mov": 2})
+    assert passed_over_in_words({".heic": 1}).endswith("pip install pillow-heif.")
+    assert passed_over_in_words({".mov": 2, ".jxl": 1_000}).startswith("passed over: 1,000 .jxl, 2 .mov. Other ")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from api_graph.errors import ApiGraphWarning
 from api_graph.tasks.labels import checked_labels, read_labels, readable_name
 from tests.tasks.files import complaint, write
 
@@ -16,6 +17,18 @@ def test_labels(tmp_path: Path) -> None:
     for bad, said in ((" \n", "there is no label"), ("a\nb\na", "stands twice"), ([1], "labels are texts")):
         assert said in complaint(checked_labels, bad)
     assert "there is no such file" in complaint(read_labels, tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize("text", ["a ring, a star", " a ring;a star\n", "ring|star", ["a ring, a star"]])
+def test_one_label_that_may_be_several(text: str | list[str]) -> None:
+    with pytest.warns(ApiGraphWarning, match="^'.*ring.*star' is one label: several stand on a line each"):
+        assert len(checked_labels(text)) == 1
+
+
+def test_several_labels_may_have_commas(recwarn: pytest.WarningsRecorder) -> None:
+    assert checked_labels("tench, Tinca tinca\ngoldfish") == ("tench, Tinca tinca", "goldfish")
+    assert checked_labels("a ring") == ("a ring",)
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(

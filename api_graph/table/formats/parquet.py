@@ -43,11 +43,13 @@ class Parquet:
         with self._opened() as file:
             schema = file.schema_arrow
             self._count: int = file.metadata.num_rows
-        self.columns: tuple[str, ...] = tuple(schema.names)
-        twice = [name for name in self.columns if self.columns.count(name) > 1]
+        self._names: list[str] = schema.names
+        twice = [name for name in self._names if self._names.count(name) > 1]
         if twice:
             problem = f"two columns have the name {twice[0]!r}"
             raise BadInput(problem, input="ROWS", value=str(path), hint="Rename one of them.")
+        stripped = tuple(dict.fromkeys(name.strip() for name in self._names))
+        self.columns = stripped if len(stripped) == len(self._names) else tuple(self._names)
         self._types = {column.name: self._type_to_read(column.name, column.type) for column in schema}
 
     def count(self) -> int:
@@ -60,10 +62,10 @@ class Parquet:
             for batch in file.iter_batches(_BATCH):
                 columns = [
                     column.cast(self._types[name]).to_pylist()
-                    for name, column in zip(self.columns, batch.columns, strict=True)
+                    for name, column in zip(self._names, batch.columns, strict=True)
                 ]
                 for cells in zip(*columns, strict=True):
-                    yield row_content(dict(zip(self.columns, cells, strict=True)), f"row {number}")
+                    yield row_content(dict(zip(self._names, cells, strict=True)), f"row {number}")
                     number += 1
 
     @contextmanager

@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import NamedTuple, NoReturn
 
 from api_graph.errors import BadInput
 from api_graph.json_values import Json, JsonObject
-from api_graph.table.rows import DIGEST_BYTES, RowContent, content_digest, row_content, row_fault
+from api_graph.table.rows import DIGEST_BYTES, RowContent, content_digest, row_content, row_fault, survey
 
 _LONGEST_MIB = 16
 LONGEST_LINE = _LONGEST_MIB * 2**20
@@ -84,25 +84,38 @@ def _bad_file(problem: str, path: Path, hint: str) -> BadInput:
     return BadInput(problem, input="ROWS", value=str(path), hint=hint)
 
 
-@dataclass(frozen=True)
 class JsonLines:
-    """The rows of a JSON Lines file, one object per line. Blank lines do not count. Raises BadInput for a JSON list."""
+    """The rows of a JSON Lines file, one object per line. Blank lines do not count. Raises BadInput for a JSON list.
 
-    path: Path
-    columns = None  # a row may leave out what others have
+    `columns` are all that any row has; `partial` has by column how many rows leave it out.
+    """
 
-    def __post_init__(self) -> None:
-        first = next((line for line in lines_of(self.path) if not line.data.isspace()), None)
-        if first is not None and first.data.lstrip().startswith(b"["):
-            hint = "It begins a list: write each object on a line of its own, as `jq -c '.[]' FILE` does."
-            raise _bad_file(f"line {first.number} is no JSON object", self.path, hint)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._count, self.columns, self.partial = survey(self._named_lines(), _json_row)
 
     def count(self) -> int:
         """Number of lines that are not blank."""
-        return sum(not line.data.isspace() for line in lines_of(self.path))
+        return self._count
 
     def __iter__(self) -> Iterator[RowContent]:
-        return (_json_row(line) for line in lines_of(self.path) if not line.data.isspace())
+        return (_json_row(line) for line in lines_of(self._path) if not line.data.isspace())
+
+    def _named_lines(self) -> Iterator[tuple[Line, Iterable[str] | None]]:
+        """The lines that are not blank, each with the names in it; None where there are none to see."""
+        is_first = True
+        for line in lines_of(self._path):
+            if line.data.isspace():
+                continue
+            if is_first and line.data.lstrip().startswith(b"["):
+                hint = "It begins a list: write each object on a line of its own, as `jq -c '.[]' FILE` does."
+                raise _bad_file(f"line {line.number} is no JSON object", self._path, hint)
+            is_first = False
+            try:
+                value = json.loads(line.data)  # the fastest way; rows with new names are looked at closely
+            except (ValueError, RecursionError):
+                value = None
+            yield line, value if isinstance(value, dict) else None
 
 
 def _json_row(line: Line) -> RowContent:

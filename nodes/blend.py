@@ -43,7 +43,10 @@ def blend(
     background_image: Annotated[Image | None, Field(description="For the image background.")] = None,
     arithmetic: Annotated[
         Literal["float", "reference"],
-        Field(description="reference: the official code's 8-bit blend towards black or grey."),
+        Field(
+            description="reference: the official code's 8-bit blend towards black or grey. Its script for CLIP fades "
+            "to black by default; its script for LLaVA always to grey 200, which is grey = 200/255 = 0.7843."
+        ),
     ] = "float",
 ) -> Annotated[Image, Field(description="The annotated image, which an LVLM is shown.")]:
     """The heatmap as the image's alpha channel over a background: Φ·I + (1 − Φ)·background (API section 3.3)."""

@@ -202,13 +202,20 @@ def point_fingerprint(folders: Folders, file: str) -> Mapping[str, str]:
         raise BadInput(f"it cannot be read ({error.strerror})", input="file", value=str(path)) from error
 
 
-@node("APLoadPointCloud", category=CATEGORY, title="Load point cloud", waits=True, fingerprint=point_fingerprint)
+@node(
+    "APLoadPointCloud",
+    category=CATEGORY,
+    title="Load point cloud",
+    waits=True,
+    version=2,
+    fingerprint=point_fingerprint,
+)
 def load_point_cloud(
     context: Context,
     file: Annotated[
         str,
         Choices(tuple, open=True, inside=point_files),
-        Field(description="A file in the input folder: .ply, .off, .npy, .txt, .xyz, .pts or .csv."),
+        Field(description="A file in the input folder: .ply, .off, .npy, .npz, .txt, .xyz, .pts or .csv."),
     ],
     count: Annotated[
         int, Field(ge=0, le=10_000_000, description="The first so many points; 0 takes all. PointCLIP takes 1024.")
@@ -216,10 +223,17 @@ def load_point_cloud(
     unit: Annotated[
         bool, Field(description="Move and scale the cloud into the unit sphere, for which the views are made.")
     ] = True,
+    columns: Annotated[
+        str,
+        Field(
+            description="Which columns of a table or an array are x, y and z: their names, or their numbers counted "
+            "from 1, such as 2 3 4. Empty: the columns called x, y and z, else the first three."
+        ),
+    ] = "",
 ) -> Annotated[PointClouds, Field(description="The points of one cloud.")]:
     """Read a point cloud."""
     with inputs_named(path="file"):
-        points = read_points(context.folders.input_file(file, input="file"))
+        points = read_points(context.folders.input_file(file, input="file"), columns)
     points = points[: count or None]
     return PointClouds((unit_sphere(points) if unit else points).unsqueeze(0))
 

@@ -89,6 +89,13 @@ def darker(image: np.ndarray, original: np.ndarray) -> bool:
     return bool((image <= original).all()) and image.mean() < 0.9 * original.mean()
 
 
+def nearer_to_grey_200(image: np.ndarray, original: np.ndarray) -> bool:
+    """An annotated image of the reference: each level lies between the picture's and 200, less one for trunc."""
+    low, high = np.minimum(original, 200), np.maximum(original, 200)
+    between = (image >= low - 1.0).all() and (image <= high).all()
+    return bool(between) and np.abs(image - 200.0).mean() < 0.9 * np.abs(original - 200.0).mean()
+
+
 def test_no_prompt(server, original, tmp_path) -> None:
     graph = at_the_endpoint("lvlm_ask", suffix="word_or_phrase")
     assert answers(run(graph, tmp_path), graph) == {"Answer": "red"}
@@ -122,9 +129,25 @@ def test_attention_prompting_sends_the_annotated_image(server, original, tmp_pat
     result = run(graph, tmp_path)
     ((text, (image,)),) = map(asked, server.seen)
     assert text == (f'"{Q}"' if name == "api_lvlm_reference" else Q)
-    assert darker(image, original)
+    assert nearer_to_grey_200(image, original) if name == "api_lvlm_reference" else darker(image, original)
     saved = next(f for o in result.outputs.values() for f in o.files if f.name.startswith("annotated"))
     assert np.array_equal(image, np.asarray(Image.open(saved).convert("RGB")))
+
+
+def test_the_reference_of_api_lvlm_fades_to_grey_200(original, tmp_path) -> None:
+    outputs = api_graph.run_graph(
+        "api_lvlm_reference",
+        {"query": Q},
+        cache=False,
+        output=tmp_path,
+        targets=["Resize to pixels", "Alpha blend to grey 200"],
+    )
+    heatmap = (outputs["8"]["mask"][0].numpy() * 255).round()
+    blended = (outputs["9"]["image"][0].numpy() * 255).round()
+    alpha = (heatmap.astype(np.float32) / np.float32(255))[..., None]
+    expected = np.trunc(original.astype(np.float32) * alpha + (1 - alpha).astype(np.float64) * 200)
+    assert np.array_equal(blended, expected)
+    assert nearer_to_grey_200(blended, original) and not darker(blended, original)
 
 
 def test_re_emphasis(server, original, tmp_path) -> None:

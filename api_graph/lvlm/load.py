@@ -14,6 +14,7 @@ from api_graph.lvlm import library
 from api_graph.lvlm.decoder import caps_scores, decoder_of
 from api_graph.lvlm.generate import out_of_memory_explained
 from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.processor_fields import complete_processor
 from api_graph.lvlm.quiet import quiet
 from api_graph.lvlm.reasons import load_failure
 from api_graph.models.device import choose_device, choose_dtype
@@ -84,6 +85,7 @@ def load_lvlm(
         if quantization is None:
             module = module.to(where)
     _check_processor(source, processor)
+    complete_processor(source.name, config, processor)
     return LvlmModel.from_transformers(module, processor, name)
 
 

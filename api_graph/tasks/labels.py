@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from api_graph.errors import BadInput, warn_of_kind
-from api_graph.tasks.record import read_text
+from api_graph.tasks.record import read_text, text_lines
 
 _NUMBER = re.compile(r"^\d+\.")
 _SEPARATOR = re.compile(r"[,;|]")
@@ -43,7 +43,7 @@ def checked_labels(labels: str | Sequence[str]) -> tuple[str, ...]:
 
 def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """A label set from a text file, one per line; blank lines do not count."""
-    return checked_labels(read_text(path))
+    return checked_labels(text_lines(read_text(path)))
 
 
 def readable_name(folder: str) -> str:

@@ -8,6 +8,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,12 @@ class Record:
     def number(self, field: str) -> float:
         """A finite number, or a text that says one."""
         return self._number(field, self.value(field))
+
+    def number_or_nan(self, field: str) -> float:
+        """A number, or a text that says one; NaN and infinity too."""
+        value = self.value(field)
+        said = value.strip().lower().lstrip("+-") if isinstance(value, str) else value
+        return math.nan if said in ("nan", "inf", "infinity", "nan(ind)") else self._number(field, value)
 
     def integer(self, field: str, low: int | None = None, high: int | None = None) -> int:
         """A whole number, within [`low`, `high`] where those are given."""
@@ -93,10 +100,11 @@ class Record:
             yield Record(self.path, self.line, item, f"{self.within}{within}.")
 
     def _number(self, field: str, value: object) -> float:
-        try:
-            number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
-        except (ValueError, OverflowError):
-            number = math.nan
+        number = math.nan
+        odd = isinstance(value, bool) or (isinstance(value, str) and ("_" in value or not value.isascii()))
+        if isinstance(value, int | float | str) and not odd:  # Python reads 1_0 as 10
+            with suppress(ValueError, OverflowError):
+                number = float(value)
         if not math.isfinite(number):
             raise self.fail(field, "a finite number is needed", value)
         return number
@@ -135,9 +143,20 @@ def read_text(path: str | os.PathLike[str], *, most: int | None = None) -> str:
         raise bad_record(Path(path), "this is not UTF-8 text", line=line, hint="Save it as UTF-8.") from error
 
 
+def text_lines(text: str) -> list[str]:
+    """The lines of a text file, which end at \\n, \\r\\n or, where there is no \\n, \\r.
+
+    `str.splitlines` would end them at form feeds and at U+0085, U+2028 and their like too, which stand inside texts.
+    """
+    lines = text.split("\n") if "\n" in text else text.split("\r")
+    if lines[-1] == "":
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
+
+
 def json_lines(path: str | os.PathLike[str]) -> Iterator[Record]:
-    """The objects of a JSON Lines file; blank lines do not count."""
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    r"""The objects of a JSON Lines file, whose lines end at \n alone; blank lines do not count."""
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
             yield _object(Path(path), _json(Path(path), line, number), number)
 
@@ -149,7 +168,7 @@ def json_file(path: str | os.PathLike[str]) -> object:
 
 def spaced_lines(path: str | os.PathLike[str], names: Sequence[str]) -> Iterator[Record]:
     """Lines of fields separated by blanks; the last field takes what is left of the line."""
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(text_lines(read_text(path)), 1):
         if line.strip():
             values = line.split(maxsplit=len(names) - 1)
             yield Record(Path(path), number, dict(zip(names, map(str.strip, values), strict=False)))

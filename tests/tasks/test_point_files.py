@@ -94,7 +94,11 @@ def test_binary_ply(tmp_path: Path, order: str, sign: str, kind: str, code: str)
         (PLY.format("ascii", "float").replace("vertex 2", "points 2"), "field 'element vertex': it has no vertices"),
         (PLY.format("ascii", "float").replace("double y", "double q"), "line 6, field 'y': the vertices lack it"),
         (PLY.format("ascii", "float").replace("double y", "float x"), "line 9, field 'x': the property stands twice"),
-        (PLY.format("ascii", "float").replace("uchar id", "list uchar int ids"), "line 4: a list stands before"),
+        (PLY.format("ascii", "float").replace("uchar id", "list float int ids"), "line 5: this is no property"),
+        (
+            PLY.format("ascii", "float").replace("property double y", "property list uchar double y"),
+            "'y': the vertices",
+        ),
         (PLY.format("ascii", "float").replace("format ascii 1.0\n", ""), "field 'format'"),
         (PLY.format("ascii", "float") + "7\n1 0.5 -1 2\n", "line 15: the file ends after 1 of 2 vertices"),
         (PLY.format("ascii", "float") + "7\n1 0.5 -1 2\n2 3 four 5\n", "line 16, field 'y': a finite number"),
@@ -141,7 +145,7 @@ def test_malformed_off(tmp_path: Path, content: str, said: str) -> None:
     [
         ("0 0 0\n1 2\n", "line 2: a point needs x, y and z"),
         ("0 0 0\n1 b 2\n", "line 2, field 'y': this is no number (got 'b')"),
-        ("0 0 0\nnan 1 2\n", "point 2 is NaN or infinite"),
+        ("nan 0 0\nnan 1 2\n", "every point is NaN or infinite"),
         ("# nothing\n", "there is no point in it"),
         (b"\xff\xfe", "line 1: this is not UTF-8"),
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 from api_graph.errors import BadInput
 from api_graph.tasks.examples import Benchmark, LabelledImage
 from api_graph.tasks.labels import readable_name
-from api_graph.tasks.record import Box, Record, bad_record, read_text
+from api_graph.tasks.record import Box, Record, bad_record, read_text, text_lines
 
 _LARGEST_ANNOTATION = 1 << 20
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -43,7 +43,7 @@ def read_dogs(root: str | os.PathLike[str], split: str = "test") -> Benchmark:
 def _listed(folder: Path, split: str) -> Iterator[Record]:
     text, matlab = folder / f"{split}_list.txt", folder / f"{split}_list.mat"
     if text.is_file():
-        names = read_text(text).splitlines()
+        names = text_lines(read_text(text))
         path = text
     else:
         names = _matlab_names(matlab)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from api_graph.errors import BadInput
 from api_graph.pixels.read import read_image
 from api_graph.tasks.examples import Benchmark, LabelledImage
-from api_graph.tasks.record import Record, bad_record, json_file, read_text, spaced_lines
+from api_graph.tasks.record import Record, bad_record, json_file, read_text, spaced_lines, text_lines
 
 _PICTURES = (".jpeg", ".jpg", ".png")
 _LARGEST_MASK = 100_000_000
@@ -37,8 +37,10 @@ def read_imagenet_s(
     `names` is ImageNet's LOC_synset_mapping.txt. A mask's class id is R + 256·G; the region is the picture's own class.
     """
     folder, known = Path(root), read_synsets(names)
-    ids = [line.strip() for line in read_text(categories).splitlines() if line.strip()]
-    labels = [_name(Record(Path(categories), n, {"id": id}), known) for n, id in enumerate(ids, 1)]
+    lines = [(number, line.strip()) for number, line in enumerate(text_lines(read_text(categories)), 1)]
+    records = [Record(Path(categories), number, {"id": id}) for number, id in lines if id]
+    ids = [record.text("id") for record in records]
+    labels = [_name(record, known) for record in records]
     examples = []
     for label, id in enumerate(ids):
         for picture in sorted((folder / "validation" / id).glob("*")):

@@ -12,7 +12,7 @@ from torch import Tensor
 from api_graph.errors import BadInput
 from api_graph.tasks.examples import LabelledClouds
 from api_graph.tasks.labels import SCANOBJECTNN, read_labels, readable_name
-from api_graph.tasks.record import bad_record, read_text
+from api_graph.tasks.record import bad_record, read_text, text_lines
 
 VARIANTS = {
     "OBJ_ONLY": "main_split_nobg/{}_objectdataset.h5",
@@ -30,7 +30,7 @@ def read_modelnet40(root: str | os.PathLike[str], split: str = "test") -> Labell
     """
     folder = Path(root)
     labels = tuple(readable_name(name) for name in read_labels(folder / "shape_names.txt"))
-    listed = [line.strip() for line in read_text(folder / f"{split}_files.txt").splitlines() if line.strip()]
+    listed = [line.strip() for line in text_lines(read_text(folder / f"{split}_files.txt")) if line.strip()]
     if not listed:
         raise BadInput("the list names no file", input="path", value=str(folder / f"{split}_files.txt"))
     files = [read_clouds(folder / Path(name).name, len(labels)) for name in listed]

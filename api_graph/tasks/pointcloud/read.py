@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,106 +12,81 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from api_graph.errors import BadInput
+from api_graph.errors import ApiGraphWarning, BadInput
+from api_graph.tasks.pointcloud.arrays import MOST_BYTES, read_array
+from api_graph.tasks.pointcloud.off import parse_off
 from api_graph.tasks.pointcloud.ply import parse_ply
-from api_graph.tasks.record import Record, bad_record, read_bytes, read_text
-
-MOST_BYTES = 1 << 30
+from api_graph.tasks.pointcloud.text_table import read_table
+from api_graph.tasks.record import bad_record, read_bytes, read_text
 
 Points = NDArray[np.float64]
 
+_MOST_LOST = 1e-4
+"""The share of a cloud's extent that rounding to 32 bits may take before it is said."""
 
-def read_points(path: str | os.PathLike[str]) -> Tensor:
-    """The points of a file, float32 (N, 3): .npy, .txt, .xyz, .pts, .csv, .ply (text or binary) or .off.
 
-    Of tables and arrays the first three columns count; a PLY's or OFF's faces do not. Raises BadInput naming file,
-    line and field of what is malformed.
+def read_points(path: str | os.PathLike[str], columns: str = "") -> Tensor:
+    """The points of a file, float32 (N, 3): .npy, .npz, .txt, .xyz, .pts, .csv, .ply (text or binary) or .off.
+
+    Columns of a table are known by their names x, y and z; without names they are the first three, unless the first
+    one counts the points. `columns` says which they are, by name or counted from 1: "2 3 4". A PLY's or OFF's faces do
+    not count. Points that are NaN or infinite are left out, with a warning. Raises BadInput naming file, line and field
+    of what is malformed or may be read in two ways.
     """
     file = Path(path)
     suffix = file.suffix.lower()
     if suffix not in READERS:
         hint = f"Save it as one of {', '.join(READERS)}."
         raise BadInput("this kind of file is not read", input="path", value=str(path), hint=hint)
-    points = READERS[suffix](file)
+    columns = columns.strip()
+    if columns and suffix in (".ply", ".off"):
+        hint = "Leave it empty: the file itself says which are x, y and z."
+        raise BadInput(f"a {suffix} file has no columns to choose", input="columns", value=columns, hint=hint)
+    points = READERS[suffix](file, columns)
     if not len(points):
         raise bad_record(file, "there is no point in it")
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
-    if bad.size:
-        raise bad_record(file, f"point {bad[0] + 1} is NaN or infinite", value=points[bad[0]].tolist())
-    return torch.from_numpy(points.astype(np.float32))
+    with np.errstate(over="ignore"):
+        narrow = points.astype(np.float32)
+    kept: NDArray[np.bool_] = np.asarray(np.isfinite(narrow).all(axis=1))
+    if not kept.all():
+        _warn_of_bad(file, points, kept)
+    _warn_of_rounding(file, points[kept], narrow[kept])
+    return torch.from_numpy(narrow[kept])
 
 
-def _array(path: Path) -> Points:
-    content = read_bytes(path, most=MOST_BYTES)
-    try:
-        array = np.load(io.BytesIO(content), allow_pickle=False)
-    except Exception as error:  # numpy answers a damaged file with nearly any exception
-        raise bad_record(path, f"this is no array of numbers ({error})", hint="Save it with numpy.save.") from error
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.shape[1] < 3 or array.dtype.kind not in "fiu":
-        shape = getattr(array, "shape", None)
-        raise bad_record(path, "an array of numbers (N, 3) is needed", value=shape)
-    return array[:, :3].astype(np.float64)
+def _warn_of_bad(path: Path, points: Points, kept: NDArray[np.bool_]) -> None:
+    first = int(np.flatnonzero(~kept)[0])
+    lost = int((~kept).sum())
+    if lost == len(points):
+        raise bad_record(path, "every point is NaN or infinite", value=points[first].tolist())
+    said = f"{path.name}: {lost:,} of {len(points):,} points are NaN or infinite and left out; the first is point"
+    warnings.warn(f"{said} {first + 1}", ApiGraphWarning, stacklevel=3)
 
 
-def _table(path: Path) -> Points:
-    """Numbers parted by commas, semicolons or blanks; a first line of names and lines with # are passed over."""
-    rows: list[list[float]] = []
-    for number, line in enumerate(read_text(path, most=MOST_BYTES).splitlines(), 1):
-        words = line.replace(",", " ").replace(";", " ").split()
-        if not words or words[0].startswith("#") or (number == 1 and not _is_number(words[0])):
-            continue
-        if len(words) < 3:
-            raise bad_record(path, "a point needs x, y and z", line=number, value=line)
-        rows.append([_coordinate(path, number, field, word) for field, word in zip("xyz", words, strict=False)])
-    return np.asarray(rows, dtype=np.float64).reshape(-1, 3)
+def _warn_of_rounding(path: Path, points: Points, narrow: NDArray[np.float32]) -> None:
+    """Say where 32 bits are too few for the coordinates, as with metres of a national grid."""
+    extent = float((points.max(axis=0) - points.min(axis=0)).max())
+    lost = float(np.abs(points - narrow).max())
+    if lost > _MOST_LOST * extent > 0:
+        said = f"{path.name}: 32 bits round its coordinates by up to {lost:.3g}, and the cloud is {extent:.3g} wide"
+        warnings.warn(f"{said}. Subtract its centre before saving it", ApiGraphWarning, stacklevel=3)
 
 
-def _coordinate(path: Path, line: int, field: str, word: str) -> float:
-    if not _is_number(word):
-        raise bad_record(path, "this is no number", line=line, field=field, value=word)
-    return float(word)
+def _table(path: Path, columns: str) -> Points:
+    return read_table(path, read_text(path, most=MOST_BYTES), columns)
 
 
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _ply(path: Path) -> Points:
+def _ply(path: Path, _: str) -> Points:
     return parse_ply(path, read_bytes(path, most=MOST_BYTES))
 
 
-def _off(path: Path) -> Points:
-    """A mesh as text, whose vertices are the points. ModelNet's files write the counts right behind "OFF"."""
-    text = read_text(path, most=MOST_BYTES)
-    lines = [(number, line.split("#")[0].split()) for number, line in enumerate(text.splitlines(), 1)]
-    lines = [(number, words) for number, words in lines if words]
-    if not lines or not lines[0][1][0].upper().startswith("OFF"):
-        raise bad_record(path, 'the first line does not say "OFF"', line=1)
-    number, words = lines.pop(0)
-    counts = [words[0][len("OFF") :], *words[1:]]
-    counts = [word for word in counts if word]
-    if not counts:
-        if not lines:
-            raise bad_record(path, "the file ends before its counts", line=number)
-        number, counts = lines.pop(0)
-    header = Record(path, number, dict(zip(("vertices", "faces", "edges"), counts, strict=False)))
-    count = header.integer("vertices", 0)
-    if len(lines) < count:
-        last = lines[-1][0] if lines else number
-        raise bad_record(path, f"the file ends after {len(lines)} of {count} vertices", line=last)
-    points = np.empty((count, 3))
-    for row, (number, words) in enumerate(lines[:count]):
-        vertex = Record(path, number, dict(zip("xyz", words, strict=False)))
-        points[row] = [vertex.number(field) for field in "xyz"]
-    return points
+def _off(path: Path, _: str) -> Points:
+    return parse_off(path, read_text(path, most=MOST_BYTES))
 
 
-READERS: dict[str, Callable[[Path], Points]] = {
-    ".npy": _array,
+READERS: dict[str, Callable[[Path, str], Points]] = {
+    ".npy": read_array,
+    ".npz": read_array,
     ".txt": _table,
     ".xyz": _table,
     ".pts": _table,

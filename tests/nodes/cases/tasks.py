@@ -187,17 +187,24 @@ def classify(world: World) -> Case:
 
 @case("APLoadPointCloud")
 def load_point_cloud(world: World) -> Case:
-    def expected(context: Context, file: str, count: int, unit: bool) -> PointClouds:
+    def expected(context: Context, file: str, count: int, unit: bool, columns: str) -> PointClouds:
         points = torch.from_numpy(np.load(context.folders.inputs[0] / file)).float()
+        points = points[:, [int(number) - 1 for number in columns.split()]] if columns else points
         points = points[:count] if count else points
         return PointClouds((unit_sphere(points) if unit else points)[None])
 
     return Case(
         expected,
         given={"file": world.cloud_file("a.npy", 1, 1500)},
-        others={"file": at(world.cloud_file("b.npy", 2, 90)), "count": [at(10), at(0)], "unit": at(False)},
+        others={
+            "file": at(world.cloud_file("b.npy", 2, 90)),
+            "count": [at(10), at(0)],
+            "unit": at(False),
+            "columns": at("3 1 2"),
+        },
         refusals=[
             refused("file", file="nowhere.ply"),
+            refused("columns", columns="4 5 6"),
             refused("file", file=world.file("bad.txt", lambda path: path.write_text("0 0 one\n"))),
         ],
     )

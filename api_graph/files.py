@@ -102,7 +102,7 @@ def whole_file(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
 
     Missing folders are made. With `sync` it is on the disk by then, and not only on its way there. Raises OSError.
     """
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         try:
             file = open(part, "xb")  # noqa: SIM115 (closed below)

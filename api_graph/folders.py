@@ -18,6 +18,7 @@ _ANNOTATED = re.compile(r"^(?P<name>.*?)\s*\[(?P<root>input|output|temp)\]$", re
 
 _MOST_NAMES = 100_000
 """Names of a folder that are looked through for one that nearly fits."""
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096  # bytes, on all systems of today
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Folders:
         return self._find(name.removeprefix("local-dir:"), self.models, trusted=name in self.trusted)
 
     def _find(self, name: str, roots: tuple[Path, ...], *, trusted: bool) -> Path | None:
-        if not name.strip() or "\0" in name:
+        if not name.strip() or not can_be_a_path(name):
             return None
         if trusted and os.path.exists(expanded(name)):
             return real_path(expanded(name))
@@ -141,7 +142,19 @@ def names_in(roots: Iterable[Path], wanted: Callable[[Path], bool]) -> list[str]
 
 
 def inside(root: Path, name: str | PurePath) -> Path | None:
-    """`root`/`name` with links followed, or None when that leads out of `root`."""
+    """`root`/`name` with links followed; None when that leads out of `root`, and for what can be no file's name."""
     base = real_path(root)
+    if not can_be_a_path(base / name):
+        return None
     candidate = real_path(base / name)
     return candidate if candidate.is_relative_to(base) else None
+
+
+def can_be_a_path(name: str | PurePath) -> bool:
+    """Whether a file system could have it: without NUL, writable in its encoding, and no part of it too long."""
+    try:
+        parts = os.fsencode(name).split(os.fsencode(os.sep))
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    total = sum(map(len, parts)) + len(parts)
+    return total < _LONGEST_PATH and not any(b"\0" in part or len(part) > _LONGEST_NAME for part in parts)

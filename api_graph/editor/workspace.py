@@ -38,7 +38,7 @@ class Workspace:
         root, rest = self.user, name
         if name == "workflows" or name.startswith("workflows/"):
             root, rest = self.workflows, name.removeprefix("workflows").removeprefix("/")
-        if "\0" in name or "\\" in name or os.path.isabs(rest):
+        if "\\" in name or os.path.isabs(rest):
             return None
         return inside(root, rest)
 

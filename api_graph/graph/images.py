@@ -9,6 +9,33 @@ from collections.abc import Iterator
 PNG = b"\x89PNG\r\n\x1a\n"
 """The first bytes of a PNG."""
 _LONGEST_TEXT = 64 * 2**20
+_OTHER_KINDS = {
+    b"\xff\xd8\xff": "a JPEG",
+    b"GIF8": "a GIF",
+    b"BM": "a BMP",
+    b"II*\0": "a TIFF",
+    b"MM\0*": "a TIFF",
+    b"\xff\x0a": "a JPEG XL",
+    b"\0\0\0\x0cJXL ": "a JPEG XL",
+    b"\x1aE\xdf\xa3": "a WebM or Matroska film",
+    b"fLaC": "a FLAC file",
+    b"%PDF": "a PDF",
+    b"PK\x03\x04": "a ZIP file",
+    b"\x1f\x8b": "a gzip file",
+}
+_BRANDS = {b"avif": "an AVIF", b"avis": "an AVIF", b"heic": "a HEIC", b"heix": "a HEIC", b"mif1": "a HEIF"}
+
+
+def holds_texts(data: bytes) -> bool:
+    """Whether these are the bytes of a PNG or a WebP, in which graphs are looked for."""
+    return data.startswith(PNG) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP")
+
+
+def other_kind(data: bytes) -> str | None:
+    """What a file seems to be that is neither text nor a picture with a graph: "a JPEG". None if nothing known."""
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12], "an MP4 or MOV film")
+    return next((kind for start, kind in _OTHER_KINDS.items() if data.startswith(start)), None)
 
 
 def embedded_texts(data: bytes) -> dict[str, str]:

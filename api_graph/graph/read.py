@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, file_error, file_fault
-from api_graph.graph.images import PNG, embedded_texts
+from api_graph.graph.images import embedded_texts, holds_texts, other_kind
 from api_graph.graph.literals import Repeated, json_problem
 from api_graph.graph.model import MOST_NODES, WRAPPER, Graph, GraphNode, Link, Unreadable
 from api_graph.graph.words import as_json, listed, path_words, quoted
@@ -89,10 +89,15 @@ def _load(path: Path) -> object:
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or error
         raise _refused(path, f"cannot be read ({reason})", "Check the path and its permissions.") from None
-    if data.startswith(PNG) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP"):
+    if holds_texts(data):
         return _embedded(data, path)
+    kind = other_kind(data)
+    if kind is not None:
+        inside = ", with what may be a graph inside" if b"orkflow:{" in data or b"rompt:{" in data else ""
+        hint = "Open it in ComfyUI and save the graph as .json, or give a PNG or WebP that ComfyUI saved."
+        raise _refused(path, f"is {kind}{inside}: graphs are read from PNG and WebP, or from .json", hint)
     try:
-        return _parsed(data.decode("utf-8-sig"), path)
+        return _parsed(data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"), path)
     except UnicodeDecodeError:
         hint = "Give a graph's .json file, or a PNG with a graph in it."
         raise _refused(path, "is not UTF-8 text", hint) from None
@@ -103,8 +108,11 @@ def _embedded(data: bytes, path: Path) -> dict[str, object]:
     texts = embedded_texts(data)
     document = {key: _parsed(texts[key], path, key) for key in ("prompt", "workflow") if key in texts}
     if not document:
-        hint = "Give a picture that ComfyUI saved, or the graph's .json file."
-        raise _refused(path, "has no graph in it", hint)
+        hint = "Give a picture that ComfyUI saved, or the graph's .json file; sent copies lose it."
+        has = "has no graph in it"
+        if "parameters" in texts:
+            has += ', only "parameters", as AUTOMATIC1111 and others write them: settings, which are no graph'
+        raise _refused(path, has, hint)
     return document
 
 

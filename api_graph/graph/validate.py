@@ -13,6 +13,8 @@ from api_graph.graph.words import closest, listed, one_line, quoted
 from api_graph.registry import Registry
 from api_graph.spec import InputSpec, NodeSpec
 
+LISTS_NODES = "`api-graph nodes` lists the nodes that there are."
+
 
 def validate(graph: Graph, registry: Registry) -> None:
     """Raise a GraphError with all faults, in file order, unless the graph can run."""
@@ -49,7 +51,7 @@ def unknown_class(node: GraphNode, registry: Registry) -> Fault:
     """The fault of a node whose class is not in the registry."""
     classes = {spec.title: spec for spec in registry.values()} | dict(registry)
     near = closest(node.class_type, classes)
-    hint = "`api-graph nodes` lists the nodes that there are."
+    hint = LISTS_NODES
     if near:
         spec = classes[near]
         hint = f"Did you mean {spec.id} ({quoted(spec.title)})? {hint}"

@@ -15,7 +15,7 @@ from PIL import Image, PngImagePlugin
 
 from api_graph.graph import Graph, GraphError, Link, Unreadable, find_faults, read_graph, settable, validate
 from api_graph.graph.read import LARGEST_FILE
-from api_graph.registry import Registry
+from api_graph.registry import Registry, all_nodes
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -80,6 +80,9 @@ class TestForms:
     def test_a_byte_order_mark_is_tolerated(self, api, graph: Graph, write) -> None:
         assert read_graph(write("\ufeff" + json.dumps(api))) == graph
 
+    def test_so_is_utf_16_as_windows_shells_write_it(self, api, graph: Graph, write) -> None:
+        assert read_graph(write(json.dumps(api).encode("utf-16"))) == graph
+
     def test_unknown_node_keys_are_ignored(self) -> None:
         extra = {"is_changed": [math.nan], "_meta": {"title": "T", "cnr_id": "x", "ver": 3}, "properties": []}
         read = read_graph({"1": {"class_type": "TInt", "inputs": {}, **extra}})
@@ -140,8 +143,33 @@ class TestImages:
         assert read_graph(path) == graph
 
     def test_an_image_without_a_graph(self, png) -> None:
-        hint = "Give a picture that ComfyUI saved, or the graph's .json file."
+        hint = "Give a picture that ComfyUI saved, or the graph's .json file; sent copies lose it."
         assert message(png()) == f"out.png has no graph in it. {hint}"
+
+    def test_a_png_of_another_program(self, png) -> None:
+        text = message(png(parameters="a cat\nSteps: 20, Sampler: Euler"))
+        assert text.startswith('out.png has no graph in it, only "parameters", as AUTOMATIC1111 and others write them')
+
+    def test_a_png_with_the_editors_format_alone(self, png) -> None:
+        node = {"id": 7, "type": "PreviewAny", "mode": 0, "widgets_values": []}
+        assert list(read_graph(png(workflow={"nodes": [node]}), all_nodes()).nodes) == ["7"]
+
+    @pytest.mark.parametrize(
+        ("content", "kind"),
+        [
+            (b"\xff\xd8\xff\xe0....", "is a JPEG"),
+            (b"\xff\xd8\xff\xe1..Exif..Workflow:{}", "is a JPEG, with what may be a graph inside"),
+            (b"GIF89a\x01\0", "is a GIF"),
+            (b"\0\0\0\x1cftypavif\xff", "is an AVIF"),
+            (b"\0\0\0\x1cftypheic\xff", "is a HEIC"),
+            (b"\0\0\0\x1cftypisom\xff", "is an MP4 or MOV film"),
+            (b"\x1aE\xdf\xa3\xff", "is a WebM or Matroska film"),
+            (b"PK\x03\x04\xff", "is a ZIP file"),
+        ],
+    )
+    def test_other_files_are_named(self, write, content: bytes, kind: str) -> None:
+        text = message(write(content, "out.bin"))
+        assert text.startswith(f"out.bin {kind}: graphs are read from PNG and WebP, or from .json. Open it in ComfyUI")
 
     def test_a_bad_prompt_in_an_image(self, png) -> None:
         assert message(png(prompt="{")).startswith("the prompt in out.png is not JSON: ")
@@ -202,7 +230,7 @@ class TestNoGraph:
                 "\xff".encode("latin-1"),
                 "graph.json is not UTF-8 text. Give a graph's .json file, or a PNG with a graph in it.",
             ),
-            ('{"1": {}}'.encode("utf-16"), "graph.json is not UTF-8 text. "),
+            (b"\xff\xfe{", "graph.json is not UTF-8 text. "),
             ("[" * 200_000, "graph.json nests too deeply. Export it again from the editor."),
             ('{"1":' * 200_000, "graph.json nests too deeply. "),
             ('{"1": ' + "9" * 5000 + "}", "graph.json holds a number with too many digits. "),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from aiohttp import web
@@ -31,6 +33,15 @@ def user_file(path: Path) -> web.FileResponse:
         return web.FileResponse(path, headers={"Content-Type": kind, "Cache-Control": "no-cache"})
     headers = {"Content-Type": "application/octet-stream", "Content-Disposition": "attachment"}
     return web.FileResponse(path, headers=headers)
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """What the disk refuses is said in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise web.HTTPInsufficientStorage(text=f"it cannot be kept: {error.strerror or error}") from error
 
 
 async def json_body(request: web.Request) -> object:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from api_graph.editor.routes.bodies import user_file
+from api_graph.editor.routes.bodies import user_file, whole_number
 from api_graph.editor.state import state_of
 from api_graph.editor.workspace import Workspace
 from api_graph.errors import BadInput
@@ -21,7 +21,7 @@ _QUALITY = 90
 
 def find_file(workspace: Workspace, kind: str, subfolder: str, name: str) -> Path | None:
     """The file of the `input`, `output` or `temp` folder; None where there is none, or it would lie outside."""
-    if not name or "\0" in name + subfolder:
+    if not name:
         return None
     places = (inside(root, Path(subfolder) / name) for root in workspace.roots(kind))
     return next((place for place in places if place is not None and place.is_file()), None)
@@ -61,7 +61,7 @@ def _copy(path: Path, preview: str, channel: str) -> tuple[bytes, str]:
     elif channel == "rgb" or form == "jpeg":
         picture = picture.convert("RGB")
     buffer = io.BytesIO()
-    picture.save(buffer, form, quality=int(quality) if quality.isdigit() and len(quality) < 3 else _QUALITY)
+    picture.save(buffer, form, quality=whole_number(quality, _QUALITY, most=100))
     return buffer.getvalue(), f"image/{form}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 routes = web.RouteTableDef()
 
+_HIGHEST = 2**53  # what a browser counts to
 _ID = re.compile(r"[0-9a-zA-Z_.:-]{1,100}")
 
 
@@ -82,7 +82,7 @@ def _job(body: dict[str, object], size: int, engine: Engine, queue: PromptQueue)
 def _number(body: dict[str, object], queue: PromptQueue) -> float:
     """The job's place: what the request says, else after all others, or before them with `front`."""
     given = body.get("number")
-    if isinstance(given, (int, float)) and not isinstance(given, bool) and math.isfinite(given):
+    if isinstance(given, (int, float)) and not isinstance(given, bool) and abs(given) <= _HIGHEST:
         return given
     number = queue.next_number()
     return -number if body.get("front") is True else number

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from api_graph.editor.routes.bodies import json_body, json_object
+from api_graph.editor.routes.bodies import disk_errors, json_body, json_object
 from api_graph.editor.state import state_of
 from api_graph.files import whole_file
 
@@ -60,9 +60,6 @@ def _save(file: Path, changed: dict[str, object]) -> web.Response:
     data = json.dumps(_saved(file) | changed, indent=2).encode()
     if len(data) > _MOST_BYTES:
         raise web.HTTPRequestEntityTooLarge(_MOST_BYTES, len(data), text="too many settings")
-    try:
-        with whole_file(file) as written:
-            written.write(data)
-    except OSError as error:
-        raise web.HTTPInsufficientStorage(text=f"settings cannot be kept: {error.strerror or error}") from error
+    with disk_errors(), whole_file(file) as written:
+        written.write(data)
     return web.Response()

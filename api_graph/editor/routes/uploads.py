@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from api_graph.editor import limits
+from api_graph.editor.routes.bodies import disk_errors
 from api_graph.editor.routes.files import find_file
 from api_graph.editor.state import state_of
 from api_graph.editor.workspace import Workspace
@@ -26,7 +28,7 @@ routes = web.RouteTableDef()
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 _CHUNK = 1 << 18
 _LONGEST_FIELD = 10_000
-_LONGEST_NAME = 150
+_LONGEST_NAME = 150  # bytes, so that a number fits behind it
 _MOST_PARTS = 20
 
 
@@ -62,10 +64,11 @@ async def received(request: web.Request, workspace: Workspace) -> AsyncIterator[
         raise web.HTTPBadRequest(text="a form with a picture is wanted")
     upload = Upload(workspace.uploads / f".{secrets.token_hex(8)}.part")
     try:
-        await _receive(request, upload)
-        if not upload.name:
-            raise web.HTTPBadRequest(text="the form has no picture in it")
-        yield upload
+        with disk_errors():
+            await _receive(request, upload)
+            if not upload.name:
+                raise web.HTTPBadRequest(text="the form has no picture in it")
+            yield upload
     finally:
         upload.file.unlink(missing_ok=True)
 
@@ -84,7 +87,7 @@ async def _receive(request: web.Request, upload: Upload) -> None:
             elif part.name:
                 data = await part.read_chunk(_LONGEST_FIELD)
                 upload.fields[part.name] = data.decode("utf-8", "replace")
-    except (ValueError, AssertionError) as error:
+    except (ValueError, AssertionError, BadHttpMessage, LookupError, RuntimeError) as error:
         raise web.HTTPBadRequest(text="the form is damaged") from error
 
 
@@ -111,7 +114,7 @@ def safe_name(name: str) -> str:
     stem, suffix = os.path.splitext(name)
     if not stem or stem.startswith(".") or suffix.lower() not in _SUFFIXES:
         raise web.HTTPBadRequest(text=f"a picture's name ends in one of {', '.join(_SUFFIXES)}")
-    return stem[:_LONGEST_NAME].rstrip() + suffix
+    return stem.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").rstrip() + suffix
 
 
 def folder_of(workspace: Workspace, fields: dict[str, str]) -> Path:

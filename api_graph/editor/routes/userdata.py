@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
 
+from api_graph.editor.routes.bodies import disk_errors
 from api_graph.editor.state import state_of
 from api_graph.files import whole_file
 from api_graph.folders import inside
@@ -71,7 +71,7 @@ async def write(request: web.Request) -> web.Response:
     if path.exists() and request.query.get("overwrite") == "false":
         raise web.HTTPConflict(text="there is a file of this name")
     data = await request.read()
-    with _disk_errors(), whole_file(path) as file:
+    with disk_errors(), whole_file(path) as file:
         file.write(data)
     return _answer(request, path)
 
@@ -81,7 +81,7 @@ async def remove(request: web.Request) -> web.Response:
     path = _place(request, request.match_info["file"])
     if not path.is_file():
         raise web.HTTPNotFound(text="there is no such file")
-    with _disk_errors():
+    with disk_errors():
         path.unlink()
     return web.Response(status=204)
 
@@ -93,19 +93,10 @@ async def move(request: web.Request) -> web.Response:
         raise web.HTTPNotFound(text="there is no such file")
     if target.exists() and request.query.get("overwrite") == "false":
         raise web.HTTPConflict(text="there is a file of this name")
-    with _disk_errors():
+    with disk_errors():
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
     return _answer(request, target)
-
-
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    """What the disk refuses is said in one line."""
-    try:
-        yield
-    except OSError as error:
-        raise web.HTTPInsufficientStorage(text=f"it cannot be kept: {error.strerror or error}") from error
 
 
 def _place(request: web.Request, name: str) -> Path:

@@ -7,25 +7,43 @@ from collections.abc import Mapping, Sequence
 
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, fault_at, file_error
 from api_graph.graph.model import WRAPPER, GraphNode, Link, value_to_api
-from api_graph.graph.validate import unknown_class
+from api_graph.graph.validate import LISTS_NODES, unknown_class
 from api_graph.graph.words import quoted
-from api_graph.graph.workflow.links import PASSING_ON, PRIMITIVE, BrokenLink, LinkFollower, TypedValue
-from api_graph.graph.workflow.model import GETTERS, SETTERS, InputSlot, Node
+from api_graph.graph.workflow.links import (
+    PASSING_ON,
+    PRESET_TEXT,
+    PRIMITIVE,
+    SEED_EVERYWHERE,
+    BrokenLink,
+    LinkFollower,
+    TypedValue,
+)
+from api_graph.graph.workflow.model import BROADCASTERS, GETTERS, SETTERS, InputSlot, Node
 from api_graph.graph.workflow.parse import parse
 from api_graph.graph.workflow.scopes import Scope, ScopedNode, expand
 from api_graph.graph.workflow.widgets import HINT, Misfit, slots, widget_values
 from api_graph.registry import Registry
 
-_NOTES = ("Note", "MarkdownNote", "Label (rgthree)", "Bookmark (rgthree)")
+_NOTES = ("Note", "MarkdownNote", "Label (rgthree)", "Bookmark (rgthree)", "Note Plus (mtb)")
 _SWITCHBOARDS = (
     "Fast Muter (rgthree)",
     "Fast Bypasser (rgthree)",
     "Fast Groups Muter (rgthree)",
     "Fast Groups Bypasser (rgthree)",
+    "Fast Actions Button (rgthree)",
     "Mute / Bypass Repeater (rgthree)",
     "Mute / Bypass Relay (rgthree)",
+    "Node Collector (rgthree)",
+    "Node Combiner (rgthree)",
+    "Power Conductor (rgthree)",
+    "Random Unmuter (rgthree)",
 )
-_EDITORS_OWN = {*_NOTES, *_SWITCHBOARDS, *PASSING_ON, *SETTERS, *GETTERS, PRIMITIVE}
+_SHOW_ONLY = ("Image Comparer (rgthree)",)  # it runs in ComfyUI, but gives nothing and is seen in the browser alone
+_VALUES = (PRIMITIVE, SEED_EVERYWHERE, PRESET_TEXT)
+_EDITORS_OWN = {*_NOTES, *_SWITCHBOARDS, *_SHOW_ONLY, *PASSING_ON, *SETTERS, *GETTERS, *BROADCASTERS, *_VALUES}
+_OF_A_SERVER = ("Node name for S&R", "cnr_id", "aux_id")
+"""Properties that the editor gives to a node which the server declares; the second and third name its pack."""
+_OUR_PACK = "api-graph"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GROUP_NODE = re.compile(r"workflow[>/].")
 
@@ -43,13 +61,14 @@ class _Converter:
     def __init__(self, nodes: Sequence[ScopedNode], registry: Registry) -> None:
         self._nodes, self._registry = nodes, registry
         self._links = LinkFollower(lambda node: slots(node, registry.get(node.type)), self._promoted)
+        self._marked = any(node.type in registry and _OF_A_SERVER[0] in node.properties for _, node in nodes)
         self._values: dict[tuple[Scope, str], dict[str, object]] = {}
 
     def api(self) -> dict[str, object]:
         api: dict[str, object] = {}
         faults: list[Fault] = []
         for scope, node in self._nodes:
-            if not node.runs or node.id in scope.children or node.type in _EDITORS_OWN:
+            if not node.runs or node.id in scope.children or self._is_editors_own(scope, node):
                 continue
             id = scope.api_id(node.id)
             try:
@@ -65,6 +84,17 @@ class _Converter:
             problem = "the graph, in the editor's own save format, has nothing that runs"
             raise file_error(problem, "Add nodes; notes do not count, nor do muted and bypassed ones.")
         return api
+
+    def _is_editors_own(self, scope: Scope, node: Node) -> bool:
+        """Whether a node never runs: it is known as such, or only a browser knows it and it feeds nothing.
+
+        The editor marks the nodes that the server declares; a file without these marks tells nothing.
+        """
+        if node.type in _EDITORS_OWN:
+            return True
+        declared = node.type in self._registry or any(key in node.properties for key in _OF_A_SERVER)
+        alone = not declared and node.id not in scope.level.feeding
+        return self._marked and alone and not _UUID.fullmatch(node.type)
 
     def _node(self, scope: Scope, node: Node) -> dict[str, object]:
         """One node in the API format. Raises GraphError."""
@@ -136,6 +166,11 @@ class _Converter:
         if _GROUP_NODE.match(node.type):
             hint = "Turn it into a subgraph in the editor (Convert group node to subgraph), and save the file again."
             return self._fault(scope, node, "it is a group node, which is no longer supported", hint)
+        pack = node.properties.get("cnr_id") or node.properties.get("aux_id")
+        if isinstance(pack, str) and pack != _OUR_PACK:
+            of = "ComfyUI itself" if pack == "comfy-core" else f"the pack {quoted(pack)}"
+            problem = f"there is no node class {quoted(node.type)}: it is a node of {of}"
+            return self._fault(scope, node, problem, f"Bypass it, or run the graph in ComfyUI. {LISTS_NODES}")
         return unknown_class(self._graph_node(scope, node), self._registry)
 
     def _fault(self, scope: Scope, node: Node, problem: str, hint: str, input: str | None = None) -> Fault:

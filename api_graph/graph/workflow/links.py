@@ -12,6 +12,8 @@ from api_graph.graph.workflow.model import ANY_TYPE, BYPASSED, GETTERS, MUTED, S
 from api_graph.graph.workflow.scopes import Scope
 
 PRIMITIVE = "PrimitiveNode"
+SEED_EVERYWHERE = "Seed Everywhere"
+PRESET_TEXT = "PresetText|pysssss"
 PASSING_ON = ("Reroute", "Reroute (rgthree)", "ReroutePrimitive|pysssss")
 _LINK_AGAIN = "Open the file in the editor, link the input again, and save it."
 
@@ -108,6 +110,11 @@ class LinkFollower:
             return self._inside(scope.children[node.id], slot, output.type)
         if node.type in PASSING_ON + SETTERS:
             return self._feeding(scope, node.inputs[0], output.type) if node.inputs else None
+        if node.type == SEED_EVERYWHERE:
+            return TypedValue(node.first_value)
+        if node.type == PRESET_TEXT:
+            problem = f"node {one_line(node.id)} gives it a preset's text, which the browser keeps, not the file"
+            return BrokenLink(problem, "Type the text in, and cut the link.")
         if node.type in GETTERS:
             return self._set_elsewhere(scope, node, output.type)
         return Link(scope.api_id(node.id), slot)

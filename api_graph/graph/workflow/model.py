@@ -16,6 +16,9 @@ API_ID = "api_id"
 SETTERS = ("SetNode", "easy setNode")
 GETTERS = ("GetNode", "easy getNode")
 
+BROADCASTERS = ("Anything Everywhere", "Anything Everywhere?", "Anything Everywhere3", "Prompts Everywhere")
+"""Nodes that send what is linked to them wherever it fits (workflow/broadcasts.py)."""
+
 ANY_TYPE = "*"
 """The type of a slot that fits every other."""
 
@@ -109,6 +112,11 @@ class Level:
         for link in self.links.values():
             found[link.target].append(link)
         return found
+
+    @cached_property
+    def feeding(self) -> frozenset[str]:
+        """Ids of the nodes whose outputs are linked to anything."""
+        return frozenset(link.origin for link in self.links.values())
 
     @cached_property
     def linked_slots(self) -> Mapping[tuple[str, str], InputSlot]:

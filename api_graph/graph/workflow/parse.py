@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, file_fault
 from api_graph.graph.words import as_json, one_line, quoted
+from api_graph.graph.workflow.broadcasts import follow_broadcasts
 from api_graph.graph.workflow.model import ANY_TYPE, InputSlot, Level, Node, SavedLink, Workflow
 
 _SAVE_AGAIN = "Open the file in the editor, and save it again."
@@ -49,7 +50,7 @@ class _Reader:
         self.faults.append(file_fault(problem, hint))
 
     def level(self, raw: Mapping[str, object], name: str) -> Level:
-        return Level(name, self._nodes(raw, name), self._links(raw, name))
+        return Level(name, *self._nodes_and_links(raw, name))
 
     def subgraph(self, raw: Mapping[str, object], id: str) -> Level:
         label = _text(raw.get("name")) or id
@@ -57,8 +58,7 @@ class _Reader:
         outputs = raw.get("outputs")
         return Level(
             label,
-            self._nodes(raw, inside),
-            self._links(raw, inside),
+            *self._nodes_and_links(raw, inside),
             inputs=tuple(self._slots(raw.get("inputs"), inside)),
             outputs=len(outputs) if isinstance(outputs, list) else 0,
             input_id=_own_id(raw.get("inputNode")) or _INPUT_ID,
@@ -72,6 +72,20 @@ class _Reader:
             self.complain(f"{key} of {where} is {as_json(raw)}, not a list")
             return []
         return raw
+
+    def _nodes_and_links(self, raw: Mapping[str, object], where: str) -> tuple[dict[str, Node], dict[str, SavedLink]]:
+        nodes, links = self._nodes(raw, where), self._links(raw, where)
+        self.faults += follow_broadcasts(raw.get("extra"), nodes, links, self._sent(raw.get("extra"), nodes))
+        return nodes, links
+
+    def _sent(self, extra: object, nodes: Mapping[str, Node]) -> Iterator[SavedLink | None]:
+        """What nodes that run send without a drawn link (broadcasts.py)."""
+        sent = extra.get("ue_links") if isinstance(extra, Mapping) else None
+        for number, raw in enumerate(sent if isinstance(sent, list) else []):
+            controller = nodes.get(_id(raw.get("controller")) or "") if isinstance(raw, Mapping) else None
+            if controller is not None and controller.runs:
+                ends = (raw.get(key) for key in ("upstream", "upstream_slot", "downstream", "downstream_slot"))
+                yield _link([f"ue:{number}", *ends])
 
     def _nodes(self, raw: Mapping[str, object], where: str) -> dict[str, Node]:
         nodes: dict[str, Node] = {}

@@ -41,10 +41,10 @@ def enlarged(boxes: Tensor, factor: float) -> Tensor:
 def checked_masks(masks: Tensor, image: Tensor) -> Tensor:
     """`masks` as float32 (N, H, W) on the image's device, clamped to [0, 1].
 
-    Another shape, a size or number that does not go with the image (B, H, W, 3), and NaN are a BadInput.
+    Another shape, a size that is not that of the image (B, H, W, 3), and NaN are a BadInput.
     """
     maps = checked_maps(masks, "masks").to(image.device)
-    check_sizes(image, maps, "masks")
+    check_sizes(image[:1], maps, "masks")
     value_range(maps, "masks")
     return maps.clamp(0, 1)
 

@@ -126,7 +126,8 @@ def primitive_boolean(value: bool) -> bool:
 @node("MaskToImage", category="mask", title="Convert Mask to Image")
 def mask_to_image(mask: Mask) -> Image:
     """A mask as a grey image."""
-    return mask[..., None].expand(-1, -1, -1, 3)  # (B, H, W) -> (B, H, W, 3)
+    height, width = mask.shape[-2:]
+    return mask.reshape(-1, height, width, 1).expand(-1, -1, -1, 3)  # (B, H, W) or (H, W) -> (B, H, W, 3)
 
 
 @node("ImageToMask", category="mask", title="Convert Image to Mask")

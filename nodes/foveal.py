@@ -26,6 +26,7 @@ from api_graph.clip.foveal_pass import Form
 from api_graph.clip.unleash import Order, head_reactions, strongest
 from api_graph.errors import BadInput, inputs_named
 from api_graph.models.layers import whole_numbers
+from api_graph.pixels.fit import fitted_masks
 from api_graph.pixels.matrix_figure import matrix_figure
 from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.read import to_tensor
@@ -120,7 +121,9 @@ def foveal_mask(
     model: Clip,
     image: Picture,
     boxes: Annotated[Boxes | None, Field(description="The region: boxes, or one of the next two.")] = None,
-    mask: Annotated[Mask | None, Field(description="The region: masks of the image's size.")] = None,
+    mask: Annotated[
+        Mask | None, Field(description="The region: masks. The empty 64×64 mask of Load Image is none.")
+    ] = None,
     attribution: Annotated[
         Attribution | None, Field(description="The fovea itself: a map of this image, from any model.")
     ] = None,
@@ -152,6 +155,8 @@ def foveal_mask(
     geometry, grid = model.preprocess.geometry(*size), model.tower.grid
     kernel = FovealKernel(alpha, sigma, scale)
     pairs = None
+    if mask is not None:
+        mask = fitted_masks(mask, image, "mask")
     if sum(region is not None for region in (boxes, mask, attribution)) != 1:
         raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
     if boxes is None and join == "enclosing":

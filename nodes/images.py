@@ -101,7 +101,7 @@ def _saved(
         try:
             context.check_cancelled()
             with inputs_named(**_WRITING, image=input):
-                for png in [numbered_png(folder, prefix, image, metadata=texts) for image in images]:
+                for png in [numbered_png(folder, prefix, image, metadata=texts) for image in _each(images)]:
                     series[png.series].append((index, png))
         except Exception as error:
             results[index] = error
@@ -123,6 +123,11 @@ def _saved(
         return results
 
     return DeferredWork(work, frozenset(series))
+
+
+def _each(pictures: Tensor) -> Tensor:
+    """Pictures or maps to go through one by one; ComfyUI's masks may be a single (H, W)."""
+    return pictures[None] if pictures.ndim == 2 else pictures
 
 
 @node(
@@ -193,7 +198,7 @@ def save_heatmap(
 ) -> Annotated[Mask, Field(description="The heatmap as it came in.")]:
     """Write heatmaps as grey PNG, white where attended."""
     with inputs_named(**_WRITING, image="heatmap"):
-        for image in heatmap:
+        for image in _each(heatmap):
             context.check_cancelled()
             path = write_numbered(context.folders.output, filename_prefix, image, metadata=context.texts)
             context.show_file(path)

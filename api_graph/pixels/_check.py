@@ -12,13 +12,17 @@ from api_graph.errors import BadInput
 
 
 def checked_maps(maps: Tensor, input: str) -> Tensor:
-    """`maps` as float32 (B, h, w), or a BadInput if it has another shape or is empty."""
+    """Maps (B, h, w), (h, w) or (B, 1, h, w) as float32 (B, h, w); a BadInput for another shape, and if empty."""
+    if maps.ndim == 2:
+        maps = maps[None]
+    elif maps.ndim == 4 and maps.shape[1] == 1:
+        maps = maps[:, 0]
     if maps.ndim != 3 or maps[0:1].numel() == 0:
         raise BadInput(
             "a map needs the shape (B, h, w) with nothing empty",
             input=input,
             value=tuple(maps.shape),
-            hint="Add or remove axes; a single map is map[None].",
+            hint="Add or remove axes.",
         )
     return maps.float()
 
@@ -56,6 +60,7 @@ def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
         raise BadInput(
             f"a batch of {other.shape[0]} does not go with one of {image.shape[0]}",
             input=input,
+            value=other.shape[0],
             hint="Give as many, or a single one for all.",
         )
 
@@ -71,6 +76,7 @@ def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
         raise BadInput(
             f"map {int(wrong.nonzero()[0])} holds NaN or infinite values",
             input=input,
+            value=float(maps[~maps.isfinite()][0]),
             hint="Look at the step that made it: half precision overflows, and so does a division by zero.",
         )
     return low[:, None, None], high[:, None, None]

@@ -9,8 +9,8 @@ from torch import Tensor
 from api_graph.errors import inputs_named
 from api_graph.pixels._check import check_choice, checked_image
 from api_graph.pixels.blend import Colour, alpha_blend
+from api_graph.pixels.fit import required_masks
 from api_graph.pixels.pairing import EVERY, Pairing, Pairs
-from api_graph.pixels.prompts._regions import checked_masks
 from api_graph.pixels.prompts.outside import Blur, blurred, greyscale
 from api_graph.pixels.prompts.shapes import painted
 
@@ -34,12 +34,12 @@ def fgvp(
     `reverse blur` (the paper's best) blurs what lies outside the mask by a Gaussian of `blur_radius` pixels; `mask`
     lays `colour` over what lies inside, (1 − opacity)·image + opacity·colour, and `reverse mask` over what lies
     outside; `greyscale` takes the colours away outside. `image` is (B, H, W, 3) and `masks` (N, H, W) in [0, 1];
-    `pairing` says which mask goes on which image. With `together` the union of an image's masks is the prompt. Sizes
-    that do not fit are a BadInput.
+    `pairing` says which mask goes on which image. With `together` the union of an image's masks is the prompt. Masks of
+    another size are stretched to the image.
     """
     check_choice(style, FgvpStyle, "style")
     image = checked_image(image)
-    inside = checked_masks(masks, image)
+    inside = required_masks(masks, image, "masks")
     pairs = Pairs.of(len(image), len(inside), pairing, input="masks", together=together)
     inside = pairs.of_regions(inside)
     if style in ("mask", "reverse mask"):

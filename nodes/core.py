@@ -32,7 +32,7 @@ def load_image(
     image: own_images.ImageFile,
     upload: Upload = "image",
 ) -> own_images.LoadedImage:
-    """Read an image file."""
+    """Read an image file: its colours as stored, and 1 − alpha as the mask; alpha is laid over nothing."""
     return own_images.load_image(context, image)
 
 
@@ -133,9 +133,10 @@ def mask_to_image(mask: Mask) -> Image:
 @node("ImageToMask", category="mask", title="Convert Image to Mask")
 def image_to_mask(image: Image, channel: Literal["red", "green", "blue", "alpha"]) -> Mask:
     """One channel of an image as a mask."""
-    if channel == "alpha":
-        raise BadInput("an IMAGE here has no alpha", input="channel", value=channel, hint="Use red, green or blue.")
-    return image[..., COLOUR_CHANNELS.index(channel)]
+    channels = (*COLOUR_CHANNELS, "alpha")[: image.shape[-1]]
+    if channel not in channels:
+        raise BadInput("this IMAGE has no alpha", input="channel", value=channel, hint="Use red, green or blue.")
+    return image[..., channels.index(channel)]
 
 
 @node("InvertMask", category="mask", title="Invert Mask")

@@ -53,7 +53,7 @@ Prefix = Annotated[str, Field(description="Files are PREFIX_00001_.png and so on
 
 
 class LoadedImage(NamedTuple):
-    image: Annotated[Image, Field(description="The picture, upright.")]
+    image: Annotated[Image, Field(description="The picture, upright; its colours as stored, whatever is transparent.")]
     mask: Annotated[Mask, Field(description="1 where the image is transparent.")]
 
 
@@ -65,7 +65,10 @@ class LoadedImage(NamedTuple):
     fingerprint=image_fingerprint,
 )
 def load_image(context: Context, image: ImageFile) -> LoadedImage:
-    """Read an image file: the picture, and a mask of its transparency."""
+    """Read an image file: the picture, its colours as stored, and 1 − alpha as a mask of its transparency.
+
+    So does ComfyUI's Load Image. An image of four channels on a wire is laid over black instead, wherever it is read.
+    """
     with inputs_named(path="image"):
         picture, mask = to_tensor(read_image(context.folders.input_file(image)))
     return LoadedImage(picture, mask)

@@ -28,13 +28,16 @@ def checked_maps(maps: Tensor, input: str) -> Tensor:
 
 
 def checked_image(image: Tensor, input: str = "image") -> Tensor:
-    """`image` as float32 (B, H, W, 3), or a BadInput if it is empty, an integer, or of another shape."""
-    if image.ndim != 4 or image.shape[-1] != 3 or image.numel() == 0:
+    """`image` (B, H, W, 3) as float32, or (B, H, W, 4) over black: its colours times its alpha, clamped to [0, 1].
+
+    A BadInput if it is empty, an integer, or of another shape.
+    """
+    if image.ndim != 4 or image.shape[-1] not in (3, 4) or image.numel() == 0:
         raise BadInput(
             "an image tensor needs the shape (B, H, W, 3) with nothing empty",
             input=input,
             value=tuple(image.shape),
-            hint="Move the channels last and drop any alpha channel; a single image is image[None].",
+            hint="Move the channels last; a single image is image[None].",
         )
     if not image.is_floating_point():
         raise BadInput(
@@ -43,7 +46,8 @@ def checked_image(image: Tensor, input: str = "image") -> Tensor:
             value=str(image.dtype),
             hint="Divide it by 255.",
         )
-    return image.float()
+    image = image.float()
+    return image if image.shape[-1] == 3 else image[..., :3] * image[..., 3:].clamp(0, 1)
 
 
 def check_sizes(image: Tensor, other: Tensor, input: str) -> None:

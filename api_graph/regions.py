@@ -95,19 +95,24 @@ def read_boxes(
 
 
 def boxes_around(masks: Tensor, threshold: float = 0.5) -> Boxes:
-    """The smallest box around what is at least `threshold` in each of (N, H, W) masks, in their pixels.
+    """The smallest box around what is at least `threshold` in each of masks (N, H, W) or (H, W), in their pixels.
 
     Raises BadInput for another shape and for a mask with nothing in it.
     """
+    masks = masks[None] if masks.ndim == 2 else masks
     if masks.ndim != 3 or masks[:1].numel() == 0:
         raise BadInput("masks have the shape (N, H, W)", input="mask", value=tuple(masks.shape))
-    inside = (masks >= threshold).cpu()
+    wrong = masks[~masks.isfinite()]
+    if len(wrong):
+        raise BadInput("a mask holds NaN or infinite values", input="mask", value=float(wrong[0]))
     rows = []
-    for index, one in enumerate(inside, start=1):
-        down, across = one.any(1).nonzero(), one.any(0).nonzero()
+    for index, one in enumerate(masks.cpu(), start=1):
+        inside = one >= threshold
+        down, across = inside.any(1).nonzero(), inside.any(0).nonzero()
         if not len(down):
-            hint = "Lower the threshold, or leave the mask out."
-            raise BadInput(f"mask {index} has nothing at or above {threshold:g}", input="mask", hint=hint)
+            hint = "Lower the threshold, or leave it out. (Load Image gives an empty mask without transparency.)"
+            problem = f"mask {index} has nothing at or above {threshold:g}"
+            raise BadInput(problem, input="mask", value=float(one.max()), hint=hint)
         rows.append([int(across[0]), int(down[0]), int(across[-1]) + 1, int(down[-1]) + 1])
     return Boxes(torch.tensor(rows, dtype=torch.float64), (masks.shape[2], masks.shape[1]))
 

@@ -32,7 +32,7 @@ def load_image(
     image: own_images.ImageFile,
     upload: Upload = "image",
 ) -> own_images.LoadedImage:
-    """Read an image file."""
+    """Read an image file: its colours as stored, and 1 − alpha as the mask; alpha is laid over nothing."""
     return own_images.load_image(context, image)
 
 
@@ -126,15 +126,17 @@ def primitive_boolean(value: bool) -> bool:
 @node("MaskToImage", category="mask", title="Convert Mask to Image")
 def mask_to_image(mask: Mask) -> Image:
     """A mask as a grey image."""
-    return mask[..., None].expand(-1, -1, -1, 3)  # (B, H, W) -> (B, H, W, 3)
+    height, width = mask.shape[-2:]
+    return mask.reshape(-1, height, width, 1).expand(-1, -1, -1, 3)  # (B, H, W) or (H, W) -> (B, H, W, 3)
 
 
 @node("ImageToMask", category="mask", title="Convert Image to Mask")
 def image_to_mask(image: Image, channel: Literal["red", "green", "blue", "alpha"]) -> Mask:
     """One channel of an image as a mask."""
-    if channel == "alpha":
-        raise BadInput("an IMAGE here has no alpha", input="channel", value=channel, hint="Use red, green or blue.")
-    return image[..., COLOUR_CHANNELS.index(channel)]
+    channels = (*COLOUR_CHANNELS, "alpha")[: image.shape[-1]]
+    if channel not in channels:
+        raise BadInput("this IMAGE has no alpha", input="channel", value=channel, hint="Use red, green or blue.")
+    return image[..., channels.index(channel)]
 
 
 @node("InvertMask", category="mask", title="Invert Mask")

@@ -26,12 +26,15 @@ from api_graph.clip.foveal_pass import Form
 from api_graph.clip.unleash import Order, head_reactions, strongest
 from api_graph.errors import BadInput, inputs_named
 from api_graph.models.layers import whole_numbers
+from api_graph.pixels.fit import fitted_masks
 from api_graph.pixels.matrix_figure import matrix_figure
+from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import Boxes, BoxFormat, boxes_around, read_boxes
 from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import Widget, node
 
+from .prompts import PairingChoice
 from .socket_types import Clip, FoundBoxes, NewFeatures, Objects, Picture
 
 CATEGORY = "attention prompting/foveal"
@@ -111,13 +114,16 @@ def boxes_from_mask(
     category=CATEGORY,
     title="Foveal mask",
     store=True,
+    version=2,
     aliases=("FALIP", "fovea", "region of attention"),
 )
 def foveal_mask(
     model: Clip,
     image: Picture,
     boxes: Annotated[Boxes | None, Field(description="The region: boxes, or one of the next two.")] = None,
-    mask: Annotated[Mask | None, Field(description="The region: masks of the image's size.")] = None,
+    mask: Annotated[
+        Mask | None, Field(description="The region: masks. The empty 64×64 mask of Load Image is none.")
+    ] = None,
     attribution: Annotated[
         Attribution | None, Field(description="The fovea itself: a map of this image, from any model.")
     ] = None,
@@ -135,23 +141,33 @@ def foveal_mask(
     on_empty: Annotated[
         OnEmpty, Field(description="Where the model sees nothing of a region: error, or a mask of zeros.")
     ] = "error",
-) -> Annotated[Attribution, Field(description="One foveal mask for each region, on the grid of patches.")]:
+    pairing: PairingChoice = EVERY,
+) -> Annotated[
+    Attribution,
+    Field(description="On the grid of patches: one mask for each region, or one for each on each image."),
+]:
     """A Gaussian over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
 
-    It is shown, resized and blended like any other map.
+    It is shown, resized and blended like any other map. Several images with several boxes or masks give one for each
+    pair; with one of either, one for each of the others' is enough.
     """
     size = (image.shape[2], image.shape[1])
     geometry, grid = model.preprocess.geometry(*size), model.tower.grid
     kernel = FovealKernel(alpha, sigma, scale)
+    pairs = None
+    if mask is not None:
+        mask = fitted_masks(mask, image, "mask")
     if sum(region is not None for region in (boxes, mask, attribution)) != 1:
         raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
     if boxes is None and join == "enclosing":
         raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
     if boxes is not None:
         _check_size(boxes.size, size, "boxes")
+        pairs, join = _pairs(image, len(boxes), pairing, join, "boxes")
         with inputs_named(region="boxes"):
             values = box_masks(boxes.values, geometry, grid, kernel, cells=cells, join=join, on_empty=on_empty)
     elif mask is not None:
+        pairs, join = _pairs(image, len(mask), pairing, join, "mask")
         with inputs_named(region="mask"):
             values = pixel_masks(
                 mask, geometry, grid, kernel, shape=shape, coverage=coverage, cells=cells, on_empty=on_empty
@@ -161,11 +177,19 @@ def foveal_mask(
         values = map_masks(attribution, (geometry,), grid, kernel)
     if join == "max":
         values = values.amax(0, keepdim=True)
+    if pairs is not None and pairs.regions and len(image) > 1 and len(values) > 1:
+        values = values[pairs.regions]
     return Attribution(values, (geometry,) * len(values))
 
 
+def _pairs(image: Tensor, regions: int, pairing: Pairing, join: Join, input: str) -> tuple[Pairs, Join]:
+    """The pairs of images and regions, and how the regions of an image are joined: one alone is not."""
+    pairs = Pairs.of(len(image), regions, pairing, input=input, together=join != "each")
+    return pairs, "each" if pairs.regions else join
+
+
 def _masks_per_image(model: ClipModel, image: Tensor, fovea: Attribution) -> list[Tensor]:
-    """The masks of each image, (B_i, gh, gw): all of them for a single image, else one for each."""
+    """The masks of each image, (B_i, gh, gw): one mask for all, or as many for each, those of the first image first."""
     size = (image.shape[2], image.shape[1])
     for geometry in fovea.geometry:
         _check_size((geometry.width, geometry.height), size, "fovea")
@@ -176,12 +200,12 @@ def _masks_per_image(model: ClipModel, image: Tensor, fovea: Attribution) -> lis
             hint="Make it with this model; an attribution can be its attribution input.",
         )
     values = fovea.values
-    if len(image) == 1:
-        return [values]
-    if len(values) not in (1, len(image)):
-        hint = "Give one for all, or one for each."
-        raise BadInput(f"{len(values)} masks do not go with {len(image)} images", input="fovea", hint=hint)
-    return [*values.expand(len(image), -1, -1).unsqueeze(1)]
+    if len(values) == 1:
+        return [values] * len(image)
+    if len(values) % len(image):
+        problem, hint = f"{len(values)} masks do not go with {len(image)} images", "Give one for all, or one for each."
+        raise BadInput(problem, input="fovea", value=len(values), hint=hint)
+    return [*values.split(len(values) // len(image))]
 
 
 def _check_size(own: tuple[int, int], image: tuple[int, int], input: str) -> None:
@@ -249,7 +273,10 @@ def _split_features(features: Tensor, counts: Sequence[int]) -> list[ImageFeatur
 def foveal_features(
     model: Clip,
     image: Annotated[Image, Field(description="One for all masks, or one for each.")],
-    fovea: Annotated[Attribution, Field(description="Foveal masks, made for this model and an image of this size.")],
+    fovea: Annotated[
+        Attribution,
+        Field(description="Foveal masks for this model and image: one for all images, or as many for each."),
+    ],
     layers: Layers = "last 4",
     form: FormOfBias = "cls",
     unleash: Annotated[

@@ -53,7 +53,7 @@ Prefix = Annotated[str, Field(description="Files are PREFIX_00001_.png and so on
 
 
 class LoadedImage(NamedTuple):
-    image: Annotated[Image, Field(description="The picture, upright.")]
+    image: Annotated[Image, Field(description="The picture, upright; its colours as stored, whatever is transparent.")]
     mask: Annotated[Mask, Field(description="1 where the image is transparent.")]
 
 
@@ -65,7 +65,10 @@ class LoadedImage(NamedTuple):
     fingerprint=image_fingerprint,
 )
 def load_image(context: Context, image: ImageFile) -> LoadedImage:
-    """Read an image file: the picture, and a mask of its transparency."""
+    """Read an image file: the picture, its colours as stored, and 1 − alpha as a mask of its transparency.
+
+    So does ComfyUI's Load Image. An image of four channels on a wire is laid over black instead, wherever it is read.
+    """
     with inputs_named(path="image"):
         picture, mask = to_tensor(read_image(context.folders.input_file(image)))
     return LoadedImage(picture, mask)
@@ -101,7 +104,7 @@ def _saved(
         try:
             context.check_cancelled()
             with inputs_named(**_WRITING, image=input):
-                for png in [numbered_png(folder, prefix, image, metadata=texts) for image in images]:
+                for png in [numbered_png(folder, prefix, image, metadata=texts) for image in _each(images)]:
                     series[png.series].append((index, png))
         except Exception as error:
             results[index] = error
@@ -123,6 +126,11 @@ def _saved(
         return results
 
     return DeferredWork(work, frozenset(series))
+
+
+def _each(pictures: Tensor) -> Tensor:
+    """Pictures or maps to go through one by one; ComfyUI's masks may be a single (H, W)."""
+    return pictures[None] if pictures.ndim == 2 else pictures
 
 
 @node(
@@ -193,7 +201,7 @@ def save_heatmap(
 ) -> Annotated[Mask, Field(description="The heatmap as it came in.")]:
     """Write heatmaps as grey PNG, white where attended."""
     with inputs_named(**_WRITING, image="heatmap"):
-        for image in heatmap:
+        for image in _each(heatmap):
             context.check_cancelled()
             path = write_numbered(context.folders.output, filename_prefix, image, metadata=context.texts)
             context.show_file(path)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.pixels import prompts
+from api_graph.pixels.pairing import Pairing
 from api_graph.pixels.prompts.crop import Rounding
 from api_graph.pixels.prompts.fgvp import FgvpStyle
 from api_graph.pixels.prompts.outside import Blur, Channels, Fill
@@ -36,6 +37,14 @@ Opacity = Annotated[
 ]
 BlurRadius = Annotated[
     float, Field(ge=0, le=1000, description="Standard deviation of the blur, in pixels."), Widget(step=1)
+]
+
+PairingChoice = Annotated[
+    Pairing,
+    Field(
+        description="Of several images with several boxes or masks. every box on every image: all results of the first "
+        "image come first. box i on image i: as many of both."
+    ),
 ]
 
 PARAMETERS = {
@@ -66,6 +75,7 @@ PARAMETERS = {
     "min_area": Annotated[int, Field(ge=0, le=1_000_000_000, description="Smaller masks get no mark, in pixels.")],
     "opacity": Opacity,
     "order": Annotated[Order, Field(description="area: the largest mask is the first.")],
+    "pairing": PairingChoice,
     "radius": Annotated[
         float, Field(ge=0, le=1000, description="Of the dot, in the unit; at least half a pixel."), Widget(step=0.001)
     ],
@@ -94,7 +104,7 @@ PARAMETERS = {
         Field(ge=0.001, le=1, description="A pixel from which on a mask holds it."),
         Widget(step=0.05, slider=True),
     ],
-    "together": Annotated[bool, Field(description="All on one image; otherwise one image for each.")],
+    "together": Annotated[bool, Field(description="All of an image on one picture; otherwise one picture for each.")],
     "unit": Annotated[Unit, Field(description="Pixels, or a share of that side of the image.")],
 }
 """The parameters that prompts share, by name, in the words of an editor's tooltips."""
@@ -145,7 +155,13 @@ def corners(boxes: Boxes, image: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------ on boxes
 
 
-@node("APDrawCircle", category=CATEGORY, title="Draw circle", aliases=("red circle", "ellipse", "visual prompt"))
+@node(
+    "APDrawCircle",
+    category=CATEGORY,
+    title="Draw circle",
+    version=2,
+    aliases=("red circle", "ellipse", "visual prompt"),
+)
 @parameters_of(prompts.draw_circle)
 def draw_circle(
     image: Picture,
@@ -157,7 +173,13 @@ def draw_circle(
     return prompts.draw_circle(image, corners(boxes, image), **_chosen("circle", preset, **values))
 
 
-@node("APOutside", category=CATEGORY, title="Weaken outside", aliases=("blur outside", "grey outside", "visual prompt"))
+@node(
+    "APOutside",
+    category=CATEGORY,
+    title="Weaken outside",
+    version=2,
+    aliases=("blur outside", "grey outside", "visual prompt"),
+)
 @parameters_of(prompts.weaken_outside)
 def weaken_outside(
     image: Picture,
@@ -170,20 +192,20 @@ def weaken_outside(
     return prompts.weaken_outside(image, corners(boxes, image), **_chosen("outside", preset, shape=shape, **values))
 
 
-@node("APCropBoxes", category=CATEGORY, title="Crop boxes", aliases=("visual prompt",))
+@node("APCropBoxes", category=CATEGORY, title="Crop boxes", version=2, aliases=("visual prompt",))
 @parameters_of(prompts.crop_boxes)
 def crop_boxes(
     image: Picture,
     boxes: Where,
     preset: Annotated[Literal["custom", "falip", "reclip", "fgvp"], FromCode] = "custom",
-    together: Annotated[bool, Field(description="One crop that holds all boxes.")] = False,
+    together: Annotated[bool, Field(description="One crop of an image that holds all its boxes.")] = False,
     **values: object,
 ) -> list[Annotated[Image, Field(description="The crops, each of its own size.")]]:
     """Cut each box out of the image."""
     return prompts.crop_boxes(image, corners(boxes, image), together=together, **_chosen("crop", preset, **values))
 
 
-@node("APDrawBox", category=CATEGORY, title="Draw box", aliases=("bounding box", "visual prompt"))
+@node("APDrawBox", category=CATEGORY, title="Draw box", version=2, aliases=("bounding box", "visual prompt"))
 @parameters_of(prompts.draw_box)
 def draw_box(
     image: Picture,
@@ -195,7 +217,7 @@ def draw_box(
     return prompts.draw_box(image, corners(boxes, image), **_chosen("box_line", preset, **values))
 
 
-@node("APShade", category=CATEGORY, title="Shade boxes", aliases=("CPT", "colour prompt", "visual prompt"))
+@node("APShade", category=CATEGORY, title="Shade boxes", version=2, aliases=("CPT", "colour prompt", "visual prompt"))
 @parameters_of(prompts.shade_boxes)
 def shade_boxes(
     image: Picture,
@@ -210,7 +232,7 @@ def shade_boxes(
     return prompts.shade_boxes(image, corners(boxes, image), **chosen)
 
 
-@node("APKeypoint", category=CATEGORY, title="Draw keypoint", aliases=("dot", "visual prompt"))
+@node("APKeypoint", category=CATEGORY, title="Draw keypoint", version=2, aliases=("dot", "visual prompt"))
 @parameters_of(prompts.draw_keypoint)
 def draw_keypoint(image: Picture, boxes: Where, **values: object) -> Drawn:
     """Draw a dot at the centre of each box."""
@@ -220,7 +242,13 @@ def draw_keypoint(image: Picture, boxes: Where, **values: object) -> Drawn:
 # ------------------------------------------------------------------------------------------ on masks
 
 
-@node("APContour", category=CATEGORY, title="Draw contour", aliases=("outline", "segmentation", "visual prompt"))
+@node(
+    "APContour",
+    category=CATEGORY,
+    title="Draw contour",
+    version=2,
+    aliases=("outline", "segmentation", "visual prompt"),
+)
 @parameters_of(prompts.draw_contour)
 def draw_contour(
     image: Picture,
@@ -233,7 +261,9 @@ def draw_contour(
     return prompts.draw_contour(image, masks, **_chosen("contour", preset, drawing=drawing, **values))
 
 
-@node("APFgvp", category=CATEGORY, title="FGVP", aliases=("reverse blur mask", "segmentation", "visual prompt"))
+@node(
+    "APFgvp", category=CATEGORY, title="FGVP", version=2, aliases=("reverse blur mask", "segmentation", "visual prompt")
+)
 @parameters_of(prompts.fgvp)
 def fgvp(
     image: Picture,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
 
 from api_graph import segment as room
@@ -12,13 +14,14 @@ from api_graph.context import Context
 from api_graph.errors import inputs_named
 from api_graph.folders import Folders, names_in
 from api_graph.json_values import Json
+from api_graph.pixels.pairing import EVERY, Pairs
 from api_graph.regions import Boxes
 from api_graph.segment import Segmenter
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
 from .models import Device, DeviceChoice, Precision, not_among, placed
-from .prompts import corners
+from .prompts import PairingChoice, corners
 
 WELL_KNOWN = (
     "hf-hub:facebook/sam-vit-base",
@@ -77,7 +80,7 @@ def load_segmenter(
 )
 def segment(
     segmenter: Annotated[Segmenter, Field(description="A SAM, from Load segmenter.")],
-    image: Annotated[Image, Field(description="One image.")],
+    image: Annotated[Image, Field(description="One image; with boxes it may be several.")],
     context: Context,
     boxes: Annotated[Boxes | None, Field(description="One mask for each, in their order.")] = None,
     preset: Annotated[
@@ -108,6 +111,7 @@ def segment(
         Field(ge=-100, le=100, description="Where the model's answers are cut; higher is tighter."),
         Widget(step=0.1),
     ] = 0.0,
+    pairing: PairingChoice = EVERY,
 ) -> Annotated[Mask, Field(description="The masks, one for each object, 0 or 1.")]:
     """Find the masks of everything in the image, the surest first, or of what lies in each box."""
     typed: room.Automatic = {
@@ -120,10 +124,15 @@ def segment(
         "min_area": min_area,
     }
     values = typed if preset == "custom" else room.AUTOMATIC[preset]
-    where = None if boxes is None else corners(boxes, image)
-    return room.segment(
-        segmenter, image, boxes=where, mask_threshold=mask_threshold, progress=context.progress, **values
-    )
+    find = partial(room.segment, segmenter, mask_threshold=mask_threshold, progress=context.progress, **values)
+    if boxes is None:
+        return find(image)
+    where, pairs = corners(boxes, image), Pairs.of(len(image), len(boxes), pairing)
+    masks = []
+    for index, one in enumerate(image.split(1)):
+        own = [j for i, j in zip(pairs.images, pairs.regions or [], strict=True) if i == index]
+        masks.append(find(one, boxes=where[own]))
+    return torch.cat(masks)
 
 
 def _dtype(precision: Precision) -> Precision:

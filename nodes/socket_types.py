@@ -13,12 +13,21 @@ from api_graph.tasks.socket_types import BoxScores, LabelFeatures, PointClouds
 
 # Inputs.
 Clip = Annotated[ClipModel, Field(description="A CLIP, from Load CLIP or Resize mode.")]
-Picture = Annotated[Image, Field(description="An image, or several of one size.")]
-Heatmap = Annotated[Mask, Field(description="A heatmap in the image's pixels: 1 where attended, 0 where not.")]
+Picture = Annotated[
+    Image, Field(description="An image, or several of one size. With a fourth channel (alpha) it is laid over black.")
+]
+Heatmap = Annotated[
+    Mask,
+    Field(
+        description="A heatmap: 1 where attended, 0 where not. Where it meets an image of another size it is stretched."
+    ),
+]
 Map = Annotated[Attribution, Field(description="A map on the model's grid of patches, such as Ψ gives.")]
 Query = Annotated[QueryFeatures, Field(description="The text's features, from Encode query.")]
 Where = Annotated[Boxes, Field(description="Boxes in this image, each a prompt of its own.")]
-Objects = Annotated[Mask, Field(description="Masks in the image's pixels, one for each object; from any segmenter.")]
+Objects = Annotated[
+    Mask, Field(description="Masks, one for each object, from any segmenter; stretched to the image's size.")
+]
 Scores = Annotated[BoxScores, Field(description="One score for each box, from Score boxes.")]
 Features = Annotated[ImageFeatures, Field(description="Features of images, or of regions that are pointed at.")]
 Labels = Annotated[LabelFeatures, Field(description="The labels' features, from Encode labels.")]

@@ -14,6 +14,7 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, names_in
 from api_graph.geometry import ResizeMode
+from api_graph.pixels.pairing import EVERY, Pairs
 from api_graph.pixels.prompts import draw_box
 from api_graph.regions import Boxes
 from api_graph.sockets import Image, Mask
@@ -27,6 +28,7 @@ from api_graph.tasks.pointcloud.project import depth_images, project, unit_spher
 from api_graph.tasks.pointcloud.read import READERS, read_points
 from api_graph.tasks.socket_types import BoxScores, LabelFeatures, MeanText, PointClouds
 
+from .prompts import PairingChoice, corners
 from .socket_types import Clip, Clouds, Features, Labels, Query, Scores
 
 CATEGORY = "attention prompting/tasks"
@@ -122,21 +124,27 @@ class ChosenBox(NamedTuple):
     box: Annotated[Boxes, Field(description="The one that was chosen.")]
 
 
-@node("APChooseBox", category=CATEGORY, title="Choose box", aliases=("referring expression", "REC"))
+@node("APChooseBox", category=CATEGORY, title="Choose box", version=2, aliases=("referring expression", "REC"))
 def choose_box(
     scores: Scores,
     boxes: Annotated[Boxes, Field(description="The boxes that were scored.")],
-    image: Annotated[Image, Field(description="The image that they lie in.")],
+    image: Annotated[Image, Field(description="The image that they lie in, or several.")],
+    pairing: PairingChoice = EVERY,
 ) -> ChosenBox:
-    """Choose the box with the highest score, the first of equals."""
-    if len(scores.scores) != len(boxes):
-        raise BadInput(f"there are {len(boxes)} boxes", input="scores", value=len(scores.scores))
+    """Choose the box with the highest score, the first of equals; of several images, on the image where it has it."""
+    values, pairs = corners(boxes, image), Pairs.of(len(image), len(boxes), pairing)
+    if len(scores.scores) != len(pairs.images):
+        on = "" if len(image) == 1 else f" and {len(image)} images, which need {len(pairs.images)} scores"
+        raise BadInput(f"there are {len(boxes)} boxes{on}", input="scores", value=len(scores.scores))
     choice = box_scores.BoxChoice.of(scores.scores)
-    chosen = Boxes(boxes.values[choice.index : choice.index + 1], boxes.size)
-    lines = [f"box {choice.index} of {len(boxes)}, ahead by {choice.margin:.3f}"]
-    for number, (p, box) in enumerate(zip(choice.probabilities.tolist(), boxes.values.tolist(), strict=True)):
-        lines.append(f"{number}: {p:.3f} at ({', '.join(f'{edge:.0f}' for edge in box)})")
-    return ChosenBox(choice.index, "\n".join(lines), draw_box(image[:1], chosen.values), chosen)
+    shown, chosen = pairs.images[choice.index], (pairs.regions or [0])[choice.index]
+    where = "" if len(image) == 1 else f" on image {shown} of {len(image)}"
+    lines = [f"box {chosen} of {len(boxes)}{where}, ahead by {choice.margin:.3f}"]
+    for i, j, p in zip(pairs.images, pairs.regions or [], choice.probabilities.tolist(), strict=True):
+        which = f"{j}" if len(image) == 1 else f"{j} on image {i}"
+        lines.append(f"{which}: {p:.3f} at ({', '.join(f'{edge:.0f}' for edge in values[j].tolist())})")
+    box = Boxes(values[chosen : chosen + 1], boxes.size)
+    return ChosenBox(chosen, "\n".join(lines), draw_box(image[shown : shown + 1], box.values), box)
 
 
 # --------------------------------------------------------------------------------------- classification

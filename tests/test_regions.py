@@ -169,4 +169,4 @@ def test_boxes_around_masks() -> None:
     with pytest.raises(BadInput, match=r"mask 2 has nothing at or above 0\.7"):
         boxes_around(masks, threshold=0.7)
     with pytest.raises(BadInput, match=r"shape \(N, H, W\)"):
-        boxes_around(masks[0])
+        boxes_around(masks[0, 0])

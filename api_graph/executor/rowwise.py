@@ -52,8 +52,9 @@ def _run(
 
 
 def _kind(call: Mapping[str, object]) -> Hashable | None:
-    """What calls that go together have in common; None for a call that goes alone."""
-    if len({len(tensor) for tensor in _tensors(call)}) != 1:
+    """What calls that go together have in common; None for a call that goes alone, as one without a batch axis does."""
+    tensors = _tensors(call)
+    if len({len(tensor) for tensor in tensors}) != 1 or any(tensor.ndim < 3 for tensor in tensors):
         return None
     kind: list[Hashable] = []
     for value in call.values():

@@ -12,25 +12,32 @@ from api_graph.errors import BadInput
 
 
 def checked_maps(maps: Tensor, input: str) -> Tensor:
-    """`maps` as float32 (B, h, w), or a BadInput if it has another shape or is empty."""
+    """Maps (B, h, w), (h, w) or (B, 1, h, w) as float32 (B, h, w); a BadInput for another shape, and if empty."""
+    if maps.ndim == 2:
+        maps = maps[None]
+    elif maps.ndim == 4 and maps.shape[1] == 1:
+        maps = maps[:, 0]
     if maps.ndim != 3 or maps[0:1].numel() == 0:
         raise BadInput(
             "a map needs the shape (B, h, w) with nothing empty",
             input=input,
             value=tuple(maps.shape),
-            hint="Add or remove axes; a single map is map[None].",
+            hint="Add or remove axes.",
         )
     return maps.float()
 
 
 def checked_image(image: Tensor, input: str = "image") -> Tensor:
-    """`image` as float32 (B, H, W, 3), or a BadInput if it is empty, an integer, or of another shape."""
-    if image.ndim != 4 or image.shape[-1] != 3 or image.numel() == 0:
+    """`image` (B, H, W, 3) as float32, or (B, H, W, 4) over black: its colours times its alpha, clamped to [0, 1].
+
+    A BadInput if it is empty, an integer, or of another shape.
+    """
+    if image.ndim != 4 or image.shape[-1] not in (3, 4) or image.numel() == 0:
         raise BadInput(
             "an image tensor needs the shape (B, H, W, 3) with nothing empty",
             input=input,
             value=tuple(image.shape),
-            hint="Move the channels last and drop any alpha channel; a single image is image[None].",
+            hint="Move the channels last; a single image is image[None].",
         )
     if not image.is_floating_point():
         raise BadInput(
@@ -39,7 +46,8 @@ def checked_image(image: Tensor, input: str = "image") -> Tensor:
             value=str(image.dtype),
             hint="Divide it by 255.",
         )
-    return image.float()
+    image = image.float()
+    return image if image.shape[-1] == 3 else image[..., :3] * image[..., 3:].clamp(0, 1)
 
 
 def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
@@ -56,6 +64,7 @@ def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
         raise BadInput(
             f"a batch of {other.shape[0]} does not go with one of {image.shape[0]}",
             input=input,
+            value=other.shape[0],
             hint="Give as many, or a single one for all.",
         )
 
@@ -71,6 +80,7 @@ def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
         raise BadInput(
             f"map {int(wrong.nonzero()[0])} holds NaN or infinite values",
             input=input,
+            value=float(maps[~maps.isfinite()][0]),
             hint="Look at the step that made it: half precision overflows, and so does a division by zero.",
         )
     return low[:, None, None], high[:, None, None]

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from api_graph.errors import BadInput
-from api_graph.pixels._check import check_sizes, checked_image, checked_maps, in_range, value_range, wide
+from api_graph.pixels._check import check_sizes, checked_image, in_range, wide
+from api_graph.pixels.fit import fitted_heatmap
 
 Background = Literal["black", "grey", "colour", "blur", "image"]
 
@@ -40,12 +41,10 @@ def alpha_blend(
     `image` is (B, H, W, 3) and `heatmap` (B, H, W), clamped to [0, 1]; either may hold one for the other's
     many. The background is black, a grey level in [0, 1], a colour, the image blurred (standard deviation in
     pixels), or `background_image`, of the image's size. Strength 0 returns the image, 1 the full effect.
-    Sizes that do not fit are a BadInput.
+    A heatmap of another size is stretched, with a warning; numbers that do not fit are a BadInput.
     """
     image = checked_image(image)
-    heatmap = checked_maps(heatmap, "heatmap").to(image.device)
-    check_sizes(image, heatmap, "heatmap")
-    value_range(heatmap, "heatmap")
+    heatmap = fitted_heatmap(heatmap, image)
     in_range(strength, 0.0, 1.0, "strength")
     if background == "black":
         behind = image.new_zeros(3)
@@ -56,9 +55,9 @@ def alpha_blend(
     elif background == "blur":
         behind = gaussian_blur(image, blur_radius)
     elif background == "image" and background_image is not None:
+        behind = checked_image(background_image, "background_image").to(image)
         for other in (image, heatmap):
-            check_sizes(other, checked_image(background_image, "background_image")[..., 0], "background_image")
-        behind = background_image.to(image)
+            check_sizes(other, behind[..., 0], "background_image")
     elif background == "image":
         raise BadInput("the background is an image, but none is given", input="background_image", hint="Link one.")
     else:
@@ -75,9 +74,7 @@ def reference_blend(image: Tensor, heatmap: Tensor, grey: float = 0.0) -> Tensor
     in 0..255.
     """
     image = checked_image(image)
-    heatmap = checked_maps(heatmap, "heatmap").to(image.device)
-    check_sizes(image, heatmap, "heatmap")
-    value_range(heatmap, "heatmap")
+    heatmap = fitted_heatmap(heatmap, image)
     in_range(grey, 0.0, 255.0, "grey")
     levels = (image.clamp(0, 1) * 255).round()
     alpha = ((heatmap.clamp(0, 1) * 255).round() / 255)[..., None]  # (B, H, W, 1)

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from api_graph.errors import BadInput
-from api_graph.pixels._check import check_sizes, checked_image, checked_maps, in_range, value_range
+from api_graph.pixels._check import checked_image, checked_maps, in_range
+from api_graph.pixels.fit import fitted_heatmap
 
 Colormap = Literal["turbo", "viridis", "inferno", "grey"]
 
@@ -19,13 +20,12 @@ def overlay(image: Tensor, heatmap: Tensor, opacity: float = 0.5, colormap: Colo
     """(1 − opacity)·image + opacity·colours of the heatmap: float32 (B, H, W, 3).
 
     `image` is (B, H, W, 3) and `heatmap` (B, H, W), clamped to [0, 1]; either may hold one for the other's many.
-    Sizes that do not fit, NaN, and an opacity outside [0, 1] are a BadInput.
+    A heatmap of another size is stretched, with a warning. Numbers that do not fit, NaN, and an opacity outside [0, 1]
+    are a BadInput.
     """
     image = checked_image(image)
-    heatmap = checked_maps(heatmap, "heatmap").to(image.device)
-    check_sizes(image, heatmap, "heatmap")
+    heatmap = fitted_heatmap(heatmap, image)
     in_range(opacity, 0.0, 1.0, "opacity")
-    value_range(heatmap, "heatmap")
     level = heatmap.clamp(0, 1).mul_(255).round_().int()
     colours = F.embedding(level, (opacity * color_table(colormap)).to(image.device))  # a quarter of table[level]'s time
     if len(colours) < len(image):

@@ -122,7 +122,7 @@ def test_features_can_be_stored() -> None:
         ({"boxes": None}, "boxes: give boxes, a mask or an attribution"),
         ({"mask": torch.ones(1, 160, 160)}, "boxes: give boxes, a mask or an attribution"),
         ({"image": picture(width=200)}, r"boxes: it belongs to an image of 160×160 pixels, not 200×160"),
-        ({"boxes": None, "mask": torch.ones(1, 9, 9)}, "mask: the mask's size"),
+        ({"boxes": None, "mask": torch.zeros(1, 64, 64)}, "boxes: give boxes, a mask or an attribution"),
         ({"boxes": None, "mask": torch.ones(1, 160, 160), "join": "enclosing"}, "join: only boxes are enclosed"),
         ({"boxes": None, "mask": torch.zeros(1, 160, 160)}, "mask: the model sees nothing of mask 1"),
     ],

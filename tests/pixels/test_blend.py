@@ -116,7 +116,7 @@ def test_a_raw_map_with_negative_values_from_patches_to_the_blend(shift):
 @pytest.mark.parametrize(
     ("heatmap", "options", "problem"),
     [
-        (torch.rand(1, 3, 1), {}, r"heatmap: its size .* not the image's \(1, 3\)"),
+        (torch.zeros(1, 64, 64), {}, "heatmap: this is the empty mask of 64×64 that Load Image gives"),
         (torch.rand(2, 1, 3), {}, "a batch of 2 does not go with one of 3"),
         (
             torch.rand(3, 1, 3),

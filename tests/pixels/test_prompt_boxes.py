@@ -38,8 +38,8 @@ def test_refusals(prompt, boxes, problem):
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_numbers_of_images_and_boxes_that_do_not_go_together(prompt):
-    with pytest.raises(BadInput, match="boxes: a batch of 2 does not go with one of 3"):
-        prompt(IMAGE.expand(3, -1, -1, -1), [GOOD, GOOD])
+    with pytest.raises(BadInput, match=r"boxes: the number of boxes \(2\) is not that of the images \(3\)"):
+        prompt(IMAGE.expand(3, -1, -1, -1), [GOOD, GOOD], pairing="box i on image i")
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)

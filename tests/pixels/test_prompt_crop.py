@@ -48,7 +48,7 @@ def test_together_is_what_holds_all_boxes():
 
 def test_each_image_its_own_box():
     images = torch.rand(2, 20, 30, 3)
-    first, second = crop_boxes(images, [[3, 8, 13, 12], [10, 2, 20, 9]])
+    first, second = crop_boxes(images, [[3, 8, 13, 12], [10, 2, 20, 9]], pairing="box i on image i")
     assert torch.equal(first, images[:1, 8:12, 3:13]) and torch.equal(second, images[1:, 2:9, 10:20])
     assert [c.shape[0] for c in crop_boxes(images, [[3, 8, 13, 12]])] == [1, 1]
 

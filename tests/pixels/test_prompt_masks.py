@@ -137,8 +137,8 @@ def test_inputs_stay_as_they_were():
 @pytest.mark.parametrize(
     ("masks", "problem"),
     [
-        (SQUARE[0], r"masks: a map needs the shape \(B, h, w\)"),
-        (SQUARE[:, :-1], r"masks: its size \(height, width\) is not the image's \(40, 60\)"),
+        (SQUARE[0, 0], r"masks: a map needs the shape \(B, h, w\)"),
+        (torch.zeros(2, 64, 64), "masks: this is the empty mask of 64×64 that Load Image gives"),
         (torch.full((1, 40, 60), math.nan), "masks: map 0 holds NaN"),
     ],
 )

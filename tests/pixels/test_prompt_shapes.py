@@ -150,7 +150,7 @@ def test_one_image_per_box_or_all_on_one():
 def test_many_images_with_a_box_each_and_with_one_for_all():
     images = noise(count=3)
     boxes = [*BOX, [2.0, 2.0, 12.0, 12.0], [45.0, 25.0, 60.0, 40.0]]
-    for i, drawn in enumerate(draw_circle(images, boxes)):
+    for i, drawn in enumerate(draw_circle(images, boxes, pairing="box i on image i")):
         assert torch.equal(drawn, draw_circle(images[i, None], [boxes[i]])[0])
     for i, drawn in enumerate(draw_circle(images, BOX)):
         assert torch.equal(drawn, draw_circle(images[i, None], BOX)[0])

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
-from api_graph.pixels._check import check_sizes, checked_maps, in_range, value_range
+from api_graph.pixels._check import in_range
+from api_graph.pixels.fit import required_masks
 from api_graph.regions import read_boxes
 
 BoxesLike: TypeAlias = "Tensor | Sequence[Sequence[float]]"
@@ -38,21 +39,10 @@ def enlarged(boxes: Tensor, factor: float) -> Tensor:
     return torch.cat([boxes[:, :2] - further, boxes[:, 2:] + further], dim=1)
 
 
-def checked_masks(masks: Tensor, image: Tensor) -> Tensor:
-    """`masks` as float32 (N, H, W) on the image's device, clamped to [0, 1].
-
-    Another shape, a size or number that does not go with the image (B, H, W, 3), and NaN are a BadInput.
-    """
-    maps = checked_maps(masks, "masks").to(image.device)
-    check_sizes(image, maps, "masks")
-    value_range(maps, "masks")
-    return maps.clamp(0, 1)
-
-
 def inside_of(masks: Tensor, image: Tensor, threshold: float) -> Tensor:
     """Which pixels (N, H, W) lie inside: where `masks` reach the `threshold`. An empty mask is a BadInput."""
     in_range(threshold, 1e-6, 1.0, "threshold")
-    inside = checked_masks(masks, image) >= threshold
+    inside = required_masks(masks, image, "masks") >= threshold
     empty = ~inside.flatten(1).any(1)  # (N,)
     if bool(empty.any()):
         raise BadInput(

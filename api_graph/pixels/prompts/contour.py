@@ -9,9 +9,10 @@ from torch import Tensor
 
 from api_graph.pixels._check import check_choice, checked_image
 from api_graph.pixels.blend import Colour
+from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.prompts._distance import depth_inside, distance_to
 from api_graph.pixels.prompts._regions import extent, inside_of
-from api_graph.pixels.prompts.shapes import Align, Edges, Unit, in_pixels, joined, painted
+from api_graph.pixels.prompts.shapes import Align, Edges, Unit, in_pixels, painted
 
 
 def draw_contour(
@@ -26,17 +27,21 @@ def draw_contour(
     threshold: float = 0.5,
     drawing: Edges = "smooth",
     together: bool = False,
+    pairing: Pairing = EVERY,
 ) -> Tensor:
-    """The outline of each mask as a line over the image, holes and all: (N, H, W, 3), one per mask.
+    """The outline of each mask as a line over the image, holes and all: (P, H, W, 3), one per pair.
 
-    `image` is (B, H, W, 3) and `masks` (N, H, W), inside where they reach the `threshold`; either may hold one for the
-    other's many. With `together` all are drawn on one image. A mask that touches the image's border is closed along
-    it. `thickness` is in pixels or a share of a side of the image, at least one pixel. An empty mask is a BadInput.
+    `image` is (B, H, W, 3) and `masks` (N, H, W), inside where they reach the `threshold`; `pairing` says which mask
+    goes on which image. With `together` all of an image are drawn on one. A mask that touches the image's border is
+    closed along it. `thickness` is in pixels or a share of a side of the image, at least one pixel. An empty mask is a
+    BadInput.
     """
     image = checked_image(image)
     inside = inside_of(masks, image, threshold)
     width = max(1.0, in_pixels(thickness, unit, (image.shape[2], image.shape[1]), "thickness"))
-    return painted(image, joined(outline(inside, width, align, drawing), together), colour, opacity, input="masks")
+    pairs = Pairs.of(len(image), len(inside), pairing, input="masks", together=together)
+    line = pairs.of_regions(outline(inside, width, align, drawing))
+    return painted(pairs.of_images(image), line, colour, opacity, input="masks")
 
 
 def outline(inside: Tensor, thickness: float, align: Align, drawing: Edges = "smooth") -> Tensor:

@@ -11,8 +11,9 @@ from torch import Tensor
 from api_graph.errors import inputs_named
 from api_graph.pixels._check import check_choice, checked_image, in_range
 from api_graph.pixels.blend import Colour, alpha_blend, gaussian_blur, parse_colour
+from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.prompts._regions import BoxesLike, checked_boxes, enlarged
-from api_graph.pixels.prompts.shapes import Drawing, Shape, filled, joined
+from api_graph.pixels.prompts.shapes import Drawing, Shape, filled
 from api_graph.pixels.read import to_pil, to_tensor
 
 Fill = Literal["blur", "greyscale", "colour"]
@@ -35,17 +36,20 @@ def weaken_outside(
     drawing: Drawing = "smooth",
     channels: Channels = "rgb",
     together: bool = False,
+    pairing: Pairing = EVERY,
 ) -> Tensor:
-    """The image with everything outside each box, or the ellipse in it, made less: (N, H, W, 3), one per box.
+    """The image with everything outside each box, or the ellipse in it, made less: (P, H, W, 3), one per pair.
 
-    `image` is (B, H, W, 3) and `boxes` (N, 4), xyxy in pixels; either may hold one for the other's many. With
-    `together` all boxes stay in one image. What lies outside is blurred by `blur_radius` pixels (by Pillow where
+    `image` is (B, H, W, 3) and `boxes` (N, 4), xyxy in pixels; `pairing` says which box goes on which image. With
+    `together` all boxes of an image stay in one. What lies outside is blurred by `blur_radius` pixels (by Pillow where
     Pillow draws), `greyscale`, or covered with a `colour`; `strength` 0 leaves it as it is. `enlarge` scales each box
     about its centre. Boxes that do not lie on the image are a BadInput.
     """
     image = checked_image(image)
     height, width = image.shape[1:3]
-    kept = filled(enlarged(checked_boxes(boxes, (width, height)), enlarge), image, shape, drawing)
+    corners = checked_boxes(boxes, (width, height))
+    pairs = Pairs.of(len(image), len(corners), pairing, together=together)
+    kept = pairs.of_regions(filled(enlarged(corners, enlarge), image, shape, drawing))
     check_choice(fill, Fill, "fill")
     if fill == "colour":
         weakened = parse_colour(colour).to(image).expand_as(image)
@@ -53,10 +57,9 @@ def weaken_outside(
         weakened = greyscale(image, channels)
     else:
         weakened = blurred(image, blur_radius, "pillow" if drawing == "pillow" else "gaussian")
+    image, weakened = pairs.of_images(image), pairs.of_images(weakened)
     with inputs_named(heatmap="boxes"):
-        return alpha_blend(
-            image, joined(kept, together), background="image", background_image=weakened, strength=strength
-        )
+        return alpha_blend(image, kept, background="image", background_image=weakened, strength=strength)
 
 
 def greyscale(image: Tensor, channels: Channels = "rgb") -> Tensor:

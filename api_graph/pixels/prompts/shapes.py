@@ -79,11 +79,6 @@ def outlined(
     return ring
 
 
-def joined(coverage: Tensor, together: bool) -> Tensor:
-    """(N, H, W) as it is, or as one (1, H, W) that covers what any of them covers."""
-    return coverage.amax(0, keepdim=True) if together else coverage
-
-
 def painted(image: Tensor, coverage: Tensor, colour: Colour, opacity: float = 1.0, *, input: str = "boxes") -> Tensor:
     """(1 − opacity·c)·image + opacity·c·colour for coverage c (N, H, W) in [0, 1]: (N, H, W, 3).
 

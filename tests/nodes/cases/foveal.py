@@ -18,7 +18,7 @@ from api_graph.pixels.read import to_tensor
 from api_graph.regions import Boxes
 from api_graph.sockets import Attribution
 from tests.clip.small_models import random_clip
-from tests.nodes.case import Case, at, case, refused
+from tests.nodes.case import Case, Unseen, at, case, refused
 from tests.nodes.world import World
 
 
@@ -94,6 +94,7 @@ def foveal_mask(world: World) -> Case:
         coverage: float,
         cells: Any,
         on_empty: Any,
+        pairing: str,
     ) -> Attribution:
         geometry, grid = model.preprocess.geometry(image.shape[2], image.shape[1]), model.tower.grid
         kernel = FovealKernel(alpha=alpha, sigma=sigma, scale=scale)
@@ -131,6 +132,7 @@ def foveal_mask(world: World) -> Case:
             "shape": [at("centroid", **of_mask), at("box", **of_mask)],
             "coverage": at(0.9, **of_mask),
             "on_empty": at("zero", boxes=None, mask=torch.zeros(1, 160, 160)),
+            "pairing": Unseen("one image has one pairing; tests/nodes/test_pairing.py tries several"),
         },
         refusals=[
             refused("boxes", image=wide),

@@ -34,9 +34,10 @@ def on_boxes(world: World, draw: Callable[..., Any], prompt: str, others: Mappin
             "image": at(world.noise(1, 80, 90, 3, seed=2)),
             "boxes": at(world.boxes((5, 6, 44, 55), size=size)),
             **({"preset": presets_of(prompt)} if presets_of(prompt) else {}),
+            "pairing": at(EACH, image=world.noise(2, 80, 90, 3, seed=3)),
             **others,
         },
-        refusals=[refused("boxes", boxes=world.boxes(size=(300, 200)))],
+        refusals=[refused("boxes", boxes=world.boxes(size=(300, 200))), refused("boxes", pairing=EACH)],
     )
 
 
@@ -52,12 +53,14 @@ def on_masks(world: World, expected: Callable[..., Any], prompt: str, others: Ma
             "image": at(world.noise(1, 80, 90, 3, seed=2)),
             "masks": at(masks.flip(2)),
             "preset": presets_of(prompt),
+            **({} if prompt == "set_of_mark" else {"pairing": at(EACH, image=world.noise(2, 80, 90, 3, seed=3))}),
             **others,
         },
     )
 
 
 TOGETHER = at(True)
+EACH = "box i on image i"
 LINE = {
     "colour": at("#2080f0"),
     "thickness": at(0.05),

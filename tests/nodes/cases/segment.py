@@ -11,7 +11,7 @@ from torch import Tensor
 from api_graph.context import Context
 from api_graph.regions import Boxes
 from api_graph.segment import AUTOMATIC, Segmenter, load_segmenter, segment
-from tests.nodes.case import At, Case, at, case, refused
+from tests.nodes.case import At, Case, Unseen, at, case, refused
 from tests.nodes.cases.models import NOT_HERE, ONE_DEVICE, facts_of
 from tests.nodes.world import World
 
@@ -19,7 +19,13 @@ from tests.nodes.world import World
 @case("APSegment")
 def segmented(world: World) -> Case:
     def expected(
-        segmenter: Segmenter, image: Tensor, context: Context, boxes: Boxes | None, preset: str, **values: Any
+        segmenter: Segmenter,
+        image: Tensor,
+        context: Context,
+        boxes: Boxes | None,
+        preset: str,
+        pairing: str,
+        **values: Any,
     ) -> Tensor:
         where = None if boxes is None else boxes.values
         values |= {} if preset == "custom" else AUTOMATIC[preset]
@@ -52,6 +58,7 @@ def segmented(world: World) -> Case:
             "stability_score_offset": felt("stability_score_offset", 0.2, 3.0, stability_score_thresh=0.5),
             "nms_thresh": felt("nms_thresh", 0.3, 0.1, 1.0),
             "min_area": felt("min_area", 900, 200, 2500),
+            "pairing": Unseen("one image has one pairing; tests/nodes/test_pairing.py tries several"),
             "mask_threshold": felt("mask_threshold", 0.5, -0.5),
         },
         refusals=[refused("boxes", boxes=world.boxes(size=(300, 200)))],

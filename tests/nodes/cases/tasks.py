@@ -20,7 +20,7 @@ from api_graph.tasks.scores import score_boxes
 from api_graph.tasks.socket_types import BoxScores, LabelFeatures, MeanText, PointClouds
 from api_graph.tasks.subtract import mean_text, sample_captions
 from api_graph.tasks.templates import TEMPLATES, template_texts
-from tests.nodes.case import Case, at, case, refused
+from tests.nodes.case import Case, Unseen, at, case, refused
 from tests.nodes.world import World
 
 
@@ -111,7 +111,7 @@ def mean_of_captions(world: World) -> Case:
 
 @case("APChooseBox")
 def choose_box(world: World) -> Case:
-    def expected(scores: BoxScores, boxes: Boxes, image: Tensor) -> tuple[int, str, Tensor, Boxes]:
+    def expected(scores: BoxScores, boxes: Boxes, image: Tensor, pairing: str) -> tuple[int, str, Tensor, Boxes]:
         chances = scores.scores.softmax(0)
         best, second = chances.sort(descending=True).values[:2].tolist()
         choice = int(scores.scores.argmax())
@@ -134,8 +134,9 @@ def choose_box(world: World) -> Case:
             "scores": at(BoxScores(torch.tensor([3.0, 2.0, 1.0]))),
             "boxes": at(world.boxes((1, 2, 20, 30), (20, 10, 40, 45), (5, 5, 30, 30), size=size)),
             "image": at(world.noise(1, 50, 60, 3, seed=2)),
+            "pairing": Unseen("one image has one pairing; tests/nodes/test_pairing.py tries several"),
         },
-        refusals=[refused("scores", scores=BoxScores(torch.zeros(2)))],
+        refusals=[refused("scores", scores=BoxScores(torch.zeros(2))), refused("boxes", pairing="box i on image i")],
     )
 
 

@@ -223,7 +223,7 @@ def query_all(
 def _reply(answer: Answer | Exception, context: Context) -> Reply | Exception:
     if isinstance(answer, Exception):
         return answer
-    if answer.finish_reason == "error":
+    if answer.finish_reason in ("error", "refusal"):  # the empty text only stands for an answer
         context.keep_for_this_run_only()
     context.show_text(answer.text)
     return Reply(answer.text, answer.tokens, answer.seconds, answer.model, answer.finish_reason)

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import os
 import socket
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _LARGEST_REPLY = 8 << 20
 _CONNECT_S = 10.0
 _CHUNK = 1 << 16
+_CODINGS = frozenset({"identity", "gzip", "x-gzip", "deflate"})
 
 
 class HttpReply(NamedTuple):
@@ -77,7 +79,7 @@ class Client:
                     "Content-Type": "application/json",
                     "User-Agent": f"api-graph/{__version__}",
                 },
-                auto_decompress=False,  # a small reply that unpacks to a huge one is not unpacked
+                auto_decompress=False,  # `_body` does it, and stops where a small reply unpacks to a huge one
                 trust_env=False,  # no proxy and no .netrc: the profile names none
             )
         return self._sessions[scheme]
@@ -123,16 +125,37 @@ async def look_up(host: str, port: int, family: int) -> list[tuple[int, str]]:
 
 
 async def _body(profile: Profile, response: aiohttp.ClientResponse) -> bytes:
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        problem = "the reply is compressed, which was not asked for"
+    coding = response.headers.get("Content-Encoding", "").strip().lower() or "identity"
+    if coding not in _CODINGS:
+        problem = "the reply is compressed in a way that was not asked for"
         raise EndpointError(profile, problem, "Look at what stands before the server.", kind="request")
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK):
         body += chunk
         if len(body) > _LARGEST_REPLY:
-            problem = f"the reply is larger than {_LARGEST_REPLY >> 20} MiB"
-            raise EndpointError(profile, problem, "No answer is: look at the server.", kind="request")
-    return bytes(body)
+            raise _too_large(profile)
+    return bytes(body) if coding == "identity" else _unpacked(profile, bytes(body))
+
+
+def _unpacked(profile: Profile, body: bytes) -> bytes:
+    """A gzip or zlib reply, which some proxies send to whoever does not ask; never more than a reply may have."""
+    bits = 15 + 32 if body[:1] in (b"\x1f", b"\x78") else -15  # "deflate" without zlib's header is common too
+    unpacker = zlib.decompressobj(bits)
+    try:
+        plain = unpacker.decompress(body, _LARGEST_REPLY + 1)
+    except zlib.error:
+        plain = b""
+    if len(plain) > _LARGEST_REPLY:
+        raise _too_large(profile)
+    if not unpacker.eof:
+        problem = "the reply is compressed, and not whole"
+        raise EndpointError(profile, problem, "Look at what stands before the server.", kind="passing")
+    return plain
+
+
+def _too_large(profile: Profile) -> EndpointError:
+    problem = f"the reply is larger than {_LARGEST_REPLY >> 20} MiB"
+    return EndpointError(profile, problem, "No answer is: look at the server.", kind="request")
 
 
 def _not_reached(profile: Profile, error: Exception) -> EndpointError:

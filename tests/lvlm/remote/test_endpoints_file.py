@@ -43,6 +43,7 @@ def test_a_profile_has_defaults(own_profiles: Path) -> None:
         "policy": "practical",
         "detail": "auto",
         "order": "text_first",
+        "keep_reasoning": False,
     }
     assert profile.host == "localhost"
 

@@ -77,7 +77,9 @@ _SAID: tuple[tuple[Topic, str], ...] = (
         r"(?:invalid|corrupt|unsupported|bad|decode|load|process|read|parse)[^.]{0,40}(?:image|picture)",
     ),
 )
-_TOPICS = tuple((topic, re.compile(words, re.IGNORECASE)) for topic, words in _SAID)
+_TOPICS: tuple[tuple[Topic, re.Pattern[str]], ...] = tuple(
+    (topic, re.compile(words, re.IGNORECASE)) for topic, words in _SAID
+)
 
 _HELPS: dict[Topic, str] = {
     "account": "Look at the account's credit, and at the limits of its key.",

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
-import threading
 from collections.abc import Mapping
 
-from PIL import Image
-
-from api_graph.errors import BadInput
 from api_graph.json_values import JsonObject
 from api_graph.lvlm.remote.failure import ServerError, error_in
+from api_graph.lvlm.remote.pictures import data_url, hint_if_large
 from api_graph.lvlm.remote.profile import Profile
 from api_graph.lvlm.remote.secret import Secret
 from api_graph.lvlm.request import Answer, Request, Sampling
-from api_graph.pixels.read import to_rgb_or_rgba
 
 _REFUSALS = frozenset({"content_filter", "refusal", "safety"})
 _CUT = frozenset({"length", "max_tokens"})
@@ -34,8 +28,6 @@ _COMMENT = b":"  # begins a line with which a proxy keeps the connection open
 _HINT = "Is this an OpenAI-compatible server? See `base_url`."
 _LESS_THOUGHT = "Turn the model's thinking off at the server, or give it more `max_tokens`."
 _LONGEST_ID = 256
-_FAST = 1  # zlib's level: photographs shrink little, and time spent here is time that the server is idle
-_loading = threading.Lock()  # Pillow reads a file when its pixels are needed, and only one thread may do so
 
 
 class Malformed(ValueError):
@@ -55,11 +47,11 @@ class ErrorInside(ValueError):
 
 
 def chat_body(request: Request, model: str, sampling: Sampling, profile: Profile) -> bytes:
-    """The JSON body that asks `request`: its text, and its images in order, as PNG data URLs."""
+    """The JSON body that asks `request`: its text, and its images in order, as data URLs."""
     text: JsonObject = {"type": "text", "text": request.question}
     detail: JsonObject = {} if profile.detail == "none" else {"detail": profile.detail}
     images: list[JsonObject] = [
-        {"type": "image_url", "image_url": {"url": data_url(image), **detail}} for image in request.images
+        {"type": "image_url", "image_url": {"url": data_url(image, profile), **detail}} for image in request.images
     ]
     content = [text, *images] if profile.order == "text_first" else [*images, text]
     messages: list[JsonObject] = [{"role": "system", "content": request.system}] if request.system else []
@@ -72,23 +64,9 @@ def chat_body(request: Request, model: str, sampling: Sampling, profile: Profile
         body["temperature"] = sampling.temperature
         if profile.send_seed and sampling.temperature > 0:  # greedy answers need none, and Gemini refuses it
             body["seed"] = sampling.seed
-    return json.dumps(body).encode()
-
-
-def data_url(image: Image.Image) -> str:
-    """`image` as a PNG of its RGB values alone: a file's notes on camera and location stay on this machine.
-
-    Raises BadInput for an image without pixels.
-    """
-    if not image.width or not image.height:
-        raise BadInput("an image has no pixels", input="images", value=image.size, hint="Give another.")
-    with _loading:
-        image.load()
-    bare = to_rgb_or_rgba(image).convert("RGB")
-    bare.info = {}
-    file = io.BytesIO()
-    bare.save(file, "PNG", compress_level=_FAST)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    written = json.dumps(body).encode()
+    hint_if_large(profile, len(written))
+    return written
 
 
 def refused(code: str) -> bool:

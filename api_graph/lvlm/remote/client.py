@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 import os
 import socket
@@ -56,7 +57,7 @@ class Client:
 
         async with self._session(profile).post(
             f"{profile.base_url}/chat/completions",
-            data=body,
+            data=io.BytesIO(body),  # bytes as they are would be written in one go, while the loop stands still
             headers={"Authorization": f"Bearer {secret.reveal()}"} if secret else {},
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=profile.timeout_s, sock_connect=_CONNECT_S),

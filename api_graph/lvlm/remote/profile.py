@@ -18,6 +18,17 @@ _MODEL_ID_HINT = "A model's id is up to 256 printable ASCII characters."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _KEY_FIELDS = frozenset({"key", "api_key", "apikey", "token", "secret", "password", "authorization", "bearer"})
 _OWN_MESSAGES = "profile"
+# What decides how a request is written, and how its reply is read.
+_ASKED_WITH = (
+    "send_sampling",
+    "send_seed",
+    "token_field",
+    "detail",
+    "order",
+    "picture_format",
+    "max_side",
+    "keep_reasoning",
+)
 _READING = 2  # raised when the same reply is read as another answer
 
 ModelId = Annotated[str, StringConstraints(pattern=f"^{MODEL_ID}$")]
@@ -32,6 +43,7 @@ class Profile(BaseModel):
     that of text and images in a message: OpenAI's examples put the text first, most open models learnt it second.
     `policy` "paper" is the published code's: one more try, and then an empty answer instead of an error.
     `max_requests` is how many requests one run may send; every try counts. `requests_per_minute` None is no limit.
+    Pictures are sent in `picture_format`, and scaled down to `max_side` pixels where they are longer (None: never).
     `keep_reasoning` leaves what a model wrote before its answer (<think>...</think>) in the text.
     """
 
@@ -53,6 +65,8 @@ class Profile(BaseModel):
     detail: Literal["auto", "low", "high", "none"] = "auto"
     order: Literal["text_first", "images_first"] = "text_first"
     keep_reasoning: bool = False
+    picture_format: Literal["png", "jpeg", "webp"] = "png"
+    max_side: int | None = Field(default=None, ge=16, le=65_500)
 
     @field_validator("base_url")
     @classmethod
@@ -87,8 +101,8 @@ class Profile(BaseModel):
 
     def fingerprint(self, model: str) -> str:
         """sha256 over all that decides what `model` is asked and where; it reveals neither URL nor key."""
-        settings = (self.send_sampling, self.send_seed, self.token_field, self.detail, self.order, self.keep_reasoning)
-        return hashlib.sha256(repr((_READING, self.base_url, model, *settings)).encode()).hexdigest()
+        settings = {name: getattr(self, name) for name in _ASKED_WITH}
+        return hashlib.sha256(repr((_READING, self.base_url, model, settings)).encode()).hexdigest()
 
 
 def check_name(name: str) -> str:

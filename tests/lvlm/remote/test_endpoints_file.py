@@ -44,6 +44,8 @@ def test_a_profile_has_defaults(own_profiles: Path) -> None:
         "detail": "auto",
         "order": "text_first",
         "keep_reasoning": False,
+        "picture_format": "png",
+        "max_side": None,
     }
     assert profile.host == "localhost"
 

@@ -36,10 +36,13 @@ class HttpReply(NamedTuple):
 
 
 class Client:
-    """Connections to servers, separately for http and https. Belongs to one event loop."""
+    """Connections to servers, separately by what may be reached: http or https, and private addresses.
+
+    Belongs to one event loop.
+    """
 
     def __init__(self) -> None:
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
 
     async def post(self, profile: Profile, secret: Secret | None, body: bytes) -> HttpReply:
         """Send `body` to the profile's chat completions. Raises EndpointError where no reply came."""
@@ -69,10 +72,10 @@ class Client:
     def _session(self, profile: Profile) -> aiohttp.ClientSession:
         import aiohttp
 
-        scheme = profile.origin.scheme
-        if scheme not in self._sessions:
-            resolver = cast("AbstractResolver", CheckedResolver(scheme))
-            self._sessions[scheme] = aiohttp.ClientSession(
+        kind = profile.origin.scheme, profile.allow_private
+        if kind not in self._sessions:
+            resolver = cast("AbstractResolver", CheckedResolver(*kind))
+            self._sessions[kind] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, resolver=resolver),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={
@@ -83,7 +86,7 @@ class Client:
                 auto_decompress=False,  # `_body` does it, and stops where a small reply unpacks to a huge one
                 trust_env=False,  # no proxy and no .netrc: the profile names none
             )
-        return self._sessions[scheme]
+        return self._sessions[kind]
 
     async def close(self) -> None:
         """Close all connections."""
@@ -94,14 +97,15 @@ class Client:
 class CheckedResolver:
     """Looks up names, and refuses forbidden addresses. aiohttp connects to what it found, with no second look-up."""
 
-    def __init__(self, scheme: str) -> None:
-        self._scheme = scheme
+    def __init__(self, scheme: str, allow_private: bool) -> None:
+        self._scheme, self._allow_private = scheme, allow_private
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
         """Addresses of `host`, as aiohttp's resolvers give them. Raises BadAddress if one of them is forbidden."""
         found: list[ResolveResult] = []
         for found_family, address in await look_up(host, port, family):
-            check_address(self._scheme, ipaddress.ip_address(address.partition("%")[0]))
+            checked = ipaddress.ip_address(address.partition("%")[0])
+            check_address(self._scheme, checked, allow_private=self._allow_private)
             found.append(
                 {
                     "hostname": host,

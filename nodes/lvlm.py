@@ -223,7 +223,7 @@ def query_all(
 def _reply(answer: Answer | Exception, context: Context) -> Reply | Exception:
     if isinstance(answer, Exception):
         return answer
-    if answer.finish_reason == "error":
+    if answer.finish_reason in ("error", "refusal"):  # the empty text only stands for an answer
         context.keep_for_this_run_only()
     context.show_text(answer.text)
     return Reply(answer.text, answer.tokens, answer.seconds, answer.model, answer.finish_reason)
@@ -283,19 +283,27 @@ def _holds(verdict: str, unclear: str) -> bool:
     return unclear == "when_true" if said is None else said
 
 
-@node("APChooseImage", category=CATEGORY, title="Choose image", needs=_image_needed, aliases=("switch", "if"))
+@node(
+    "APChooseImage",
+    category=CATEGORY,
+    title="Choose image",
+    version=2,
+    needs=_image_needed,
+    aliases=("switch", "if"),
+)
 def choose_image(
     context: Context,
-    verdict: Annotated[str, Field(description="An answer that says T or F, true or false.")],
+    verdict: Annotated[str, Field(description="An answer that says T or F, true or false; the last clear one counts.")],
     when_true: Annotated[Image | None, Field(description="For T: the annotated image.")] = None,
     when_false: Annotated[Image | None, Field(description="For F: the original image.")] = None,
     unclear: Annotated[
-        Literal["when_true", "when_false"], Field(description="What an answer that says neither means.")
+        Literal["when_true", "when_false"], Field(description="What an answer without a clear verdict means.")
     ] = "when_false",
 ) -> Annotated[Image, Field(description="The image that was chosen.")]:
     """Take the annotated image where the model finds that it suffices, else the original one (strategy "evaluate")."""
     chosen = _image_needed(verdict, unclear)[0]
-    context.show_text(f"{chosen.replace('_', ' ')}: {verdict.strip() or '(no answer)'}")
+    unsaid = "" if says_true(verdict) is not None else " (no clear verdict)"
+    context.show_text(f"{chosen.replace('_', ' ')}{unsaid}: {verdict.strip() or '(no answer)'}")
     image = when_true if chosen == "when_true" else when_false
     if image is None:
         raise BadInput("the verdict asks for this image, but nothing is linked", input=chosen, hint="Link an image.")

@@ -215,6 +215,33 @@ def test_an_answer_that_only_stands_in_for_one_is_asked_for_again(server, cached
     assert answers(run(graph, tmp_path, cached()), graph) == {"Answer": "red"}
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        status(200, {"choices": [{"error": {"code": 502, "message": "cut"}, "finish_reason": "error"}]}),
+        status(200, {"error": {"code": 402, "message": "no credits"}}),
+        says(""),
+        says(None, message={"reasoning": "It is red."}),
+        says("", finish_reason="length"),
+    ],
+)
+def test_a_reply_without_an_answer_fails_its_node_and_is_kept_nowhere(server, cached, tmp_path, reply) -> None:
+    server.replies = [reply, says("red")]
+    graph, executor = at_the_endpoint("lvlm_ask"), cached()
+    failed = executor.run(graph, headless_folders(tmp_path))
+    assert len(failed.failures) == 1 and "endpoint rec: " in str(failed.failures[0])
+    for again in (executor, cached()):
+        assert answers(run(graph, tmp_path, again), graph) == {"Answer": "red"}
+    assert len(server.seen) == 2
+
+
+def test_a_refusal_is_kept_nowhere(server, cached, tmp_path) -> None:
+    server.replies = [says(None, finish_reason="content_filter"), says("red")]
+    graph = at_the_endpoint("lvlm_ask")
+    assert answers(run(graph, tmp_path, cached()), graph) == {"Answer": ""}
+    assert answers(run(graph, tmp_path, cached()), graph) == {"Answer": "red"}
+
+
 def test_rows_are_asked_together_and_one_that_fails_fails_alone(server, tmp_path) -> None:
     server.replies = [after(0.1, says("red")), status(413), after(0.1, says("red"))]
     rows = [at_the_endpoint("lvlm_ask", query=f"What is number {i}?") for i in range(6)]

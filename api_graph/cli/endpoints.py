@@ -45,6 +45,9 @@ def add(
         str | None,
         typer.Option("--key-env", metavar="VAR", help="The environment variable with the key.", show_default=False),
     ] = None,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Plain http may lead to private addresses of your own network.")
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> int:
@@ -52,7 +55,9 @@ def add(
     from api_graph.lvlm.remote.endpoints_file import add_profile, profiles_file
 
     fields: dict[str, object] = {"base_url": url, "models": model or []}
-    profile = add_profile(name, fields if key_env is None else {**fields, "key_env": key_env})
+    fields |= {} if key_env is None else {"key_env": key_env}
+    fields |= {"allow_private": True} if allow_private else {}
+    profile = add_profile(name, fields)
     if as_json:
         print_json(_facts(profile))
     else:

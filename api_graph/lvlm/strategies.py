@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from api_graph.errors import BadInput
 from api_graph.lvlm.quotes import unquoted
+from api_graph.lvlm.verdict import says_true as says_true
 
 Suffix = Literal["none", "word_or_phrase", "yes_or_no", "option_letter", "unanswerable"]
 Strategy = Literal["question", "step_by_step", "hint", "evaluate", "reflect"]
@@ -53,7 +54,6 @@ _MARKERS = re.compile(
     r"|\b(?:new|final|revised|improved|better|correct)\s+answer\s+(?:is|would\s+be|should\s+be)\s+",
     re.IGNORECASE,
 )
-_VERDICT = re.compile(r"\b(?:(?P<true>T|[Tt]rue|TRUE)|(?P<false>F|[Ff]alse|FALSE))\b")
 
 
 def with_suffix(question: str, suffix: Suffix = "none") -> str:
@@ -99,12 +99,6 @@ def extract_answer(text: str) -> str:
     found = text[ends[-1] :].strip() if ends else ""
     answer = re.split(r"\n\s*\n", found)[0] if found else text
     return unquoted(answer) or text.strip()
-
-
-def says_true(text: str) -> bool | None:
-    """The verdict of an `evaluate` answer: True for "T", False for "F", whichever comes first; None for neither."""
-    found = _VERDICT.search(text)
-    return None if found is None else found["true"] is not None
 
 
 def _of(known: dict[str, str] | dict[str, None], name: str, input: str) -> str:

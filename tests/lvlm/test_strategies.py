@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput
-from api_graph.lvlm.strategies import SUFFIXES, extract_answer, says_true, strategy_prompt, with_suffix
+from api_graph.lvlm.strategies import SUFFIXES, extract_answer, strategy_prompt, with_suffix
 
 Q = "What is on the sign?"
 
@@ -105,21 +105,3 @@ def test_the_answer_in_a_reflection(text, answer) -> None:
 def test_something_is_always_extracted(text) -> None:
     answer = extract_answer(text)
     assert answer in text and bool(answer) == bool(text.strip())
-
-
-@pytest.mark.parametrize(
-    ("text", "verdict"),
-    [
-        ("T", True),
-        ('"F".', False),
-        ("True, the sign is visible", True),
-        ("The answer is F because T would need more", False),
-        ("false", False),
-        ("Yes", None),
-        ("", None),
-        ("The sign. It fits.", None),
-        ("t", None),
-    ],
-)
-def test_verdicts(text, verdict) -> None:
-    assert says_true(text) is verdict

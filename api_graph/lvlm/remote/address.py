@@ -1,7 +1,8 @@
 """Which servers may be reached: checked in a profile's URL, and again in the addresses of its host.
 
-Plain http may only reach this machine. Link-local addresses, and those where clouds keep a machine's credentials, are
-always refused. Private addresses over https are somebody's own server, and fine.
+Plain http may only reach this machine, and private addresses where the owner's profile allows those. Link-local
+addresses, and those where clouds keep a machine's credentials, are always refused. Private addresses over https are
+somebody's own server, and fine.
 """
 
 from __future__ import annotations
@@ -26,6 +27,15 @@ _METADATA_ADDRESSES = frozenset(
     ipaddress.ip_address(text)
     for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
 )
+_METADATA_NETWORK = ipaddress.ip_network("fd00:ec2::/32")
+_PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
+_AWAY = "leads away from this machine over plain http. Use https, or a tunnel to localhost."
+_TO_PRIVATE = (
+    "leads to a private address over plain http. Use https, or a tunnel to localhost; the profile's file may say "
+    "`allow_private = true`."
+)
+_OWN_NETWORK = "For a server on a network of your own there is `allow_private = true` in the profile's file."
+_NEARBY = re.compile(r"^[^.]*$|\.(?:local|lan|internal|home|home\.arpa|localdomain|docker)$")
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -47,8 +57,11 @@ class BadAddress(ValueError):
     """A URL or an address that must not be used. The text says why, and does not repeat it."""
 
 
-def parse_base_url(url: str) -> tuple[Origin, str]:
-    """Origin and path (without a `/` at its end) of a base URL. Raises BadAddress for one that must not be used."""
+def parse_base_url(url: str, *, allow_private: bool = False) -> tuple[Origin, str]:
+    """Origin and path (without a `/` at its end) of a base URL. Raises BadAddress for one that must not be used.
+
+    With `allow_private` plain http may lead to any name, whose addresses are checked when it is asked.
+    """
     if "?" in url or "#" in url:
         raise BadAddress(f"has a query or a fragment. {_HINT}")
     if not _CHARACTERS.fullmatch(url):
@@ -64,11 +77,11 @@ def parse_base_url(url: str) -> tuple[Origin, str]:
         raise BadAddress(f"is no http or https URL. {_HINT}")
     if any(part in (".", "..", "") for part in parts.path.rstrip("/").split("/")[1:]):
         raise BadAddress(f"has a path with empty or dotted parts. {_HINT}")
-    _check_host(parts.scheme, host)
+    _check_host(parts.scheme, host, allow_private=allow_private)
     return Origin(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme]), parts.path.rstrip("/")
 
 
-def check_address(scheme: str, address: IpAddress) -> None:
+def check_address(scheme: str, address: IpAddress, *, allow_private: bool = False) -> None:
     """Raise BadAddress for an IP address that must not be reached with this scheme."""
     meant = _embedded(address)
     if (
@@ -76,24 +89,33 @@ def check_address(scheme: str, address: IpAddress) -> None:
         or meant.is_multicast
         or meant.is_unspecified
         or meant in _METADATA_ADDRESSES
+        or meant in _METADATA_NETWORK
         or (meant.version == 4 and (meant.is_reserved or meant in _THIS_NETWORK))
     ):
         raise BadAddress("leads to a link-local, metadata or reserved address, which is never asked. Name another.")
-    if scheme == "http" and not meant.is_loopback:
-        raise BadAddress("leads away from this machine over plain http. Use https, or a tunnel to localhost.")
+    if scheme != "http" or meant.is_loopback:
+        return
+    # What is only embedded in an address goes through somebody's gateway first.
+    private = any(
+        (address.ipv4_mapped or address) in net if address.version == 6 else address in net for net in _PRIVATE
+    )
+    if not private:
+        raise BadAddress(_AWAY)
+    if not allow_private:
+        raise BadAddress(_TO_PRIVATE)
 
 
-def _check_host(scheme: str, host: str) -> None:
+def _check_host(scheme: str, host: str, *, allow_private: bool) -> None:
     literal = _literal(host)
     if literal is not None:
-        check_address(scheme, literal)
+        check_address(scheme, literal, allow_private=allow_private)
     elif not _HOST_NAME.fullmatch(host) or _NUMBER.fullmatch(host.rpartition(".")[2]):
         # 0x7f000001, 2130706433 and 127.1 are addresses to some parsers, and names to others.
         raise BadAddress(f"has a host that is neither a name nor an address in its usual form. {_HINT}")
     elif host in _METADATA_NAMES:
         raise BadAddress("leads to a cloud's metadata server, which is never asked. Name another.")
-    elif scheme == "http" and host != "localhost":
-        raise BadAddress("leads away from this machine over plain http. Use https, or a tunnel to localhost.")
+    elif scheme == "http" and host != "localhost" and not allow_private:
+        raise BadAddress(f"{_AWAY} {_OWN_NETWORK}" if _NEARBY.search(host) else _AWAY)
 
 
 def _literal(host: str) -> IpAddress | None:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from api_graph.lvlm.remote.background import Background, background, wait_for
-from api_graph.lvlm.remote.chat_completions import Malformed, chat_body, read_answer, refused
+from api_graph.lvlm.remote.chat_completions import ErrorInside, Malformed, chat_body, read_answer, refused
 from api_graph.lvlm.remote.client import HttpReply
 from api_graph.lvlm.remote.endpoint import Endpoint
-from api_graph.lvlm.remote.failure import EndpointError, failure_of, server_error
+from api_graph.lvlm.remote.failure import EndpointError, ServerError, failure_of, one_line, server_error
 from api_graph.lvlm.remote.profile import Profile
-from api_graph.lvlm.remote.secret import Secret, key_of
+from api_graph.lvlm.remote.secret import Secret, key_of, redact
 from api_graph.lvlm.request import Answer, Request, Sampling
 
 if TYPE_CHECKING:
@@ -108,15 +108,23 @@ class _Asking:
 
     def _answer(self, reply: HttpReply, seconds: float) -> Answer:
         profile, model = self.endpoint.profile, self.endpoint.model
-        if not 200 <= reply.status < 300:
-            if reply.status == 400 and refused(server_error(reply.body)[0]):
-                return Answer("", tokens=0, seconds=seconds, model=model, finish_reason="refusal")
-            raise failure_of(profile, self.key, reply.status, reply.headers, reply.body)
-        try:
-            return read_answer(reply.body, model, seconds, self.key)
-        except Malformed as error:
-            problem = f"the reply is no chat completion: {error}"
-        raise EndpointError(profile, problem, "Is this an OpenAI-compatible server? See `base_url`.", kind="request")
+        error: ServerError | Malformed
+        if 200 <= reply.status < 300:
+            try:
+                return read_answer(reply.body, model, seconds, self.key, keep_reasoning=profile.keep_reasoning)
+            except ErrorInside as inside:
+                error = inside.error
+            except Malformed as fault:
+                error = fault.with_traceback(None)
+        else:
+            error = server_error(reply.body)
+        # Raised outside of `except`: what was caught has the server's own words, and would be the context.
+        if isinstance(error, Malformed):
+            problem = one_line(redact(str(error), profile, self.key))
+            raise EndpointError(profile, problem, error.hint, kind="request")
+        if reply.status in (200, 400) and refused(error.code):
+            return Answer("", tokens=0, seconds=seconds, model=model, finish_reason="refusal")
+        raise failure_of(profile, self.key, reply.status, reply.headers, error)
 
 
 # ------------------------------------------------------------------ tries

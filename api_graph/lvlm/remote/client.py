@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 import os
 import socket
+import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _LARGEST_REPLY = 8 << 20
 _CONNECT_S = 10.0
 _CHUNK = 1 << 16
+_CODINGS = frozenset({"identity", "gzip", "x-gzip", "deflate"})
 
 
 class HttpReply(NamedTuple):
@@ -33,10 +36,13 @@ class HttpReply(NamedTuple):
 
 
 class Client:
-    """Connections to servers, separately for http and https. Belongs to one event loop."""
+    """Connections to servers, separately by what may be reached: http or https, and private addresses.
+
+    Belongs to one event loop.
+    """
 
     def __init__(self) -> None:
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
 
     async def post(self, profile: Profile, secret: Secret | None, body: bytes) -> HttpReply:
         """Send `body` to the profile's chat completions. Raises EndpointError where no reply came."""
@@ -54,7 +60,7 @@ class Client:
 
         async with self._session(profile).post(
             f"{profile.base_url}/chat/completions",
-            data=body,
+            data=io.BytesIO(body),  # bytes as they are would be written in one go, while the loop stands still
             headers={"Authorization": f"Bearer {secret.reveal()}"} if secret else {},
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=profile.timeout_s, sock_connect=_CONNECT_S),
@@ -66,10 +72,10 @@ class Client:
     def _session(self, profile: Profile) -> aiohttp.ClientSession:
         import aiohttp
 
-        scheme = profile.origin.scheme
-        if scheme not in self._sessions:
-            resolver = cast("AbstractResolver", CheckedResolver(scheme))
-            self._sessions[scheme] = aiohttp.ClientSession(
+        kind = profile.origin.scheme, profile.allow_private
+        if kind not in self._sessions:
+            resolver = cast("AbstractResolver", CheckedResolver(*kind))
+            self._sessions[kind] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, resolver=resolver),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={
@@ -77,10 +83,10 @@ class Client:
                     "Content-Type": "application/json",
                     "User-Agent": f"api-graph/{__version__}",
                 },
-                auto_decompress=False,  # a small reply that unpacks to a huge one is not unpacked
+                auto_decompress=False,  # `_body` does it, and stops where a small reply unpacks to a huge one
                 trust_env=False,  # no proxy and no .netrc: the profile names none
             )
-        return self._sessions[scheme]
+        return self._sessions[kind]
 
     async def close(self) -> None:
         """Close all connections."""
@@ -91,14 +97,15 @@ class Client:
 class CheckedResolver:
     """Looks up names, and refuses forbidden addresses. aiohttp connects to what it found, with no second look-up."""
 
-    def __init__(self, scheme: str) -> None:
-        self._scheme = scheme
+    def __init__(self, scheme: str, allow_private: bool) -> None:
+        self._scheme, self._allow_private = scheme, allow_private
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
         """Addresses of `host`, as aiohttp's resolvers give them. Raises BadAddress if one of them is forbidden."""
         found: list[ResolveResult] = []
         for found_family, address in await look_up(host, port, family):
-            check_address(self._scheme, ipaddress.ip_address(address.partition("%")[0]))
+            checked = ipaddress.ip_address(address.partition("%")[0])
+            check_address(self._scheme, checked, allow_private=self._allow_private)
             found.append(
                 {
                     "hostname": host,
@@ -123,16 +130,37 @@ async def look_up(host: str, port: int, family: int) -> list[tuple[int, str]]:
 
 
 async def _body(profile: Profile, response: aiohttp.ClientResponse) -> bytes:
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        problem = "the reply is compressed, which was not asked for"
+    coding = response.headers.get("Content-Encoding", "").strip().lower() or "identity"
+    if coding not in _CODINGS:
+        problem = "the reply is compressed in a way that was not asked for"
         raise EndpointError(profile, problem, "Look at what stands before the server.", kind="request")
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK):
         body += chunk
         if len(body) > _LARGEST_REPLY:
-            problem = f"the reply is larger than {_LARGEST_REPLY >> 20} MiB"
-            raise EndpointError(profile, problem, "No answer is: look at the server.", kind="request")
-    return bytes(body)
+            raise _too_large(profile)
+    return bytes(body) if coding == "identity" else _unpacked(profile, bytes(body))
+
+
+def _unpacked(profile: Profile, body: bytes) -> bytes:
+    """A gzip or zlib reply, which some proxies send to whoever does not ask; never more than a reply may have."""
+    bits = 15 + 32 if body[:1] in (b"\x1f", b"\x78") else -15  # "deflate" without zlib's header is common too
+    unpacker = zlib.decompressobj(bits)
+    try:
+        plain = unpacker.decompress(body, _LARGEST_REPLY + 1)
+    except zlib.error:
+        plain = b""
+    if len(plain) > _LARGEST_REPLY:
+        raise _too_large(profile)
+    if not unpacker.eof:
+        problem = "the reply is compressed, and not whole"
+        raise EndpointError(profile, problem, "Look at what stands before the server.", kind="passing")
+    return plain
+
+
+def _too_large(profile: Profile) -> EndpointError:
+    problem = f"the reply is larger than {_LARGEST_REPLY >> 20} MiB"
+    return EndpointError(profile, problem, "No answer is: look at the server.", kind="request")
 
 
 def _not_reached(profile: Profile, error: Exception) -> EndpointError:

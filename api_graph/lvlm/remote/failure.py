@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from api_graph.errors import ApiGraphError
+from api_graph.lvlm.remote.hints import OF_THE_REQUEST, Topic, hint_of, topic_of
 from api_graph.lvlm.remote.profile import Profile
 from api_graph.lvlm.remote.secret import Secret, redact
 
@@ -16,7 +18,35 @@ Kind = Literal["passing", "request", "setup"]
 
 _LONGEST_MESSAGE = 300
 _PASSING = frozenset({408, 409, 425, 429})
-_SETUP = frozenset({401, 404, 405, 407})  # not 403: some filters reply so to a single picture
+_SETUP = frozenset({401, 402, 404, 405, 407})  # not 403: some filters reply so to a single picture
+# What codes of errors mean that are words, by a part of them.
+_NAMED = {
+    "rate_limit": 429,
+    "resource_exhausted": 429,
+    "too_many": 429,
+    "insufficient": 402,
+    "billing": 402,
+    "authentication": 401,
+    "unauthenticated": 401,
+    "permission": 403,
+    "not_found": 404,
+    "invalid": 400,
+    "bad_request": 400,
+    "badrequest": 400,
+    "unsupported": 400,
+}
+_LONGEST_READ = 10_000  # characters of a message that are searched for a pause
+_NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
+_UNITS = (
+    rf"(?:(?P<h>{_NUMBER})\s*h(?:ours?|rs?)?(?![a-z])\s*)?(?:(?P<m>{_NUMBER})\s*m(?:in(?:ute)?s?)?(?![a-z])\s*)?"
+    rf"(?:(?P<s>{_NUMBER})\s*s(?:ec(?:ond)?s?)?\b)?(?:(?P<ms>{_NUMBER})\s*m(?:illi)?s(?:ec(?:ond)?s?)?\b)?"
+)
+_DURATION = re.compile(rf"(?=\d){_UNITS}", re.IGNORECASE)
+_ASKS = re.compile(
+    rf"(?:again|retry|retrying|wait|available)\s+(?:request\s+)?(?:after|in|for|at least)?\s*(?:about\s+)?"
+    rf"(?=\d){_UNITS}(?<=[a-z])",
+    re.IGNORECASE,
+)
 
 
 class EndpointError(ApiGraphError):
@@ -45,22 +75,47 @@ class EndpointError(ApiGraphError):
 
 
 def failure_of(
-    profile: Profile, secret: Secret | None, status: int, headers: Mapping[str, str], body: bytes
+    profile: Profile, secret: Secret | None, status: int, headers: Mapping[str, str], error: ServerError
 ) -> EndpointError:
-    """What a reply with this HTTP status means."""
-    code, message = server_error(body)
-    said = one_line(redact(message, profile, secret))
-    problem = f"HTTP status {status}" + (f", and the server says: {said.rstrip('.')}" if said else "")
-    if code == "insufficient_quota":
-        return EndpointError(profile, problem, "Look at the account's credit.", kind="setup", status=status)
+    """What an error of the server means: one with this HTTP status, or within a reply whose status says success."""
+    said = one_line(redact(error.message, profile, secret))
+    problem = f"HTTP status {status}"
+    if status < 400:
+        inside = one_line(redact(error.code, profile, secret))
+        problem += ", but an error in the reply" + (f" (code {inside})" if inside else "")
+        status = _status_in(error.code)
+    problem += f", and the server says: {said.rstrip('.')}" if said else ""
+    asked = _asked_pause(headers)
+    asked = error.delay if asked is None else asked
+    topic = topic_of(error.code, error.message)
+    # "Too many tokens per minute" is about the minute, and "billing" too where a pause is named; "the model is not
+    # available" of a server that is busy loading it passes.
+    if (status == 429 and (topic != "account" or error.delay is not None)) or (status == 503 and topic == "model"):
+        topic = None
     return EndpointError(
         profile,
         problem,
-        _hint(profile, status),
-        kind="passing" if status in _PASSING or status >= 500 else "request" if status not in _SETUP else "setup",
+        hint_of(profile, status, topic),
+        kind=_kind(status, topic),
         status=status,
-        retry_after=_seconds(headers.get("Retry-After", "")),
+        retry_after=asked,
     )
+
+
+def _kind(status: int, topic: Topic | None) -> Kind:
+    if topic in ("account", "model"):
+        return "setup"
+    if topic in OF_THE_REQUEST and status not in _SETUP:
+        return "request"
+    return "passing" if status in _PASSING or status >= 500 else "setup" if status in _SETUP else "request"
+
+
+def _status_in(code: str) -> int:
+    """The HTTP status that an error's own code means; one that says nothing may pass."""
+    if code.isascii() and code.isdigit() and 400 <= int(code[:4]) < 600:
+        return int(code[:4])
+    named = code.lower()
+    return next((status for words, status in _NAMED.items() if words in named), 502)
 
 
 def redirect_of(profile: Profile, status: int) -> EndpointError:
@@ -69,19 +124,53 @@ def redirect_of(profile: Profile, status: int) -> EndpointError:
     return EndpointError(profile, f"HTTP status {status}, a redirect", hint, kind="setup", status=status)
 
 
-def server_error(body: bytes) -> tuple[str, str]:
-    """Code and message of an error reply, "" where it has none. Both are the server's own words: do not trust them."""
+class ServerError(NamedTuple):
+    """What a server says of an error, in its own words: do not trust them. `delay` is the pause that it asks for."""
+
+    code: str = ""
+    message: str = ""
+    delay: float | None = None
+
+
+def server_error(body: bytes) -> ServerError:
+    """The error in the body of a reply with an HTTP error; empty where it says nothing."""
     try:
-        document = json.loads(body)
+        document: object = json.loads(body)
     except (ValueError, RecursionError):
         text = body.decode("utf-8", "replace")
-        return "", "" if text.lstrip().startswith("<") else text
+        return ServerError() if text.lstrip().startswith("<") else ServerError("", text, _delay_in(text))
+    return error_in(document, whole=True) or ServerError()
+
+
+def error_in(document: object, *, whole: bool = False) -> ServerError | None:
+    """The error that stands in a document (a reply, or one of its choices); None where there is none.
+
+    With `whole` the document is known to be an error, in whatever form.
+    """
     document = document[0] if isinstance(document, list) and document else document  # as Gemini wraps it
-    error = document.get("error", document) if isinstance(document, dict) else document
+    error = document
+    if isinstance(document, dict):
+        marked = whole or document.get("object") == "error" or document.get("type") == "error"
+        error = document.get("error") or (document if marked else None)
+    elif not whole:
+        return None
+    if not error:
+        return None
     if not isinstance(error, dict):
-        return "", "" if error is None else str(error)
-    message = error.get("message") or error.get("detail") or ""
-    return str(error.get("code") or ""), str(message)
+        return ServerError("", str(error), _delay_in(str(error)))
+    message = error.get("message") or error.get("detail") or error.get("error") or ""
+    if isinstance(message, list):  # as FastAPI lists faults
+        message = "; ".join(map(_fault, message))
+    code = error.get("code") or error.get("status") or error.get("type") or ""
+    return ServerError(str(code), str(message), _delay_of(error, str(message)))
+
+
+def _fault(fault: object) -> str:
+    if not isinstance(fault, dict) or "msg" not in fault:
+        return str(fault)
+    where = fault.get("loc")
+    place = ".".join(map(str, where)) if isinstance(where, list) else ""
+    return f"{place}: {fault['msg']}" if place else str(fault["msg"])
 
 
 def one_line(text: str) -> str:
@@ -90,24 +179,32 @@ def one_line(text: str) -> str:
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 1]}…"
 
 
-def _hint(profile: Profile, status: int) -> str:
-    key = f"${profile.key_env}" if profile.key_env else ""
-    if status == 401:
-        return f"Check the key in {key}." if key else "This server wants a key: set the profile's `key_env`."
-    if status == 403:
-        return f"See what the key in {key} may use." if key else "This server wants a key, or refuses this machine."
-    hints = {
-        404: "Check the profile's `base_url` (mostly it ends in /v1) and the model's id.",
-        405: "Check the profile's `base_url`: mostly it ends in /v1.",
-        408: "Ask again later.",
-        413: "Send smaller or fewer images.",
-        429: "Lower the profile's `concurrency`, or set its `requests_per_minute`.",
-    }
-    if status >= 500:
-        return "Look into the server's log, or ask again later."
-    return hints.get(
-        status, "Some models refuse max_tokens or a temperature: see the profile's `token_field` and `send_sampling`."
-    )
+def _asked_pause(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a reply's headers ask to wait."""
+    named = {name.lower(): value for name, value in headers.items()}
+    in_ms = _seconds(named.get("retry-after-ms", ""))
+    return _seconds(named.get("retry-after", "")) if in_ms is None else in_ms / 1000
+
+
+def _delay_of(error: Mapping[str, object], message: str) -> float | None:
+    """Seconds that an error asks to wait: Google's RetryInfo, or its words."""
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        stated = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(stated, str) and (found := _DURATION.fullmatch(stated.strip())):
+            return _duration(found)
+    return _delay_in(message)
+
+
+def _delay_in(text: str) -> float | None:
+    """Seconds of "try again in 20s", "retry after 1m30.5s" and the like."""
+    found = _ASKS.search(text[:_LONGEST_READ])
+    return _duration(found) if found else None
+
+
+def _duration(found: re.Match[str]) -> float:
+    hours, minutes, seconds, ms = (float(found[name] or 0) for name in ("h", "m", "s", "ms"))
+    return 3600 * hours + 60 * minutes + seconds + ms / 1000
 
 
 def _seconds(retry_after: str) -> float | None:

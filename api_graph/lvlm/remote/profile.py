@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from api_graph.errors import BadInput
@@ -18,6 +18,18 @@ _MODEL_ID_HINT = "A model's id is up to 256 printable ASCII characters."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _KEY_FIELDS = frozenset({"key", "api_key", "apikey", "token", "secret", "password", "authorization", "bearer"})
 _OWN_MESSAGES = "profile"
+# What decides how a request is written, and how its reply is read.
+_ASKED_WITH = (
+    "send_sampling",
+    "send_seed",
+    "token_field",
+    "detail",
+    "order",
+    "picture_format",
+    "max_side",
+    "keep_reasoning",
+)
+_READING = 2  # raised when the same reply is read as another answer
 
 ModelId = Annotated[str, StringConstraints(pattern=f"^{MODEL_ID}$")]
 
@@ -25,17 +37,21 @@ ModelId = Annotated[str, StringConstraints(pattern=f"^{MODEL_ID}$")]
 class Profile(BaseModel):
     """What is known of one server.
 
+    `allow_private` lets plain http lead to private addresses, as of a server in the next room or container.
     `models` are the ids that graphs may name; the first is the default. If there are none, graphs may name any.
     `key_env` is the name of the environment variable with the key; None for a server that wants none.
     `send_sampling` is off for models that refuse a temperature, `send_seed` for servers that refuse a seed. `order` is
     that of text and images in a message: OpenAI's examples put the text first, most open models learnt it second.
     `policy` "paper" is the published code's: one more try, and then an empty answer instead of an error.
     `max_requests` is how many requests one run may send; every try counts. `requests_per_minute` None is no limit.
+    Pictures are sent in `picture_format`, and scaled down to `max_side` pixels where they are longer (None: never).
+    `keep_reasoning` leaves what a model wrote before its answer (<think>...</think>) in the text.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     name: str
+    allow_private: bool = False  # stands before the URL, whose check reads it
     base_url: str = Field(repr=False)
     models: Annotated[tuple[ModelId, ...], Field(strict=False)] = ()
     key_env: Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,63}$")] | None = None
@@ -48,14 +64,17 @@ class Profile(BaseModel):
     send_sampling: bool = True
     send_seed: bool = True
     policy: Literal["practical", "paper"] = "practical"
-    detail: Literal["auto", "low", "high"] = "auto"
+    detail: Literal["auto", "low", "high", "none"] = "auto"
     order: Literal["text_first", "images_first"] = "text_first"
+    keep_reasoning: bool = False
+    picture_format: Literal["png", "jpeg", "webp"] = "png"
+    max_side: int | None = Field(default=None, ge=16, le=65_500)
 
     @field_validator("base_url")
     @classmethod
-    def _may_be_asked(cls, url: str) -> str:
+    def _may_be_asked(cls, url: str, info: ValidationInfo) -> str:
         try:
-            origin, path = parse_base_url(url)
+            origin, path = parse_base_url(url, allow_private=info.data.get("allow_private", False))
         except BadAddress as error:
             raise PydanticCustomError(_OWN_MESSAGES, "{why}", {"why": str(error)}) from None
         return f"{origin}{path}"
@@ -63,7 +82,7 @@ class Profile(BaseModel):
     @property
     def origin(self) -> Origin:
         """Scheme, host and port: the only ones to which the key is sent."""
-        return parse_base_url(self.base_url)[0]
+        return parse_base_url(self.base_url, allow_private=self.allow_private)[0]
 
     @property
     def host(self) -> str:
@@ -84,8 +103,11 @@ class Profile(BaseModel):
 
     def fingerprint(self, model: str) -> str:
         """sha256 over all that decides what `model` is asked and where; it reveals neither URL nor key."""
-        settings = (self.send_sampling, self.send_seed, self.token_field, self.detail, self.order)
-        return hashlib.sha256(repr((self.base_url, model, *settings)).encode()).hexdigest()
+        settings = {name: getattr(self, name) for name in _ASKED_WITH}
+        return hashlib.sha256(repr((_READING, self.base_url, model, settings)).encode()).hexdigest()
+
+
+_FIELDS = sorted(Profile.model_fields, key="allow_private".__eq__)  # the others come in the order of the class
 
 
 def check_name(name: str) -> str:
@@ -121,7 +143,7 @@ def _first_problem(error: ValidationError) -> tuple[str, str]:
     if field == "key_env":
         return field, "is not the name of an environment variable (A-Z, 0-9 and _); the key itself stays out of here"
     if first["type"] == "extra_forbidden":
-        return field, f"there is no such setting. A profile has {', '.join(n for n in Profile.model_fields)}"
+        return field, f"there is no such setting. A profile has {', '.join(_FIELDS)}"
     if first["loc"][0] == "models" and len(first["loc"]) > 1:
         return field, f"is no model's id. {_MODEL_ID_HINT}"
     return field, first["msg"]

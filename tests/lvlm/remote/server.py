@@ -52,7 +52,7 @@ class Server:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
+def running(address: str = "127.0.0.1") -> Iterator[Server]:
     """A server in a thread of its own."""
     server, loop = Server(), asyncio.new_event_loop()
 
@@ -61,7 +61,7 @@ def running() -> Iterator[Server]:
         app.router.add_route("*", "/{path:.*}", server.handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, address, 0)
         await site.start()
         server.port = runner.addresses[0][1]
         return runner

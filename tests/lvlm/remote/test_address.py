@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, client
+from api_graph.errors import BadInput
+from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, client, profiles
 from api_graph.lvlm.remote.address import BadAddress, check_address, parse_base_url
+from api_graph.lvlm.remote.profile import read_profile
 from api_graph.lvlm.request import Answer, Request, Sampling
-from tests.lvlm.remote.server import Server, status
+from tests.lvlm.remote.server import Server, running, status
 
 
 @pytest.mark.parametrize(
@@ -184,6 +188,139 @@ def test_a_name_is_connected_to_where_it_was_checked(
     monkeypatch.setattr(client, "look_up", look_up)
     answer = ask(endpoint(base_url=f"http://localhost:{server.port}/v1"))
     assert isinstance(answer, Answer) and looks == ["localhost"]
+
+
+# ------------------------------------------------------------------------------------------ private addresses
+
+PRIVATE = ["10.0.0.1", "172.16.0.9", "172.31.255.254", "192.168.1.7", "fd12:3456::1", "::ffff:192.168.1.7", "127.0.0.1"]
+NEVER = [
+    "169.254.169.254",
+    "::ffff:169.254.169.254",
+    "fe80::1",
+    "fd00:ec2::254",
+    "fd00:ec2::23",
+    "100.100.100.200",
+    "168.63.129.16",
+    "0.0.0.0",
+    "224.0.0.1",
+    "255.255.255.255",
+]
+PUBLIC = [
+    "8.8.8.8",
+    "172.32.0.1",
+    "100.64.0.1",
+    "2001:4860:4860::8888",
+    "64:ff9b::c0a8:107",
+    "2002:c0a8:107::1",
+    "fec0::1",
+]
+
+
+@pytest.mark.parametrize("address", [*PRIVATE, *NEVER, *PUBLIC])
+def test_plain_http_to_private_addresses_where_the_owner_allows_it(address: str) -> None:
+    url = f"http://[{address}]:11434/v1" if ":" in address else f"http://{address}:11434/v1"
+    if address in PRIVATE:
+        assert parse_base_url(url, allow_private=True)[1] == "/v1"
+        if address != "127.0.0.1":
+            with pytest.raises(BadAddress, match=r"private address over plain http.*`allow_private = true`"):
+                parse_base_url(url)
+    else:
+        for private in (True, False):
+            with pytest.raises(BadAddress, match="never asked" if address in NEVER else "leads away from this machine"):
+                parse_base_url(url, allow_private=private)
+
+
+@given(st.ip_addresses())
+def test_what_is_allowed_is_private_or_this_machine(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    try:
+        check_address("http", address, allow_private=True)
+    except BadAddress:
+        return
+    assert address.is_private and not address.is_link_local
+
+
+@pytest.mark.parametrize("host", ["ollama", "gpu-box.lan", "box.local", "host.docker.internal"])
+def test_names_of_ones_own_network(host: str) -> None:
+    assert parse_base_url(f"http://{host}:11434/v1", allow_private=True)[0].host == host
+    with pytest.raises(BadAddress, match="`allow_private = true`"):
+        parse_base_url(f"http://{host}:11434/v1")
+
+
+def test_a_metadata_name_is_refused_whatever_the_profile_says() -> None:
+    for scheme in ("http", "https"):
+        with pytest.raises(BadAddress, match="metadata"):
+            parse_base_url(f"{scheme}://metadata.google.internal/v1", allow_private=True)
+
+
+@pytest.mark.parametrize("address", [*NEVER, *PUBLIC])
+def test_the_addresses_of_a_private_name_are_checked(
+    endpoint: Callable[..., Endpoint], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    resolving(monkeypatch, "192.168.1.7", address)
+    number = [*NEVER, *PUBLIC].index(address)  # a name of its own: what is looked up is kept for a while
+    error = ask(endpoint(base_url=f"http://box-{number}:8001/v1", allow_private=True))
+    assert isinstance(error, EndpointError) and error.kind == "setup"
+    assert "endpoint local: the host's name leads " in str(error)
+
+
+def test_a_private_server_is_asked_at_the_address_that_was_checked(
+    server: Server, endpoint: Callable[..., Endpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name turns to a metadata address at once: nobody looks it up a second time."""
+    looks: list[str] = []
+
+    async def look_up(host: str, port: int, family: int) -> list[tuple[int, str]]:
+        looks.append(host)
+        return [(2, "127.0.0.1" if len(looks) == 1 else "169.254.169.254")]
+
+    monkeypatch.setattr(client, "look_up", look_up)
+    url = f"http://ollama:{server.port}/v1"
+    answer = ask(endpoint(base_url=url, allow_private=True))
+    assert isinstance(answer, Answer) and looks == ["ollama"]
+    with pytest.raises(BadInput, match="plain http"):
+        endpoint(base_url=url)
+
+
+def test_an_allowed_connection_serves_no_other_profile(
+    endpoint: Callable[..., Endpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile without the permission does not inherit it from one that has asked the same name."""
+    resolving(monkeypatch, "192.168.1.7")
+    error = ask(endpoint(base_url="http://localhost:8009/v1", retries=0))
+    assert isinstance(error, EndpointError) and "private address over plain http" in str(error)
+
+
+def test_only_the_file_allows_private_addresses(own_profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_profiles.write_text('[lan]\nbase_url = "http://192.168.1.7:11434/v1"\nallow_private = true\n')
+    assert profiles()["lan"].allow_private
+    own_profiles.write_text('[lan]\nbase_url = "http://192.168.1.7:11434/v1"\n')
+    with pytest.raises(BadInput, match="allow_private"):
+        profiles()
+    own_profiles.write_text('[lan]\nbase_url = "https://box/v1"\nallow_private = true\n')
+    monkeypatch.setenv("API_GRAPH_ENDPOINT_LAN_URL", "http://192.168.1.7:11434/v1")
+    with pytest.raises(BadInput, match="allow_private"):
+        profiles()
+    monkeypatch.setenv("API_GRAPH_ENDPOINT_LAN_ALLOW_PRIVATE", "true")
+    with pytest.raises(BadInput, match="is no setting of a profile"):
+        profiles()
+
+
+def test_over_the_machines_own_network() -> None:
+    """A real private address, where this machine has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+            own = ipaddress.ip_address(probe.getsockname()[0])
+        except OSError:
+            own = ipaddress.ip_address("127.0.0.1")
+    if not any(own in ipaddress.ip_network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")):
+        pytest.skip("this machine has no private address")
+    with running(str(own)) as server:
+        fields = {"base_url": f"http://{own}:{server.port}/v1", "models": ["m"]}
+        answer = ask(Endpoint(read_profile("lan", {**fields, "allow_private": True}, "test"), "m"))
+        assert isinstance(answer, Answer) and len(server.seen) == 1
+        with pytest.raises(BadInput, match="plain http"):
+            read_profile("lan", fields, "test")
 
 
 # ------------------------------------------------------------------------------------------ redirects, proxies

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
 from api_graph import __version__
-from api_graph.errors import BadInput, Cancelled
+from api_graph.errors import ApiGraphWarning, BadInput, Cancelled
 from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, background, limits, try_endpoint
 from api_graph.lvlm.remote.limits import Rate
 from api_graph.lvlm.request import Answer, Request, Sampling
@@ -121,6 +124,88 @@ def pixels_of(url: str) -> tuple[tuple[int, int], Any]:
     assert kind == "data:image/png;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as image:
         return image.size, image.getpixel((0, 0))
+
+
+# ------------------------------------------------------------------------------------------ pictures
+
+
+def sent(server: Server, endpoint: Endpoint, image: Image.Image) -> tuple[str, Image.Image]:
+    """The kind that the last request's data URL names, and its picture."""
+    (answer,) = ask_endpoint(endpoint, [Request("What?", (image,))], GREEDY)
+    assert isinstance(answer, Answer), answer
+    kind, _, data = server.seen[-1].body["messages"][0]["content"][1]["image_url"]["url"].partition(";base64,")
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    picture.load()
+    return kind, picture
+
+
+NOISE = Image.effect_noise((80, 40), 60).convert("RGB")
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_pictures_in_the_profiles_format(server: Server, endpoint: Make, kind: str) -> None:
+    NOISE.info["comment"] = b"taken at home"
+    said, picture = sent(server, endpoint(picture_format=kind), NOISE)
+    assert (said, picture.format, picture.size, picture.mode) == (f"data:image/{kind}", kind.upper(), (80, 40), "RGB")
+    assert "comment" not in picture.info and "exif" not in picture.info
+    far = np.abs(np.asarray(picture, dtype=int) - np.asarray(NOISE, dtype=int))
+    assert far.max() <= (0 if kind == "png" else 40)
+
+
+def test_a_jpeg_keeps_the_colours_of_thin_lines(server: Server, endpoint: Make) -> None:
+    """Halved colours would bleed: a red line of one pixel on grey would be less than half as red."""
+    image = Image.new("RGB", (32, 32), (128, 128, 128))
+    image.paste((255, 0, 0), (15, 0, 16, 32))
+    _, picture = sent(server, endpoint(picture_format="jpeg"), image)
+    red, green, _ = np.asarray(picture)[16, 15]
+    assert red > 235 and green < 20
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "becomes"),
+    [
+        ((80, 40), 40, (40, 20)),
+        ((40, 80), 20, (10, 20)),
+        ((80, 40), 80, (80, 40)),
+        ((80, 40), 4096, (80, 40)),
+        ((1000, 1), 16, (16, 1)),
+        ((81, 40), 27, (27, 13)),
+    ],
+)
+def test_longer_pictures_are_scaled_down(
+    server: Server, endpoint: Make, size: tuple[int, int], most: int, becomes: tuple[int, int]
+) -> None:
+    for kind in ("png", "jpeg", "webp"):
+        assert sent(server, endpoint(max_side=most, picture_format=kind), Image.new("RGB", size))[1].size == becomes
+
+
+def test_a_picture_that_a_format_cannot_hold_says_so(endpoint: Make) -> None:
+    wide = Image.new("RGB", (16_384, 1))
+    (failed,) = ask_endpoint(endpoint(picture_format="webp"), [Request("What?", (wide,))], GREEDY)
+    assert isinstance(failed, BadInput) and "too large for WEBP" in str(failed) and "`max_side`" in str(failed)
+    (answer,) = ask_endpoint(endpoint(picture_format="webp", max_side=1024), [Request("What?", (wide,))], GREEDY)
+    assert isinstance(answer, Answer)
+
+
+def test_a_large_request_is_warned_of_once(server: Server, endpoint: Make) -> None:
+    large = Request("What?", (Image.effect_noise((2300, 2000), 100),))
+    asked = endpoint()
+    with pytest.warns(
+        ApiGraphWarning, match=r'a request has .* MB, .*`picture_format = "jpeg"` or `max_side'
+    ) as warned:
+        for _ in range(2):
+            assert texts(ask_endpoint(asked, [large] * 2, GREEDY)) == ["red"] * 2
+    assert len(warned) == 1
+    assert len(server.seen) == 4 and len(json.dumps(server.seen[0].body)) > 5_000_000
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert texts(ask_endpoint(endpoint(max_side=512), [large], GREEDY)) == ["red"]
+
+
+def test_how_pictures_are_sent_is_a_part_of_an_answers_key(endpoint: Make) -> None:
+    profiles = [endpoint(), endpoint(picture_format="jpeg"), endpoint(picture_format="webp"), endpoint(max_side=512)]
+    assert len({one.profile.fingerprint("m") for one in profiles}) == 4
+    assert endpoint(timeout_s=1).profile.fingerprint("m") == endpoint().profile.fingerprint("m")
 
 
 # ------------------------------------------------------------------------------------------ what comes back

@@ -29,6 +29,7 @@ def test_a_profile_has_defaults(own_profiles: Path) -> None:
     profile = find_profile("local")
     assert profile.model_dump() == {
         "name": "local",
+        "allow_private": False,
         "base_url": "http://localhost:8000/v1",
         "models": (),
         "key_env": None,
@@ -43,6 +44,9 @@ def test_a_profile_has_defaults(own_profiles: Path) -> None:
         "policy": "practical",
         "detail": "auto",
         "order": "text_first",
+        "keep_reasoning": False,
+        "picture_format": "png",
+        "max_side": None,
     }
     assert profile.host == "localhost"
 

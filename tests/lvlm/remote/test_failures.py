@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
+import zlib
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -105,13 +107,14 @@ def test_retry_after_is_honoured(server: Server, endpoint: Make, pauses: list[fl
 # ------------------------------------------------------------------------------------------ not tried again
 
 HINTS = {
-    400: "`token_field`",
+    400: "its log says why",
     401: "Check the key in $TEST_KEY.",
     403: "$TEST_KEY",
     404: "`base_url`",
     405: "/v1",
-    413: "Send smaller or fewer images.",
-    422: "`send_sampling`",
+    402: "the account's credit",
+    413: "Send smaller or fewer images",
+    422: "its log says why",
 }
 
 
@@ -183,8 +186,6 @@ FILLED = json.dumps(completion("red"))
         ('{"choices": []}', r"it has no choices\[0\]"),
         ('{"choices": [7]}', r"it has no choices\[0\]"),
         ('{"choices": [{}]}', r"it has no choices\[0\].message"),
-        ('{"choices": [{"message": {}}]}', r"it has no text in choices\[0\].message.content"),
-        ('{"choices": [{"message": {"content": {"a": 1}}}]}', r"it has no text in choices\[0\].message.content"),
     ],
 )
 def test_a_malformed_reply_says_what_is_missing(server: Server, endpoint: Make, body: str, missing: str) -> None:
@@ -199,10 +200,203 @@ def test_a_giant_reply(server: Server, endpoint: Make) -> None:
     assert failure(endpoint()).problem == "the reply is larger than 8 MiB"
 
 
-def test_a_compressed_reply_is_not_unpacked(server: Server, endpoint: Make) -> None:
-    server.replies = [raw(b"\x1f\x8b", Content_Encoding="gzip")]
-    assert "compressed" in failure(endpoint()).problem
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack"),
+    [
+        *[(coding, gzip.compress) for coding in ("gzip", "GZIP", "x-gzip")],
+        *[("deflate", pack) for pack in (zlib.compress, raw_deflate)],
+        *[(coding, bytes) for coding in ("identity", "")],
+    ],
+)
+def test_a_compressed_reply_is_unpacked(
+    server: Server, endpoint: Make, coding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    server.replies = [raw(pack(FILLED.encode()), Content_Encoding=coding)]
+    answer = ask(endpoint())
+    assert isinstance(answer, Answer) and answer.text == "red"
     assert server.seen[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_an_error_may_be_compressed(server: Server, endpoint: Make) -> None:
+    server.replies = [raw(gzip.compress(b'{"error": {"message": "no way"}}'), 400, Content_Encoding="gzip")]
+    assert "no way" in failure(endpoint()).problem
+
+
+@pytest.mark.parametrize(
+    ("body", "coding", "problem"),
+    [
+        (gzip.compress(b" " * (8 << 20) + b"{}"), "gzip", "the reply is larger than 8 MiB"),
+        (gzip.compress(b"{}")[:-9], "gzip", "the reply is compressed, and not whole"),
+        (b"\x1f\x8bnonsense", "gzip", "the reply is compressed, and not whole"),
+        (b"{}", "br", "the reply is compressed in a way that was not asked for"),
+        (b"{}", "gzip, gzip", "the reply is compressed in a way that was not asked for"),
+    ],
+)
+def test_what_is_not_unpacked(server: Server, endpoint: Make, body: bytes, coding: str, problem: str) -> None:
+    server.replies = [raw(body, Content_Encoding=coding)]
+    assert failure(endpoint(retries=0)).problem == problem
+
+
+# ------------------------------------------------------------------------------------------ errors inside a reply
+
+
+def error_inside(code: object, message: str = "so it is") -> Handler:
+    return status(200, {"error": {"code": code, "message": message}})
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *[
+            error_inside(code)
+            for code in (429, "429", 500, 502, 503, 408, "rate_limit_exceeded", "server_error", None, 7)
+        ],
+        status(200, {"choices": [{"error": {"code": 502, "message": "so it is"}, "finish_reason": "error"}]}),
+        says("", finish_reason="error"),
+        says("half an ans", finish_reason="error"),
+        status(200, {"type": "error", "error": {"type": "overloaded_error", "message": "so it is"}}),
+        status(200, [{"error": {"status": "RESOURCE_EXHAUSTED", "message": "so it is"}}]),
+    ],
+)
+def test_an_error_inside_a_reply_may_pass(server: Server, endpoint: Make, reply: Handler) -> None:
+    server.replies = [reply, reply, says("red")]
+    answer = ask(endpoint())
+    assert isinstance(answer, Answer) and answer.text == "red" and len(server.seen) == 3
+    server.replies = [reply]
+    error = failure(endpoint(retries=1))
+    assert "HTTP status 200, but an error in the reply" in str(error) and error.kind == "passing"
+    assert "so it is" in str(error) or "the answer ended with an error" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "hint"),
+    [
+        (402, "setup", "credit"),
+        ("insufficient_quota", "setup", "credit"),
+        (401, "setup", "$TEST_KEY"),
+        (404, "setup", "`base_url`"),
+        (400, "request", "its log says why"),
+        ("invalid_request_error", "request", "its log says why"),
+        (413, "request", "smaller or fewer images"),
+    ],
+)
+def test_an_error_inside_a_reply_counts_as_its_code_says(
+    server: Server, endpoint: Make, code: object, kind: str, hint: str
+) -> None:
+    server.replies = [error_inside(code)]
+    error = failure(endpoint())
+    assert (error.kind, len(server.seen)) == (kind, 1)
+    assert hint in error.hint and "so it is" in error.problem
+
+
+def test_a_filter_inside_a_reply_is_a_refusal(server: Server, endpoint: Make) -> None:
+    server.replies = [error_inside("content_filter")]
+    answer = ask(endpoint())
+    assert isinstance(answer, Answer) and (answer.text, answer.finish_reason) == ("", "refusal")
+
+
+def test_a_reply_without_an_answer_is_an_error_and_empty_under_the_papers_policy(
+    server: Server, endpoint: Make
+) -> None:
+    server.replies = [says("", message={"reasoning": "It is red."})]
+    assert str(failure(endpoint())).startswith("endpoint local: the model thought, and then gave no answer. Turn ")
+    assert ask(endpoint(policy="paper")) == Answer("", 0, 0.0, "m", "error")
+    assert len(server.seen) == 2
+
+
+def test_thoughts_are_kept_where_the_profile_says_so(server: Server, endpoint: Make) -> None:
+    server.replies = [says("<think>blue?</think>red")]
+    kept, taken_off = ask(endpoint(keep_reasoning=True)), ask(endpoint())
+    assert isinstance(kept, Answer) and kept.text == "<think>blue?</think>red"
+    assert isinstance(taken_off, Answer) and taken_off.text == "red"
+    assert endpoint(keep_reasoning=True).profile.fingerprint("m") != endpoint().profile.fingerprint("m")
+
+
+# ------------------------------------------------------------------------------------------ pauses that are asked for
+
+RETRY_INFO = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3s"}]
+
+
+@pytest.mark.parametrize(
+    ("headers", "error", "pause"),
+    [
+        ({}, {"message": "Please retry in 30.9s.", "details": RETRY_INFO}, 3),
+        ({}, {"message": "billing", "code": 429, "details": [{"retryDelay": "1.5s"}]}, 1.5),
+        ({}, {"message": "Rate limit reached. Please try again in 20s. Visit x."}, 20),
+        ({}, {"message": "Please try again in 1m30.5s."}, 90.5),
+        ({}, {"message": "try again in 250ms"}, 0.25),
+        ({}, {"message": "Wait for 2 minutes"}, 120),
+        ({}, {"message": "try again in 6h0m"}, 120),
+        ({}, {"message": "try again in 99999999 s"}, 120),
+        ({"Retry_After": "2"}, {"message": "try again in 20s"}, 2),
+        ({"Retry_After": "soon"}, {"message": "try again in 20s"}, 20),
+        ({"retry_after_ms": "1500"}, {"message": "x"}, 1.5),
+        ({}, {"message": "try again with 3 images", "details": [{"retryDelay": 7}, "x"]}, None),
+        ({}, {"message": "retry shortly", "details": "none"}, None),
+    ],
+)
+def test_a_delay_stated_in_the_body(
+    server: Server, endpoint: Make, pauses: list[float], headers: dict[str, str], error: object, pause: float | None
+) -> None:
+    for document in ({"error": error}, [{"error": error}]):
+        server.replies = [status(429, document, **headers), says("red")]
+        assert isinstance(ask(endpoint()), Answer)
+    assert pauses == [pause, pause] if pause is not None else all(0 < one <= 0.5 for one in pauses)
+
+
+# ------------------------------------------------------------------------------------------ hints
+
+OTHERS = {
+    "account": ["Insufficient Balance", "This request requires more credits", "Payment required: add credits"],
+    "the model's id": ["model 'x' not found, try pulling it first", "The model `x` does not exist", "Unknown model x"],
+    "takes no images": [
+        "This model does not support image input",
+        "image input is not supported - hint: you may need to provide the mmproj",
+        "x is not a multimodal model",
+        "At most 0 image(s) may be provided in one prompt",
+        "Invalid content type. image_url is only supported by certain models.",
+        "unknown variant `image_url`, expected `text`",
+    ],
+    "Send fewer images": ["At most 1 image(s) may be provided in one request"],
+    "`max_side": [
+        "image exceeds 5 MB maximum: 7340032 bytes > 5242880 bytes",
+        "Request entity too large",
+        "The image is too large",
+        "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens",
+    ],
+    "no system prompt": ["System role not supported", "Conversation roles must alternate user/assistant"],
+    "`token_field": ["Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."],
+    "`send_sampling": ["Unsupported value: 'temperature' does not support 0 with this model."],
+    "`send_seed": ['Unknown name "seed": cannot find field', "seed is not supported"],
+    '`detail = "none"`': ["messages[0]: unknown field `detail`"],
+    "try the profile's `picture_format": ["image_url must be a base64 encoded image", "Could not process image"],
+    "its log says why": ["Bad Request", "no such luck", "The prompt is odd"],
+}
+
+
+@pytest.mark.parametrize(("hint", "message"), [(hint, said) for hint, all_of in OTHERS.items() for said in all_of])
+def test_the_hint_fits_what_the_server_says(server: Server, endpoint: Make, hint: str, message: str) -> None:
+    server.replies = [status(400, {"error": {"message": message}})]
+    error = failure(endpoint())
+    assert hint in error.hint and len(server.seen) == 1
+    assert [other for other in OTHERS if other in error.hint] == [hint]
+
+
+def test_what_cannot_pass_is_not_tried_again_whatever_its_status(server: Server, endpoint: Make) -> None:
+    server.replies = [status(500, {"error": {"message": "image input is not supported"}})]
+    assert failure(endpoint()).kind == "request" and len(server.seen) == 1
+    server.replies = [status(503, {"error": {"message": "the model is not available, loading"}}), says("red")]
+    assert isinstance(ask(endpoint()), Answer)
+
+
+def test_faults_that_are_listed_are_readable(server: Server, endpoint: Make) -> None:
+    server.replies = [status(422, {"detail": [{"loc": ["body", "messages", 0], "msg": "no list"}, "odd"]})]
+    assert failure(endpoint()).problem == "HTTP status 422, and the server says: body.messages.0: no list; odd"
 
 
 # ------------------------------------------------------------------------------------------ refusals, policies

@@ -43,10 +43,38 @@ class RecordedError(_OtherErrors):
     kind: Literal["row", "node"]
 
 
-class Record(TypedDict):
+class RecordedFile(TypedDict):
+    """The size, the time of change and the digest of a file that a row wrote."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+class RecordedRead(TypedDict):
+    """A file that a row read, as it was when its step was planned: the state for which the row's result stands.
+
+    `path` is absolute, or relative to the first of the manifest's `inputs`. `sha256` is None where the file changed
+    before it was read.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str | None
+
+
+class _RecordedFiles(TypedDict, total=False):
+    reads: Mapping[str, RecordedRead]
+    written: Mapping[str, RecordedFile]
+
+
+class Record(_RecordedFiles):
     """One line of the journal. `row` is the row's number in the table; `seconds` and `steps` (by node) are times in s.
 
-    `outputs`, `texts` and `files` are by node id; files are relative to the output folder.
+    `outputs`, `texts` and `files` are by node id; files are relative to the output folder. `reads` are the files that
+    the row's own nodes read, by the names that the row or the graph gives them, models' weights left out; `written` are
+    all of `files`. Version 0.1 wrote neither.
     """
 
     row: int

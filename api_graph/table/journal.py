@@ -7,7 +7,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict, TypeGuard
@@ -193,8 +193,11 @@ def read_records(folder: Path) -> Iterator[Record]:
     return (line.record for line in journal_lines(folder / NAME))
 
 
-def journal_lines(path: Path) -> Iterator[JournalLine]:
-    """The lines of a journal, without a last one that has no line end. Raises BadInput."""
+def journal_lines(path: Path, damaged: Callable[[int], None] | None = None) -> Iterator[JournalLine]:
+    """The lines of a journal, without a last one that has no line end.
+
+    Raises BadInput for a damaged line, unless `damaged` is to be told its number.
+    """
     offset = 0
     try:
         with path.open("rb") as file:
@@ -206,9 +209,12 @@ def journal_lines(path: Path) -> Iterator[JournalLine]:
                         record = json.loads(raw)
                     except (ValueError, RecursionError):
                         record = None
-                    if not _is_record(record):
+                    if _is_record(record):
+                        yield JournalLine(number, offset, raw, record)
+                    elif damaged is None:
                         raise _damaged(path, number, "it is damaged")
-                    yield JournalLine(number, offset, raw, record)
+                    else:
+                        damaged(number)
                 offset += len(raw)
     except OSError as error:
         reason = error.strerror or error

@@ -246,7 +246,8 @@ def verify(
     for number in (wanted or {}).values():
         found.add("lost", f"row {number + 1}")
     if others:
-        found.notes.append(f"{others:,} lines are of rows that the table no longer has, or beyond the run's --limit")
+        are = "1 line is of a row" if others == 1 else f"{others:,} lines are of rows"
+        found.notes.append(f"{are} that the table no longer has, or beyond the run's --limit")
     return found
 
 

@@ -38,13 +38,13 @@ class FileState(NamedTuple):
 
 _digests: dict[FileState, str] = {}
 _digests_lock = threading.Lock()
-_noted: ContextVar[set[FileState] | None] = ContextVar("noted", default=None)
+_noted: ContextVar[dict[FileState, str] | None] = ContextVar("noted", default=None)
 
 
 @contextmanager
-def files_noted() -> Iterator[set[FileState]]:
-    """The states in which `sha256_of` sees files meanwhile, in this thread."""
-    states: set[FileState] = set()
+def files_noted() -> Iterator[dict[FileState, str]]:
+    """The states in which `sha256_of` sees files meanwhile, in this thread, and their digests."""
+    states: dict[FileState, str] = {}
     token = _noted.set(states)
     try:
         yield states
@@ -61,7 +61,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         digest, state = _hashed(where)
     states = _noted.get()
     if states is not None:
-        states.add(state)
+        states[state] = digest
     return digest
 
 

@@ -84,7 +84,7 @@ class GraphRun:
                 self._finish(unfinished)
             seconds, options, held = time.perf_counter() - started, self.options, self.live_results.most
             return [
-                result_of_row(row, graph, self.plan.of_row[row], options.roots, options.folders[row], seconds, held)
+                result_of_row(row, graph, self.plan, options.roots, options.folders[row], seconds, held)
                 for row, graph in enumerate(self.graphs)
             ]
         finally:
@@ -311,7 +311,8 @@ class GraphRun:
         # Keys know nothing of a result that only stands in for one, or of files that have changed since: what is made
         # from it may not be kept either.
         cacheable = entry.cacheable and all(parent.cacheable for parent in task.parents.values())
-        task.cacheable = cacheable and (task.spec.model or self._read_as_planned(task))
+        task.as_planned = task.spec.model or self._read_as_planned(task)
+        task.cacheable = cacheable and task.as_planned
         if task.cacheable:
             self.tiers.keep(task, entry, seconds)
         task.action, task.seconds = "ran", seconds

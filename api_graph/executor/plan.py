@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Hashable, Mapping, Sequence, Set
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from api_graph.errors import BadInput
 from api_graph.executor.cache.entry import Entry
@@ -22,9 +23,12 @@ from api_graph.folders import Folders
 from api_graph.graph import Graph, GraphNode, Link
 from api_graph.spec import InputSpec, NodeSpec
 
+Digests = Mapping[FileState, str]
+
 KEY_FORMAT = 2
 
 _NOTHING: Mapping[str, object] = {}  # one for all tasks
+_NOTHING_READ: Digests = {}
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -36,7 +40,8 @@ class Task:
     `literals` and `fingerprint` they make the step's `key`. `readers` counts the tasks that will still read its entry;
     that of a `root` is read after the run. `failed_upstream` is the failed task because of which this one gives
     nothing. A task that is not `cacheable` has a result that only this run may use. `files` are those that its
-    fingerprint read, as they were then: what the node reads later must be the same, or its result has another key.
+    fingerprint read, as they were then, with their digests: what the node reads later must be the same, or its result
+    has another key, and was not read `as_planned`.
     """
 
     node: GraphNode
@@ -50,7 +55,8 @@ class Task:
     literals: Mapping[str, object] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     fingerprint: Mapping[str, object] = field(default_factory=dict)
-    files: Set[FileState] = frozenset()
+    files: Digests = field(default_factory=dict)
+    as_planned: bool = True
     root: bool = False
     needed: bool = False
     readers: int = 0
@@ -78,12 +84,24 @@ class Task:
         return False
 
 
+class PlannedRead(NamedTuple):
+    """A file that a row's own step reads, as it was when planned. Files of equal content may share one `task`."""
+
+    state: FileState
+    sha256: str
+    task: Task
+
+
 @dataclass
 class GraphPlan:
-    """All tasks of one graph's rows. `stages` lists them by node, in execution order; `of_row` finds a row's own."""
+    """All tasks of one graph's rows. `stages` lists them by node, in execution order; `of_row` finds a row's own.
+
+    `reads` are each row's own files, models' left out, by their names as the row or the graph gives them.
+    """
 
     stages: list[list[Task]]
     of_row: list[dict[str, Task]]
+    reads: list[dict[str, PlannedRead]]
 
 
 def plan_rows(
@@ -99,12 +117,12 @@ def plan_rows(
     """
     for graph in graphs[1:]:
         _check_same(graphs[0], graph, order)
-    planner = _Planner(registry, folders, [{} for _ in graphs])
+    planner = _Planner(registry, folders, [{} for _ in graphs], [{} for _ in graphs])
     stages = [planner.plan_stage([graph.nodes[node_id] for graph in graphs]) for node_id in order]
     for tasks in planner.of_row:
         for root in roots:
             tasks[root].root = True
-    return GraphPlan(stages, planner.of_row)
+    return GraphPlan(stages, planner.of_row, planner.reads)
 
 
 def _check_same(first: Graph, graph: Graph, order: Sequence[str]) -> None:
@@ -129,23 +147,25 @@ class _Planner:
     registry: Mapping[str, NodeSpec]
     folders: Folders
     of_row: list[dict[str, Task]]
+    reads: list[dict[str, PlannedRead]]
     tasks: dict[Hashable, Task] = field(default_factory=dict)
-    fingerprints: dict[Hashable, tuple[Mapping[str, object], Set[FileState]]] = field(default_factory=dict)
+    fingerprints: dict[Hashable, tuple[Mapping[str, object], Digests]] = field(default_factory=dict)
     literals: dict[int, tuple[Mapping[str, object], str]] = field(default_factory=dict)  # by the identity of nodes
 
     def plan_stage(self, nodes: Sequence[GraphNode]) -> list[Task]:
         """The tasks of one node, as each row has it. Most rows have the very same one, and many read the same tasks."""
         spec, links = self.registry[nodes[0].class_type], nodes[0].links()
         stage: list[Task] = []
-        shared: dict[Hashable, Task] = {}
+        shared: dict[Hashable, tuple[Task, Digests]] = {}
         for row, node in enumerate(nodes):
             of_row = self.of_row[row]
             parents = {name: of_row[link.node] for name, link in links.items()}
-            task = shared.get(same := (id(node), *map(id, parents.values())))
+            task, files = shared.get(same := (id(node), *map(id, parents.values())), (None, _NOTHING_READ))
             if task is None:
                 task = Task(node, spec, node.title or spec.title, row, parents)
                 if not task.block():
                     self._add_key(task, links)
+                files = task.files
                 if spec.output or task.failed_upstream is not None:
                     # The row has it to itself: an output acts on the world, so every node of the kind does its own.
                     stage.append(task)
@@ -154,8 +174,13 @@ class _Planner:
                     task = self.tasks.setdefault(task.pool_key or task.key, candidate)
                     if task is candidate:
                         stage.append(task)
-                    shared[same] = task
+                    shared[same] = task, files
             of_row[node.id] = task
+            if files and not spec.model:
+                names = [node.inputs.get(name) for name in spec.fingerprinted]
+                for state, digest in files.items():
+                    name = names[0] if len(names) == len(files) == 1 else state.path
+                    self.reads[row][str(name)] = PlannedRead(state, digest, task)
         return stage
 
     def _add_key(self, task: Task, links: Mapping[str, Link]) -> None:
@@ -188,7 +213,7 @@ def _fingerprinted(node: GraphNode, spec: NodeSpec) -> dict[str, object]:
     return {name: node.inputs.get(name, defaults[name]) for name in spec.fingerprinted}
 
 
-def fingerprint_of(node: GraphNode, spec: NodeSpec, folders: Folders) -> tuple[Mapping[str, object], Set[FileState]]:
+def fingerprint_of(node: GraphNode, spec: NodeSpec, folders: Folders) -> tuple[Mapping[str, object], Digests]:
     """What a node's fingerprint says of its literals, and the files that it read. Raises what the fingerprint does."""
     assert spec.fingerprint is not None
     with files_noted() as files:

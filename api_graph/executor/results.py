@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from api_graph.errors import ApiGraphError, BadInput
+from api_graph.files import FileState
 from api_graph.folders import Folders
 from api_graph.graph import Graph, GraphNode
 from api_graph.json_values import Json
 
 if TYPE_CHECKING:
-    from api_graph.executor.plan import Task
+    from api_graph.executor.plan import GraphPlan, Task
 
 Action = Literal["ran", "memory", "disk", "pool", "saved", "unneeded", "failed", "blocked"]
 
@@ -89,7 +90,9 @@ class NodeOutput:
 class RunResult:
     """One graph, run once. `outputs` holds the nodes that were asked for, as far as they succeeded.
 
-    `held` is the most bytes that the rows run together with this one held at one time, models left out.
+    `held` is the most bytes that the rows run together with this one held at one time, models left out. `reads` are the
+    files that the row's own nodes read, in the state that their keys stand for, by the names that it gives them; the
+    digest is None where a file changed before it was read.
     """
 
     outputs: dict[str, NodeOutput] = field(default_factory=dict)
@@ -97,6 +100,7 @@ class RunResult:
     steps: list[Step] = field(default_factory=list)
     seconds: float = 0.0
     held: int = 0
+    reads: dict[str, tuple[FileState, str | None]] = field(default_factory=dict)
 
     def raise_failures(self) -> RunResult:
         """Raise the first failure, if there is one."""
@@ -109,12 +113,13 @@ class RunResult:
 
 
 def result_of_row(
-    row: int, graph: Graph, tasks: Mapping[str, Task], roots: Sequence[str], folders: Folders, seconds: float, held: int
+    row: int, graph: Graph, plan: GraphPlan, roots: Sequence[str], folders: Folders, seconds: float, held: int
 ) -> RunResult:
-    """What one row gave. `tasks` are the row's, by node; it may share them with other rows, and its nodes may too.
+    """What one row gave. Its tasks in the `plan` may be shared with other rows, and among its own nodes.
 
     An output is a single value, or the list where there is one.
     """
+    tasks = plan.of_row[row]
     failures = {id(task.error): task.error for task in tasks.values() if task.error is not None}
     outputs: dict[str, NodeOutput] = {}
     for node_id in roots:
@@ -126,7 +131,10 @@ def result_of_row(
             }
             outputs[node_id] = NodeOutput(values, entry.ui, shown_files(entry.ui, folders, kept=True))
     steps = [_step(row, graph.nodes[node_id], task) for node_id, task in tasks.items()]
-    return RunResult(outputs, list(failures.values()), steps, seconds, held)
+    reads = {
+        name: (read.state, read.sha256 if read.task.as_planned else None) for name, read in plan.reads[row].items()
+    }
+    return RunResult(outputs, list(failures.values()), steps, seconds, held, reads)
 
 
 def _step(row: int, node: GraphNode, task: Task) -> Step:

@@ -7,7 +7,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict, TypeGuard
@@ -43,10 +43,38 @@ class RecordedError(_OtherErrors):
     kind: Literal["row", "node"]
 
 
-class Record(TypedDict):
+class RecordedFile(TypedDict):
+    """The size, the time of change and the digest of a file that a row wrote."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+class RecordedRead(TypedDict):
+    """A file that a row read, as it was when its step was planned: the state for which the row's result stands.
+
+    `path` is absolute, or relative to the first of the manifest's `inputs`. `sha256` is None where the file changed
+    before it was read.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str | None
+
+
+class _RecordedFiles(TypedDict, total=False):
+    reads: Mapping[str, RecordedRead]
+    written: Mapping[str, RecordedFile]
+
+
+class Record(_RecordedFiles):
     """One line of the journal. `row` is the row's number in the table; `seconds` and `steps` (by node) are times in s.
 
-    `outputs`, `texts` and `files` are by node id; files are relative to the output folder.
+    `outputs`, `texts` and `files` are by node id; files are relative to the output folder. `reads` are the files that
+    the row's own nodes read, by the names that the row or the graph gives them, models' weights left out; `written` are
+    all of `files`. Version 0.1 wrote neither.
     """
 
     row: int
@@ -165,8 +193,11 @@ def read_records(folder: Path) -> Iterator[Record]:
     return (line.record for line in journal_lines(folder / NAME))
 
 
-def journal_lines(path: Path) -> Iterator[JournalLine]:
-    """The lines of a journal, without a last one that has no line end. Raises BadInput."""
+def journal_lines(path: Path, damaged: Callable[[int], None] | None = None) -> Iterator[JournalLine]:
+    """The lines of a journal, without a last one that has no line end.
+
+    Raises BadInput for a damaged line, unless `damaged` is to be told its number.
+    """
     offset = 0
     try:
         with path.open("rb") as file:
@@ -178,9 +209,12 @@ def journal_lines(path: Path) -> Iterator[JournalLine]:
                         record = json.loads(raw)
                     except (ValueError, RecursionError):
                         record = None
-                    if not _is_record(record):
+                    if _is_record(record):
+                        yield JournalLine(number, offset, raw, record)
+                    elif damaged is None:
                         raise _damaged(path, number, "it is damaged")
-                    yield JournalLine(number, offset, raw, record)
+                    else:
+                        damaged(number)
                 offset += len(raw)
     except OSError as error:
         reason = error.strerror or error

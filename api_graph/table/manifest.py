@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # it needs torch, and versions are told without
 NAME = "manifest.json"
 FORMAT = 1
 
+MERGED = "merged"
+"""The name, among the arguments in a merged folder's manifest, of the shards that it was made from."""
+
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
 _OBJECTS = ("graph", "rows", "columns", "arguments")
 _MOST_SHOWN = 5

@@ -78,11 +78,12 @@ def map_graph(
     looked for beside the table, and in `input_folders`, or in the current folder if none are given.
 
     Results go to `output`: results.jsonl, manifest.json, and the files of each row. Calling it again continues where it
-    stopped, and yields only the rows that it runs itself; `retry_failed` runs failed rows once more. A failed row has a
-    result with an `error`; `fail_fast` stops after the first. `cache` is the folder of the disk cache, True for the
-    usual one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest batch that a
-    model gets, `threads` the number of threads that read and write, and `memory` the bytes that results may take.
-    `metadata` embeds the graph in saved images. `ray` runs on Ray instead of in this process.
+    stopped, and yields only the rows that it runs itself. Rows whose line or files are lost or damaged, or whose input
+    files have changed, are done again, and an ApiGraphWarning says so; `retry_failed` runs failed rows once more. A
+    failed row has a result with an `error`; `fail_fast` stops after the first. `cache` is the folder of the disk cache,
+    True for the usual one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest
+    batch that a model gets, `threads` the number of threads that read and write, and `memory` the bytes that results
+    may take. `metadata` embeds the graph in saved images. `ray` runs on Ray instead of in this process.
 
     Raises GraphError or BadInput before anything runs.
     """

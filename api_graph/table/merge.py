@@ -15,12 +15,9 @@ import numpy as np
 from api_graph.errors import BadInput
 from api_graph.table import journal
 from api_graph.table.journal import journal_lines, packed_key
-from api_graph.table.manifest import Manifest, RunTotals, read_manifest
+from api_graph.table.manifest import MERGED, Manifest, RunTotals, read_manifest
 from api_graph.table.output import output_lock, whole_file
 from api_graph.table.shards import StartedShard, missing_shards, started_shards
-
-MERGED = "merged"
-"""The name, among the arguments in a merged folder's manifest, of the shards that it was made from."""
 
 
 @dataclass(frozen=True)

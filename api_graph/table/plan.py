@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -11,7 +12,7 @@ from uuid import uuid4
 import torch
 
 from api_graph.errors import BadInput
-from api_graph.files import real_path
+from api_graph.files import expanded, real_path
 from api_graph.graph import Graph, validate
 from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
@@ -158,16 +159,18 @@ def plan_of(
     folder, numbers = Path(job.output), range(min(options.limit or count, count))
     if options.shard is not None:
         folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))
+    path = None if table.kind == "python" else os.path.abspath(expanded(table.source))
     manifest = Manifest(
         graph=job.graph,
         graph_name=name,
-        rows={"source": table.source, "kind": table.kind, "count": count},
+        rows={"source": table.source, "kind": table.kind, "count": count, "path": path},
         columns=job.columns,
         set=dict(constants),
         inputs=list(job.inputs),
         shard=None if options.shard is None else str(options.shard),
         device=_device_name(graph, registry),
-        arguments={name: getattr(options, name) for name in _ARGUMENTS},
+        arguments={argument: getattr(options, argument) for argument in _ARGUMENTS}
+        | {"graph": os.path.abspath(expanded(name)) if os.path.isfile(expanded(name)) else None},
     )
     retry, failures = options.retry_failed, options.max_failures
     return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size, report, listing)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,16 +14,19 @@ from typing import Any
 
 from api_graph.errors import ApiGraphError
 from api_graph.executor import RunResult
-from api_graph.files import name_below
+from api_graph.files import name_below, sha256_of
 from api_graph.graph import GraphError
-from api_graph.table.journal import Record, RecordedError
+from api_graph.table.journal import Record, RecordedError, RecordedFile
 from api_graph.table.rows import Row
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def record_of(row: Row, result: RunResult, output: Path) -> Record:
-    """The record of a row that ran, whether or not it succeeded. Files are named relative to `output`."""
+def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
+    """The record of a row that ran, whether or not it succeeded; the files that it wrote are hashed.
+
+    They are named relative to `output`, and those that were read relative to `base` where they lie there.
+    """
     outputs, failures = result.outputs.items(), result.failures
     steps = {step.node: round(step.seconds, 6) for step in result.steps if step.action == "ran"}
     error: RecordedError | None = None
@@ -37,6 +42,17 @@ def record_of(row: Row, result: RunResult, output: Path) -> Record:
         }
         if len(failures) > 1:
             error["others"] = len(failures) - 1
+    files = {
+        id: [name_below(output, file) or file.relative_to(output).as_posix() for file in out.files]
+        for id, out in outputs
+        if out.files
+    }
+    written: dict[str, RecordedFile] = {}
+    for name in [name for names in files.values() for name in names]:
+        path = os.path.join(output, name)
+        with suppress(OSError):  # then `verify` says so
+            stat = os.stat(path)
+            written[name] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_of(path)}
     plain = {id: {name: v for name, v in out.values.items() if _is_plain(v)} for id, out in outputs}
     return {
         "row": row.number,
@@ -45,11 +61,17 @@ def record_of(row: Row, result: RunResult, output: Path) -> Record:
         "values": dict(row.values),
         "outputs": {id: values for id, values in plain.items() if values},
         "texts": {id: [str(text) for text in out.ui["text"]] for id, out in outputs if out.ui.get("text")},
-        "files": {
-            id: [name_below(output, file) or file.relative_to(output).as_posix() for file in out.files]
-            for id, out in outputs
-            if out.files
+        "files": files,
+        "reads": {
+            name: {
+                "path": name_below(base, state.path) or state.path,
+                "size": state.size,
+                "mtime_ns": state.changed_ns,
+                "sha256": digest,
+            }
+            for name, (state, digest) in result.reads.items()
         },
+        "written": written,
         "seconds": round(sum(step.seconds for step in result.steps), 6),
         "ran": len(steps),
         "cached": sum(step.cached for step in result.steps),
@@ -69,6 +91,8 @@ def record_of_fault(row: Row, error: ApiGraphError) -> Record:
         "outputs": {},
         "texts": {},
         "files": {},
+        "reads": {},
+        "written": {},
         "seconds": 0.0,
         "ran": 0,
         "cached": 0,

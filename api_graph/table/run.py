@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api_graph.errors import each_kind_once
+from api_graph.errors import ApiGraphWarning, each_kind_once
+from api_graph.table.journal import NAME as JOURNAL
 from api_graph.table.journal import Journal, Record, packed_key, read_records
 from api_graph.table.manifest import RunTotals, check_same, read_manifest
 from api_graph.table.output import WriteFailed, output_lock, utc_now
@@ -89,8 +91,9 @@ class TableRun:
     def records(self, engine: Engine) -> Generator[list[Record], None, None]:
         """Run the rows that are not finished. Yields some records at a time, once they are in the journal.
 
-        Closing the generator ends the run, and what is finished is kept. Raises BadInput if another process is running
-        in the folder, or has run another graph there; WriteFailed if nothing more can be written.
+        Closing the generator ends the run, and what is finished is kept. What the folder has lost is repaired first:
+        an ApiGraphWarning says so. Raises BadInput if another process is running in the folder, or has run another
+        graph there; WriteFailed if nothing more can be written.
         """
         plan, started = self.plan, time.monotonic()
         with ExitStack() as stack:
@@ -101,9 +104,15 @@ class TableRun:
                 check_same(before, plan.manifest)
                 if before.totals is not None:
                     started -= before.totals.get("seconds", 0.0)
+            if before is not None or (plan.folder / JOURNAL).exists():
+                from api_graph.table.repair import repair
+
+                for said in repair(plan, before):
+                    warnings.warn(said, ApiGraphWarning, stacklevel=2)
             journal = stack.enter_context(closing(Journal(plan.folder)))
             if plan.retry_failed:
                 journal.drop_failed()
+            known = len(journal.finished)
             plan.manifest.started = utc_now()
             if plan.listing is not None and not plan.listing.fixed:
                 plan.listing.write(Path(plan.job.output))
@@ -123,6 +132,11 @@ class TableRun:
                         if plan.max_failures is not None and self.totals.failed > plan.max_failures:
                             return
                 finished = True
+                if known > self.finished_before:
+                    others = known - self.finished_before
+                    are = "1 line is of a row" if others == 1 else f"{others:,} lines are of rows"
+                    said = f"{are} that this run does not have: another table or --limit had them"
+                    warnings.warn(said, ApiGraphWarning, stacklevel=2)
             finally:
                 self._write_totals(seconds=time.monotonic() - started, finished=finished)
 

@@ -104,9 +104,9 @@ class Worker:
             )
             results = self._run_graphs(graphs, shared)
             self._drop_unneeded(rows, results)
-            for row in rows:
-                if row.key in results and not disk_is_full(results[row.key]):
-                    records[row.key] = record_of(row, results[row.key], output)
+        for row in rows:  # what was written is hashed, and others compute meanwhile
+            if row.key in results and not disk_is_full(results[row.key]):
+                records[row.key] = record_of(row, results[row.key], output, self.job.inputs[0])
         done = [records[row.key] for row in rows if row.key in records]
         held = max((result.held for result in results.values()), default=0)
         return FinishedChunk(done, held // max(len(results), 1), disk_full=len(done) < len(rows))

@@ -58,7 +58,12 @@ def test_rows_set_inputs_and_a_line_tells_of_each(
     assert not (tmp_path / "cache" / "temp").exists()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
     assert manifest["set"] == {"suffix": "yes_or_no"}
-    assert manifest["rows"] == {"source": "rows.jsonl", "kind": "jsonl", "count": 6}
+    assert manifest["rows"] == {
+        "source": "rows.jsonl",
+        "kind": "jsonl",
+        "count": 6,
+        "path": str(tmp_path / "rows.jsonl"),
+    }
     assert manifest["totals"]["seconds"] > 0
 
 

@@ -15,10 +15,15 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 GRAPH = "api_clip_map"
+PLAIN = {
+    "1": {"class_type": "APLoadImage", "inputs": {"image": "0.png"}, "_meta": {"title": "image"}},
+    "2": {"class_type": "APSaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "same"}},
+}
+"""A graph without a model: it saves each picture as it is."""
 SAVED = 2
 """Pictures that GRAPH saves for each row."""
 
-_MEASURED = ("seconds", "ran", "cached", "steps")  # what a run took, not its results
+_MEASURED = ("seconds", "ran", "cached", "steps", "written")  # what a run took, and when it wrote; not its results
 
 
 def picture(path: Path, number: int, side: int = 24) -> None:

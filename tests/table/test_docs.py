@@ -90,7 +90,9 @@ def test_the_job_array(folder: Path) -> None:
 
 
 def test_fields_of_a_line_are_those_that_are_written(folder: Path) -> None:
-    rows = re.findall(r"^\| (`row`.*?|`ok`.*?|`values`.*?|`outputs`.*?|`seconds`.*?|`ran`.*?) \|", DOCS, re.M)
+    rows = re.findall(
+        r"^\| (`row`.*?|`ok`.*?|`values`.*?|`outputs`.*?|`reads`, `written`|`seconds`.*?|`ran`.*?) \|", DOCS, re.M
+    )
     told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     run(folder, sys.executable, "-m", "api_graph", "map", "api_clip_map", "rows.csv", "--limit", "1", "--out", "one")
     assert told == set(records(folder / "one")[0])

@@ -75,7 +75,7 @@ def run(table: Path, output: Path, options: RayOptions | None, **more: Any) -> P
 
 def results(output: Path) -> dict[int, Mapping[str, Any]]:
     """Records by row, without what depends on time and on the order of rows."""
-    unstable = {"seconds", "ran", "cached", "steps"}
+    unstable = {"seconds", "ran", "cached", "steps", "written"}
     records = list(read_records(output))
     assert len(records) == len({record["row"] for record in records})
     return {record["row"]: {k: v for k, v in record.items() if k not in unstable} for record in records}

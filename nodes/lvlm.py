@@ -283,6 +283,11 @@ def _holds(verdict: str, unclear: str) -> bool:
     return unclear == "when_true" if said is None else said
 
 
+class ChosenImage(NamedTuple):
+    image: Annotated[Image, Field(description="The image that was chosen.")]
+    suffices: Annotated[bool, Field(description="Whether that is the one for T, the annotated image.")]
+
+
 @node("APChooseImage", category=CATEGORY, title="Choose image", needs=_image_needed, aliases=("switch", "if"))
 def choose_image(
     context: Context,
@@ -292,11 +297,11 @@ def choose_image(
     unclear: Annotated[
         Literal["when_true", "when_false"], Field(description="What an answer that says neither means.")
     ] = "when_false",
-) -> Annotated[Image, Field(description="The image that was chosen.")]:
+) -> ChosenImage:
     """Take the annotated image where the model finds that it suffices, else the original one (strategy "evaluate")."""
     chosen = _image_needed(verdict, unclear)[0]
     context.show_text(f"{chosen.replace('_', ' ')}: {verdict.strip() or '(no answer)'}")
     image = when_true if chosen == "when_true" else when_false
     if image is None:
         raise BadInput("the verdict asks for this image, but nothing is linked", input=chosen, hint="Link an image.")
-    return image
+    return ChosenImage(image, chosen == "when_true")

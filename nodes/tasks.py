@@ -120,6 +120,9 @@ class ChosenBox(NamedTuple):
     text: Annotated[str, Field(description="The choice, and every box's probability.")]
     image: Annotated[Image, Field(description="With the box drawn.")]
     box: Annotated[Boxes, Field(description="The one that was chosen.")]
+    margin: Annotated[float, Field(description="How much more probable it is than the next one.")]
+    probabilities: list[Annotated[float, Field(description="One for each box, in their order.")]]
+    corners: list[Annotated[float, Field(description="Left, top, right and bottom of the chosen box, in pixels.")]]
 
 
 @node("APChooseBox", category=CATEGORY, title="Choose box", aliases=("referring expression", "REC"))
@@ -134,9 +137,11 @@ def choose_box(
     choice = box_scores.BoxChoice.of(scores.scores)
     chosen = Boxes(boxes.values[choice.index : choice.index + 1], boxes.size)
     lines = [f"box {choice.index} of {len(boxes)}, ahead by {choice.margin:.3f}"]
-    for number, (p, box) in enumerate(zip(choice.probabilities.tolist(), boxes.values.tolist(), strict=True)):
+    chances, corners = choice.probabilities.tolist(), boxes.values.tolist()
+    for number, (p, box) in enumerate(zip(chances, corners, strict=True)):
         lines.append(f"{number}: {p:.3f} at ({', '.join(f'{edge:.0f}' for edge in box)})")
-    return ChosenBox(choice.index, "\n".join(lines), draw_box(image[:1], chosen.values), chosen)
+    picture = draw_box(image[:1], chosen.values)
+    return ChosenBox(choice.index, "\n".join(lines), picture, chosen, choice.margin, chances, corners[choice.index])
 
 
 # --------------------------------------------------------------------------------------- classification
@@ -169,6 +174,9 @@ class Verdict(NamedTuple):
     label: Annotated[str, Field(description="The best one; a line per image.")]
     text: Annotated[str, Field(description="The best ones with their probabilities; a line per image.")]
     classes: Annotated[Classification, Field(description="All scores.")]
+    best: list[Annotated[str, Field(description="The labels in the text: the best one of the first image first.")]]
+    probabilities: list[Annotated[float, Field(description="Their probabilities, one for each.")]]
+    indices: list[Annotated[int, Field(description="Their places among the labels, counted from 0.")]]
 
 
 Best = Annotated[int, Field(ge=1, le=1000, description="How many labels the text lists.")]
@@ -181,8 +189,12 @@ def classify(features: Features, labels: Labels, top: Best = 5) -> Verdict:
 
 
 def _verdict(classes: Classification, top: int) -> Verdict:
-    lines = [", ".join(f"{label} {p:.3f}" for label, p in row) for row in classes.top(top)]
-    return Verdict("\n".join(classes.names), "\n".join(lines), classes)
+    rows = classes.top(top)
+    lines = [", ".join(f"{label} {p:.3f}" for label, p in row) for row in rows]
+    best, chances = [label for row in rows for label, _ in row], [p for row in rows for _, p in row]
+    places = {label: place for place, label in enumerate(classes.labels)}
+    indices = [places[label] for label in best]
+    return Verdict("\n".join(classes.names), "\n".join(lines), classes, best, chances, indices)
 
 
 # --------------------------------------------------------------------------------------- point clouds

@@ -43,10 +43,15 @@ class RecordedError(_OtherErrors):
     kind: Literal["row", "node"]
 
 
-class Record(TypedDict):
+class _Format2(TypedDict, total=False):
+    results: Mapping[str, Mapping[str, Json]]
+
+
+class Record(_Format2):
     """One line of the journal. `row` is the row's number in the table; `seconds` and `steps` (by node) are times in s.
 
-    `outputs`, `texts` and `files` are by node id; files are relative to the output folder.
+    `outputs`, `texts` and `files` are by node id; files are relative to the output folder. `results` says the same by
+    the names in the manifest; lines of version 0.1 have none (see `records.results_of`).
     """
 
     row: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
@@ -19,10 +20,13 @@ if TYPE_CHECKING:  # it needs torch, and versions are told without
     from api_graph.graph.model import ApiNode
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
+_READ = (1, 2)
 
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
-_OBJECTS = ("graph", "rows", "columns", "arguments")
+_OBJECTS = ("graph", "rows", "columns", "arguments", "results")
+_SINCE_FORMAT_2: Mapping[str, object] = {"results": {}}
+_NO_NAMES: Mapping[str, str] = {}
 _MOST_SHOWN = 5
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -54,7 +58,10 @@ def versions() -> dict[str, str]:
 
 @dataclass
 class Manifest:
-    """`graph` is in API format, with constants applied; `columns` maps the graph's inputs to the table's columns."""
+    """`graph` is in API format, with constants applied; `columns` maps the graph's inputs to the table's columns.
+
+    `results` has by node id the name under which its results stand: fixed when the folder is begun.
+    """
 
     graph: Mapping[str, ApiNode]
     graph_name: str
@@ -69,6 +76,7 @@ class Manifest:
     started: str = ""
     finished: str | None = None
     totals: RunTotals | None = None
+    results: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -94,14 +102,44 @@ def read_manifest(folder: Path) -> Manifest | None:
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _unusable(path, f"cannot be read ({reason})") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise _unusable(path, f"is not of format {FORMAT}")
+    if not isinstance(document, dict) or document.get("format") not in _READ:
+        raise _unusable(path, f"is not of format {FORMAT} or older")
+    if document["format"] == 1:
+        document = {**document, **_SINCE_FORMAT_2}
     known = [item.name for item in fields(Manifest)]
     wrong = [name for name in known if name not in document]
     wrong += [name for name in _OBJECTS if not isinstance(document.get(name), dict)]
     if wrong:
         raise _unusable(path, f"has no usable {wrong[0]!r}")
-    return Manifest(**{name: document[name] for name in known})
+    manifest = Manifest(**{name: document[name] for name in known})
+    if document["format"] == 1:
+        manifest.results = result_names(manifest.graph)
+    return manifest
+
+
+def result_names(graph: Mapping[str, ApiNode], known: Mapping[str, str] = _NO_NAMES) -> dict[str, str]:
+    """By node id the names under which results stand: the titles of the nodes that give any.
+
+    Nodes of one title have their ids behind it, as in `Answer (12)`. `known` are names that are not to change.
+    """
+    from api_graph.registry import all_nodes
+
+    registry, titles = all_nodes(), dict[str, str]()
+    for id, node in graph.items():
+        spec = registry.get(node["class_type"])
+        if spec is None or spec.figures or (spec.output and not spec.preview):
+            own = node.get("_meta", {}).get("title", "").strip()
+            titles[id] = own or (spec.title if spec else node["class_type"])
+    names = {id: known[id] for id in graph if id in known}
+    taken, twice = set(names.values()), Counter(titles.values())
+    # Titles that stand once go first: they stay as they are, whatever the others become.
+    once = [id for id, title in titles.items() if twice[title] == 1]
+    for id in [*once, *titles]:
+        name = titles[id] if twice[titles[id]] == 1 else f"{titles[id]} ({id})"
+        while id not in names and name in taken:
+            name = f"{name} ({id})"
+        taken.add(names.setdefault(id, name))
+    return {id: names[id] for id in graph if id in names}
 
 
 def is_manifest(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from api_graph.settings import cache_folder, headless_folders, is_shipped
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport
 from api_graph.table.listing import Listing, list_pictures
-from api_graph.table.manifest import Manifest
+from api_graph.table.manifest import Manifest, read_manifest, result_names
 from api_graph.table.processes import processors
 from api_graph.table.rows import Row, Rows, Table, open_table
 from api_graph.table.shards import Shard
@@ -151,6 +151,7 @@ def plan_of(
     folder, numbers = Path(job.output), range(min(options.limit or count, count))
     if options.shard is not None:
         folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))
+    begun = _begun(folder, Path(job.output))
     manifest = Manifest(
         graph=job.graph,
         graph_name=name,
@@ -168,9 +169,16 @@ def plan_of(
             "limit": options.limit,
             "metadata": options.metadata,
         },
+        results=result_names(job.graph, begun.results if begun else {}),
     )
     retry, failures = options.retry_failed, options.max_failures
     return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size, report, listing)
+
+
+def _begun(folder: Path, output: Path) -> Manifest | None:
+    """The manifest of a folder that was begun earlier, its own or that of another shard. Raises BadInput."""
+    shards = [] if folder == output else sorted(output.glob("shards/*-of-*"))
+    return next((found for found in map(read_manifest, (folder, *shards)) if found is not None), None)
 
 
 def _job(graph: Graph, table: Table, output: Path, texts: bool, trusted: tuple[str, ...], options: RunOptions) -> Job:

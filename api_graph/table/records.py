@@ -14,9 +14,12 @@ from api_graph.errors import ApiGraphError
 from api_graph.executor import RunResult
 from api_graph.files import name_below
 from api_graph.graph import GraphError
+from api_graph.json_values import Json
 from api_graph.table.journal import Record, RecordedError
 from api_graph.table.rows import Row
 
+_UNNAMED = "string"
+"""The name of a text output that the node's author gave none."""
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -37,7 +40,8 @@ def record_of(row: Row, result: RunResult, output: Path) -> Record:
         }
         if len(failures) > 1:
             error["others"] = len(failures) - 1
-    plain = {id: {name: v for name, v in out.values.items() if _is_plain(v)} for id, out in outputs}
+    values = [*((id, out.values) for id, out in outputs), *result.figures.items()]
+    plain = {id: {name: v for name, v in given.items() if _is_plain(v)} for id, given in values}
     return {
         "row": row.number,
         "key": row.key,
@@ -56,6 +60,29 @@ def record_of(row: Row, result: RunResult, output: Path) -> Record:
         "steps": steps,
         "error": error,
     }
+
+
+def results_of(record: Record, names: Mapping[str, str]) -> dict[str, dict[str, Json]]:
+    """A record's `outputs`, `texts` and `files` together, by the names of their nodes: `{name: {output: value}}`.
+
+    A node that showed a text has it as "text", one that wrote files has them as "files"; several texts are a list. The
+    unnamed output of a node that only hands on what it shows is left out. `names` are the manifest's `results`; a node
+    without one goes by its id.
+    """
+    outputs, texts, files = record["outputs"], record["texts"], record["files"]
+    found: dict[str, dict[str, Json]] = {}
+    for id in dict.fromkeys([*names, *outputs, *texts, *files]):
+        values = dict(outputs.get(id, {}))
+        if id in texts:
+            values.pop(_UNNAMED, None)
+            shown = list(texts[id])
+            values["text"] = shown[0] if len(shown) == 1 else [*shown]
+        if id in files:
+            values["files"] = [*files[id]]
+        if values:
+            name = names.get(id, id)
+            found[name if name not in found else f"{name} ({id})"] = values
+    return found
 
 
 def record_of_fault(row: Row, error: ApiGraphError) -> Record:

@@ -9,10 +9,12 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api_graph.errors import BadInput
 from api_graph.table.journal import Journal, Record, packed_key, read_records
 from api_graph.table.manifest import RunTotals, check_same, read_manifest
 from api_graph.table.output import WriteFailed, output_lock, utc_now
 from api_graph.table.plan import TablePlan
+from api_graph.table.records import results_of
 from api_graph.table.rows import Row
 from api_graph.table.worker import FinishedChunk
 
@@ -97,6 +99,9 @@ class TableRun:
             before = read_manifest(plan.folder)
             if before is not None:
                 check_same(before, plan.manifest)
+                if any(plan.manifest.results.get(id) != name for id, name in before.results.items()):
+                    hint = "Run the same command again."
+                    raise BadInput("another run has begun this folder", input="--out", value=plan.folder, hint=hint)
                 if before.totals is not None:
                     started -= before.totals.get("seconds", 0.0)
             journal = stack.enter_context(closing(Journal(plan.folder)))
@@ -112,6 +117,8 @@ class TableRun:
                 # Closed before the lock is released, because its threads write to the folder.
                 with closing(engine(self._unfinished(journal))) as chunks:
                     for chunk in chunks:
+                        for record in chunk.records:
+                            record["results"] = results_of(record, plan.manifest.results)
                         journal.append(chunk.records)
                         for record in chunk.records:
                             self.totals.add(record)

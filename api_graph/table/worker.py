@@ -122,6 +122,7 @@ class Worker:
             cancelled=self.cancelled,
             metadata=self.job.metadata,
             previews=False,
+            figures=True,
             run_id=self.job.run_id,
             shared=shared,
         )

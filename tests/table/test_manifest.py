@@ -27,9 +27,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "deep" / "manifest.json").read_bytes())
     assert list(document) == [
         *("format", "graph", "graph_name", "rows", "set", "columns", "inputs", "shard", "versions", "device"),
-        *("arguments", "started", "finished", "totals", "fingerprint"),
+        *("arguments", "started", "finished", "totals", "results", "fingerprint"),
     ]
-    assert (document["format"], document["graph"], document["shard"]) == (1, GRAPH, "2/8")
+    assert (document["format"], document["graph"], document["shard"]) == (2, GRAPH, "2/8")
     assert re.fullmatch("[0-9a-f]{64}", document["fingerprint"])
     assert document["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
 
@@ -44,10 +44,10 @@ def test_there_is_none(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) is None
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', '{"format": 1}', "\ud800"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 3}', '{"format": 2}', '{"format": 1}', "\ud800"])
 def test_one_that_cannot_be_used(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
-    with pytest.raises(BadInput, match=r"^the manifest (cannot be read|is not of format 1|has no usable) .*Restore it"):
+    with pytest.raises(BadInput, match=r"^the manifest (cannot be read|is not of format 2|has no usable) .*Restore it"):
         read_manifest(tmp_path)
 
 

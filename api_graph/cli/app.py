@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from api_graph import __version__
-from api_graph.cli import cache, demo, doctor, edit, endpoints, export, graphs, map, nodes, report, run
+from api_graph.cli import cache, demo, doctor, edit, endpoints, export, graphs, map, nodes, report, results, run
 from api_graph.cli.exits import EXIT_CODES, command
 from api_graph.cli.options import Debug, Json
 
@@ -43,6 +43,7 @@ for function in (
     map.map_,
     map.merge,
     report.report,
+    results.results,
     demo.demo,
     edit.edit,
     graphs.check,

@@ -96,7 +96,7 @@ class Journal:
             for line in journal_lines(self._path):
                 key = packed_key(line.record["key"])
                 if key in self.finished:
-                    raise _damaged(self._path, line.number, "its row stands in an earlier line already")
+                    raise damaged_line(self._path, line.number, "its row stands in an earlier line already")
                 self.finished[key] = line.record["ok"]
                 self._size = line.offset + len(line.raw)
             with write_errors(self._path):
@@ -184,7 +184,7 @@ def journal_lines(path: Path) -> Iterator[JournalLine]:
                     except (ValueError, RecursionError):
                         record = None
                     if not _is_record(record):
-                        raise _damaged(path, number, "it is damaged")
+                        raise damaged_line(path, number, "it is damaged")
                     yield JournalLine(number, offset, raw, record)
                 offset += len(raw)
     except OSError as error:
@@ -235,6 +235,7 @@ def _is_record(value: object) -> TypeGuard[Record]:
     return identified and type(value.get("row")) is int and type(value.get("ok")) is bool
 
 
-def _damaged(path: Path, number: int, problem: str) -> BadInput:
+def damaged_line(path: Path, number: int, problem: str) -> BadInput:
+    """The error for a line of a journal that cannot be used."""
     hint = "Take that line out, and its row is done again."
     return BadInput(f"line {number} of the results cannot be used: {problem}", value=str(path), hint=hint)

@@ -136,4 +136,4 @@ def _results(run: TableRun, engine: Engine) -> Generator[RowResult, None, None]:
     with closing(run.records(engine)) as batches:
         for records in batches:
             for record in records:
-                yield result_of(record, output)
+                yield result_of(record, output, run.plan.manifest.results)

@@ -139,7 +139,7 @@ class RowResult:
 
     `number` is the row's number in the table, from 0, and `values` are its own. `error` says why it failed, None if it
     succeeded. `seconds` is the row's share of the time of its nodes, and `cached` how many nodes had their result
-    already. `names` are relative to `folder`.
+    already. `names` are relative to `folder`. `named` is what `results` is made of, as it stands in the journal.
     """
 
     number: int
@@ -152,6 +152,7 @@ class RowResult:
     seconds: float
     cached: int
     error: str | None
+    named: Mapping[str, Mapping[str, Json]]
 
     @property
     def ok(self) -> bool:
@@ -163,9 +164,22 @@ class RowResult:
         """The files written, by node id."""
         return {node: [self.folder / name for name in names] for node, names in self.names.items()}
 
+    @cached_property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """By the title of the node, its outputs that JSON can express, its `text`, and its `files` as paths."""
+        return {
+            name: {
+                output: [self.folder / str(file) for file in value]
+                if output == "files" and isinstance(value, list)
+                else value
+                for output, value in values.items()
+            }
+            for name, values in self.named.items()
+        }
 
-def result_of(record: Record, output: Path) -> RowResult:
-    """The result that a record of the run in `output` describes."""
+
+def result_of(record: Record, output: Path, names: Mapping[str, str]) -> RowResult:
+    """The result that a record of the run in `output` describes. `names` are for a record without `results`."""
     return RowResult(
         number=record["row"],
         key=record["key"],
@@ -177,4 +191,5 @@ def result_of(record: Record, output: Path) -> RowResult:
         seconds=record["seconds"],
         cached=record["cached"],
         error=record["error"]["message"] if record["error"] else None,
+        named=record["results"] if "results" in record else results_of(record, names),
     )

@@ -34,12 +34,8 @@ def results(
     from api_graph.table.export import flat_columns, flat_rows, write_results
     from api_graph.table.results import read_results
 
-    kinds: list[tuple[Literal["parquet", "csv", "jsonl"], Path | None]] = [
-        ("parquet", parquet),
-        ("csv", csv),
-        ("jsonl", jsonl),
-    ]
-    wanted = [(kind, path) for kind, path in kinds if path is not None]
+    files: dict[Literal["parquet", "csv", "jsonl"], Path | None] = {"parquet": parquet, "csv": csv, "jsonl": jsonl}
+    wanted = [(kind, path) for kind, path in files.items() if path is not None]
     for _, path in wanted:
         if path.is_dir():
             raise BadInput("this is a folder", input="FILE", value=str(path), hint="Name a file in it.")

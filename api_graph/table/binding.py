@@ -77,6 +77,10 @@ class Binding:
         check_kept(kept, unused, shipped=shipped)
         return ColumnReport(sets, unused, {each.name: each.value for each in kept})
 
+    def addresses(self, columns: Iterable[str]) -> dict[str, list[str] | None]:
+        """By column the node and the input that it sets, None where it sets nothing."""
+        return {column: [*self._inputs[column]] if self._input_name(column) else None for column in columns}
+
     def _renaming(self, columns: Sequence[str]) -> str:
         """The renaming that is offered where no column has the name of an input."""
         kept = [(each, column) for each in self._kept(set(), set()) for column in columns]

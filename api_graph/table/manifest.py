@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
@@ -24,8 +24,8 @@ FORMAT = 2
 _READ = (1, 2)
 
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
-_OBJECTS = ("graph", "rows", "columns", "arguments", "results")
-_SINCE_FORMAT_2: Mapping[str, object] = {"results": {}}
+_OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings")
+_SINCE_FORMAT_2: Mapping[str, object] = {"results": {}, "bindings": {}}
 _NO_NAMES: Mapping[str, str] = {}
 _MOST_SHOWN = 5
 
@@ -60,7 +60,8 @@ def versions() -> dict[str, str]:
 class Manifest:
     """`graph` is in API format, with constants applied; `columns` maps the graph's inputs to the table's columns.
 
-    `results` has by node id the name under which its results stand: fixed when the folder is begun.
+    `results` has by node id the name under which its results stand: fixed when the folder is begun. `bindings` has by
+    column the node and the input that it sets, None where it sets nothing; it is empty where that is not known.
     """
 
     graph: Mapping[str, ApiNode]
@@ -77,13 +78,25 @@ class Manifest:
     finished: str | None = None
     totals: RunTotals | None = None
     results: Mapping[str, str] = field(default_factory=dict)
+    bindings: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of what decides the results: the graph without titles, and which column sets which input."""
-        nodes = {id: {name: part for name, part in node.items() if name != "_meta"} for id, node in self.graph.items()}
-        decisive = _canonical({"graph": nodes, "columns": dict(self.columns)})
+        """sha256 of what decides the results: which column sets which input, and the graph without these and titles."""
+        of_rows = self.set_by_rows()
+        nodes = {
+            id: {"class_type": node["class_type"], "inputs": _without(of_rows, id, node["inputs"])}
+            for id, node in self.graph.items()
+        }
+        bindings = {column: address for column, address in self.bindings.items() if address}
+        decisive = _canonical({"graph": nodes, "columns": dict(self.columns), "bindings": bindings})
         return hashlib.sha256(decisive.encode("ascii")).hexdigest()
+
+    def set_by_rows(self) -> set[tuple[str, str]]:
+        """The inputs (node id and name) that every row sets: what the graph has there, no result depends on."""
+        if self.arguments.get("keep_null"):  # a row without a value has the graph's own
+            return set()
+        return {(address[0], address[1]) for address in self.bindings.values() if address}
 
     def write(self, folder: Path) -> None:
         """Write DIR/manifest.json, whole or not at all. Raises WriteFailed."""
@@ -157,9 +170,9 @@ def _unusable(path: Path, problem: str) -> BadInput:
 
 def check_same(old: Manifest, new: Manifest) -> None:
     """Raise BadInput, naming the differences, if results of `new` must not be mixed with those of `old`."""
-    if old.fingerprint == new.fingerprint:
+    found = differences(old, new)
+    if not found:
         return
-    found = differences(old, new) or ["the graph differs"]
     more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
     raise BadInput(
         f"this folder has results of something else: {'; '.join(found[:_MOST_SHOWN])}{more}",
@@ -169,7 +182,13 @@ def check_same(old: Manifest, new: Manifest) -> None:
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
-    """The differences in words: nodes, inputs of nodes, columns."""
+    """The differences in words: nodes, inputs of nodes, columns.
+
+    What columns set is left out, and which table it was: a row of another table has another key. A manifest of version
+    0.1 does not say what its columns set; it was what they set now.
+    """
+    both = bool(old.bindings and new.bindings)
+    of_rows = old.set_by_rows() & new.set_by_rows() if both else old.set_by_rows() | new.set_by_rows()
     found = [f"node {id} is gone" for id in old.graph if id not in new.graph]
     found += [f"node {id} is new" for id in new.graph if id not in old.graph]
     for id, before in old.graph.items():
@@ -179,8 +198,18 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         if before["class_type"] != after["class_type"]:
             found.append(f"node {id} was a {before['class_type']} and is a {after['class_type']}")
         else:
-            found += _changed(before["inputs"], after["inputs"], f"{id}.{{}}")
+            inputs = (_without(of_rows, id, node["inputs"]) for node in (before, after))
+            found += _changed(*inputs, f"{id}.{{}}")
+    for column in old.bindings.keys() & new.bindings.keys():
+        if old.bindings[column] != new.bindings[column]:
+            was, now = (".".join(m.bindings[column] or ["nothing"]) for m in (old, new))
+            found.append(f"the column {column} has set {was} and sets {now}")
     return found + _changed(old.columns, new.columns, "column of {}")
+
+
+def _without(of_rows: Collection[tuple[str, str]], id: str, inputs: Mapping[str, object]) -> dict[str, object]:
+    """The inputs of a node that no row sets."""
+    return {name: value for name, value in inputs.items() if (id, name) not in of_rows}
 
 
 def _changed(old: Mapping[str, object], new: Mapping[str, object], named: str) -> list[str]:

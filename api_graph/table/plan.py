@@ -170,6 +170,7 @@ def plan_of(
             "metadata": options.metadata,
         },
         results=result_names(job.graph, begun.results if begun else {}),
+        bindings=binding.addresses(table.columns),
     )
     retry, failures = options.retry_failed, options.max_failures
     return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size, report, listing)

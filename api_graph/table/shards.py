@@ -94,8 +94,9 @@ def missing_shards(started: Sequence[StartedShard]) -> tuple[str, ...]:
 def _difference(first: StartedShard, other: StartedShard) -> str:
     if other.shard.of != first.shard.of:
         return "the table was cut into different numbers of parts"
-    if other.manifest.fingerprint != first.manifest.fingerprint:
-        return "; ".join(differences(first.manifest, other.manifest)[:_MOST_SHOWN]) or "their graphs differ"
+    different = differences(first.manifest, other.manifest)
+    if different:
+        return "; ".join(different[:_MOST_SHOWN])
     names, others = first.manifest.results, other.manifest.results
     renamed = [id for id in names.keys() & others.keys() if names[id] != others[id]]
     if renamed:

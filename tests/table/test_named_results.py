@@ -154,3 +154,10 @@ def test_a_graph_is_not_changed_by_naming() -> None:
     before = copy.deepcopy(graph)
     result_names(graph)
     assert graph == before
+
+
+def test_another_example_in_the_graph_changes_nothing(tmp_path: Path) -> None:
+    graph, rows = asking(), [{"query": "red"}, {"query": "blue"}]
+    list(map_graph(graph, rows[:1], output=tmp_path, cache=False))
+    graph["1"]["inputs"]["text"] = "another example"
+    assert [row.number for row in map_graph(graph, rows, output=tmp_path, cache=False)] == [1]

@@ -34,8 +34,8 @@ def results(
     from api_graph.table.export import flat_columns, flat_rows, write_results
     from api_graph.table.results import read_results
 
-    files: dict[Literal["parquet", "csv", "jsonl"], Path | None] = {"parquet": parquet, "csv": csv, "jsonl": jsonl}
-    wanted = [(kind, path) for kind, path in files.items() if path is not None]
+    kinds: tuple[Literal["parquet", "csv", "jsonl"], ...] = ("parquet", "csv", "jsonl")
+    wanted = [(kind, path) for kind, path in zip(kinds, (parquet, csv, jsonl), strict=True) if path is not None]
     for _, path in wanted:
         if path.is_dir():
             raise BadInput("this is a folder", input="FILE", value=str(path), hint="Name a file in it.")

@@ -25,7 +25,7 @@ _READ = (1, 2)
 
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
 _OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings")
-_SINCE_FORMAT_2: Mapping[str, object] = {"results": {}, "bindings": {}}
+_SINCE_FORMAT_2: Mapping[str, object] = {"results": {}, "bindings": {}, "names": ""}
 _NO_NAMES: Mapping[str, str] = {}
 _MOST_SHOWN = 5
 
@@ -61,7 +61,8 @@ class Manifest:
     """`graph` is in API format, with constants applied; `columns` maps the graph's inputs to the table's columns.
 
     `results` has by node id the name under which its results stand: fixed when the folder is begun. `bindings` has by
-    column the node and the input that it sets, None where it sets nothing; it is empty where that is not known.
+    column the node and the input that it sets, None where it sets nothing; it is empty where that is not known. `names`
+    is the template of file names, "" for numbers alone, as in version 0.1.
     """
 
     graph: Mapping[str, ApiNode]
@@ -79,6 +80,7 @@ class Manifest:
     totals: RunTotals | None = None
     results: Mapping[str, str] = field(default_factory=dict)
     bindings: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
+    names: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -198,12 +200,12 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         if before["class_type"] != after["class_type"]:
             found.append(f"node {id} was a {before['class_type']} and is a {after['class_type']}")
         else:
-            inputs = (_without(of_rows, id, node["inputs"]) for node in (before, after))
-            found += _changed(*inputs, f"{id}.{{}}")
+            was, now = (_without(of_rows, id, node["inputs"]) for node in (before, after))
+            found += _changed(was, now, f"{id}.{{}}")
     for column in old.bindings.keys() & new.bindings.keys():
         if old.bindings[column] != new.bindings[column]:
-            was, now = (".".join(m.bindings[column] or ["nothing"]) for m in (old, new))
-            found.append(f"the column {column} has set {was} and sets {now}")
+            sets = [".".join(each.bindings[column] or ["nothing"]) for each in (old, new)]
+            found.append(f"the column {column} has set {sets[0]} and sets {sets[1]}")
     return found + _changed(old.columns, new.columns, "column of {}")
 
 

@@ -99,7 +99,8 @@ class TableRun:
             before = read_manifest(plan.folder)
             if before is not None:
                 check_same(before, plan.manifest)
-                if any(plan.manifest.results.get(id) != name for id, name in before.results.items()):
+                renamed = any(plan.manifest.results.get(id) != name for id, name in before.results.items())
+                if renamed or plan.manifest.names != before.names:
                     hint = "Run the same command again."
                     raise BadInput("another run has begun this folder", input="--out", value=plan.folder, hint=hint)
                 if before.totals is not None:

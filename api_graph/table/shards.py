@@ -101,5 +101,7 @@ def _difference(first: StartedShard, other: StartedShard) -> str:
     renamed = [id for id in names.keys() & others.keys() if names[id] != others[id]]
     if renamed:
         return f"the results of node {renamed[0]} are called {names[renamed[0]]!r} and {others[renamed[0]]!r}"
+    if first.manifest.names != other.manifest.names:
+        return f"their files are named by {first.manifest.names!r} and {other.manifest.names!r}"
     counts = first.manifest.rows.get("count"), other.manifest.rows.get("count")
     return "" if counts[0] == counts[1] else f"the table had {counts[0]} rows, and then {counts[1]}"

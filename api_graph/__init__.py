@@ -11,7 +11,7 @@ The public Python API, loaded when first used:
 * `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
-* `map_graph`: the same over the rows of a table.
+* `map_graph`: the same over the rows of a table; `read_results`: what it gave, read back.
 """
 
 import os as _os
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, ask, load_lvlm, lvlm_attribution
     from api_graph.runs import run_graph
     from api_graph.table.map import map_graph
+    from api_graph.table.records import RowResult
+    from api_graph.table.results import read_results
     from api_graph.tasks import choose_box, classify, classify_point_cloud
 
 __version__ = "0.1.0"
@@ -39,6 +41,7 @@ __all__ = [
     "ClipModel",
     "LvlmAttribution",
     "LvlmModel",
+    "RowResult",
     "annotate",
     "ask",
     "choose_box",
@@ -51,6 +54,7 @@ __all__ = [
     "load_lvlm",
     "lvlm_attribution",
     "map_graph",
+    "read_results",
     "run_graph",
 ]
 
@@ -64,6 +68,7 @@ _HOME = {
     "ClipModel": "clip",
     "LvlmAttribution": "lvlm",
     "LvlmModel": "lvlm",
+    "RowResult": "table.records",
     "annotate": "annotation",
     "ask": "lvlm",
     "choose_box": "tasks",
@@ -76,6 +81,7 @@ _HOME = {
     "load_lvlm": "lvlm",
     "lvlm_attribution": "lvlm",
     "map_graph": "table.map",
+    "read_results": "table.results",
     "run_graph": "runs",
 }
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from api_graph.clip import ClipModel, ImageTokens, QueryFeatures
 from api_graph.context import Context
 from api_graph.errors import inputs_named
 from api_graph.pixels.heatmap import Combination, Normalization, combine, mean_filter, normalize
-from api_graph.pixels.measure import figures
+from api_graph.pixels.measure import MapFigures, figures
 from api_graph.sockets import Attribution
 from api_graph.spec import Widget, node
 
@@ -228,27 +228,42 @@ def mean_filter_tokens(
     return attribution.with_values(mean_filter(attribution.values, kernel_size))
 
 
-def measure_maps(attribution: Sequence[Attribution], context: Sequence[Context]) -> list[str]:
+class Measured(NamedTuple):
+    """What `Measure map` gives."""
+
+    string: Annotated[str, Field(description="One line per map.")]
+    peak_x: list[Annotated[float, Field(description="Where the peak lies, in source pixels; one number per map.")]]
+    peak_y: list[Annotated[float, Field(description="The same, from the top; one number per map.")]]
+    peak: list[Annotated[float, Field(description="The highest value of each map.")]]
+    mean: list[Annotated[float, Field(description="The mean of each map.")]]
+    lowest: list[Annotated[float, Field(description="The lowest value of each map.")]]
+    top_tenth: list[Annotated[float, Field(description="Share of the mass that the highest tenth of cells holds.")]]
+    entropy: list[Annotated[float, Field(description="1 for a flat map, 0 where a single cell has it all.")]]
+    unseen: list[Annotated[float, Field(description="Share of the image that the model did not see.")]]
+
+
+def _measured(found: Sequence[MapFigures], context: Context) -> Measured:
+    """The figures of one call's maps, which are shown, a line each."""
+    lines = [str(one) for one in found]
+    for line in lines:
+        context.show_text(line)
+    return Measured("\n".join(lines), *([getattr(one, name) for one in found] for name in Measured._fields[1:]))
+
+
+def measure_maps(attribution: Sequence[Attribution], context: Sequence[Context]) -> list[Measured]:
     """`Measure map` for many calls: maps with equal grids are measured together."""
     grids: dict[Hashable, list[int]] = defaultdict(list)
     for index, maps in enumerate(attribution):
         grids[maps.values.shape[1:], maps.values.device].append(index)
-    results: dict[int, str] = {}
+    results: dict[int, list[MapFigures]] = {}
     for indices in grids.values():
         found = iter(figures(Attribution.joined([attribution[index] for index in indices])))
         for index in indices:
-            lines = [str(next(found)) for _ in attribution[index].geometry]
-            results[index] = "\n".join(lines)
-    for index, own in enumerate(context):
-        for line in results[index].splitlines():
-            own.show_text(line)
-    return [results[index] for index in range(len(attribution))]
+            results[index] = [next(found) for _ in attribution[index].geometry]
+    return [_measured(results[index], own) for index, own in enumerate(context)]
 
 
 @node("APMeasure", category=CATEGORY, title="Measure map", output=True, batched=measure_maps, over=("attribution",))
-def measure(attribution: Map, context: Context) -> Annotated[str, Field(description="One line per map.")]:
+def measure(attribution: Map, context: Context) -> Measured:
     """Say where a map's peak lies, in source pixels, and how much it commits itself."""
-    lines = [str(one) for one in figures(attribution)]
-    for line in lines:
-        context.show_text(line)
-    return "\n".join(lines)
+    return _measured(figures(attribution), context)

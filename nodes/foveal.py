@@ -362,9 +362,12 @@ def unleash(
 class Reactions(NamedTuple):
     image: Annotated[Image, Field(description="One square per layer and head.")]
     text: Annotated[str, Field(description="The heads that react most.")]
+    layers: list[Annotated[int, Field(description="The layer of each head in the text, counted from 0.")]]
+    heads: list[Annotated[int, Field(description="Its number in that layer, counted from 0.")]]
+    changes: list[Annotated[float, Field(description="How much it reacts.")]]
 
 
-@node("APHeadReactions", category=CATEGORY, title="Head reactions", store=True)
+@node("APHeadReactions", category=CATEGORY, title="Head reactions", store=True, version=2)
 def reactions(
     model: Clip,
     image: Annotated[Image, Field(description="The image; with a prompt drawn on it where clean is given.")],
@@ -382,4 +385,5 @@ def reactions(
         found = head_reactions(model, image, masks, clean=clean, layers=layers, text=text)
     title = "change of each head" if query is None else "change of each head along the query"
     figure = matrix_figure(found, rows="layer", columns="head", title=title, colormap=colormap)
-    return Reactions(to_tensor(figure)[0], "\n".join(strongest(found, most)))
+    best = strongest(found, most)
+    return Reactions(to_tensor(figure)[0], "\n".join(map(str, best)), *map(list, zip(*best, strict=True)))

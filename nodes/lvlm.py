@@ -283,6 +283,11 @@ def _holds(verdict: str, unclear: str) -> bool:
     return unclear == "when_true" if said is None else said
 
 
+class ChosenImage(NamedTuple):
+    image: Annotated[Image, Field(description="The image that was chosen.")]
+    suffices: Annotated[bool, Field(description="Whether that is the one for T, the annotated image.")]
+
+
 @node(
     "APChooseImage",
     category=CATEGORY,
@@ -299,7 +304,7 @@ def choose_image(
     unclear: Annotated[
         Literal["when_true", "when_false"], Field(description="What an answer without a clear verdict means.")
     ] = "when_false",
-) -> Annotated[Image, Field(description="The image that was chosen.")]:
+) -> ChosenImage:
     """Take the annotated image where the model finds that it suffices, else the original one (strategy "evaluate")."""
     chosen = _image_needed(verdict, unclear)[0]
     unsaid = "" if says_true(verdict) is not None else " (no clear verdict)"
@@ -307,4 +312,4 @@ def choose_image(
     image = when_true if chosen == "when_true" else when_false
     if image is None:
         raise BadInput("the verdict asks for this image, but nothing is linked", input=chosen, hint="Link an image.")
-    return image
+    return ChosenImage(image, chosen == "when_true")

@@ -122,6 +122,9 @@ class ChosenBox(NamedTuple):
     text: Annotated[str, Field(description="The choice, and every box's probability.")]
     image: Annotated[Image, Field(description="With the box drawn.")]
     box: Annotated[Boxes, Field(description="The one that was chosen.")]
+    margin: Annotated[float, Field(description="How much more probable it is than the next one.")]
+    probabilities: list[Annotated[float, Field(description="One for each box, in their order.")]]
+    corners: list[Annotated[float, Field(description="Left, top, right and bottom of the chosen box, in pixels.")]]
 
 
 @node("APChooseBox", category=CATEGORY, title="Choose box", version=2, aliases=("referring expression", "REC"))
@@ -140,11 +143,13 @@ def choose_box(
     shown, chosen = pairs.images[choice.index], (pairs.regions or [0])[choice.index]
     where = "" if len(image) == 1 else f" on image {shown} of {len(image)}"
     lines = [f"box {chosen} of {len(boxes)}{where}, ahead by {choice.margin:.3f}"]
-    for i, j, p in zip(pairs.images, pairs.regions or [], choice.probabilities.tolist(), strict=True):
+    chances = choice.probabilities.tolist()
+    for i, j, p in zip(pairs.images, pairs.regions or [], chances, strict=True):
         which = f"{j}" if len(image) == 1 else f"{j} on image {i}"
         lines.append(f"{which}: {p:.3f} at ({', '.join(f'{edge:.0f}' for edge in values[j].tolist())})")
     box = Boxes(values[chosen : chosen + 1], boxes.size)
-    return ChosenBox(chosen, "\n".join(lines), draw_box(image[shown : shown + 1], box.values), box)
+    picture = draw_box(image[shown : shown + 1], box.values)
+    return ChosenBox(chosen, "\n".join(lines), picture, box, choice.margin, chances, values[chosen].tolist())
 
 
 # --------------------------------------------------------------------------------------- classification
@@ -177,6 +182,9 @@ class Verdict(NamedTuple):
     label: Annotated[str, Field(description="The best one; a line per image.")]
     text: Annotated[str, Field(description="The best ones with their probabilities; a line per image.")]
     classes: Annotated[Classification, Field(description="All scores.")]
+    best: list[Annotated[str, Field(description="The labels in the text: the best one of the first image first.")]]
+    probabilities: list[Annotated[float, Field(description="Their probabilities, one for each.")]]
+    indices: list[Annotated[int, Field(description="Their places among the labels, counted from 0.")]]
 
 
 Best = Annotated[int, Field(ge=1, le=1000, description="How many labels the text lists.")]
@@ -189,8 +197,12 @@ def classify(features: Features, labels: Labels, top: Best = 5) -> Verdict:
 
 
 def _verdict(classes: Classification, top: int) -> Verdict:
-    lines = [", ".join(f"{label} {p:.3f}" for label, p in row) for row in classes.top(top)]
-    return Verdict("\n".join(classes.names), "\n".join(lines), classes)
+    rows = classes.top(top)
+    lines = [", ".join(f"{label} {p:.3f}" for label, p in row) for row in rows]
+    best, chances = [label for row in rows for label, _ in row], [p for row in rows for _, p in row]
+    places = {label: place for place, label in enumerate(classes.labels)}
+    indices = [places[label] for label in best]
+    return Verdict("\n".join(classes.names), "\n".join(lines), classes, best, chances, indices)
 
 
 # --------------------------------------------------------------------------------------- point clouds

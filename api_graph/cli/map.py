@@ -70,6 +70,15 @@ RowInputs = Annotated[
     list[Path] | None,
     typer.Option("--input", metavar="DIR", help="Folder with the files that rows name, besides the table's own."),
 ]
+FileNames = Annotated[
+    str | None,
+    typer.Option(
+        "--names",
+        metavar="TEMPLATE",
+        help="Names of files, of columns, inputs, key and row.",
+        show_default="{image.stem}_{query.slug}_{key:8}",
+    ),
+]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Only the table's first N rows.")]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going/--fail-fast", help="Note a failed row and go on, or stop there.")
@@ -137,6 +146,7 @@ def map_(
     no_cache: NoCache = False,
     cache: CacheFolder = None,
     no_metadata: NoMetadata = False,
+    names: FileNames = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     debug: Debug = False,
 ) -> int:
@@ -156,6 +166,7 @@ def map_(
         models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),
         metadata=not no_metadata,
+        names=names,
         batch_size=batch_size,
         chunk_size=chunk_size,
         threads=threads,

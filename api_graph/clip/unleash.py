@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -192,12 +192,23 @@ def head_reactions(
     return total / len(given.owner)
 
 
-def strongest(reactions: Tensor, most: int) -> list[str]:
-    """One line for each of the `most` heads that react most, of reactions (L, H)."""
+class HeadReaction(NamedTuple):
+    """How much one head reacts; `layer` and `head` are counted from 0."""
+
+    layer: int
+    head: int
+    change: float
+
+    def __str__(self) -> str:
+        return f"layer {self.layer}, head {self.head}: {self.change:.4g}"
+
+
+def strongest(reactions: Tensor, most: int) -> list[HeadReaction]:
+    """The `most` heads that react most, of reactions (L, H), the strongest first."""
     heads = reactions.shape[1]
     flat = reactions.flatten()
     order = flat.abs().argsort(descending=True)[:most].tolist()
-    return [f"layer {i // heads}, head {i % heads}: {float(flat[i]):.4g}" for i in order]
+    return [HeadReaction(i // heads, i % heads, float(flat[i])) for i in order]
 
 
 def head_outputs(tower: ClsTower | PooledTower, layer: int, gathered: Tensor) -> Tensor:

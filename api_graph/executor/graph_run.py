@@ -99,7 +99,7 @@ class GraphRun:
             for task in stage:
                 if task.error is not None:
                     self._tell("failed", task, error=task.error)
-                if task.failed_upstream is not None or not (task.readers or task.root):
+                if task.failed_upstream is not None or not (task.readers or task.root or task.figures):
                     continue
                 task.needed = True
                 found = self.tiers.find(task)

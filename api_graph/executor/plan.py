@@ -39,9 +39,10 @@ class Task:
     `parents` are the tasks that its linked inputs read, and `links` says it in keys: "KEY OUTPUT" by input. With
     `literals` and `fingerprint` they make the step's `key`. `readers` counts the tasks that will still read its entry;
     that of a `root` is read after the run. `failed_upstream` is the failed task because of which this one gives
-    nothing. A task that is not `cacheable` has a result that only this run may use. `files` are those that its
-    fingerprint read, as they were then, with their digests: what the node reads later must be the same, or its result
-    has another key, and was not read `as_planned`.
+    nothing. With `figures` its plain outputs are wanted even if nobody reads them, and `plain` has them once it is
+    done. A task that is not `cacheable` has a result that only this run may use. `files` are those that its fingerprint
+    read, as they were then, with their digests: what the node reads later must be the same, or its result has another
+    key, and was not read `as_planned`.
     """
 
     node: GraphNode
@@ -58,10 +59,12 @@ class Task:
     files: Digests = field(default_factory=dict)
     as_planned: bool = True
     root: bool = False
+    figures: bool = False
     needed: bool = False
     readers: int = 0
     cacheable: bool = True
     entry: Entry | None = None
+    plain: Mapping[str, object] | None = None
     error: NodeError | None = None
     failed_upstream: Task | None = None
     action: Action = "unneeded"
@@ -110,10 +113,12 @@ def plan_rows(
     registry: Mapping[str, NodeSpec],
     folders: Folders,
     roots: Sequence[str] = (),
+    figures: Sequence[str] = (),
 ) -> GraphPlan:
     """Tasks for rows of one graph (the same nodes and links, other literals), `order` being its execution order.
 
-    `roots` are the nodes whose results outlive the run. Raises BadInput for rows of different graphs.
+    `roots` are the nodes whose results outlive the run, `figures` those of which the plain outputs do. Raises BadInput
+    for rows of different graphs.
     """
     for graph in graphs[1:]:
         _check_same(graphs[0], graph, order)
@@ -122,6 +127,8 @@ def plan_rows(
     for tasks in planner.of_row:
         for root in roots:
             tasks[root].root = True
+        for id in figures:
+            tasks[id].figures = True
     return GraphPlan(stages, planner.of_row, planner.reads)
 
 

@@ -90,9 +90,10 @@ class NodeOutput:
 class RunResult:
     """One graph, run once. `outputs` holds the nodes that were asked for, as far as they succeeded.
 
-    `held` is the most bytes that the rows run together with this one held at one time, models left out. `reads` are the
-    files that the row's own nodes read, in the state that their keys stand for, by the names that it gives them; the
-    digest is None where a file changed before it was read.
+    `figures` holds the plain outputs of other nodes that give numbers, where these were asked for. `held` is the most
+    bytes that the rows run together with this one held at one time, models left out. `reads` are the files that the
+    row's own nodes read, in the state that their keys stand for, by the names that it gives them; the digest is None
+    where a file changed before it was read.
     """
 
     outputs: dict[str, NodeOutput] = field(default_factory=dict)
@@ -101,6 +102,7 @@ class RunResult:
     seconds: float = 0.0
     held: int = 0
     reads: dict[str, tuple[FileState, str | None]] = field(default_factory=dict)
+    figures: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
     def raise_failures(self) -> RunResult:
         """Raise the first failure, if there is one."""
@@ -126,15 +128,16 @@ def result_of_row(
         entry, spec = tasks[node_id].entry, tasks[node_id].spec
         if entry is not None:
             values = {
-                output.name: list(given) if output.is_list or len(given) != 1 else given[0]
+                output.name: output.value_of(given)
                 for output, given in zip(spec.outputs, entry.outputs, strict=bool(entry.outputs))  # a receipt has none
             }
             outputs[node_id] = NodeOutput(values, entry.ui, shown_files(entry.ui, folders, kept=True))
     steps = [_step(row, graph.nodes[node_id], task) for node_id, task in tasks.items()]
+    figures = {id: task.plain for id, task in tasks.items() if task.plain is not None}
     reads = {
         name: (read.state, read.sha256 if read.task.as_planned else None) for name, read in plan.reads[row].items()
     }
-    return RunResult(outputs, list(failures.values()), steps, seconds, held, reads)
+    return RunResult(outputs, list(failures.values()), steps, seconds, held, reads, figures)
 
 
 def _step(row: int, node: GraphNode, task: Task) -> Step:

@@ -88,6 +88,7 @@ class Executor:
         save_again: bool = True,
         run_id: str = "",
         previews: bool = True,
+        figures: bool = False,
         shared: SharedResources | None = None,
     ) -> list[RunResult]:
         """Run rows of one valid graph together: the same nodes and links, other literals. Results are in row order.
@@ -99,7 +100,8 @@ class Executor:
         `save_again` a node that saved the same in an earlier run, to files that still stand, is not run: its files are
         named again, its other outputs are left out. Calls with one `run_id` are one run to what is limited per run
         (requests to an endpoint); without it every call is a run of its own. Without `previews`, nodes that only show
-        what nobody keeps are left out.
+        what nobody keeps are left out. With `figures`, results also have the plain outputs of every node above the
+        outputs that computes numbers.
 
         A node that fails takes with it only what depends on it, in its own row; everything computed before stays
         cached. Raises Cancelled as soon as `cancelled` is set, BadInput for an unknown target or rows of different
@@ -112,7 +114,8 @@ class Executor:
         roots = list(dict.fromkeys([*outputs, *targets]))
         order = execution_order(graphs[0], roots)
         own = [folders] * len(graphs) if isinstance(folders, Folders) else list(folders)
-        plan = plan_rows(graphs, order, self.registry, own[0], roots)
+        counting = [id for id in order if figures and specs[id].figures and id not in roots]
+        plan = plan_rows(graphs, order, self.registry, own[0], roots, counting)
         receipts = Receipts(self.disk, own[0], metadata) if self.disk is not None and not save_again else None
         tiers = CacheTiers(self.memory, self.disk, self.pool, receipts, shared)
         # Many rows differ among themselves; what has changed since the last run can be said of one only.

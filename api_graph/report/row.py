@@ -77,13 +77,16 @@ def where_of(error: Mapping[str, object], facts: Facts) -> str:
 
 def _texts(record: Mapping[str, object], facts: Facts) -> Iterator[tuple[str, str]]:
     """Texts that nodes showed, and the outputs of output nodes that showed none."""
-    texts = mapping(record.get("texts"))
+    texts, told = mapping(record.get("texts")), list[object]()
     for node, shown in texts.items():
         for text in shown if isinstance(shown, list) else [shown]:
+            told.append(text)
             yield facts.title(node), clipped(as_text(text), LONGEST_TEXT)
     for node, outputs in mapping(record.get("outputs")).items():
         if node not in texts:
             for name, value in mapping(outputs).items():
+                if isinstance(value, str) and value in told:
+                    continue
                 yield f"{facts.title(node)}: {clipped(name, 40)}", clipped(as_text(value), LONGEST_TEXT)
 
 

@@ -30,6 +30,9 @@ SPEC_ATTRIBUTE = "__node_spec__"
 
 WIDGET_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 """Sockets that an editor draws as a widget unless it is told that only a link will do."""
+PLAIN_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN")
+"""Sockets whose values JSON can express."""
+_NUMBERS = ("INT", "FLOAT", "BOOLEAN")
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,10 @@ class OutputSpec:
     description: str = ""
     type: Any = field(default=None, compare=False, repr=False)
 
+    def value_of(self, given: Sequence[object]) -> object:
+        """What several calls gave together: the value, or the list where there is one."""
+        return list(given) if self.is_list or len(given) != 1 else given[0]
+
 
 BatchedForm = Callable[..., Sequence[object] | DeferredWork]
 """The same work for many calls at once; see `NodeSpec`."""
@@ -127,6 +134,7 @@ class NodeSpec:
     `over`         the inputs in which calls that go together may differ; of a rowwise node its links.
     `fingerprint`  `(folders, **literals) -> dict` of what enters the cache key in place of those literals: the content
                    of the file that a name means, the precision that "auto" means.
+    `figures`      it computes numbers from what is linked to it: over a table they are kept, whoever reads them.
     `needs`        `(**some inputs) -> names` of the other links that these make necessary; a host that asks first
                    (ComfyUI's lazy inputs) computes no more, and the function gets None for the rest.
     """
@@ -155,10 +163,13 @@ class NodeSpec:
     context: tuple[str, type] | None = None
     named_outputs: bool = False
     lists: frozenset[str] = field(init=False, compare=False, repr=False)
+    figures: bool = field(init=False, compare=False, repr=False)
     _by_name: Mapping[str, InputSpec] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lists", frozenset(i.name for i in self.inputs if i.is_list))
+        numbers = any(output.socket in _NUMBERS for output in self.outputs)
+        object.__setattr__(self, "figures", numbers and not all(i.is_widget for i in self.inputs))
         object.__setattr__(self, "_by_name", {i.name: i for i in self.inputs})
 
     def input(self, name: str) -> InputSpec | None:

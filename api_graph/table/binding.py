@@ -78,6 +78,15 @@ class Binding:
         check_kept(kept, unused, shipped=shipped)
         return ColumnReport(sets, unused, {each.name: each.value for each in kept})
 
+    def find(self, name: str) -> tuple[str, str] | None:
+        """The node and the input that `name` means, None unless it is one that no link feeds."""
+        free = [input for input in self._names.matching(name) if input in self._free]
+        return free[0] if len(free) == 1 else None
+
+    def addresses(self, columns: Iterable[str]) -> dict[str, list[str] | None]:
+        """By column the node and the input that it sets, None where it sets nothing."""
+        return {column: [*self._inputs[column]] if self._input_name(column) else None for column in columns}
+
     def _renaming(self, columns: Sequence[str]) -> str:
         """The renaming that is offered where no column has the name of an input."""
         kept = [(each, column) for each in self._kept(set(), set()) for column in columns]

@@ -64,17 +64,19 @@ class RecordedRead(TypedDict):
     sha256: str | None
 
 
-class _RecordedFiles(TypedDict, total=False):
+class _Format2(TypedDict, total=False):
+    results: Mapping[str, Mapping[str, Json]]
     reads: Mapping[str, RecordedRead]
     written: Mapping[str, RecordedFile]
 
 
-class Record(_RecordedFiles):
+class Record(_Format2):
     """One line of the journal. `row` is the row's number in the table; `seconds` and `steps` (by node) are times in s.
 
-    `outputs`, `texts` and `files` are by node id; files are relative to the output folder. `reads` are the files that
-    the row's own nodes read, by the names that the row or the graph gives them, models' weights left out; `written` are
-    all of `files`. Version 0.1 wrote neither.
+    `outputs`, `texts` and `files` are by node id; files are relative to the output folder. `results` says the same by
+    the names in the manifest (see `records.results_of`). `reads` are the files that the row's own nodes read, by the
+    names that the row or the graph gives them, models' weights left out; `written` are all of `files`. Version 0.1
+    wrote none of these three.
     """
 
     row: int
@@ -119,7 +121,7 @@ class Journal:
             for line in journal_lines(self._path):
                 key = packed_key(line.record["key"])
                 if key in self.finished:
-                    raise _damaged(self._path, line.number, "its row stands in an earlier line already")
+                    raise damaged_line(self._path, line.number, "its row stands in an earlier line already")
                 self.finished[key] = line.record["ok"]
                 self._size = line.offset + len(line.raw)
             with write_errors(self._path):
@@ -212,7 +214,7 @@ def journal_lines(path: Path, damaged: Callable[[int], None] | None = None) -> I
                     if _is_record(record):
                         yield JournalLine(number, offset, raw, record)
                     elif damaged is None:
-                        raise _damaged(path, number, "it is damaged")
+                        raise damaged_line(path, number, "it is damaged")
                     else:
                         damaged(number)
                 offset += len(raw)
@@ -264,6 +266,7 @@ def _is_record(value: object) -> TypeGuard[Record]:
     return identified and type(value.get("row")) is int and type(value.get("ok")) is bool
 
 
-def _damaged(path: Path, number: int, problem: str) -> BadInput:
+def damaged_line(path: Path, number: int, problem: str) -> BadInput:
+    """The error for a line of a journal that cannot be used."""
     hint = "Take that line out, and its row is done again."
     return BadInput(f"line {number} of the results cannot be used: {problem}", value=str(path), hint=hint)

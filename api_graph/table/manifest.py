@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
@@ -19,13 +20,16 @@ if TYPE_CHECKING:  # it needs torch, and versions are told without
     from api_graph.graph.model import ApiNode
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
+_READ = (1, 2)
 
 MERGED = "merged"
 """The name, among the arguments in a merged folder's manifest, of the shards that it was made from."""
 
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
-_OBJECTS = ("graph", "rows", "columns", "arguments")
+_OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings")
+_SINCE_FORMAT_2: Mapping[str, object] = {"results": {}, "bindings": {}, "names": ""}
+_NO_NAMES: Mapping[str, str] = {}
 _MOST_SHOWN = 5
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -57,7 +61,12 @@ def versions() -> dict[str, str]:
 
 @dataclass
 class Manifest:
-    """`graph` is in API format, with constants applied; `columns` maps the graph's inputs to the table's columns."""
+    """`graph` is in API format, with constants applied; `columns` maps the graph's inputs to the table's columns.
+
+    `results` has by node id the name under which its results stand: fixed when the folder is begun. `bindings` has by
+    column the node and the input that it sets, None where it sets nothing; it is empty where that is not known. `names`
+    is the template of file names, "" for numbers alone, as in version 0.1.
+    """
 
     graph: Mapping[str, ApiNode]
     graph_name: str
@@ -72,13 +81,27 @@ class Manifest:
     started: str = ""
     finished: str | None = None
     totals: RunTotals | None = None
+    results: Mapping[str, str] = field(default_factory=dict)
+    bindings: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
+    names: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of what decides the results: the graph without titles, and which column sets which input."""
-        nodes = {id: {name: part for name, part in node.items() if name != "_meta"} for id, node in self.graph.items()}
-        decisive = _canonical({"graph": nodes, "columns": dict(self.columns)})
+        """sha256 of what decides the results: which column sets which input, and the graph without these and titles."""
+        of_rows = self.set_by_rows()
+        nodes = {
+            id: {"class_type": node["class_type"], "inputs": _without(of_rows, id, node["inputs"])}
+            for id, node in self.graph.items()
+        }
+        bindings = {column: address for column, address in self.bindings.items() if address}
+        decisive = _canonical({"graph": nodes, "columns": dict(self.columns), "bindings": bindings})
         return hashlib.sha256(decisive.encode("ascii")).hexdigest()
+
+    def set_by_rows(self) -> set[tuple[str, str]]:
+        """The inputs (node id and name) that every row sets: what the graph has there, no result depends on."""
+        if self.arguments.get("keep_null"):  # a row without a value has the graph's own
+            return set()
+        return {(address[0], address[1]) for address in self.bindings.values() if address}
 
     def write(self, folder: Path) -> None:
         """Write DIR/manifest.json, whole or not at all. Raises WriteFailed."""
@@ -97,14 +120,44 @@ def read_manifest(folder: Path) -> Manifest | None:
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _unusable(path, f"cannot be read ({reason})") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise _unusable(path, f"is not of format {FORMAT}")
+    if not isinstance(document, dict) or document.get("format") not in _READ:
+        raise _unusable(path, f"is not of format {FORMAT} or older")
+    if document["format"] == 1:
+        document = {**document, **_SINCE_FORMAT_2}
     known = [item.name for item in fields(Manifest)]
     wrong = [name for name in known if name not in document]
     wrong += [name for name in _OBJECTS if not isinstance(document.get(name), dict)]
     if wrong:
         raise _unusable(path, f"has no usable {wrong[0]!r}")
-    return Manifest(**{name: document[name] for name in known})
+    manifest = Manifest(**{name: document[name] for name in known})
+    if document["format"] == 1:
+        manifest.results = result_names(manifest.graph)
+    return manifest
+
+
+def result_names(graph: Mapping[str, ApiNode], known: Mapping[str, str] = _NO_NAMES) -> dict[str, str]:
+    """By node id the names under which results stand: the titles of the nodes that give any.
+
+    Nodes of one title have their ids behind it, as in `Answer (12)`. `known` are names that are not to change.
+    """
+    from api_graph.registry import all_nodes
+
+    registry, titles = all_nodes(), dict[str, str]()
+    for id, node in graph.items():
+        spec = registry.get(node["class_type"])
+        if spec is None or spec.figures or (spec.output and not spec.preview):
+            own = node.get("_meta", {}).get("title", "").strip()
+            titles[id] = own or (spec.title if spec else node["class_type"])
+    names = {id: known[id] for id in graph if id in known}
+    taken, twice = set(names.values()), Counter(titles.values())
+    # Titles that stand once go first: they stay as they are, whatever the others become.
+    once = [id for id, title in titles.items() if twice[title] == 1]
+    for id in [*once, *titles]:
+        name = titles[id] if twice[titles[id]] == 1 else f"{titles[id]} ({id})"
+        while id not in names and name in taken:
+            name = f"{name} ({id})"
+        taken.add(names.setdefault(id, name))
+    return {id: names[id] for id in graph if id in names}
 
 
 def is_manifest(folder: Path) -> bool:
@@ -122,9 +175,9 @@ def _unusable(path: Path, problem: str) -> BadInput:
 
 def check_same(old: Manifest, new: Manifest) -> None:
     """Raise BadInput, naming the differences, if results of `new` must not be mixed with those of `old`."""
-    if old.fingerprint == new.fingerprint:
+    found = differences(old, new)
+    if not found:
         return
-    found = differences(old, new) or ["the graph differs"]
     more = f"; and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
     raise BadInput(
         f"this folder has results of something else: {'; '.join(found[:_MOST_SHOWN])}{more}",
@@ -134,7 +187,13 @@ def check_same(old: Manifest, new: Manifest) -> None:
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
-    """The differences in words: nodes, inputs of nodes, columns."""
+    """The differences in words: nodes, inputs of nodes, columns.
+
+    What columns set is left out, and which table it was: a row of another table has another key. A manifest of version
+    0.1 does not say what its columns set; it was what they set now.
+    """
+    both = bool(old.bindings and new.bindings)
+    of_rows = old.set_by_rows() & new.set_by_rows() if both else old.set_by_rows() | new.set_by_rows()
     found = [f"node {id} is gone" for id in old.graph if id not in new.graph]
     found += [f"node {id} is new" for id in new.graph if id not in old.graph]
     for id, before in old.graph.items():
@@ -144,8 +203,18 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         if before["class_type"] != after["class_type"]:
             found.append(f"node {id} was a {before['class_type']} and is a {after['class_type']}")
         else:
-            found += _changed(before["inputs"], after["inputs"], f"{id}.{{}}")
+            was, now = (_without(of_rows, id, node["inputs"]) for node in (before, after))
+            found += _changed(was, now, f"{id}.{{}}")
+    for column in old.bindings.keys() & new.bindings.keys():
+        if old.bindings[column] != new.bindings[column]:
+            sets = [".".join(each.bindings[column] or ["nothing"]) for each in (old, new)]
+            found.append(f"the column {column} has set {sets[0]} and sets {sets[1]}")
     return found + _changed(old.columns, new.columns, "column of {}")
+
+
+def _without(of_rows: Collection[tuple[str, str]], id: str, inputs: Mapping[str, object]) -> dict[str, object]:
+    """The inputs of a node that no row sets."""
+    return {name: value for name, value in inputs.items() if (id, name) not in of_rows}
 
 
 def _changed(old: Mapping[str, object], new: Mapping[str, object], named: str) -> list[str]:

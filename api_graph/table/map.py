@@ -65,6 +65,7 @@ def map_graph(
     threads: int | None = None,
     memory: int = 2 * GIB,
     metadata: bool = True,
+    names: str | None = None,
     ray: RayOptions | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
@@ -83,7 +84,8 @@ def map_graph(
     failed row has a result with an `error`; `fail_fast` stops after the first. `cache` is the folder of the disk cache,
     True for the usual one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest
     batch that a model gets, `threads` the number of threads that read and write, and `memory` the bytes that results
-    may take. `metadata` embeds the graph in saved images. `ray` runs on Ray instead of in this process.
+    may take. `metadata` embeds the graph in saved images. `names` is the template of file names, by default
+    "{image.stem}_{query.slug}_{key:8}" as far as the graph has these. `ray` runs on Ray instead of in this process.
 
     Raises GraphError or BadInput before anything runs.
     """
@@ -95,6 +97,7 @@ def map_graph(
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
         metadata=metadata,
+        names=names,
         batch_size=batch_size,
         threads=threads,
         memory=memory,
@@ -138,4 +141,4 @@ def _results(run: TableRun, engine: Engine) -> Generator[RowResult, None, None]:
     with closing(run.records(engine)) as batches:
         for records in batches:
             for record in records:
-                yield result_of(record, output)
+                yield result_of(record, output, run.plan.manifest.results)

@@ -21,7 +21,8 @@ from api_graph.settings import cache_folder, headless_folders, is_shipped
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport
 from api_graph.table.listing import Listing, list_pictures
-from api_graph.table.manifest import Manifest
+from api_graph.table.manifest import Manifest, read_manifest, result_names
+from api_graph.table.names import names_of_files
 from api_graph.table.processes import processors
 from api_graph.table.rows import Row, Rows, Table, open_table
 from api_graph.table.shards import Shard
@@ -39,8 +40,9 @@ class RunOptions:
 
     `columns` maps names of the graph's inputs to columns that have other names, and `keep` names inputs that stay as
     the graph has them, on purpose. `inputs` are folders in which rows may name files, besides the table's own; `models`
-    are folders of checkpoints. `cache` is the folder of the disk cache, None for none. `batch_size` is the largest
-    batch that a model gets, `chunk_size` the number of rows in a chunk; None derives both from `memory`, the bytes of
+    are folders of checkpoints. `cache` is the folder of the disk cache, None for none. `names` is the template of
+    file names (see `table.names`), None for the folder's own or the default. `batch_size` is the largest batch that a
+    model gets, `chunk_size` the number of rows in a chunk; None derives both from `memory`, the bytes of
     results that may be held at a time. `threads` is the number of threads that read files, and the most processes that
     make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
     the number of failed rows after which the run still goes on. With `keep_null` a row without a value in a column has
@@ -53,6 +55,7 @@ class RunOptions:
     models: Sequence[Path] = ()
     cache: Path | None = field(default_factory=cache_folder)
     metadata: bool = True
+    names: str | None = None
     batch_size: int | None = None
     chunk_size: int | None = None
     threads: int | None = None
@@ -75,7 +78,8 @@ class Job:
     """What the workers of a run need to know. All of it is JSON, so that it can be sent to other machines.
 
     `graph` is in API format, with constants applied. `columns` maps names of inputs to columns; with `texts` the rows'
-    values are texts. `trusted` are the texts that the user typed, which may name any file. `memory` is the number of
+    values are texts. `trusted` are the texts that the user typed, which may name any file; `names` is the template of
+    file names. `memory` is the number of
     bytes of results that may be held at a time, models not counted. Paths are absolute.
     """
 
@@ -89,6 +93,7 @@ class Job:
     cache: str | None
     run_id: str
     trusted: tuple[str, ...] = ()
+    names: str = ""
     metadata: bool = True
     batch_size: int | None = None
     threads: int = 8
@@ -150,7 +155,9 @@ def plan_of(
     report = replace(report, partial=table.partial)
     table = table if options.keep_null else replace(table, sets=report.sets)
     trusted = tuple(value for value in constants.values() if isinstance(value, str))
-    job = _job(graph, table, real_path(output), texts, trusted, options)
+    begun = _begun(real_path(output), options.shard)
+    names = names_of_files(options.names, begun and begun.names, binding, table.columns)
+    job = _job(graph, table, real_path(output), texts, trusted, names, options)
     listing = None
     if table.kind in ("folder", "glob"):
         table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
@@ -171,12 +178,29 @@ def plan_of(
         device=_device_name(graph, registry),
         arguments={argument: getattr(options, argument) for argument in _ARGUMENTS}
         | {"graph": os.path.abspath(expanded(name)) if os.path.isfile(expanded(name)) else None},
+        results=result_names(job.graph, begun.results if begun else {}),
+        bindings=binding.addresses(table.columns),
+        names=names,
     )
     retry, failures = options.retry_failed, options.max_failures
     return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size, report, listing)
 
 
-def _job(graph: Graph, table: Table, output: Path, texts: bool, trusted: tuple[str, ...], options: RunOptions) -> Job:
+def _begun(output: Path, shard: Shard | None) -> Manifest | None:
+    """The manifest of a folder that was begun earlier, its own or that of another shard. Raises BadInput."""
+    folders = [output] if shard is None else [shard.folder(output), *sorted(output.glob("shards/*-of-*"))]
+    return next((found for found in map(read_manifest, folders) if found is not None), None)
+
+
+def _job(
+    graph: Graph,
+    table: Table,
+    output: Path,
+    texts: bool,
+    trusted: tuple[str, ...],
+    names: str,
+    options: RunOptions,
+) -> Job:
     inputs = tuple(options.inputs) or (Path.cwd(),)
     if table.kind != "python":
         inputs = (table.base, *inputs)  # first, so that no file of the same name elsewhere is taken
@@ -192,6 +216,7 @@ def _job(graph: Graph, table: Table, output: Path, texts: bool, trusted: tuple[s
         cache=None if options.cache is None else str(real_path(options.cache)),
         run_id=uuid4().hex,
         trusted=trusted,
+        names=names,
         metadata=options.metadata,
         batch_size=options.batch_size,
         threads=options.threads or processors(),

@@ -16,9 +16,12 @@ from api_graph.errors import ApiGraphError
 from api_graph.executor import RunResult
 from api_graph.files import name_below, sha256_of
 from api_graph.graph import GraphError
+from api_graph.json_values import Json
 from api_graph.table.journal import Record, RecordedError, RecordedFile
 from api_graph.table.rows import Row
 
+_UNNAMED = "string"
+"""The name of a text output that the node's author gave none."""
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -53,7 +56,8 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         with suppress(OSError):  # then `verify` says so
             stat = os.stat(path)
             written[name] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_of(path)}
-    plain = {id: {name: v for name, v in out.values.items() if _is_plain(v)} for id, out in outputs}
+    values = [*((id, out.values) for id, out in outputs), *result.figures.items()]
+    plain = {id: {name: v for name, v in given.items() if _is_plain(v)} for id, given in values}
     return {
         "row": row.number,
         "key": row.key,
@@ -78,6 +82,29 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         "steps": steps,
         "error": error,
     }
+
+
+def results_of(record: Record, names: Mapping[str, str]) -> dict[str, dict[str, Json]]:
+    """A record's `outputs`, `texts` and `files` together, by the names of their nodes: `{name: {output: value}}`.
+
+    A node that showed a text has it as "text", one that wrote files has them as "files"; several texts are a list. The
+    unnamed output of a node that only hands on what it shows is left out. `names` are the manifest's `results`; a node
+    without one goes by its id.
+    """
+    outputs, texts, files = record["outputs"], record["texts"], record["files"]
+    found: dict[str, dict[str, Json]] = {}
+    for id in dict.fromkeys([*names, *outputs, *texts, *files]):
+        values = dict(outputs.get(id, {}))
+        if id in texts:
+            values.pop(_UNNAMED, None)
+            shown = list(texts[id])
+            values["text"] = shown[0] if len(shown) == 1 else [*shown]
+        if id in files:
+            values["files"] = [*files[id]]
+        if values:
+            name = names.get(id, id)
+            found[name if name not in found else f"{name} ({id})"] = values
+    return found
 
 
 def record_of_fault(row: Row, error: ApiGraphError) -> Record:
@@ -136,7 +163,7 @@ class RowResult:
 
     `number` is the row's number in the table, from 0, and `values` are its own. `error` says why it failed, None if it
     succeeded. `seconds` is the row's share of the time of its nodes, and `cached` how many nodes had their result
-    already. `names` are relative to `folder`.
+    already. `names` are relative to `folder`. `named` is what `results` is made of, as it stands in the journal.
     """
 
     number: int
@@ -149,6 +176,7 @@ class RowResult:
     seconds: float
     cached: int
     error: str | None
+    named: Mapping[str, Mapping[str, Json]]
 
     @property
     def ok(self) -> bool:
@@ -160,9 +188,22 @@ class RowResult:
         """The files written, by node id."""
         return {node: [self.folder / name for name in names] for node, names in self.names.items()}
 
+    @cached_property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """By the title of the node, its outputs that JSON can express, its `text`, and its `files` as paths."""
+        return {
+            name: {
+                output: [self.folder / str(file) for file in value]
+                if output == "files" and isinstance(value, list)
+                else value
+                for output, value in values.items()
+            }
+            for name, values in self.named.items()
+        }
 
-def result_of(record: Record, output: Path) -> RowResult:
-    """The result that a record of the run in `output` describes."""
+
+def result_of(record: Record, output: Path, names: Mapping[str, str]) -> RowResult:
+    """The result that a record of the run in `output` describes. `names` are for a record without `results`."""
     return RowResult(
         number=record["row"],
         key=record["key"],
@@ -174,4 +215,5 @@ def result_of(record: Record, output: Path) -> RowResult:
         seconds=record["seconds"],
         cached=record["cached"],
         error=record["error"]["message"] if record["error"] else None,
+        named=record["results"] if "results" in record else results_of(record, names),
     )

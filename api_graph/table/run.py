@@ -10,12 +10,13 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api_graph.errors import ApiGraphWarning, each_kind_once
+from api_graph.errors import ApiGraphWarning, BadInput, each_kind_once
 from api_graph.table.journal import NAME as JOURNAL
 from api_graph.table.journal import Journal, Record, packed_key, read_records
 from api_graph.table.manifest import RunTotals, check_same, read_manifest
 from api_graph.table.output import WriteFailed, output_lock, utc_now
 from api_graph.table.plan import TablePlan
+from api_graph.table.records import results_of
 from api_graph.table.rows import Row
 from api_graph.table.worker import FinishedChunk
 
@@ -102,6 +103,10 @@ class TableRun:
             before = read_manifest(plan.folder)
             if before is not None:
                 check_same(before, plan.manifest)
+                renamed = any(plan.manifest.results.get(id) != name for id, name in before.results.items())
+                if renamed or plan.manifest.names != before.names:
+                    hint = "Run the same command again."
+                    raise BadInput("another run has begun this folder", input="--out", value=plan.folder, hint=hint)
                 if before.totals is not None:
                     started -= before.totals.get("seconds", 0.0)
             if before is not None or (plan.folder / JOURNAL).exists():
@@ -123,6 +128,8 @@ class TableRun:
                 # Closed before the lock is released, because its threads write to the folder.
                 with closing(engine(self._unfinished(journal))) as chunks:
                     for chunk in chunks:
+                        for record in chunk.records:
+                            record["results"] = results_of(record, plan.manifest.results)
                         journal.append(chunk.records)
                         for record in chunk.records:
                             self.totals.add(record)

@@ -94,7 +94,14 @@ def missing_shards(started: Sequence[StartedShard]) -> tuple[str, ...]:
 def _difference(first: StartedShard, other: StartedShard) -> str:
     if other.shard.of != first.shard.of:
         return "the table was cut into different numbers of parts"
-    if other.manifest.fingerprint != first.manifest.fingerprint:
-        return "; ".join(differences(first.manifest, other.manifest)[:_MOST_SHOWN]) or "their graphs differ"
+    different = differences(first.manifest, other.manifest)
+    if different:
+        return "; ".join(different[:_MOST_SHOWN])
+    names, others = first.manifest.results, other.manifest.results
+    renamed = [id for id in names.keys() & others.keys() if names[id] != others[id]]
+    if renamed:
+        return f"the results of node {renamed[0]} are called {names[renamed[0]]!r} and {others[renamed[0]]!r}"
+    if first.manifest.names != other.manifest.names:
+        return f"their files are named by {first.manifest.names!r} and {other.manifest.names!r}"
     counts = first.manifest.rows.get("count"), other.manifest.rows.get("count")
     return "" if counts[0] == counts[1] else f"the table had {counts[0]} rows, and then {counts[1]}"

@@ -23,6 +23,7 @@ from api_graph.settings import cache_limit
 from api_graph.table.binding import Binding
 from api_graph.table.chunks import Chunks, ReferenceCounts
 from api_graph.table.journal import Record
+from api_graph.table.names import FileNames, RowName
 from api_graph.table.output import clear_row_folders, row_folder
 from api_graph.table.plan import Job
 from api_graph.table.processes import ProcessDied
@@ -76,6 +77,7 @@ class Worker:
             models=tuple(map(Path, job.models)),
             trusted=frozenset(job.trusted),
         )
+        self._names = FileNames(job.names, self.binding)
         self.cancelled = threading.Event()
         self.references: ReferenceCounts | None = None
         self.threads: ThreadPoolExecutor | None = None
@@ -102,7 +104,8 @@ class Worker:
             shared = SharedResources(
                 turn, self.threads, self.parallel_map, self.model_threads, transient, _WORTH_STORING
             )
-            results = self._run_graphs(graphs, shared)
+            names = {row.key: self._names.of(row, graphs[row.key]) for row in rows if row.key in graphs}
+            results = self._run_graphs(graphs, names, shared)
             self._drop_unneeded(rows, results)
         for row in rows:  # what was written is hashed, and others compute meanwhile
             if row.key in results and not disk_is_full(results[row.key]):
@@ -111,17 +114,20 @@ class Worker:
         held = max((result.held for result in results.values()), default=0)
         return FinishedChunk(done, held // max(len(results), 1), disk_full=len(done) < len(rows))
 
-    def _run_graphs(self, graphs: Mapping[str, Graph], shared: SharedResources) -> dict[str, RunResult]:
-        """Run graphs by their rows' keys. If one of the processes dies, all of them run once more."""
+    def _run_graphs(
+        self, graphs: Mapping[str, Graph], names: Mapping[str, RowName | None], shared: SharedResources
+    ) -> dict[str, RunResult]:
+        """Run graphs by their rows' keys; `names` are those of their files. If a process dies, all run once more."""
         output = self._folders.output
         run = partial(
             self.executor.run_rows,
             list(graphs.values()),
-            [replace(self._folders, output=row_folder(output, key)) for key in graphs],
+            [replace(self._folders, output=row_folder(output, key), name_of_row=names[key]) for key in graphs],
             listener=self.listener,
             cancelled=self.cancelled,
             metadata=self.job.metadata,
             previews=False,
+            figures=True,
             run_id=self.job.run_id,
             shared=shared,
         )

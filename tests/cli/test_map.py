@@ -241,7 +241,7 @@ def test_json_is_one_document_and_parquet_is_readable(
     assert [Path(file).name for file in document["files"]] == ["results.jsonl", "results.parquet"]
     read = parquet.read_table(tmp_path / "out" / "results.parquet").to_pylist()
     assert [row["key"] for row in read] == [record["key"] for record in records(tmp_path / "out")]
-    assert [json.loads(row["values"]) for row in read] == [record["values"] for record in records(tmp_path / "out")]
+    assert [row["image"] for row in read] == [record["values"]["image"] for record in records(tmp_path / "out")]
 
 
 def test_pictures_outside_the_folders_are_refused(cli: Cli, brief: str, tmp_path: Path) -> None:

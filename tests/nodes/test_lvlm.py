@@ -136,7 +136,8 @@ def test_all_images_go_into_one_request(monkeypatch, image, context) -> None:
 )
 def test_choose_image(context, verdict, unclear, chosen) -> None:
     yes, no = torch.ones(1, 2, 2, 3), torch.zeros(1, 2, 2, 3)
-    assert float(lvlm.choose_image(context, verdict, yes, no, unclear).mean()) == chosen
+    image, suffices = lvlm.choose_image(context, verdict, yes, no, unclear)
+    assert (float(image.mean()), suffices) == (chosen, bool(chosen))
 
 
 def test_an_image_that_is_chosen_must_be_there(context) -> None:

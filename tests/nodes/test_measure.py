@@ -30,9 +30,11 @@ def test_maps_of_several_grids_and_images_are_measured_as_each_alone(tmp_path: P
     contexts = [context(tmp_path) for _ in maps]
     together = measure_maps(maps, contexts)
     assert together == [measure(each, context(tmp_path)) for each in maps]
-    assert [len(text.splitlines()) for text in together] == [1, 2, 3, 1, 1, 1]
-    assert [own.ui["text"] for own in contexts] == [text.splitlines() for text in together]
+    assert [len(one.string.splitlines()) for one in together] == [1, 2, 3, 1, 1, 1]
+    assert [own.ui["text"] for own in contexts] == [one.string.splitlines() for one in together]
     # Every cell of the flat map is as high as the first, and its highest tenth of nine cells is one.
-    assert together[-1] == (
+    assert together[-1].string == (
         "peak at (5, 5), value 0.25 (mean 0.25, lowest 0.25); highest tenth holds 11%, entropy 1.00"
     )
+    assert (together[-1].peak_x, together[-1].peak_y, together[-1].peak) == ([5.0], [5.0], [0.25])
+    assert [len(one.entropy) for one in together] == [1, 2, 3, 1, 1, 1]

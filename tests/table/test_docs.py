@@ -68,11 +68,14 @@ def test_the_commands(folder: Path) -> None:
 
 
 def test_the_python_code(folder: Path) -> None:
-    (code,) = (code for language, code in BLOCKS if language == "python")
+    code = "\n".join(code for language, code in BLOCKS if language == "python")
     # torch 2.4 leaves a temporary folder of its own to the end of the process.
     strict = ("-W", "error", "-W", "ignore:Implicitly cleaning up:ResourceWarning")
     printed = run(folder, sys.executable, *strict, "-c", code).splitlines()
-    assert len(printed) == 2 and all("peak at" in line and line.endswith("_.png") for line in printed)
+    mapped, read = printed[:2], printed[2:]
+    assert all("peak at" in line and line.endswith("_.png") for line in mapped)
+    assert [line.split()[:3] for line in read[::2]] == [["0", "True", "the"], ["1", "True", "the"]]
+    assert all("Path(" in line and line.endswith("_.png')]") for line in read[1::2]) and len(read) == 4
 
 
 @posix
@@ -90,9 +93,9 @@ def test_the_job_array(folder: Path) -> None:
 
 
 def test_fields_of_a_line_are_those_that_are_written(folder: Path) -> None:
-    rows = re.findall(
-        r"^\| (`row`.*?|`ok`.*?|`values`.*?|`outputs`.*?|`reads`, `written`|`seconds`.*?|`ran`.*?) \|", DOCS, re.M
-    )
+    fields = ("row", "ok", "values", "reads", "outputs", "results", "seconds", "ran")
+    names = "|".join(f"`{name}`.*?" for name in fields)
+    rows = re.findall(rf"^\| ({names}) \|", DOCS, re.M)
     told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     run(folder, sys.executable, "-m", "api_graph", "map", "api_clip_map", "rows.csv", "--limit", "1", "--out", "one")
     assert told == set(records(folder / "one")[0])

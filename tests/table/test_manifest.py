@@ -27,9 +27,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "deep" / "manifest.json").read_bytes())
     assert list(document) == [
         *("format", "graph", "graph_name", "rows", "set", "columns", "inputs", "shard", "versions", "device"),
-        *("arguments", "started", "finished", "totals", "fingerprint"),
+        *("arguments", "started", "finished", "totals", "results", "bindings", "names", "fingerprint"),
     ]
-    assert (document["format"], document["graph"], document["shard"]) == (1, GRAPH, "2/8")
+    assert (document["format"], document["graph"], document["shard"]) == (2, GRAPH, "2/8")
     assert re.fullmatch("[0-9a-f]{64}", document["fingerprint"])
     assert document["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
 
@@ -44,10 +44,10 @@ def test_there_is_none(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) is None
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', '{"format": 1}', "\ud800"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 3}', '{"format": 2}', '{"format": 1}', "\ud800"])
 def test_one_that_cannot_be_used(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
-    with pytest.raises(BadInput, match=r"^the manifest (cannot be read|is not of format 1|has no usable) .*Restore it"):
+    with pytest.raises(BadInput, match=r"^the manifest (cannot be read|is not of format 2|has no usable) .*Restore it"):
         read_manifest(tmp_path)
 
 
@@ -106,3 +106,66 @@ def test_one_and_one_point_nought_are_told_apart() -> None:
     new = manifest(graph=changed(inputs={"heatmap": ["1", 0], "kernel_size": 15.0}))
     with pytest.raises(BadInput, match=r"9\.kernel_size was 15 and is 15\.0"):
         check_same(manifest(), new)
+
+
+# ------------------------------------------------------------------------------------------ what columns set
+
+SETS = {"image": ["1", "image"], "query": None}
+
+
+def example(name: str) -> dict[str, Any]:
+    graph = copy.deepcopy(GRAPH)
+    graph["1"]["inputs"]["image"] = name
+    return graph
+
+
+def test_an_example_that_every_row_replaces_does_not_count() -> None:
+    old, new = manifest(bindings=SETS), manifest(graph=example("other.png"), bindings=SETS)
+    assert old.fingerprint == new.fingerprint
+    check_same(old, new)
+    check_same(manifest(), new)  # version 0.1 did not say what the columns set
+    other = changed(inputs={"heatmap": ["1", 0], "kernel_size": 17})
+    assert manifest(graph=other, bindings=SETS).fingerprint != old.fingerprint
+    with pytest.raises(BadInput, match=re.escape("9.kernel_size was 15 and is 17")):
+        check_same(manifest(), manifest(graph=other, bindings=SETS))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        # The rows of one of the two do not set it: the graph's own value counts.
+        ({"bindings": SETS}, {"bindings": {"query": None}}, "1.image was 'star.png' and is 'other.png'"),
+        ({"bindings": {"query": None}}, {"bindings": SETS}, "1.image was 'star.png' and is 'other.png'"),
+        # A row without a value has the graph's own.
+        ({"bindings": SETS}, {"bindings": SETS, "arguments": {"keep_null": True}}, "1.image was 'star.png' and is"),
+        ({}, {}, "1.image was 'star.png' and is 'other.png'"),
+    ],
+)
+def test_an_example_that_some_row_may_have_counts(old: dict[str, Any], new: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        check_same(manifest(**old), manifest(graph=example("other.png"), **new))
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ({"image": ["1", "image"], "query": ["2", "text"]}, "the column query has set nothing and sets 2.text"),
+        ({"image": ["9", "image"], "query": None}, "the column image has set 1.image and sets 9.image"),
+    ],
+)
+def test_a_column_that_sets_something_else_is_named(new: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        check_same(manifest(bindings=SETS), manifest(bindings=new))
+    check_same(manifest(bindings=SETS), manifest(bindings={**SETS, "more": ["9", "kernel_size"]}))
+
+
+def test_format_1_is_read(tmp_path: Path) -> None:
+    manifest(results={"9": "Filter"}, bindings=SETS).write(tmp_path)
+    path = tmp_path / "manifest.json"
+    document = {
+        name: value for name, value in json.loads(path.read_text()).items() if name not in ("results", "bindings")
+    }
+    graph = {**GRAPH, "12": {"class_type": "APShowText", "inputs": {"value": "x"}, "_meta": {"title": "Answer"}}}
+    path.write_text(json.dumps({**document, "format": 1, "graph": graph}))
+    old = read_manifest(tmp_path)
+    assert old is not None and (old.bindings, old.results) == ({}, {"12": "Answer"})

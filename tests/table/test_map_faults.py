@@ -117,5 +117,5 @@ def test_two_dots_in_a_file_s_name_are_no_fault(tmp_path: Path) -> None:
         "2": {"class_type": "APSaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "a..b"}},
     }
     (result,) = map_graph(graph, tmp_path, output=tmp_path / "out", cache=False)
-    assert [path.name for path in result.files["2"]] == ["a..b_00001_.png"]
+    assert [path.name for path in result.files["2"]] == [f"0_{result.key[:8]}_a..b_00001_.png"]
     assert result.files["2"][0].is_file()

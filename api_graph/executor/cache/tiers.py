@@ -12,6 +12,7 @@ from api_graph.executor.cache.receipts import Receipts
 from api_graph.executor.plan import Task
 from api_graph.executor.results import Action
 from api_graph.executor.shared import SharedResources
+from api_graph.spec.model import PLAIN_SOCKETS
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ class LiveResults:
     def hold(self, task: Task, entry: Entry) -> None:
         """The task's result is there."""
         task.entry = entry
+        if task.figures:
+            outputs = zip(task.spec.outputs, entry.outputs, strict=True)
+            task.plain = {o.name: o.value_of(given) for o, given in outputs if o.socket in PLAIN_SOCKETS}
         task.bytes = 0 if task.spec.model else sum(entry.size)
         with self._lock:
             self.bytes += task.bytes

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from api_graph.errors import BadInput
-from api_graph.table.journal import read_records
+from api_graph.json_values import Json
 from api_graph.table.output import whole_file
 from api_graph.table.rows import RowContent, row_content
+
+if TYPE_CHECKING:
+    from api_graph.table.export import Column
+    from api_graph.table.records import RowResult
 
 NAME = "results.parquet"
 
 _BATCH = 1000
-_PLAIN = {"row": "int64", "key": "string", "ok": "bool_", "seconds": "float64", "ran": "int64", "cached": "int64"}
-_AS_JSON = ("values", "outputs", "texts", "files", "steps", "error")
+_ARROW = {"bool": "bool_", "int": "int64", "float": "float64", "text": "string", "json": "string", "none": "string"}
 
 
 def import_pyarrow() -> ModuleType:
@@ -103,21 +105,35 @@ def _is_json_type(types: ModuleType, kind: Any) -> bool:
 
 
 def write_parquet(folder: Path) -> Path:
-    """Write DIR/results.parquet: a row for each record of DIR/results.jsonl, in the same order.
+    """Write DIR/results.parquet: a row for each record of DIR/results.jsonl, in the order of the table.
 
-    Nested values become JSON texts. Raises BadInput if pyarrow is missing or the journal damaged, WriteFailed.
+    The columns are those of `export.flat_columns`. Raises BadInput if pyarrow is missing or the journal damaged,
+    WriteFailed.
     """
-    arrow = import_pyarrow()
-    columns = {name: getattr(arrow, kind)() for name, kind in _PLAIN.items()}
-    schema = arrow.schema({**columns, **dict.fromkeys(_AS_JSON, arrow.string())})
-    rows = map(_flat, read_records(folder))
-    with whole_file(folder / NAME) as file, arrow.parquet.ParquetWriter(file, schema) as writer:
-        while batch := list(islice(rows, _BATCH)):
-            writer.write_batch(arrow.RecordBatch.from_pylist(batch, schema=schema))
+    from api_graph.table.export import write_results
+
+    write_results(folder, folder / NAME, "parquet")
     return folder / NAME
 
 
-def _flat(record: Mapping[str, object]) -> dict[str, object]:
-    nested = {name: record.get(name) for name in _AS_JSON}
-    texts = {name: None if value is None else json.dumps(value) for name, value in nested.items()}
-    return {**{name: record.get(name) for name in _PLAIN}, **texts}
+def write_table(path: Path, columns: Sequence[Column], rows: Iterable[RowResult]) -> None:
+    """Write results as a Parquet file. Raises BadInput if pyarrow is missing, WriteFailed."""
+    arrow = import_pyarrow()
+    types = [getattr(arrow, _ARROW[column.kind])() for column in columns]
+    types = [arrow.list_(kind) if column.lists else kind for column, kind in zip(columns, types, strict=True)]
+    schema = arrow.schema([(column.name, kind) for column, kind in zip(columns, types, strict=True)])
+    stream = iter(rows)
+    with whole_file(path) as file, arrow.parquet.ParquetWriter(file, schema) as writer:
+        while batch := list(islice(stream, _BATCH)):
+            cells = ([whole(column.cell(row)) for row in batch] for column in columns)
+            arrays = [arrow.array(each, kind) for each, kind in zip(cells, types, strict=True)]
+            writer.write_batch(arrow.RecordBatch.from_arrays(arrays, schema=schema))
+
+
+def whole(value: Json) -> Json:
+    """A cell without lone surrogates, which Arrow refuses."""
+    from api_graph.table.export import whole_characters
+
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    return whole_characters(value) if isinstance(value, str) and not value.isascii() else value

@@ -141,11 +141,12 @@ def mean_filter_tokens(world: World) -> Case:
 
 @case("APMeasure")
 def measure(world: World) -> Case:
-    def expected(attribution: Attribution, context: Context) -> str:
-        lines = [str(one) for one in figures(attribution)]
-        for line in lines:
-            context.show_text(line)
-        return "\n".join(lines)
+    def expected(attribution: Attribution, context: Context) -> tuple[object, ...]:
+        found = figures(attribution)
+        for one in found:
+            context.show_text(str(one))
+        columns = zip(*(one.as_dict().values() for one in found), strict=True)
+        return "\n".join(map(str, found)), *map(list, columns)
 
     return Case(
         expected,

@@ -268,13 +268,15 @@ def reactions(world: World) -> Case:
         layers: str,
         colormap: Any,
         most: int,
-    ) -> tuple[Tensor, str]:
+    ) -> tuple[object, ...]:
         text = None if query is None else query.features.mean(0)
         masks = None if fovea is None else masks_of(image, fovea)
         found = head_reactions(model, image, masks, clean=clean, layers=layers, text=text)
         title = "change of each head" + ("" if query is None else " along the query")
         figure = matrix_figure(found, rows="layer", columns="head", title=title, colormap=colormap)
-        return to_tensor(figure)[0], "\n".join(strongest(found, most))
+        best = strongest(found, most)
+        layers_of, heads, changes = ([one[part] for one in best] for part in range(3))
+        return to_tensor(figure)[0], "\n".join(map(str, best)), layers_of, heads, changes
 
     texts = [clip.encode_queries(world.clip, text) for text in ("a red ring", ["a star", "a blue square"])]
     return Case(

@@ -126,7 +126,7 @@ def choose_image(world: World) -> Case:
     def expected(context: Context, verdict: str, when_true: Any, when_false: Any, unclear: str) -> Any:
         chosen = {"T": "when_true", "F": "when_false"}.get(verdict, unclear)
         context.show_text(f"{chosen.replace('_', ' ')}: {verdict}")
-        return when_true if chosen == "when_true" else when_false
+        return when_true if chosen == "when_true" else when_false, chosen == "when_true"
 
     images = [world.noise(1, 4, 5, 3, seed=seed) for seed in range(3)]
     return Case(

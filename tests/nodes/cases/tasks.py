@@ -111,7 +111,7 @@ def mean_of_captions(world: World) -> Case:
 
 @case("APChooseBox")
 def choose_box(world: World) -> Case:
-    def expected(scores: BoxScores, boxes: Boxes, image: Tensor, pairing: str) -> tuple[int, str, Tensor, Boxes]:
+    def expected(scores: BoxScores, boxes: Boxes, image: Tensor, pairing: str) -> tuple[object, ...]:
         chances = scores.scores.softmax(0)
         best, second = chances.sort(descending=True).values[:2].tolist()
         choice = int(scores.scores.argmax())
@@ -120,7 +120,8 @@ def choose_box(world: World) -> Case:
         for number, (p, box) in enumerate(zip(chances.tolist(), boxes.values.tolist(), strict=True)):
             left, top, right, bottom = (f"{edge:.0f}" for edge in box)
             lines.append(f"{number}: {p:.3f} at ({left}, {top}, {right}, {bottom})")
-        return choice, "\n".join(lines), draw_box(image, chosen.values), chosen
+        picture, corners = draw_box(image, chosen.values), boxes.values[choice].tolist()
+        return choice, "\n".join(lines), picture, chosen, best - second, chances.tolist(), corners
 
     size = (60, 50)
     return Case(
@@ -160,10 +161,14 @@ def encode_labels(world: World) -> Case:
     )
 
 
-def verdict(classes: Classification, top: int) -> tuple[str, str, Classification]:
+def verdict(classes: Classification, top: int) -> tuple[object, ...]:
     """The best label and the `top` best of each row."""
     lines = [", ".join(f"{label} {p:.3f}" for label, p in row) for row in classes.top(top)]
-    return "\n".join(row[0][0] for row in classes.top(1)), "\n".join(lines), classes
+    found = [pair for row in classes.top(top) for pair in row]
+    best, chances = [label for label, _ in found], [p for _, p in found]
+    indices = [classes.labels.index(label) for label in best]
+    first = "\n".join(row[0][0] for row in classes.top(1))
+    return first, "\n".join(lines), classes, best, chances, indices
 
 
 def labels_of(world: World, seed: int, size: int) -> LabelFeatures:
@@ -235,7 +240,7 @@ def classify_point_cloud(world: World) -> Case:
         layers: str,
         weights: str,
         top: int,
-    ) -> tuple[str, str, Classification]:
+    ) -> tuple[object, ...]:
         fovea = Fovea(alpha=alpha, sigma=sigma, layers=layers)
         betas = [float(word) for word in weights.replace(",", " ").split()] or None
         views = view_features(model, points.points, method, fovea)

@@ -17,9 +17,6 @@ from api_graph.pixels.peaks import component_of_peak, connected, share_of_range
 Threshold = Literal["share", "fixed", "otsu", "quantile", "hysteresis"]
 Keep = Literal["all", "peak"]
 
-_LEVELS = 256
-"""Bins of the histogram that Otsu's method reads."""
-
 
 def heatmap_to_mask(
     heatmap: Tensor,
@@ -35,7 +32,7 @@ def heatmap_to_mask(
 
     What `threshold` means depends on the `method`. `fixed`: a value of the heatmap. `share`: a share of the way from
     the map's lowest value to its highest. `quantile`: the share of the pixels that stay outside. `otsu`: nothing; the
-    cut is the one that parts the map's values best (Otsu 1979). `hysteresis`: as `share`, and what is connected to
+    cut is the one that splits the map's values best (Otsu 1979). `hysteresis`: as `share`, and what is connected to
     that and above `low`, a share as well, belongs to it. What lies at the cut is inside.
 
     `keep` "peak" leaves only the part around the map's highest value. `grow` moves the edge outwards by so many
@@ -63,22 +60,19 @@ def heatmap_to_mask(
     return torch.from_numpy(np.stack(masks)).to(heatmap.device)
 
 
-def otsu_threshold(values: NDArray[np.float32]) -> float:
-    """The cut that makes the variance between what is below and what is above it largest (Otsu 1979, 256 bins).
+def otsu_threshold(values: NDArray[np.floating]) -> float:
+    """The value that best splits a map into two classes, of which the upper lies *above* it (Otsu 1979).
 
-    Where several cuts do equally well, the middle of them. Raises BadInput for a constant map.
+    Exact: over all splits, not over a histogram. For a constant map its value, so that nothing lies above.
     """
-    share_of_range(values, 0.5)  # its complaint about a constant map
-    counts, edges = np.histogram(values, _LEVELS)
-    centres = (edges[:-1] + edges[1:]) / 2
-    below, sums = np.cumsum(counts)[:-1], np.cumsum(counts * centres)
-    above = values.size - below
-    between = np.zeros(_LEVELS - 1)
-    both = (below > 0) & (above > 0)
-    means = sums[:-1][both] / below[both] - (sums[-1] - sums[:-1][both]) / above[both]
-    between[both] = below[both] / values.size * (above[both] / values.size) * means**2
-    best = np.flatnonzero(between >= between.max() * (1 - 1e-12))
-    return float(edges[1:-1][best].mean())
+    ordered = np.sort(values, axis=None).astype(np.float64)
+    if ordered[0] == ordered[-1]:
+        return float(ordered[0])
+    n = np.arange(1, ordered.size)
+    below = np.cumsum(ordered)[:-1]
+    between = (below * ordered.size - n * ordered.sum()) ** 2 / (n * (ordered.size - n))
+    between[ordered[1:] == ordered[:-1]] = -1  # equal values cannot be split
+    return float(ordered[between.argmax()])
 
 
 def _inside(values: NDArray[np.float32], method: Threshold, threshold: float, low: float) -> NDArray[np.bool_]:
@@ -87,7 +81,8 @@ def _inside(values: NDArray[np.float32], method: Threshold, threshold: float, lo
     if method == "quantile":
         return values >= np.quantile(values, threshold)
     if method == "otsu":
-        return values >= otsu_threshold(values)
+        share_of_range(values, 0.5)  # its complaint about a constant map
+        return values > otsu_threshold(values)
     inside = values >= share_of_range(values, threshold)
     if method == "share":
         return inside

@@ -16,6 +16,7 @@ from api_graph.errors import BadInput
 from api_graph.sockets import AnyValue, Image, Mask
 from api_graph.spec import Widget, node
 
+from . import core_compositing
 from . import images as own_images
 from . import text as own_text
 
@@ -132,9 +133,10 @@ def mask_to_image(mask: Mask) -> Image:
 @node("ImageToMask", category="mask", title="Convert Image to Mask")
 def image_to_mask(image: Image, channel: Literal["red", "green", "blue", "alpha"]) -> Mask:
     """One channel of an image as a mask."""
-    if channel == "alpha":
-        raise BadInput("an IMAGE here has no alpha", input="channel", value=channel, hint="Use red, green or blue.")
-    return image[..., COLOUR_CHANNELS.index(channel)]
+    index = (*COLOUR_CHANNELS, "alpha").index(channel)
+    if index >= image.shape[-1]:
+        raise BadInput("the image has no alpha", input="channel", value=channel, hint="Use red, green or blue.")
+    return image[..., index]
 
 
 @node("InvertMask", category="mask", title="Invert Mask")
@@ -165,4 +167,5 @@ CORE_NODES = (
     image_to_mask,
     invert_mask,
     invert_image,
+    *core_compositing.NODES,
 )

@@ -1,6 +1,20 @@
 """The typed nodes: thin functions over the rooms that hold the methods, one file per stage of the pipeline."""
 
-from . import attribution, baselines, blend, foveal, heatmap, images, lvlm, models, prompts, segment, tasks, text
+from . import (
+    attribution,
+    baselines,
+    blend,
+    foveal,
+    heatmap,
+    images,
+    lvlm,
+    models,
+    prompts,
+    segment,
+    selection,
+    tasks,
+    text,
+)
 
 NODES = (
     models.load_clip,
@@ -55,6 +69,11 @@ NODES = (
     prompts.set_of_mark,
     segment.load_segmenter,
     segment.segment,
+    selection.mask_of_heatmap,
+    selection.peaks,
+    selection.peak_box,
+    selection.smart_crop,
+    selection.paste_back,
     tasks.resize_mode,
     tasks.fill_template,
     tasks.score_boxes,

@@ -16,6 +16,7 @@ from api_graph.errors import BadInput
 from api_graph.sockets import AnyValue, Image, Mask
 from api_graph.spec import Widget, node
 
+from . import core_compositing
 from . import images as own_images
 from . import text as own_text
 
@@ -167,4 +168,5 @@ CORE_NODES = (
     image_to_mask,
     invert_mask,
     invert_image,
+    *core_compositing.NODES,
 )

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
+from api_graph.pixels import threshold
 from api_graph.sockets import Attribution
 
 Box = tuple[float, float, float, float]
@@ -49,18 +50,8 @@ def energy_in_box(heatmap: Heatmap, box: Box, geometry: Geometry | None = None) 
 
 
 def otsu_threshold(heatmap: Heatmap) -> float:
-    """The value that best splits the map into two classes; foreground lies *above* it (Otsu 1979).
-
-    Exact: over all splits, not a histogram. For a constant map its value, so that nothing is foreground.
-    """
-    ordered = np.sort(_checked(heatmap, None)[0], axis=None)
-    if ordered[0] == ordered[-1]:
-        return float(ordered[0])
-    n = np.arange(1, ordered.size)
-    below = np.cumsum(ordered)[:-1]
-    between = (below * ordered.size - n * ordered.sum()) ** 2 / (n * (ordered.size - n))
-    between[ordered[1:] == ordered[:-1]] = -1  # equal values cannot be split
-    return float(ordered[between.argmax()])
+    """The value that best splits the map into two classes; foreground lies *above* it (Otsu 1979)."""
+    return threshold.otsu_threshold(_checked(heatmap, None)[0])
 
 
 def iou_at_otsu(heatmap: Heatmap, box: Box, geometry: Geometry | None = None) -> float:

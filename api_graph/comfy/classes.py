@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 
 import torch
 
@@ -11,8 +15,12 @@ from api_graph.comfy.host import host_context, interrupts_of_host
 from api_graph.comfy.inputs import hidden_inputs, input_types
 from api_graph.comfy.placement import POOL, bring, hand_over, settled
 from api_graph.comfy.values import Values, change_mark, checked_inputs, settings_mark, single_values, validator
+from api_graph.lvlm.remote import Endpoint
 from api_graph.registry import registry_of
 from api_graph.spec import NodeSpec
+
+_WAITING = ThreadPoolExecutor(64, "api-graph waiting")
+"""Threads in which nodes wait for endpoints. A profile bounds its own requests; asyncio's own threads may be six."""
 
 
 def mappings(functions: Iterable[Callable[..., object]]) -> tuple[dict[str, type], dict[str, str]]:
@@ -28,6 +36,9 @@ def comfy_class(spec: NodeSpec) -> type:
     def run(self: object, **values: object) -> object:
         return execute(spec, values)
 
+    async def run_beside_others(self: object, **values: object) -> object:
+        return await execute_beside_others(spec, values)
+
     body: dict[str, object] = {
         "__doc__": spec.description,
         "__module__": __name__,
@@ -42,7 +53,7 @@ def comfy_class(spec: NodeSpec) -> type:
         "CATEGORY": spec.category,
         "DESCRIPTION": spec.description,
         "SEARCH_ALIASES": list(spec.aliases),
-        "run": run,
+        "run": run_beside_others if asks_endpoints(spec) else run,
     }
     if spec.fingerprint is not None:
         body["IS_CHANGED"] = classmethod(lambda cls, **values: change_mark(spec, single_values(spec, values)))
@@ -76,6 +87,28 @@ def execute(spec: NodeSpec, values: Values) -> object:
         context = host_context(kind, prompt=hidden.get("prompt"), extra=hidden.get("extra_pnginfo"))
         outputs = outputs_of(spec, {**values, name: context})
     return {"ui": context.ui, "result": outputs} if context.ui else outputs
+
+
+def asks_endpoints(spec: NodeSpec) -> bool:
+    """Whether an endpoint may be linked to one of the node's inputs."""
+    return any("AP_ANSWERER" in declared.socket.split(",") for declared in spec.inputs)
+
+
+async def execute_beside_others(spec: NodeSpec, values: Values) -> object:
+    """`execute` that lets ComfyUI run other nodes, and the other items of a mapped list, while an endpoint answers.
+
+    A local model computes here and now: ComfyUI moves models between devices as its nodes run, one after the other, and
+    knows nothing of one that another thread is using.
+    """
+    if not any(isinstance(value, Endpoint) for value in values.values()):
+        return execute(spec, values)
+
+    def work() -> object:
+        with torch.inference_mode():  # as ComfyUI has it; it is known to one thread alone
+            return execute(spec, values)
+
+    # The context says which node of which prompt runs. A thread goes on after a stop until it looks, which is soon.
+    return await asyncio.get_running_loop().run_in_executor(_WAITING, partial(copy_context().run, work))
 
 
 def outputs_of(spec: NodeSpec, arguments: Values) -> tuple[object, ...]:

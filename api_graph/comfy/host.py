@@ -8,8 +8,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +31,24 @@ class _Bar(Protocol):
     """ComfyUI's progress bar."""
 
     def update_absolute(self, value: int, total: int) -> object: ...
+
+
+@dataclass
+class _Prompt:
+    """What the nodes of one prompt share, and the items of a list that is mapped over one: they may wait all at once.
+
+    `items` has how far each item of a node is, (done, total); one bar shows their sum. Only the first to run into a
+    stop sees ComfyUI's own flag, which its progress bar takes down: `interrupted` is for the others.
+    """
+
+    id: str = ""
+    interrupted: bool = False
+    items: defaultdict[str, dict[int, tuple[int, int]]] = field(default_factory=lambda: defaultdict(dict))
+    bars: dict[str, _Bar] = field(default_factory=dict)
+
+
+_prompt = _Prompt()
+_prompt_lock = threading.Lock()
 
 
 def register_model_folder() -> None:
@@ -59,9 +81,15 @@ def host_folders() -> Folders:
 
 def host_context(kind: type[Context], *, prompt: object = None, extra: object = None) -> Context:
     """The Context (or SaveContext, with the graph that saved images embed) of the node that runs now."""
-    node, run = _running()
+    node, run, item = _running()
+    prompt_now = _prompt_of(run)
     context = kind(
-        host_folders(), node, on_progress=_progress_bar(), is_cancelled=_is_interrupted, run_id=run, **devices()
+        host_folders(),
+        node,
+        on_progress=partial(_tell, prompt_now, node, item),
+        is_cancelled=partial(_is_interrupted, prompt_now),
+        run_id=run,
+        **devices(),
     )
     if isinstance(context, SaveContext) and _embeds_metadata():
         embedded = {"prompt": _without_marks(prompt), **(extra if isinstance(extra, dict) else {})}
@@ -91,47 +119,59 @@ def _model_paths(kind: str) -> list[str]:
         return []
 
 
-def _is_interrupted() -> bool:
-    """Whether the user pressed stop. ComfyUI says so by an ordinary Exception, which a node's code might swallow."""
+def _prompt_of(id: str) -> _Prompt:
+    """The prompt that runs now; ComfyUI runs one at a time. A new one for each call where nobody says which runs."""
+    global _prompt
+    with _prompt_lock:
+        if not id or _prompt.id != id:
+            _prompt = _Prompt(id)
+        return _prompt
+
+
+def _is_interrupted(prompt: _Prompt) -> bool:
+    """Whether the user pressed stop. It only looks: raising ComfyUI's exception takes its flag down."""
     try:
-        from comfy.model_management import (  # pyright: ignore[reportMissingImports]
-            InterruptProcessingException,
-            throw_exception_if_processing_interrupted,
-        )
+        from comfy.model_management import processing_interrupted  # pyright: ignore[reportMissingImports]
     except ImportError:
         return False
+    return prompt.interrupted or processing_interrupted()
+
+
+def _tell(prompt: _Prompt, node: str, item: int, done: int, total: int) -> None:
+    """Show the progress of one item of a node on ComfyUI's bar under it, which is made when the first step is told.
+
+    ComfyUI stops a run here too, by an exception that is an Exception in old versions and a BaseException in new ones.
+    """
     try:
-        throw_exception_if_processing_interrupted()
-    except InterruptProcessingException:
-        return True
-    return False
+        from comfy.model_management import InterruptProcessingException  # pyright: ignore[reportMissingImports]
+        from comfy.utils import ProgressBar  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return
+    with _prompt_lock:
+        items = prompt.items[node]
+        items[item] = (done, total)
+        all_done, all_total = (sum(each[i] for each in items.values()) for i in (0, 1))
+        if node not in prompt.bars:
+            # A thread of ours that has no context of ComfyUI's would show it under the node that was started last.
+            prompt.bars[node] = ProgressBar(all_total, node_id=node) if node else ProgressBar(all_total)
+        try:
+            prompt.bars[node].update_absolute(all_done, all_total)
+        except InterruptProcessingException:
+            prompt.interrupted = True
+            raise
 
 
-def _progress_bar() -> Callable[[int, int], None]:
-    """ComfyUI's bar under the node, made when the first step is told: most nodes have nothing to tell."""
-    bars: list[_Bar] = []
-
-    def on_progress(done: int, total: int) -> None:
-        if not bars:
-            try:
-                from comfy.utils import ProgressBar  # pyright: ignore[reportMissingImports]
-            except ImportError:
-                return
-            bars.append(ProgressBar(total))
-        bars[0].update_absolute(done, total)
-
-    return on_progress
-
-
-def _running() -> tuple[str, str]:
-    """Which node runs, and in which run; empty where nobody says."""
+def _running() -> tuple[str, str, int]:
+    """Which node runs, in which prompt, for which item of a mapped list; empty, and 0, where nobody says."""
     # Asking for the hidden UNIQUE_ID instead would put the id into ComfyUI's cache key.
     try:
         from comfy_execution.utils import get_executing_context  # pyright: ignore[reportMissingImports]
     except ImportError:
-        return "", ""
+        return "", "", 0
     running = get_executing_context()
-    return ("", "") if running is None else (str(running.node_id), str(running.prompt_id))
+    if running is None:
+        return "", "", 0
+    return str(running.node_id), str(running.prompt_id), running.list_index or 0
 
 
 def _embeds_metadata() -> bool:

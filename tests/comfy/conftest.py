@@ -6,6 +6,7 @@ are None before the run, hidden inputs, and what VALIDATE_INPUTS is asked.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -22,8 +24,8 @@ Results = Mapping[str, list[list[Any]]]
 COERCIONS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
 
-class InterruptProcessingException(Exception):
-    """ComfyUI's own: an ordinary Exception."""
+class InterruptProcessingException(BaseException):
+    """ComfyUI's own; in versions before 0.28 an ordinary Exception."""
 
 
 class ComfyUI:
@@ -36,6 +38,7 @@ class ComfyUI:
         self.interrupted = False
         self.events: list[tuple[str, int, int]] = []
         self.bars = 0
+        self.prompt = ""
         self.args = SimpleNamespace(disable_metadata=False)
         self.running: ContextVar[Any] = ContextVar("running", default=None)
         self.memory = Memory()
@@ -64,6 +67,7 @@ class ComfyUI:
                 "comfy.model_management",
                 InterruptProcessingException=InterruptProcessingException,
                 throw_exception_if_processing_interrupted=self._throw_if_interrupted,
+                processing_interrupted=lambda: self.interrupted,
                 **self.memory.functions(),
             ),
             **self.memory.modules(),
@@ -79,12 +83,12 @@ class ComfyUI:
             self.interrupted = False
             raise InterruptProcessingException
 
-    def _progress_bar(self, total: int) -> Any:
+    def _progress_bar(self, total: int, node_id: str | None = None) -> Any:
         self.bars += 1
 
         def update_absolute(done: int, total: int) -> None:
             self._throw_if_interrupted()
-            self.events.append((self.running.get().node_id, done, total))
+            self.events.append((node_id or self.running.get().node_id, done, total))
 
         return SimpleNamespace(update_absolute=update_absolute)
 
@@ -100,7 +104,8 @@ class ComfyUI:
         prompt: Any = None,
         extra: Any = None,
     ) -> tuple[list[list[Any]], dict[str, list[Any]]]:
-        """One node: its outputs, each a list, and what it shows."""
+        """One node of a new prompt: its outputs, each a list, and what it shows."""
+        self.prompt = uuid4().hex
         hidden = {"PROMPT": prompt or {}, "EXTRA_PNGINFO": extra, "UNIQUE_ID": node}
         returned = self._map(cls(), cls.FUNCTION, self._arguments(cls, inputs, results or {}, hidden), node)
         tuples = [r.get("result") if isinstance(r, dict) else r for r in returned]
@@ -151,13 +156,34 @@ class ComfyUI:
 
     def _map(self, target: Any, method: str, arguments: Mapping[str, Any], node: str) -> list[Any]:
         function = getattr(target, method)
-        self.running.set(SimpleNamespace(prompt_id="p", node_id=node, list_index=0))
-        if target.INPUT_IS_LIST:
-            return [function(**arguments)]
         longest = max((len(v) for v in arguments.values()), default=0)
-        if longest == 0:
-            return [function()]
-        return [function(**{k: v[min(i, len(v) - 1)] for k, v in arguments.items()}) for i in range(longest)]
+        if target.INPUT_IS_LIST:
+            items = [arguments]
+        elif longest == 0:
+            items = [{}]
+        else:
+            items = [{k: v[min(i, len(v) - 1)] for k, v in arguments.items()} for i in range(longest)]
+
+        def call(index: int) -> Any:
+            self.running.set(SimpleNamespace(prompt_id=self.prompt, node_id=node, list_index=index))
+            return function(**items[index])
+
+        if not inspect.iscoroutinefunction(function):
+            return [call(index) for index in range(len(items))]
+
+        async def item(index: int) -> Any:
+            return await call(index)
+
+        async def gathered() -> list[Any]:
+            """All items at once, each a task with a context of its own; a new loop for each prompt."""
+            tasks = [asyncio.create_task(item(index)) for index in range(len(items))]
+            done = await asyncio.gather(*tasks, return_exceptions=True)
+            for one in done:
+                if isinstance(one, BaseException):
+                    raise one
+            return done
+
+        return asyncio.run(gathered())
 
 
 def is_link(value: Any) -> bool:

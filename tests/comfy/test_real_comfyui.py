@@ -19,6 +19,8 @@ import pytest
 from api_graph.registry import own_nodes
 from api_graph.settings import shipped_graphs
 from tests.comfy.real import RealComfyUI
+from tests.lvlm.remote.server import Server, after, says
+from tests.lvlm.remote.server import running as running_server
 
 CHECKOUT = os.environ.get("API_GRAPH_COMFYUI")
 
@@ -28,8 +30,19 @@ GRAPHS = sorted(shipped_graphs().glob("*.json"))
 
 
 @pytest.fixture(scope="module")
-def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealComfyUI]:
-    running = RealComfyUI(Path(CHECKOUT or ""), tmp_path_factory.mktemp("comfyui"))
+def server() -> Iterator[Server]:
+    """What answers questions, on loopback."""
+    with running_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def comfyui(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[RealComfyUI]:
+    profiles = tmp_path_factory.mktemp("profiles") / "endpoints.toml"
+    profiles.write_text(f'[local]\nbase_url = "{server.url}"\nmodels = ["m"]\nconcurrency = 16\n')
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("API_GRAPH_ENDPOINTS", str(profiles))
+        running = RealComfyUI(Path(CHECKOUT or ""), tmp_path_factory.mktemp("comfyui"))
     try:
         running.wait_until_ready()
         yield running
@@ -83,6 +96,38 @@ def test_stop_stops(comfyui: RealComfyUI) -> None:
     comfyui.post("/interrupt", {})
     ended = comfyui.finished(id)
     assert "execution_interrupted" in [kind for kind, _ in ended["status"]["messages"]]
+
+
+def six_questions(first: str) -> dict[str, Any]:
+    questions = "\n".join(f"{first} {number}?" for number in range(6))
+    return {
+        "model": {"class_type": "APAnsweringModel", "inputs": {"answerer": "endpoint:local/m"}},
+        "many": {"class_type": "APTextLines", "inputs": {"text": questions}},
+        "asked": {"class_type": "APQueryLVLM", "inputs": {"model": ["model", 0], "question": ["many", 0]}},
+        "shown": {"class_type": "APShowText", "inputs": {"value": ["asked", 0]}},
+    }
+
+
+def test_questions_to_an_endpoint_wait_all_at_once(comfyui: RealComfyUI, server: Server) -> None:
+    server.replies, server.most_at_once = [after(1.0, says("red"))], 0
+    ended = comfyui.finished(comfyui.submit(six_questions("How many")))
+    assert ended["status"]["status_str"] == "success", ended["status"]
+    assert ended["outputs"]["shown"]["text"] == ["red"] * 6
+    assert server.most_at_once == 6
+
+
+def test_a_stop_ends_the_waiting(comfyui: RealComfyUI, server: Server) -> None:
+    server.replies, server.at_once = [after(60.0, says("red"))], 0
+    id = comfyui.submit(six_questions("How large"))
+    while server.at_once < 6:
+        time.sleep(0.01)
+    comfyui.post("/interrupt", {})
+    start = time.monotonic()
+    ended = comfyui.finished(id)
+    assert "execution_interrupted" in [kind for kind, _ in ended["status"]["messages"]]
+    assert time.monotonic() - start < 30  # an answer takes a minute
+    while server.at_once:  # every request is given up, not only the first
+        time.sleep(0.01)
 
 
 def test_its_log_has_no_complaint(comfyui: RealComfyUI) -> None:

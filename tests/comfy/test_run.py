@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -15,7 +19,10 @@ from pydantic import Field
 from api_graph.comfy import comfy_class
 from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, Cancelled
-from api_graph.sockets import AnyValue, Image, Mask
+from api_graph.lvlm.remote import Endpoint
+from api_graph.lvlm.remote.profile import read_profile
+from api_graph.registry import own_nodes
+from api_graph.sockets import AnyValue, Image, Mask, Socket
 from api_graph.spec import node, spec_of
 
 
@@ -211,7 +218,8 @@ def test_stop_reaches_comfyui_as_its_own_exception(comfy) -> None:
     comfy.interrupted = True
     with pytest.raises(comfy.Interrupt):
         comfy.run(class_of(loop), {})
-    assert not comfy.interrupted, "the flag is taken, as ComfyUI takes it"
+    assert comfy.interrupted, "the flag is left to ComfyUI, which takes it down before the next prompt"
+    comfy.interrupted = False
     assert comfy.run(class_of(loop), {}) == ([], {})
 
 
@@ -280,3 +288,82 @@ def test_a_lazy_input_is_asked_for_only_when_it_is_needed(comfy) -> None:
 
 def test_nodes_without_lazy_inputs_are_not_asked() -> None:
     assert not hasattr(class_of(add), "check_lazy_status")
+
+
+# ------------------------------------------------------------------------------------------ waiting for endpoints
+
+ENDPOINT = Endpoint(read_profile("local", {"base_url": "http://127.0.0.1:1/v1", "models": ["m"]}, "test"), "m")
+
+
+def asking(answer: Callable[[str, Context], str]) -> type:
+    """A node to which an endpoint may be linked, and what it does while it waits."""
+
+    def ask(context: Context, model: Annotated[object, Socket("AP_LVLM,AP_ANSWERER")], question: str) -> str:
+        """Ask."""
+        return answer(question, context)
+
+    return class_of(ask)
+
+
+def questions(count: int, model: object = ENDPOINT) -> dict[str, list[list[Any]]]:
+    return {"0": [[model], [str(number) for number in range(count)]]}
+
+
+ASKED = {"model": ["0", 0], "question": ["0", 1]}
+
+
+def test_the_items_of_a_list_wait_all_at_once(comfy) -> None:
+    """None is answered before all six have been asked: one after the other, the first would wait for ever."""
+    everybody = threading.Barrier(6, timeout=30)
+
+    def answer(question: str, context: Context) -> str:
+        assert torch.is_inference_mode_enabled()
+        everybody.wait()
+        context.progress(1, 1)
+        context.progress(1, 1)
+        return f"{context.node_id} {question}"
+
+    with torch.inference_mode():
+        outputs, _ = comfy.run(asking(answer), ASKED, questions(6), node="7")
+    assert outputs == [[f"7 {number}" for number in range(6)]]
+    told = [event for event in comfy.events if event[0] == "7"]
+    assert comfy.bars == 1 and told[-1] == ("7", 6, 6)
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told), "one counter for all of them"
+
+
+def test_a_stop_reaches_every_item(comfy) -> None:
+    stopped: list[str] = []
+    everybody = threading.Barrier(6, timeout=30)
+
+    def answer(question: str, context: Context) -> str:
+        everybody.wait()
+        comfy.interrupted = True
+        try:
+            while True:
+                if question == "0":
+                    context.progress(0, 1)  # ComfyUI's bar raises its own exception, and takes the flag down
+                context.check_cancelled()
+                time.sleep(0.01)
+        except BaseException:
+            stopped.append(question)
+            raise
+
+    with pytest.raises(comfy.Interrupt):
+        comfy.run(asking(answer), ASKED, questions(6))
+    assert sorted(stopped) == [str(number) for number in range(6)]
+
+
+def test_a_local_model_computes_on_comfyuis_own_thread(comfy) -> None:
+    threads: list[int] = []
+
+    def answer(question: str, context: Context) -> str:
+        threads.append(threading.get_ident())
+        return question
+
+    comfy.run(asking(answer), ASKED, questions(2, "a local model"))
+    assert threads == [threading.get_ident()] * 2
+
+
+def test_only_what_may_ask_an_endpoint_is_awaited() -> None:
+    waiting = {spec.id for spec in own_nodes().values() if asyncio.iscoroutinefunction(comfy_class(spec).run)}  # pyright: ignore[reportAttributeAccessIssue]
+    assert waiting == {"APQueryLVLM"}

@@ -132,10 +132,10 @@ def mask_to_image(world: World) -> Case:
 @case("ImageToMask")
 def image_to_mask(world: World) -> Case:
     return Case(
-        lambda image, channel: image[..., {"red": 0, "green": 1, "blue": 2}[channel]],
-        given={"image": world.noise(2, 5, 6, 3, seed=1), "channel": "red"},
-        others={"image": at(world.noise(1, 7, 6, 3, seed=2)), "channel": [at("green"), at("blue")]},
-        refusals=[refused("channel", channel="alpha")],
+        lambda image, channel: image[..., {"red": 0, "green": 1, "blue": 2, "alpha": 3}[channel]],
+        given={"image": world.noise(2, 5, 6, 4, seed=1), "channel": "red"},
+        others={"image": at(world.noise(1, 7, 6, 3, seed=2)), "channel": [at("green"), at("blue"), at("alpha")]},
+        refusals=[refused("channel", channel="alpha", image=world.noise(1, 4, 4, 3))],
     )
 
 

@@ -1,0 +1,70 @@
+"""Scorers of benchmarks: pure functions of what was answered and what is right, as the official code scores it."""
+
+from api_graph.bench.scorers.choices import (
+    MMVP_SWAPPED,
+    draw_choice,
+    hr_bench_scores,
+    mmvp_pairs,
+    open_answer_correct,
+    parse_multiple_choice,
+    parse_open,
+    vstar_correct,
+)
+from api_graph.bench.scorers.judges import (
+    FAILED_REVIEW,
+    LlavaBenchScore,
+    llava_bench_scores,
+    mm_vet_scores,
+    parse_llava_bench_review,
+    parse_mm_vet_score,
+)
+from api_graph.bench.scorers.maps import SegmentationScores, average_precision, segmentation_scores
+from api_graph.bench.scorers.vqa import UnanswerableScores, normalize_vqa, unanswerable_scores, vqa_accuracy
+from api_graph.bench.scorers.yes_no import (
+    MmeScores,
+    MmeTask,
+    PopeScores,
+    mme_scores,
+    parse_mme,
+    parse_pope,
+    pope_scores,
+    strict_yes_no,
+)
+from api_graph.tasks.metrics import iou, per_class_mean, refers_to, top_k, worst_group
+
+__all__ = [
+    "FAILED_REVIEW",
+    "MMVP_SWAPPED",
+    "LlavaBenchScore",
+    "MmeScores",
+    "MmeTask",
+    "PopeScores",
+    "SegmentationScores",
+    "UnanswerableScores",
+    "average_precision",
+    "draw_choice",
+    "hr_bench_scores",
+    "iou",
+    "llava_bench_scores",
+    "mm_vet_scores",
+    "mme_scores",
+    "mmvp_pairs",
+    "normalize_vqa",
+    "open_answer_correct",
+    "parse_llava_bench_review",
+    "parse_mm_vet_score",
+    "parse_mme",
+    "parse_multiple_choice",
+    "parse_open",
+    "parse_pope",
+    "per_class_mean",
+    "pope_scores",
+    "refers_to",
+    "segmentation_scores",
+    "strict_yes_no",
+    "top_k",
+    "unanswerable_scores",
+    "vqa_accuracy",
+    "vstar_correct",
+    "worst_group",
+]

@@ -8,6 +8,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
+from scipy.io import loadmat
+
 from api_graph.errors import BadInput
 from api_graph.tasks.examples import Benchmark, LabelledImage
 from api_graph.tasks.labels import readable_name
@@ -22,8 +24,7 @@ _DECLARATION = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 def read_dogs(root: str | os.PathLike[str], split: str = "test") -> Benchmark:
     """The pictures of one `split` ("test": 8,580) with every dog's box; labels are the sorted breeds.
 
-    The list is `test_list.txt` (FOLDER/FILE.jpg a line) where there is one, else the official `test_list.mat`, for
-    which scipy is needed (the extra `data`).
+    The list is `test_list.txt` (FOLDER/FILE.jpg a line) where there is one, else the official `test_list.mat`.
     """
     folder = Path(root)
     breeds = sorted(path.name for path in (folder / "Images").glob("*") if path.is_dir())
@@ -58,15 +59,6 @@ def _matlab_names(path: Path) -> list[str]:
     if not path.is_file():
         hint = "Name the data set's own folder, and a split that it has (train or test)."
         raise BadInput("there is no such list, nor one that ends in .txt", input="path", value=str(path), hint=hint)
-    try:
-        from scipy.io import loadmat  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise BadInput(
-            "reading MATLAB files needs scipy, which is not installed",
-            input="path",
-            value=str(path),
-            hint="Install api-graph[data], or write the names into a .txt of the same name, one per line.",
-        ) from error
     try:
         return [str(cell.item()) for cell in loadmat(path)["file_list"].ravel()]
     except Exception as error:  # scipy answers a damaged file with nearly any exception

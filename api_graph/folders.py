@@ -21,6 +21,7 @@ class Folders:
 
     `trusted` holds the texts that the person who started the run typed for its inputs: only those may name a path
     anywhere on the machine. A path that stands in a graph file must lie in `inputs` (images) or `models` (checkpoints).
+    `answers` is the run's folder with which answers of endpoints are kept; None shares them between runs.
     """
 
     inputs: tuple[Path, ...]
@@ -28,6 +29,7 @@ class Folders:
     temp: Path
     models: tuple[Path, ...] = ()
     trusted: frozenset[str] = field(default=frozenset())
+    answers: Path | None = None
 
     def input_file(self, name: str, *, input: str = "image") -> Path:
         """The file that `name` means; ComfyUI's suffixes `[input]`, `[output]` and `[temp]` choose the folder.

@@ -18,6 +18,7 @@ from api_graph.cli.options import (
     Device,
     GraphName,
     Json,
+    KeepAnswers,
     Models,
     NoCache,
     NoMetadata,
@@ -131,6 +132,7 @@ def map_(
     as_json: Json = False,
     no_cache: NoCache = False,
     cache: CacheFolder = None,
+    keep_answers: KeepAnswers = False,
     no_metadata: NoMetadata = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     debug: Debug = False,
@@ -150,6 +152,7 @@ def map_(
         models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),
         metadata=not no_metadata,
+        keep_answers=keep_answers,
         batch_size=batch_size,
         chunk_size=chunk_size,
         threads=threads,
@@ -183,13 +186,14 @@ def _ray_options(concurrency: int | None, gpus_per_actor: float | None, address:
 
 
 def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
-    from api_graph.cli.progress import say_where_images_go, shown_rows
+    from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
     from api_graph.table.formats.parquet import write_parquet
     from api_graph.table.map import engine_of
     from api_graph.table.run import TableRun
 
     if not quiet:
-        say_where_images_go(graph)
+        if asked := endpoints_asked(graph):
+            say_where_images_go(asked.values())
         for line in plan.columns.lines():
             tell(one_line(line))
         for said in plan.listing.in_words() if plan.listing is not None else ():

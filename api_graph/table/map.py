@@ -65,6 +65,7 @@ def map_graph(
     memory: int = 2 * GIB,
     metadata: bool = True,
     ray: RayOptions | None = None,
+    keep_answers: bool = False,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -80,12 +81,12 @@ def map_graph(
     result with an `error`; `fail_fast` stops after the first. `cache` is the folder of the disk cache, True for the
     usual one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest batch that a
     model gets, `threads` the number of threads that read and write, and `memory` the bytes that results may take.
-    `metadata` embeds the graph in saved images. `ray` runs on Ray instead of in this process.
+    `metadata` embeds the graph in saved images. `ray` runs on Ray instead of in this process. With `keep_answers`,
+    cached answers of endpoints serve any `output`.
 
     Raises GraphError or BadInput before anything runs.
     """
-    source = open_graph(graph)
-    registry = all_nodes()
+    source, registry = open_graph(graph), all_nodes()
     constants = dict(inputs or {})
     options = RunOptions(
         columns=dict(columns or {}),
@@ -93,6 +94,7 @@ def map_graph(
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
         metadata=metadata,
+        keep_answers=keep_answers,
         batch_size=batch_size,
         threads=threads,
         memory=memory,

@@ -40,7 +40,8 @@ class RunOptions:
     batch that a model gets, `chunk_size` the number of rows in a chunk; None derives both from `memory`, the bytes of
     results that may be held at a time. `threads` is the number of threads that read files, and the most processes that
     make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
-    the number of failed rows after which the run still goes on.
+    the number of failed rows after which the run still goes on. With `keep_answers`, cached answers of endpoints serve
+    runs with any output folder.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class RunOptions:
     limit: int | None = None
     retry_failed: bool = False
     max_failures: int | None = None
+    keep_answers: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "chunk_size", "threads", "limit"):
@@ -88,6 +90,7 @@ class Job:
     batch_size: int | None = None
     threads: int = 8
     memory: int = 2 * GIB
+    keep_answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ def _job(graph: Graph, table: Table, output: Path, texts: bool, trusted: tuple[s
         batch_size=options.batch_size,
         threads=options.threads or processors(),
         memory=options.memory,
+        keep_answers=options.keep_answers,
     )
 
 

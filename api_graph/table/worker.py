@@ -75,6 +75,7 @@ class Worker:
             temp=Path(job.temp),
             models=tuple(map(Path, job.models)),
             trusted=frozenset(job.trusted),
+            answers=None if job.keep_answers else Path(job.output),
         )
         self.cancelled = threading.Event()
         self.references: ReferenceCounts | None = None

@@ -85,6 +85,16 @@ class Profile(BaseModel):
         return f"{origin}{path}"
 
     @property
+    def settings(self) -> dict[str, object]:
+        """All that the owner may set besides where the server is, its models and its key."""
+        return self.model_dump(exclude={"name", "base_url", "models", "key_env"})
+
+    @property
+    def own_settings(self) -> dict[str, object]:
+        """Those of the `settings` that are not at their default."""
+        return {name: value for name, value in self.settings.items() if value != type(self).model_fields[name].default}
+
+    @property
     def origin(self) -> Origin:
         """Scheme, host and port: the only ones to which the key is sent."""
         return parse_base_url(self.base_url, allow_private=self.allow_private)[0]

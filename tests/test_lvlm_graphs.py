@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import api_graph
+from api_graph.cli.app import app
 from api_graph.cli.session import Request, perform, print_notes
 from api_graph.executor import DiskCache, Event, Executor, MemoryCache, RunResult
 from api_graph.graph import Graph, Link, read_graph, set_inputs, validate
@@ -285,6 +287,22 @@ def test_an_answer_from_the_cache_says_so_and_claims_no_request(server, tmp_path
         assert ("note: Query LVLM: the answer is from the cache, no request" in said) == again
         assert asked.why.startswith("from the cache, no request") == again
     assert len(server.seen) == 1
+
+
+def test_a_table_says_how_many_answers_were_no_request(server, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("API_GRAPH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "rows.jsonl").write_text('{"query": "one?"}\n{"query": "two?"}\n')
+    words = ["map", "lvlm_ask", str(tmp_path / "rows.jsonl"), "--set", "answerer=endpoint:rec", "--keep", "image"]
+
+    def said(folder: str, *more: str) -> str:
+        ran = CliRunner().invoke(app, [*words, "--out", str(tmp_path / folder), *more])
+        assert ran.exit_code == 0, ran.output
+        return ran.output
+
+    assert "no request" not in said("a", "--keep-answers")
+    assert "2 answers shared or from the cache, no request" in said("b", "--keep-answers")
+    assert "no request" not in said("c")
+    assert len(server.seen) == 4
 
 
 def test_an_answer_behind_what_is_cached_claims_no_request_either(server, cached, tmp_path) -> None:

@@ -187,12 +187,14 @@ def _ray_options(concurrency: int | None, gpus_per_actor: float | None, address:
 
 def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
     from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
+    from api_graph.executor.results import NO_REQUEST
     from api_graph.table.formats.parquet import write_parquet
     from api_graph.table.map import engine_of
     from api_graph.table.run import TableRun
 
+    asked, kept = endpoints_asked(graph), 0
     if not quiet:
-        if asked := endpoints_asked(graph):
+        if asked:
             say_where_images_go(asked.values())
         for line in plan.columns.lines():
             tell(one_line(line))
@@ -203,6 +205,7 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
         with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:
             for records in batches:
                 _complain(run, [record for record in records if not record["ok"]])
+                kept += sum(record["ok"] and node not in record["steps"] for record in records for node in asked)
                 if shown is not None:
                     shown.update()
         files = [plan.folder / "results.jsonl"]
@@ -222,6 +225,8 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
         )
     elif not quiet:
         say(_summary(run, seconds))
+        if kept:
+            say(f"{kept:,} answers shared or {NO_REQUEST}")
         for file in files:
             say(str(file))
     return code

@@ -88,13 +88,14 @@ class _Lines:
 
 
 def endpoints_asked(graph: Graph) -> dict[str, str]:
-    """The nodes that ask an endpoint, and its name."""
+    """The nodes that ask an endpoint for others to read, and its name."""
     from api_graph.lvlm.remote import endpoint_in
 
     answerers = {id: node.inputs.get("answerer") for id, node in graph.nodes.items()}
     named = {id: name for id, text in answerers.items() if isinstance(text, str) and (name := endpoint_in(text))}
     links = [(id, link.node) for id, node in graph.nodes.items() for link in node.links().values()]
-    return {id: named[model] for id, model in links if model in named}
+    read = {source for _, source in links}
+    return {id: named[model] for id, model in links if model in named and id in read}
 
 
 def say_where_images_go(names: Iterable[str]) -> None:

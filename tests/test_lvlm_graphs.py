@@ -239,7 +239,7 @@ def test_the_python_api_keeps_answers_likewise(server, tmp_path) -> None:
     assert [ask("a"), ask("a"), ask("b"), ask("b", keep_answers=True), ask("c", keep_answers=True)] == [1, 1, 2, 3, 3]
 
     def over_rows(folder: str, *, keep_answers: bool = False) -> int:
-        rows = [{"query": "one?"}, {"query": "two?"}, {"query": "one?", "seed": 1}]
+        rows = [{"query": "one?", "seed": 0}, {"query": "two?", "seed": 0}, {"query": "one?", "seed": 1}]
         constants, cache = {"answerer": "endpoint:rec"}, tmp_path / "cache"
         results = api_graph.map_graph(
             "lvlm_ask",

@@ -27,6 +27,7 @@ class Folders:
 
     `trusted` holds the texts that the person who started the run typed for its inputs: only those may name a path
     anywhere on the machine. A path that stands in a graph file must lie in `inputs` (images) or `models` (checkpoints).
+    `answers` is the run's folder with which answers of endpoints are kept; None shares them between runs.
     `name_of_row` makes prefixes of a row's files (see `api_graph.table.names`).
     """
 
@@ -35,6 +36,7 @@ class Folders:
     temp: Path
     models: tuple[Path, ...] = ()
     trusted: frozenset[str] = field(default=frozenset())
+    answers: Path | None = None
     name_of_row: Callable[[str], str] | None = field(default=None, compare=False)
 
     def file_prefix(self, prefix: str) -> str:

@@ -52,6 +52,7 @@ def run_graph(
     targets: Sequence[str] = (),
     listener: Listener | None = None,
     metadata: bool = True,
+    keep_answers: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Run a saved graph and return its outputs by node: `{node id: {output name: value}}`.
 
@@ -60,14 +61,15 @@ def run_graph(
     outputs there may be `text` (what it showed) and `files` (paths it wrote, below `output`).
 
     `cache`: None keeps results in this process and on disk, False keeps them in this process only, a path says where on
-    disk, an Executor is used as it is. Raises GraphError for a graph that cannot run, NodeError for a node that failed.
+    disk, an Executor is used as it is. Answers of endpoints are kept for this `output` alone, or with
+    `keep_answers` for all. Raises GraphError for a graph that cannot run, NodeError for a node that failed.
     """
     executor = _executor(cache)
     values = dict(inputs or {})
     ready = set_inputs(open_graph(graph, executor.registry), executor.registry, values)
     validate(ready, executor.registry)
     trusted = frozenset(v for v in values.values() if isinstance(v, str))
-    folders = headless_folders(output, tuple(input_folders), trusted)
+    folders = headless_folders(output, tuple(input_folders), trusted, keep_answers=keep_answers)
     wanted = [_node_id(ready, target) for target in targets]
     result = executor.run(ready, folders, targets=wanted, listener=listener, metadata=metadata).raise_failures()
     return {

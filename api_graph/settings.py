@@ -52,10 +52,13 @@ def headless_folders(
     output: str | os.PathLike[str] = "output",
     inputs: tuple[str | os.PathLike[str], ...] = (),
     trusted: frozenset[str] = frozenset(),
+    *,
+    keep_answers: bool = False,
 ) -> Folders:
     """Folders of a run from the command line or from Python.
 
-    Images are looked for in `inputs`, or else in the current folder, and then among the shipped pictures.
+    Images are looked for in `inputs`, or else in the current folder, and then among the shipped pictures. Endpoints'
+    answers stay with `output`, or with `keep_answers` serve all runs.
     """
     given = tuple(Path(p) for p in inputs) or (Path.cwd(),)
     return Folders(
@@ -64,6 +67,7 @@ def headless_folders(
         temp=cache_folder() / "temp",
         models=model_folders(),
         trusted=trusted,
+        answers=None if keep_answers else Path(output),
     )
 
 

@@ -166,11 +166,11 @@ def answerers(folders: Folders) -> Sequence[str]:
 def answerer_fingerprint(
     folders: Folders, answerer: str, device: Device, precision: Precision, quantization: Quantization
 ) -> Mapping[str, Json]:
-    """As of a local LVLM; of an endpoint, a digest of its address and model."""
+    """As of a local LVLM; of an endpoint, a digest of its address and model, and of where its answers are kept."""
     name = endpoint_in(answerer)
     if name is not None:
         with inputs_named(endpoint="answerer"):
-            return identity(name)
+            return identity(name, folders.answers)
     with inputs_named(model="answerer"):
         return lvlm_fingerprint(folders, answerer, device, precision, quantization)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import os
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import api_graph
-from api_graph.cli.session import Request, perform
-from api_graph.executor import DiskCache, Executor, MemoryCache, RunResult
+from api_graph.cli.app import app
+from api_graph.cli.session import Request, perform, print_notes
+from api_graph.executor import DiskCache, Event, Executor, MemoryCache, RunResult
 from api_graph.graph import Graph, Link, read_graph, set_inputs, validate
+from api_graph.lvlm.remote import identity
 from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
 from api_graph.settings import headless_folders, shipped_graphs
@@ -203,6 +208,143 @@ def test_a_second_run_asks_nobody(server, cached, tmp_path) -> None:
     assert len(server.seen) == 1
     run(at_the_endpoint("lvlm_ask", query="What shape is it?"), tmp_path, cached())
     assert len(server.seen) == 2
+
+
+def settings(**fields: str) -> None:
+    """Add settings to the profile `rec`."""
+    profiles = Path(os.environ["API_GRAPH_ENDPOINTS"])
+    profiles.write_text(profiles.read_text() + "".join(f"{name} = {value}\n" for name, value in fields.items()))
+
+
+def test_answers_are_kept_with_their_output_folder(server, cached, tmp_path) -> None:
+    graph, one, other = at_the_endpoint("lvlm_ask"), tmp_path / "one", tmp_path / "other"
+    for executor in (cached(), shared := cached(), shared):  # on disk, and in memory
+        run(graph, one, executor)
+    assert len(server.seen) == 1
+    for _ in range(2):
+        run(graph, other, shared)
+    assert len(server.seen) == 2
+    shutil.move(one, tmp_path / "moved")
+    run(graph, tmp_path / "moved", cached())
+    assert len(server.seen) == 2
+    run(graph, one, cached())  # a new folder under the old name
+    assert len(server.seen) == 3
+
+
+def test_answers_are_shared_where_the_user_or_the_profile_says_so(server, cached, tmp_path) -> None:
+    graph = at_the_endpoint("lvlm_ask")
+    for folder in ("a", "b"):
+        cached().run(graph, headless_folders(tmp_path / folder, keep_answers=True)).raise_failures()
+    assert len(server.seen) == 1 and not (tmp_path / "a").exists()
+    run(graph, tmp_path / "a", cached())
+    assert len(server.seen) == 2
+    settings(keep_answers="true")
+    for folder in ("a", "b", "c"):
+        run(graph, tmp_path / folder, cached())
+    assert len(server.seen) == 2  # those that were shared before are
+
+
+def test_another_revision_is_asked_again(server, cached, tmp_path) -> None:
+    graph = at_the_endpoint("lvlm_ask")
+    run(graph, tmp_path / "out", cached())
+    settings(revision='"2"')
+    for _ in range(2):
+        run(graph, tmp_path / "out", cached())
+    assert len(server.seen) == 2
+
+
+def test_the_python_api_keeps_answers_likewise(server, tmp_path) -> None:
+    def ask(folder: str, *, keep_answers: bool = False) -> int:
+        inputs = {"answerer": "endpoint:rec", "query": Q}
+        api_graph.run_graph("lvlm_ask", inputs, tmp_path / "cache", output=tmp_path / folder, keep_answers=keep_answers)
+        return len(server.seen)
+
+    assert [ask("a"), ask("a"), ask("b"), ask("b", keep_answers=True), ask("c", keep_answers=True)] == [1, 1, 2, 3, 3]
+
+    def over_rows(folder: str, *, keep_answers: bool = False) -> int:
+        rows = [{"query": "one?", "seed": 0}, {"query": "two?", "seed": 0}, {"query": "one?", "seed": 1}]
+        constants, cache = {"answerer": "endpoint:rec"}, tmp_path / "cache"
+        results = api_graph.map_graph(
+            "lvlm_ask",
+            rows,
+            constants,
+            output=tmp_path / folder,
+            columns={"5.seed": "seed"},
+            cache=cache,
+            keep=["image"],
+            keep_answers=keep_answers,
+        )
+        assert all(row.ok for row in results)
+        return len(server.seen)
+
+    del server.seen[:]
+    counts = [over_rows("d"), over_rows("e"), over_rows("f", keep_answers=True), over_rows("g", keep_answers=True)]
+    assert counts == [3, 6, 9, 9]  # a seed is a part of the key, also where none is sent
+
+
+def test_many_runs_that_begin_at_once_give_a_folder_one_id(server, tmp_path) -> None:
+    folder = tmp_path / "deep" / "out"
+    with ThreadPoolExecutor(16) as threads:
+        found = {identity("rec", folder)["answers"] for _ in range(10)}
+        found |= set(threads.map(lambda _: identity("rec", folder)["answers"], range(64)))
+    assert len(found) == 1 and [path.name for path in folder.iterdir()] == [".api-graph-answers"]
+    (folder / ".api-graph-answers").write_text("")  # as a crash may leave it
+    (again,) = {identity("rec", folder)["answers"] for _ in range(3)}
+    assert again not in found and again
+
+
+def test_a_folder_that_holds_no_id_keeps_answers_within_the_process(server, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    first, second = (identity("rec", tmp_path / "file" / "out") for _ in range(2))
+    assert first == second and len(first["answers"]) == 32
+
+
+def test_an_answer_from_the_cache_says_so_and_claims_no_request(server, tmp_path, capsys) -> None:
+    request = Request("lvlm_ask", {"answerer": "endpoint:rec"}, tmp_path / "out", cache=tmp_path / "cache")
+    for again in (False, True):
+        outcome = perform(request)
+        print_notes(outcome)
+        (asked,) = [step for step in outcome.result.steps if step.class_type == "APQueryLVLM"]
+        said = capsys.readouterr().err
+        assert ("images and questions go to" in said) == (not again)
+        assert ("note: Query LVLM: the answer is from the cache, no request" in said) == again
+        assert asked.why.startswith("from the cache, no request") == again
+    assert len(server.seen) == 1
+
+
+def test_a_table_says_how_many_answers_were_no_request(server, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("API_GRAPH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "rows.jsonl").write_text('{"query": "one?"}\n{"query": "two?"}\n')
+    words = ["map", "lvlm_ask", str(tmp_path / "rows.jsonl"), "--set", "answerer=endpoint:rec", "--keep", "image"]
+
+    def said(folder: str, *more: str) -> str:
+        ran = CliRunner().invoke(app, [*words, "--out", str(tmp_path / folder), *more])
+        assert ran.exit_code == 0, ran.output
+        return ran.output
+
+    assert "no request" not in said("a", "--keep-answers")
+    assert "2 answers shared or from the cache, no request" in said("b", "--keep-answers")
+    assert "no request" not in said("c")
+    assert len(server.seen) == 4
+
+
+def test_an_answer_behind_what_is_cached_claims_no_request_either(server, cached, tmp_path) -> None:
+    graph = at_the_endpoint("lvlm_reflect")
+    heard: list[Event] = []
+    run(graph, tmp_path, cached())
+    result = cached().run(graph, headless_folders(tmp_path), listener=heard.append).raise_failures()
+    steps = [step for step in result.steps if step.class_type == "APQueryLVLM"]
+    assert len(steps) == 2 and all(step.why.startswith("from the cache, no request") for step in steps)
+    shown = [event.ui["text"] for event in heard if event.kind == "cached" and event.ui]
+    assert shown and all(texts[-1] == "(from the cache, no request)" for texts in shown)
+    assert not any("from the cache" in text for o in result.outputs.values() for text in o.ui.get("text", ()))
+
+
+def test_a_local_model_claims_nothing_of_requests(cached, tmp_path) -> None:
+    graph = open_graph("lvlm_ask")
+    results = [run(graph, tmp_path, cached()) for _ in range(2)]
+    assert not any("request" in step.why for result in results for step in result.steps)
+    assert not (tmp_path / ".api-graph-answers").exists()
 
 
 def test_an_answer_that_only_stands_in_for_one_is_asked_for_again(server, cached, tmp_path, monkeypatch) -> None:

@@ -6,6 +6,7 @@ Each check looks at one thing, and none of them can break the others.
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import platform
 import shutil
@@ -58,7 +59,8 @@ def doctor(as_json: Json = False, debug: Debug = False) -> int:
 def checkup() -> list[Finding]:
     """All findings. A check that fails itself is a finding, too."""
     found = []
-    for check in (_interpreter, _packages, _torchvision, _torchaudio, _devices, _cache, _models, _nodes, _demo_model):
+    packages = (_interpreter, _packages, _torchvision, _torchaudio)
+    for check in (*packages, _devices, _cache, _models, _endpoints, _nodes, _demo_model):
         try:
             found += list(check())
         except Exception as error:  # whatever an installation can be broken by
@@ -163,6 +165,24 @@ def _models() -> Iterator[Finding]:
             yield Finding("ok", "models", f"{folder} ({len(list(folder.iterdir()))} entries)")
         else:
             yield Finding("ok", "models", f"{folder} (not there yet)")
+
+
+def _endpoints() -> Iterator[Finding]:
+    from api_graph.lvlm.remote import profiles
+    from api_graph.lvlm.remote.endpoints_file import profiles_file
+
+    try:
+        found = profiles()
+    except BadInput as error:
+        yield Finding("note", "endpoints", str(error))
+        return
+    for profile in found.values():
+        own = "".join(f", {name} = {json.dumps(value)}" for name, value in profile.own_settings.items())
+        missing = profile.key_env if profile.key_env and not os.environ.get(profile.key_env) else None
+        hint = f"Set {missing} to the key of the endpoint." if missing else ""
+        yield Finding("note" if missing else "ok", f"endpoint {profile.name}", f"{profile.host}{own}", hint)
+    if not found:
+        yield Finding("ok", "endpoints", f"none in {profiles_file()}")
 
 
 def _nodes() -> Iterator[Finding]:

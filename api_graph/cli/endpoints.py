@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api_graph.cli.console import complain, print_json, print_table, say
+from api_graph.cli.console import complain, one_line, print_json, print_table, say
 from api_graph.cli.exits import FAILED, OK
 from api_graph.cli.options import Debug, Json
 
@@ -18,7 +19,10 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A profile's name.", s
 
 
 def listed(as_json: Json = False, debug: Debug = False) -> int:
-    """List the profiles: where each leads, its models, and whether its key is there."""
+    """List the profiles: where each leads, its models, whether its key is there, and what it sets.
+
+    All settings and their defaults are in docs/endpoints.md, and in what --json prints.
+    """
     from api_graph.lvlm.remote import profiles
     from api_graph.lvlm.remote.endpoints_file import profiles_file
 
@@ -29,6 +33,10 @@ def listed(as_json: Json = False, debug: Debug = False) -> int:
         say(f"No endpoints in {profiles_file()}, and none in the environment. `api-graph endpoints add` makes one.")
     else:
         print_table(("name", "host", "models", "key"), [_row(profile) for profile in found.values()])
+        for profile in found.values():
+            if profile.own_settings:
+                said = ", ".join(f"{name} = {json.dumps(value)}" for name, value in profile.own_settings.items())
+                say(one_line(f"{profile.name}: {said}"))
     return OK
 
 
@@ -119,6 +127,7 @@ def _facts(profile: Profile) -> dict[str, object]:
         "models": profile.models,
         "key_env": profile.key_env,
         "key_set": _has_key(profile),
+        "settings": profile.settings,
     }
 
 

@@ -18,6 +18,7 @@ from api_graph.cli.options import (
     Device,
     GraphName,
     Json,
+    KeepAnswers,
     Models,
     NoCache,
     NoMetadata,
@@ -145,6 +146,7 @@ def map_(
     as_json: Json = False,
     no_cache: NoCache = False,
     cache: CacheFolder = None,
+    keep_answers: KeepAnswers = False,
     no_metadata: NoMetadata = False,
     names: FileNames = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
@@ -166,6 +168,7 @@ def map_(
         models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),
         metadata=not no_metadata,
+        keep_answers=keep_answers,
         names=names,
         batch_size=batch_size,
         chunk_size=chunk_size,
@@ -200,13 +203,16 @@ def _ray_options(concurrency: int | None, gpus_per_actor: float | None, address:
 
 
 def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
-    from api_graph.cli.progress import say_where_images_go, shown_rows
+    from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
+    from api_graph.executor.results import NO_REQUEST
     from api_graph.table.formats.parquet import write_parquet
     from api_graph.table.map import engine_of
     from api_graph.table.run import TableRun
 
+    asked, kept = endpoints_asked(graph), 0
     if not quiet:
-        say_where_images_go(graph)
+        if asked:
+            say_where_images_go(asked.values())
         for line in plan.columns.lines():
             tell(one_line(line))
         for said in plan.listing.in_words() if plan.listing is not None else ():
@@ -217,6 +223,7 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
             for records in batches:
                 if failed := [record for record in records if not record["ok"]]:
                     _complain(run, failed)
+                kept += sum(record["ok"] and node not in record["steps"] for record in records for node in asked)
                 if shown is not None:
                     shown.update()
         files = [plan.folder / "results.jsonl"]
@@ -236,6 +243,8 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
         )
     elif not quiet:
         say(_summary(run, seconds))
+        if kept:
+            say(f"{kept:,} answers shared or {NO_REQUEST}")
         for file in files:
             say(str(file))
     return code

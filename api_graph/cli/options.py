@@ -50,6 +50,9 @@ Models = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Where models run: auto, cpu, cuda or mps.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results on disk.")]
+KeepAnswers = Annotated[
+    bool, typer.Option("--keep-answers", help="Cached answers of endpoints serve runs with any --out.")
+]
 NoMetadata = Annotated[
     bool, typer.Option("--no-metadata", help="Do not embed the graph in the pictures that it saves.")
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -87,12 +87,21 @@ class _Lines:
         tell(f"{one_line(event.title)}: {what}")
 
 
-def say_where_images_go(graph: Graph) -> None:
-    """A note for each endpoint that the graph names; what is wrong with one is said when its node runs."""
-    from api_graph.lvlm.remote import Endpoint, endpoint_in
+def endpoints_asked(graph: Graph) -> dict[str, str]:
+    """The nodes that ask an endpoint for others to read, and its name."""
+    from api_graph.lvlm.remote import endpoint_in
 
-    answerers = [node.inputs.get("answerer") for node in graph.nodes.values()]
-    names = [name for answerer in answerers if isinstance(answerer, str) and (name := endpoint_in(answerer))]
+    answerers = {id: node.inputs.get("answerer") for id, node in graph.nodes.items()}
+    named = {id: name for id, text in answerers.items() if isinstance(text, str) and (name := endpoint_in(text))}
+    links = [(id, link.node) for id, node in graph.nodes.items() for link in node.links().values()]
+    read = {source for _, source in links}
+    return {id: named[model] for id, model in links if model in named and id in read}
+
+
+def say_where_images_go(names: Iterable[str]) -> None:
+    """A note for each of these endpoints; what is wrong with one is said when its node runs."""
+    from api_graph.lvlm.remote import Endpoint
+
     for name in dict.fromkeys(names):
         with suppress(BadInput):
             complain(f"images and questions go to {Endpoint.open(name).host} (endpoint {name})", kind="note")

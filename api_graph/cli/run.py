@@ -17,6 +17,7 @@ from api_graph.cli.options import (
     GraphName,
     Inputs,
     Json,
+    KeepAnswers,
     Models,
     NoCache,
     NoMetadata,
@@ -38,6 +39,7 @@ def run(
     as_json: Json = False,
     no_cache: NoCache = False,
     cache: CacheFolder = None,
+    keep_answers: KeepAnswers = False,
     no_metadata: NoMetadata = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Results only: no progress, no summary.")] = False,
     debug: Debug = False,
@@ -47,18 +49,10 @@ def run(
     Files are written to --out; their names and the texts that the graph shows are printed. A node that fails stops only
     what depends on it.
     """
-    from api_graph.cli.session import (
-        Request,
-        document,
-        perform,
-        print_failures,
-        print_results,
-        print_steps,
-        summary,
-    )
+    from api_graph.cli import session
 
-    outcome = perform(
-        Request(
+    outcome = session.perform(
+        session.Request(
             graph,
             parse_settings(set_ or ()),
             out,
@@ -68,19 +62,21 @@ def run(
             kept_results(cache, no_cache),
             metadata=not no_metadata,
             quiet=quiet,
+            keep_answers=keep_answers,
         )
     )
     failures = outcome.result.failures
     code = FAILED if failures else OK
     if as_json:
-        print_json(document(graph, outcome, code))
+        print_json(session.document(graph, outcome, code))
     else:
-        print_results(outcome)
+        session.print_results(outcome)
         if explain:
-            print_steps(outcome.result.steps)
+            session.print_steps(outcome.result.steps)
         if not quiet:
-            say(summary(outcome))
-    print_failures(failures)
+            session.print_notes(outcome)
+            say(session.summary(outcome))
+    session.print_failures(failures)
     if debug:
         for failure in failures:
             traceback.print_exception(failure)

@@ -11,9 +11,10 @@ from api_graph import settings
 from api_graph.cli.console import clean_stdout, complain, human_size, one_line, print_table, say
 from api_graph.cli.exits import cancelled, writing
 from api_graph.cli.options import existing_folders, prepared_graph, writable_folder
-from api_graph.cli.progress import say_where_images_go, shown_progress
+from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_progress
 from api_graph.errors import ApiGraphError, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, NodeError, RunResult, Step
+from api_graph.executor.results import NO_REQUEST
 from api_graph.graph import Graph, validate
 from api_graph.registry import Registry, all_nodes
 
@@ -39,6 +40,7 @@ class Request:
     cache: Path | None = None
     metadata: bool = True
     quiet: bool = False
+    keep_answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,21 +67,20 @@ def perform(request: Request) -> Outcome:
 
         inputs, models = existing_folders(request.inputs, "--input"), existing_folders(request.models, "--models")
         output, disk = writable_folder(request.output, "--out"), None
-        folders = settings.headless_folders(output, inputs, frozenset(request.values.values()))
+        trusted = frozenset(request.values.values())
+        folders = settings.headless_folders(output, inputs, trusted, keep_answers=request.keep_answers)
         folders = replace(folders, models=models or folders.models)
         if request.cache is not None:
             folders = replace(folders, temp=request.cache / "temp")
             disk = DiskCache(request.cache, settings.cache_limit())
 
-        if not request.quiet:
-            say_where_images_go(graph)
         # One run reads no result twice from memory: equal steps are one step to begin with.
         executor = Executor(memory=None, disk=disk, registry=registry)
         with shown_progress(quiet=request.quiet) as shown:
             result = executor.run(
                 graph,
                 folders,
-                listener=_while_writing(graph, registry, shown),
+                listener=_while_writing(graph, registry, shown, {} if request.quiet else endpoints_asked(graph)),
                 cancelled=cancelled,
                 metadata=request.metadata,
                 save_again=False,
@@ -89,11 +90,18 @@ def perform(request: Request) -> Outcome:
     return Outcome(graph, result, warned)
 
 
-def _while_writing(graph: Graph, registry: Registry, shown: Listener | None) -> Listener:
-    """A listener that says when output nodes, which write files, are at work; `shown` hears all as well."""
+def _while_writing(graph: Graph, registry: Registry, shown: Listener | None, asked: dict[str, str]) -> Listener:
+    """A listener that says when output nodes, which write files, are at work; `shown` hears all as well.
+
+    When a node of `asked` begins to ask its endpoint, it says where images go: what is cached goes nowhere.
+    """
+    said: set[str] = set()
     outputs = {id for id, node in graph.nodes.items() if registry[node.class_type].output}
 
     def listen(event: Event) -> None:
+        if event.kind == "started" and (name := asked.get(event.node)) and name not in said:
+            said.add(name)
+            say_where_images_go([name])
         if event.node in outputs and event.kind == "started":
             writing.set()
         elif event.kind in ("done", "failed"):
@@ -111,6 +119,13 @@ def print_results(outcome: Outcome) -> None:
             say(one_line(str(file)))
     for shown in outcome.texts():
         say(f"{one_line(shown['title'])}: {shown['text']}")
+
+
+def print_notes(outcome: Outcome) -> None:
+    """A line on stderr for each node whose answer an endpoint gave in an earlier run."""
+    for step in outcome.result.steps:
+        if step.why.startswith(NO_REQUEST):
+            complain(f"{one_line(step.title)}: the answer is {NO_REQUEST}", kind="note")
 
 
 def print_failures(failures: Sequence[NodeError]) -> None:

@@ -57,6 +57,7 @@ def open_workspace(
         output=output or folder / "output",
         temp=temp,
         models=tuple(models) or model_folders(),
+        answers=output or folder / "output",
     )
     workspace = Workspace(folders, workflows=folder / "workflows", user=folder / "user")
     for path in (workspace.uploads, folders.output, workspace.workflows, workspace.user):

@@ -21,7 +21,7 @@ from api_graph.executor.call import Arguments, BatchLimits, Steps, calls_of, ent
 from api_graph.executor.events import Event, EventKind, Listener
 from api_graph.executor.in_flight import InFlight, wait_for
 from api_graph.executor.plan import GraphPlan, Task, as_declared, read_as_planned
-from api_graph.executor.results import FOUND, LastRun, RunResult, result_of_row, why_it_runs
+from api_graph.executor.results import FOUND, NO_REQUEST, LastRun, RunResult, result_of_row, why_it_runs
 from api_graph.executor.shared import SharedResources
 from api_graph.executor.threads import BackgroundTask, BackgroundTasks, over_threads, run_in_threads
 from api_graph.folders import Folders
@@ -347,6 +347,8 @@ class GraphRun:
         error: Exception | None = None,
     ) -> None:
         if self.options.listener is not None:
+            if kind == "cached" and ui is not None and task.asks:
+                ui = {**ui, "text": [*ui.get("text", ()), f"({NO_REQUEST})"]}
             event = Event(kind, task.node.id, task.title, task.row, done, total, {} if ui is None else ui, error)
             with self._listening:
                 self.options.listener(event)

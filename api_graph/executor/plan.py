@@ -72,6 +72,11 @@ class Task:
     seconds: float = 0.0
     bytes: int = 0
 
+    @property
+    def asks(self) -> bool:
+        """Whether the task asks an endpoint: its model's fingerprint names one."""
+        return any("endpoint" in parent.fingerprint for parent in self.parents.values() if parent.spec.model)
+
     def fail(self, error: Exception) -> None:
         """The task gives nothing, and `error` is why."""
         self.error = NodeError(self.node.id, self.title, self.spec.id, error)

@@ -25,6 +25,8 @@ FOUND: Mapping[Action, str] = {
     "saved": "what it saved in an earlier run still stands",
 }
 """Why a step did not run, by where its result was found."""
+NO_REQUEST = "from the cache, no request"
+"""How the story of a step begins that asks an endpoint, and did not have to."""
 _OUTPUT = "it saves or shows something"
 _MOST_NAMED = 3
 _ABSENT = object()
@@ -132,7 +134,7 @@ def result_of_row(
                 for output, given in zip(spec.outputs, entry.outputs, strict=bool(entry.outputs))  # a receipt has none
             }
             outputs[node_id] = NodeOutput(values, entry.ui, shown_files(entry.ui, folders, kept=True))
-    steps = [_step(row, graph.nodes[node_id], task) for node_id, task in tasks.items()]
+    steps = [_step(row, graph.nodes[node_id], task, ok=not failures) for node_id, task in tasks.items()]
     figures = {id: task.plain for id, task in tasks.items() if task.plain is not None}
     reads = {
         name: (read.state, read.sha256 if read.task.as_planned else None) for name, read in plan.reads[row].items()
@@ -140,9 +142,14 @@ def result_of_row(
     return RunResult(outputs, list(failures.values()), steps, seconds, held, reads, figures)
 
 
-def _step(row: int, node: GraphNode, task: Task) -> Step:
-    """What was done with one node; where it shares a task with another node or row, it did not run itself."""
+def _step(row: int, node: GraphNode, task: Task, *, ok: bool) -> Step:
+    """What was done with one node; where it shares a task with another node or row, it did not run itself.
+
+    In a row that went well, a node is unneeded because what is made of its result was found.
+    """
     spec, action, why = task.spec, task.action, task.why
+    if (action in ("memory", "disk") or (ok and action == "unneeded")) and task.asks:
+        why = f"{NO_REQUEST}: {why}"
     if task.node.id == node.id and task.row == row:
         return Step(node.id, task.title, spec.id, action, why, task.seconds, task.bytes, task.key)
     if task.entry is not None or action in ("ran", "memory", "disk", "pool"):

@@ -25,7 +25,8 @@ _DENIED = re.compile(
     r"(?:\b(?:not|never|hardly|isn['’]?t|aren['’]?t|wasn['’]?t|cannot\s+be|can['’]?t\s+be|rather\s+than|instead\s+of"
     r"|as\s+opposed\s+to|far\s+from|anything\s+but)"
     rf"|(?:\bnot|n['’]t|\bcannot|\bnever)\s+(?:think|believe|say|find|consider|call|answer|the\s+case){_COPULA}"
-    rf"(?:\s+that)?{_COPULA})"
+    rf"(?:\s+that)?{_COPULA}"
+    rf"|\b(?:false|untrue|wrong|incorrect)\s+(?:to\s+say\s+)?that{_COPULA})"
     rf"(?:\s+(?:be|really|actually|at\s+all|a|an|the|letter|simply|answer|with))*[\s:,]*{_MARK}*$",
     re.IGNORECASE,
 )
@@ -40,20 +41,22 @@ _UNSURE = re.compile(
     r"|\b(?:because|since|although|though|whereas|unlike|while)\b[^;:]*$",
     re.IGNORECASE,
 )
-_NAMED = re.compile(rf"\b(?:letters?|words?|model|vitamin|initials?|called|named|titled)\s+{_MARK}*$", re.IGNORECASE)
+_NAMED = re.compile(
+    rf"\b(?:the|an?|this|that|letters?|words?|model|vitamin|initials?|called|named|titled)\s+{_MARK}*$", re.IGNORECASE
+)
 _TELLS = re.compile(
     r"^\W*(?:the\s+)?letter\W*$|\b(?:answer|respond|reply|verdict|choose|choice|say|give|output|select)\w*\b",
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(
-    rf"(?:{_MARK}|</?\w+>)*\s*(?:$|[.,;:!)\]|=–—…]|-\s"
+    rf"(?:{_MARK}|</?\w+>)*\s*(?:$|[.,;:!()\[\]|=–—…]|-\s"
     r"|(?:because|since|as|given|for|based|due|that|so|and|but|here|in|on|from|with|according|considering|regarding"
     r"|about|the|this|it|they|there|we|you|i|a|an|indeed)\b"
     r"|is\s+(?:the\s+|my\s+)?(?:final\s+|correct\s+|right\s+)?(?:answer|verdict|correct|right|choice)\b)",
     re.IGNORECASE,
 )
 _IS_WRONG = re.compile(rf"{_MARK}*\s*(?:is|was)\s+(?:not|wrong|incorrect)\b", re.IGNORECASE)
-_CONDITION = re.compile(rf"{_MARK}*\s*,?\s*(?:if|when|unless|only|or|otherwise)\b", re.IGNORECASE)
+_CONDITION = re.compile(rf"{_MARK}*[\s,(]*(?:if|when|unless|only|or|otherwise)\b", re.IGNORECASE)
 
 
 def says_true(text: str) -> bool | None:

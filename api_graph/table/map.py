@@ -67,6 +67,7 @@ def map_graph(
     metadata: bool = True,
     names: str | None = None,
     ray: RayOptions | None = None,
+    keep_answers: bool = False,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -86,6 +87,7 @@ def map_graph(
     batch that a model gets, `threads` the number of threads that read and write, and `memory` the bytes that results
     may take. `metadata` embeds the graph in saved images. `names` is the template of file names, by default
     "{image.stem}_{query.slug}_{key:8}" as far as the graph has these. `ray` runs on Ray instead of in this process.
+    With `keep_answers`, cached answers of endpoints serve any `output`.
 
     Raises GraphError or BadInput before anything runs.
     """
@@ -97,6 +99,7 @@ def map_graph(
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
         metadata=metadata,
+        keep_answers=keep_answers,
         names=names,
         batch_size=batch_size,
         threads=threads,

@@ -46,7 +46,8 @@ class RunOptions:
     results that may be held at a time. `threads` is the number of threads that read files, and the most processes that
     make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
     the number of failed rows after which the run still goes on. With `keep_null` a row without a value in a column has
-    the graph's own there, where it would be faulty otherwise.
+    the graph's own there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve
+    runs with any output folder.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class RunOptions:
     limit: int | None = None
     retry_failed: bool = False
     max_failures: int | None = None
+    keep_answers: bool = False
     keep_null: bool = False
 
     def __post_init__(self) -> None:
@@ -98,6 +100,7 @@ class Job:
     batch_size: int | None = None
     threads: int = 8
     memory: int = 2 * GIB
+    keep_answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,7 @@ def _job(
         batch_size=options.batch_size,
         threads=options.threads or processors(),
         memory=options.memory,
+        keep_answers=options.keep_answers,
     )
 
 

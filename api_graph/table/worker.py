@@ -76,6 +76,7 @@ class Worker:
             temp=Path(job.temp),
             models=tuple(map(Path, job.models)),
             trusted=frozenset(job.trusted),
+            answers=None if job.keep_answers else Path(job.output),
         )
         self._names = FileNames(job.names, self.binding)
         self.cancelled = threading.Event()

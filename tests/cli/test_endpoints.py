@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from api_graph.lvlm.remote import Profile, find_profile
 from tests.lvlm.remote.server import Server, echo, running, says, status
 
 Cli = Callable[..., Any]
@@ -64,9 +65,25 @@ def test_add_list_and_remove(cli: Cli, file: Path, monkeypatch: pytest.MonkeyPat
         "models": [],
         "key_env": "TEST_KEY",
         "key_set": True,
+        "settings": find_profile("oa").settings,
     }
     assert cli("endpoints", "remove", "box").out == f"{file}: box removed.\n"
     assert [one["name"] for one in cli("endpoints", "--json").json] == ["oa", "env"]
+
+
+def test_what_a_profile_sets_is_listed(cli: Cli, file: Path) -> None:
+    cli("endpoints", "add", "lan", "--url", "http://192.168.1.7:11434/v1", "--allow-private")
+    file.write_text(file.read_text() + 'picture_format = "jpeg"\nmax_side = 1024\nkeep_answers = true\nretries = 4\n')
+    listed = cli("endpoints").out.splitlines()
+    assert listed[-1] == 'lan: allow_private = true, picture_format = "jpeg", max_side = 1024, keep_answers = true'
+    (facts,) = cli("endpoints", "--json").json
+    shown = set(facts) | set(facts["settings"])
+    assert shown == {*Profile.model_fields, "host", "key_set", "settings"} - {"base_url"}
+    (said,) = [one for one in cli("doctor", "--json").json["findings"] if one["what"] == "endpoint lan"]
+    assert (said["state"], said["text"]) == (
+        "ok",
+        '192.168.1.7, allow_private = true, picture_format = "jpeg", max_side = 1024, keep_answers = true',
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,15 @@ TRUE = [
     "**Final answer:** T", 'The answer is "T" since the sign is visible.', "The statement is true.", "T (true)",
     "I would say T", "The answer should be T.", "The answer is not F", "F. On a second look: T", "Letter: T",
     "It is false that the sign is hidden; T", "The visible regions suffice, so T", "The answer would be T",
-    "T means that.\nT",
+    "T means that.\nT", "T (sign readable)", "(T) Sign is readable",
+    "Answer: T\n\nReason: The F in the sign is visible.",
 ]  # fmt: skip
 FALSE = [
     "F", '"F".', "false", "untrue", "F\n\nThe text is covered.", "F — masked", "F: the sign is hidden", "It's F",
     "The T-shirt is not visible. F", "T/F: F", "Not true", "Not T.", "Not T, F", "(T/F) F", "True or false? False.",
     "The answer is F because T would need more", "The true colour is not visible. F", "F, not T.", "F (false)",
     "I do not think it is true.", "I don't believe that is true.", "This isn't true", "It can't be true.",
-    "It isn’t true",
+    "It isn’t true", "It is false that it is true.", "It is wrong to say that this is true", "The verdict is an F",
     "F. It might be true if more were visible.", "The letter T is visible. F", "False. The statement is not true.",
     "I'd say F.", "My verdict: F - the region is masked", "Hence the answer must be F.", "The answer isn't T.",
     "F\n\nExplanation: It is not true that the regions suffice.", "Verdict: not T", "I can't say it's true",
@@ -38,7 +39,9 @@ NEITHER = [
     "The true colour is visible.", "It is not necessarily false.", "It might be true.", "F.B.I. is written there.",
     "Respond with T if they suffice, or F if not.", "The sign shows the letter T.", "T is wrong",
     "That is false information.",
-    "false positives are shown", "A T-shirt", "Model T", "R&F", "It could be T.", "I am not sure that it is false.",
+    "false positives are shown", "A T-shirt", "Model T", "R&F",
+    "T (if visible)", "There is an F in the sign.", "I see the T, and a cross.",
+    "It could be T.", "I am not sure that it is false.",
 ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _PREPARED = 2  # bodies made for each request that may be under way: no slot waits for a PNG, and few are in memory
 _TRIAL = "What colour is this image? Answer with one word."
 _TRIAL_SIDE = 64
-_TRIAL_TOKENS = 64
+_TRIAL_TOKENS = 1024  # one word, but some models think first
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 8.0

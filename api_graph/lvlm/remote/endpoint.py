@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
 
 from api_graph.lvlm.remote.endpoints_file import find_profile
 from api_graph.lvlm.remote.profile import Profile
 
 _MARK = "endpoint:"
+_KEPT_HERE = ".api-graph-answers"
+_ID = re.compile("[0-9a-f]{32}")
+_own_id = uuid4().hex  # where a folder cannot hold one, answers stay within the process
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,10 +44,38 @@ class Endpoint:
         return f"Endpoint({self.profile.name!r}, {self.model!r})"
 
 
-def identity(name: str) -> dict[str, str]:
-    """What the answers of the endpoint `name` depend on, for cache keys: a digest, with no URL and no key in it."""
+def identity(name: str, answers: Path | None = None) -> dict[str, str]:
+    """What the answers of the endpoint `name` depend on, for cache keys: a digest, with no URL and no key in it.
+
+    `answers` is the folder with which they are kept: a run with another one asks again, unless the profile keeps
+    answers for all.
+    """
     endpoint = Endpoint.open(name)
-    return {"endpoint": endpoint.profile.fingerprint(endpoint.model)}
+    found = {"endpoint": endpoint.profile.fingerprint(endpoint.model)}
+    return found if answers is None or endpoint.profile.keep_answers else {**found, "answers": _id_of(answers)}
+
+
+def _id_of(folder: Path) -> str:
+    """The id of a folder, which lies in it and goes with it: other runs may write to the same path in a container."""
+    path = folder / _KEPT_HERE
+    for _ in range(2):
+        with suppress(OSError, UnicodeDecodeError):
+            if _ID.fullmatch(found := path.read_text("ascii")):
+                return found
+        own = path.with_name(f"{_KEPT_HERE}.{uuid4().hex}")
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            own.write_text(uuid4().hex, "ascii")
+            try:
+                os.link(own, path)  # of several processes one is the first, and all read its id
+            except FileExistsError:
+                if _ID.fullmatch(path.read_text("ascii", "replace")) is None:
+                    os.replace(own, path)
+            except OSError:  # no links there
+                os.replace(own, path)
+        with suppress(OSError):
+            own.unlink(missing_ok=True)
+    return _own_id
 
 
 def marked(name: str) -> str:

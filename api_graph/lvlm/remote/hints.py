@@ -32,11 +32,6 @@ _SAID: tuple[tuple[Topic, str], ...] = (
         r"|spend(?:ing)? limit",
     ),
     (
-        "model",
-        r"model[\s_]*not[\s_]*found|unknown model|no such model|invalid model\b|not a valid model|no endpoints found"
-        r"|\bmodel\b[^.]{0,300}?(?:not found|not exist|n't exist|unknown|not available|no access)",
-    ),
-    (
         "count",
         r"at most [1-9]\d* image|too many images|(?:number|count) of images|max(?:imum)? (?:of )?[1-9]\d* images"
         r"|more than [1-9]\d* images?",
@@ -49,6 +44,11 @@ _SAID: tuple[tuple[Topic, str], ...] = (
         r"|\bmmproj\b|not a (?:multi-?modal|vision)|at most 0 image|text-only|only (?:supports? )?text"
         r"|(?:image_url|content type)[^.]{0,40}only supported|unknown variant `?image_url|str type expected"
         r"|input should be a valid string|content must be a string|support image input",
+    ),
+    (
+        "model",
+        r"model[\s_]*not[\s_]*found|unknown model|no such model|invalid model\b|not a valid model|no endpoints found"
+        r"|\bmodel\b[^.]{0,300}?(?:not found|not exist|n't exist|not available|no access)",
     ),
     (
         "size",

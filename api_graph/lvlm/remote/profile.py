@@ -28,6 +28,7 @@ _ASKED_WITH = (
     "picture_format",
     "max_side",
     "keep_reasoning",
+    "revision",
 )
 _READING = 2  # raised when the same reply is read as another answer
 
@@ -46,6 +47,8 @@ class Profile(BaseModel):
     `max_requests` is how many requests one run may send; every try counts. `requests_per_minute` None is no limit.
     Pictures are sent in `picture_format`, and scaled down to `max_side` pixels where they are longer (None: never).
     `keep_reasoning` leaves what a model wrote before its answer (<think>...</think>) in the text.
+    `revision` is whatever tells two states of the server's model apart; `keep_answers` lets cached answers serve runs
+    with any output folder.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -69,6 +72,8 @@ class Profile(BaseModel):
     keep_reasoning: bool = False
     picture_format: Literal["png", "jpeg", "webp"] = "png"
     max_side: int | None = Field(default=None, ge=16, le=65_500)
+    revision: Annotated[str, StringConstraints(max_length=256)] | None = None
+    keep_answers: bool = False
 
     @field_validator("base_url")
     @classmethod
@@ -78,6 +83,16 @@ class Profile(BaseModel):
         except BadAddress as error:
             raise PydanticCustomError(_OWN_MESSAGES, "{why}", {"why": str(error)}) from None
         return f"{origin}{path}"
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """All that the owner may set besides where the server is, its models and its key."""
+        return self.model_dump(exclude={"name", "base_url", "models", "key_env"})
+
+    @property
+    def own_settings(self) -> dict[str, object]:
+        """Those of the `settings` that are not at their default."""
+        return {name: value for name, value in self.settings.items() if value != type(self).model_fields[name].default}
 
     @property
     def origin(self) -> Origin:

@@ -246,6 +246,7 @@ def test_a_key_that_is_not_set_is_said_before_anything_is_sent(
 
 def test_the_trial(server: Server, endpoint: Make) -> None:
     assert try_endpoint(endpoint()).text == "red"
+    assert server.seen[0].body["max_tokens"] >= 1024  # room for a model that thinks first
     server.replies = [status(503)]
     with pytest.raises(EndpointError, match="503"):
         try_endpoint(endpoint(policy="paper"))

@@ -47,6 +47,8 @@ def test_a_profile_has_defaults(own_profiles: Path) -> None:
         "keep_reasoning": False,
         "picture_format": "png",
         "max_side": None,
+        "revision": None,
+        "keep_answers": False,
     }
     assert profile.host == "localhost"
 

@@ -358,6 +358,7 @@ OTHERS = {
         "This model does not support image input",
         "image input is not supported - hint: you may need to provide the mmproj",
         "x is not a multimodal model",
+        "No endpoints found that support image input",
         "At most 0 image(s) may be provided in one prompt",
         "Invalid content type. image_url is only supported by certain models.",
         "unknown variant `image_url`, expected `text`",

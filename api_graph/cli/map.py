@@ -43,7 +43,10 @@ Rows = Annotated[
     str,
     typer.Argument(
         metavar="ROWS",
-        help="A .jsonl, .csv, .tsv or .parquet file, a folder of images, or a glob in quotes.",
+        help="A .jsonl, .csv, .tsv or .parquet file (.gz too), a folder of images, or a glob in quotes. A row without "
+        "a value (null, an empty cell, no such key) in a column that sets an input is faulty. Lists set boxes and "
+        "labels, an item for each line. Files that rows name lie in the table's folder or in --input. docs/tables.md "
+        "has more.",
         show_default=False,
     ),
 ]
@@ -65,7 +68,7 @@ Keep = Annotated[
 ]
 KeepNull = Annotated[
     bool,
-    typer.Option("--keep-null", help="A row without a value takes the graph's own, where it would be a faulty row."),
+    typer.Option("--keep-null", help="A row without a value has the graph's own there, and is not faulty."),
 ]
 RowInputs = Annotated[
     list[Path] | None,

@@ -68,7 +68,7 @@ def strategy_prompt(
     return strategies.strategy_prompt(question, strategy, answer, wording)
 
 
-@node("APExtractAnswer", category=CATEGORY, title="Extract answer", aliases=("parse", "reflection"))
+@node("APExtractAnswer", category=CATEGORY, title="Extract answer", version=2, aliases=("parse", "reflection"))
 def extract_answer(
     text: Annotated[str, Field(description="What a model said when it was asked to reflect."), Widget(multiline=True)],
 ) -> Annotated[str, Field(description="The answer alone.")]:

@@ -9,6 +9,7 @@ import re
 from typing import Literal, get_args
 
 from api_graph.errors import BadInput
+from api_graph.lvlm.quotes import unquoted
 
 Suffix = Literal["none", "word_or_phrase", "yes_or_no", "option_letter", "unanswerable"]
 Strategy = Literal["question", "step_by_step", "hint", "evaluate", "reflect"]
@@ -91,13 +92,13 @@ def extract_answer(text: str) -> str:
     """The new answer in a reflection, without the sentences that judge the old one.
 
     The paper's authors removed those by hand. Here the new answer is what follows the last "Answer:", "new answer is"
-    or the like, up to a blank line and without quotation marks. Without such words it is the whole text.
+    or the like, up to a blank line; without such words it is the whole text. Quotation marks around it, or at one end
+    of it, are taken off.
     """
     ends = [match.end() for match in _MARKERS.finditer(text)]
     found = text[ends[-1] :].strip() if ends else ""
-    if not found:
-        return text.strip()
-    return re.split(r"\n\s*\n", found)[0].strip().strip("\"'“”").strip() or text.strip()
+    answer = re.split(r"\n\s*\n", found)[0] if found else text
+    return unquoted(answer) or text.strip()
 
 
 def says_true(text: str) -> bool | None:

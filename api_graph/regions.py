@@ -79,7 +79,8 @@ def read_boxes(
         raise BadInput("the image is empty", input="size", value=size, hint="Give its width and height in pixels.")
     rows = [_to_xyxy(numbers, where, format, size) for where, numbers in _rows(boxes, format)]
     if not rows:
-        raise BadInput("there is no box", input="boxes", hint=_HINTS[format])
+        given = boxes if isinstance(boxes, str) else []
+        raise BadInput("there is no box", input="boxes", value=given, hint=_HINTS[format])
     if clip:
         rows = [_clipped(box, where, size) for where, box in rows]
         return Boxes(torch.tensor(rows, dtype=torch.float64), size)

@@ -123,10 +123,10 @@ def _ramp(length: int, lines: int) -> np.ndarray:
 
 
 def _fitted(shown: Tensor, inside: Tensor, length: int) -> tuple[float, float] | None:
-    """Where the frame (h, w) begins along its second axis, and its pixels' length, in pixels of a source `length` long.
+    """Where the frame (h, w) begins along its second axis, and how long its pixels are, in those of the source.
 
-    None where too little of the source shows. `shown` are shares of the source's length, where `inside`. Raises BadInput
-    unless they grow evenly, and alike in all rows.
+    None where too little of the source shows. `shown` are shares of the source's length, where `inside`. Raises
+    BadInput unless they grow evenly, and alike in all rows.
     """
     rows, columns = inside.any(1), inside.any(0).nonzero()[:, 0]
     if length <= 2 or len(columns) < _FEWEST:

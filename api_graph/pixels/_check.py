@@ -32,7 +32,8 @@ def checked_image(image: Tensor, input: str = "image") -> Tensor:
 
     A BadInput if it is empty, an integer, of another shape, or holds NaN or infinite values.
     """
-    if image.ndim != 4 or image.shape[-1] not in (3, 4) or image.numel() == 0:
+    channels_first = tuple(image.shape[1::2]) == (3, 4)  # (B, 3, H, 4) is more likely that than alpha, 3 pixels high
+    if image.ndim != 4 or image.shape[-1] not in (3, 4) or channels_first or image.numel() == 0:
         raise BadInput(
             "an image tensor needs the shape (B, H, W, 3) with nothing empty",
             input=input,

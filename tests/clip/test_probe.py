@@ -149,7 +149,7 @@ def test_maps_lie_where_the_model_looked() -> None:
     def own(picture: Image.Image) -> torch.Tensor:
         calls.append(picture.size)
         return T.ToTensor()(
-            picture.convert("RGB").crop((20, 30, 20 + 2 * size[1], 30 + 2 * size[0])).resize(size[::-1])
+            picture.convert("RGB").crop((20, 30, 20 + 2 * size[1], 30 + 2 * size[0])).resize((size[1], size[0]))
         )
 
     wrapped = ClipModel.from_open_clip(model.module, own)

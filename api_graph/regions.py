@@ -87,7 +87,8 @@ def read_boxes(
     if format != "normalized" and not isinstance(boxes, Tensor):
         _warn_of_fractions([numbers for _, numbers in found])
     if not rows:
-        raise BadInput("there is no box", input="boxes", hint=_HINTS[format])
+        given = boxes if isinstance(boxes, str) else []
+        raise BadInput("there is no box", input="boxes", value=given, hint=_HINTS[format])
     if clip:
         rows = [_clipped(box, where, size) for where, box in rows]
         return Boxes(torch.tensor(rows, dtype=torch.float64), size)

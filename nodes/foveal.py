@@ -26,6 +26,7 @@ from api_graph.clip.foveal_pass import Form
 from api_graph.clip.unleash import Order, head_reactions, strongest
 from api_graph.errors import BadInput, inputs_named
 from api_graph.models.layers import whole_numbers
+from api_graph.pixels._check import checked_image
 from api_graph.pixels.fit import fitted_masks
 from api_graph.pixels.matrix_figure import matrix_figure
 from api_graph.pixels.pairing import EVERY, Pairing, Pairs
@@ -34,7 +35,7 @@ from api_graph.regions import Boxes, BoxFormat, boxes_around, read_boxes
 from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import Widget, node
 
-from .prompts import PairingChoice
+from .prompts import PairingChoice, corners
 from .socket_types import Clip, FoundBoxes, NewFeatures, Objects, Picture
 
 CATEGORY = "attention prompting/foveal"
@@ -95,6 +96,7 @@ def boxes(
     ] = "xyxy",
 ) -> FoundBoxes:
     """Boxes in an image, from a text; what reaches beyond the image is cut off."""
+    image = checked_image(image)
     return read_boxes(boxes, (image.shape[2], image.shape[1]), format)
 
 
@@ -151,6 +153,7 @@ def foveal_mask(
     It is shown, resized and blended like any other map. Several images with several boxes or masks give one for each
     pair; with one of either, one for each of the others' is enough.
     """
+    image = checked_image(image)
     size = (image.shape[2], image.shape[1])
     geometry, grid = model.preprocess.geometry(*size), model.tower.grid
     kernel = FovealKernel(alpha, sigma, scale)
@@ -163,6 +166,8 @@ def foveal_mask(
         raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
     if boxes is not None:
         _check_size(boxes.size, size, "boxes")
+        if on_empty == "error":
+            corners(boxes, image)
         pairs, join = _pairs(image, len(boxes), pairing, join, "boxes")
         with inputs_named(region="boxes"):
             values = box_masks(boxes.values, geometry, grid, kernel, cells=cells, join=join, on_empty=on_empty)
@@ -190,6 +195,7 @@ def _pairs(image: Tensor, regions: int, pairing: Pairing, join: Join, input: str
 
 def _masks_per_image(model: ClipModel, image: Tensor, fovea: Attribution) -> list[Tensor]:
     """The masks of each image, (B_i, gh, gw): one mask for all, or as many for each, those of the first image first."""
+    image = checked_image(image)
     size = (image.shape[2], image.shape[1])
     for geometry in fovea.geometry:
         _check_size((geometry.width, geometry.height), size, "fovea")
@@ -202,7 +208,7 @@ def _masks_per_image(model: ClipModel, image: Tensor, fovea: Attribution) -> lis
     values = fovea.values
     if len(values) == 1:
         return [values] * len(image)
-    if len(values) % len(image):
+    if not len(values) or len(values) % len(image):
         problem, hint = f"{len(values)} masks do not go with {len(image)} images", "Give one for all, or one for each."
         raise BadInput(problem, input="fovea", value=len(values), hint=hint)
     return [*values.split(len(values) // len(image))]
@@ -214,6 +220,7 @@ def _check_size(own: tuple[int, int], image: tuple[int, int], input: str) -> Non
         raise BadInput(
             f"it belongs to an image of {own[0]}×{own[1]} pixels, not {image[0]}×{image[1]}",
             input=input,
+            value=own,
             hint="Use the image that it was made for.",
         )
 

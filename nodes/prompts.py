@@ -15,6 +15,7 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.pixels import prompts
+from api_graph.pixels._check import checked_image
 from api_graph.pixels.pairing import Pairing
 from api_graph.pixels.prompts.crop import Rounding
 from api_graph.pixels.prompts.fgvp import FgvpStyle
@@ -141,14 +142,18 @@ def _chosen(prompt: str, preset: str, **values: object) -> dict[str, Any]:
 
 
 def corners(boxes: Boxes, image: Tensor) -> Tensor:
-    """(N, 4) xyxy pixels, if the boxes belong to an image of this size."""
+    """(N, 4) xyxy pixels, if there are boxes, which belong to an image of this size and lie on it."""
+    if not image.numel():
+        checked_image(image)  # says so; whoever draws looks at the rest
     size = (image.shape[2], image.shape[1])
     if boxes.size != size:
         raise BadInput(
             f"the boxes belong to an image of {boxes.size[0]}×{boxes.size[1]} pixels, not of {size[0]}×{size[1]}",
             input="boxes",
+            value=boxes.size,
             hint="Link the image that they were given for.",
         )
+    prompts.checked_boxes(boxes.values, size)
     return boxes.values
 
 

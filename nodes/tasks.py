@@ -14,6 +14,7 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, names_in
 from api_graph.geometry import ResizeMode
+from api_graph.pixels._check import checked_image
 from api_graph.pixels.pairing import EVERY, Pairs
 from api_graph.pixels.prompts import draw_box
 from api_graph.regions import Boxes
@@ -135,6 +136,7 @@ def choose_box(
     pairing: PairingChoice = EVERY,
 ) -> ChosenBox:
     """Choose the box with the highest score, the first of equals; of several images, on the image where it has it."""
+    image = checked_image(image)
     values, pairs = corners(boxes, image), Pairs.of(len(image), len(boxes), pairing)
     if len(scores.scores) != len(pairs.images):
         on = "" if len(image) == 1 else f" and {len(image)} images, which need {len(pairs.images)} scores"

@@ -68,7 +68,7 @@ class FovealInput:
             pixels, _ = model_input(model, image, pixel_values)
         clean_pixels = None
         if clean is not None or clean_pixel_values is not None:
-            with inputs_named(images="clean", pixel_values="clean_pixel_values"):
+            with inputs_named(images="clean", image="clean", pixel_values="clean_pixel_values"):
                 clean_pixels, _ = model_input(model, clean, clean_pixel_values)
             if len(clean_pixels) not in (1, len(pixels)):
                 problem = f"{len(clean_pixels)} clean images do not go with {len(pixels)} drawn ones"
@@ -122,7 +122,8 @@ def _checked(masks: Tensor, grid: tuple[int, int]) -> Tensor:
             hint="Make them for this model's grid.",
         )
     if not bool(masks.isfinite().all()):
-        raise BadInput("a mask holds NaN or infinite values", input="masks", hint="Look at the step that made it.")
+        value, hint = float(masks[~masks.isfinite()][0]), "Look at the step that made it."
+        raise BadInput("a mask holds NaN or infinite values", input="masks", value=value, hint=hint)
     return masks
 
 

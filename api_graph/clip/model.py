@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, cast, get_args
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from api_graph.clip.adapters import WHAT_WORKS, open_clip_tower, timm_tower
 from api_graph.clip.pooling import PooledTower
+from api_graph.clip.probe import measured
 from api_graph.clip.tower import ClsTower
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry, ResizeMode
@@ -24,7 +25,10 @@ _OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What happens to an image before the network sees it. `size` is (height, width) in pixels."""
+    """What happens to an image before the network sees it. `size` is (height, width) in pixels.
+
+    `measured` tells the geometry of a transform that is none of open_clip's; the resize mode says nothing then.
+    """
 
     size: tuple[int, int]
     mean: tuple[float, ...] = _OPENAI_MEAN
@@ -32,6 +36,7 @@ class Preprocess:
     interpolation: str = "bicubic"
     resize_mode: ResizeMode = "shortest"
     fill_color: int = 0
+    measured: Callable[[int, int], Geometry] | None = None
 
     @classmethod
     def of(cls, visual: nn.Module) -> Preprocess:
@@ -53,6 +58,8 @@ class Preprocess:
 
     def geometry(self, width: int, height: int) -> Geometry:
         """Which part of a source image of this size the network sees."""
+        if self.measured is not None:
+            return self.measured(width, height)
         return Geometry.of_resize(width, height, self.size, self.resize_mode)
 
     def transform(self) -> Callable[[Image.Image], Tensor]:
@@ -97,7 +104,8 @@ class ClipModel:
     ) -> ClipModel:
         """Wrap a model made by `open_clip.create_model`; `preprocess` defaults to the transform its config describes.
 
-        Raises BadInput for what is no CLIP.
+        What a `preprocess` of your own shows the model is measured with probe images: a crop, a padding or a squash.
+        Raises BadInput for what is no CLIP, and for a `preprocess` that is random, turns pictures, or the like.
         """
         visual = getattr(model, "visual", None)
         if visual is None or not hasattr(model, "encode_image"):
@@ -108,6 +116,9 @@ class ClipModel:
             )
         facts = Preprocess.of(visual)
         model.eval().requires_grad_(False)
+        if preprocess is not None:
+            found = measured(preprocess, facts.size)
+            facts = replace(facts, resize_mode=found) if isinstance(found, str) else replace(facts, measured=found)
         return cls(model, facts, preprocess or facts.transform(), tokenizer, name)
 
     @property

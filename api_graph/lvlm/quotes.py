@@ -31,7 +31,7 @@ _CLOSERS = {
 
 _MARKS = {*_CLOSERS, *"".join(_CLOSERS.values())}
 _APOSTROPHES = "'’＇`´"
-_CLIPPED = re.compile(r"(?:tis|twas|twere|em|cause|til|\d\d?0s)\b(?!['’])", re.IGNORECASE)
+_CLIPPED = re.compile(r"(?:tis|twas|twere|em|cause|til|\d\d?0s)\b", re.IGNORECASE)
 _AFTER = " \t\n.,;:!?…。，！？"
 """What may stand after a closing mark and belongs to it rather than to what is quoted."""
 
@@ -70,7 +70,7 @@ def _partners(text: str) -> dict[int, int | None]:
             found[i] = None
             if text[i] in _CLOSERS and _opens(text, i):
                 opened.append(i)
-    return found
+    return {i: other for i, other in found.items() if other is not None or not _is_clipped(text, i)}
 
 
 def _opens(text: str, i: int) -> bool:
@@ -96,18 +96,19 @@ def _around(text: str, i: int) -> tuple[str, str]:
 
 
 def _is_apostrophe(text: str, i: int) -> bool:
-    """Whether a mark stands inside a word, or where a word's beginning was left out."""
-    if text[i] not in _APOSTROPHES or i + 1 == len(text):
-        return False
-    if i and text[i - 1].isalnum():
-        return text[i + 1].isalnum()
-    return text[i] in "'’" and (i == 0 or text[i - 1].isspace()) and _CLIPPED.match(text, i + 1) is not None
+    """Whether a mark stands inside a word."""
+    return text[i] in _APOSTROPHES and text[i - 1 : i].isalnum() and text[i + 1 : i + 2].isalnum()
+
+
+def _is_clipped(text: str, i: int) -> bool:
+    """Whether a mark stands where the beginning of a word was left out, as in 'tis."""
+    return text[i] in "'’" and not text[i - 1 : i].strip() and _CLIPPED.match(text, i + 1) is not None
 
 
 def _is_possessive(text: str, i: int, places: list[int]) -> bool:
     """Whether it is that of "the dogs' bowl", or of a 5" pipe: more such marks close after it than open."""
-    kin, before = ('"', "0123456789") if text[i] == '"' else ("'’‘", "sS")
-    if text[i] not in kin or text[i - 1] not in before or not re.match(r"\s\w", text[i + 1 :]):
+    kin, before = ('"„“', "0123456789") if text[i] == '"' else ("'’‘‚‛", "sS")
+    if text[i] not in "\"'’" or text[i - 1] not in before or not re.match(r"\s\w", text[i + 1 :]):
         return False
     later = [j for j in places if j > i and text[j] in kin]
     return sum(_closes(text, j) for j in later) > sum(_opens(text, j) for j in later)

@@ -30,9 +30,10 @@ def checked_maps(maps: Tensor, input: str) -> Tensor:
 def checked_image(image: Tensor, input: str = "image") -> Tensor:
     """`image` (B, H, W, 3) as float32, or (B, H, W, 4) over black: its colours times its alpha, clamped to [0, 1].
 
-    A BadInput if it is empty, an integer, or of another shape.
+    A BadInput if it is empty, an integer, of another shape, or holds NaN or infinite values.
     """
-    if image.ndim != 4 or image.shape[-1] not in (3, 4) or image.numel() == 0:
+    channels_first = tuple(image.shape[1::2]) == (3, 4)  # (B, 3, H, 4) is more likely that than alpha, 3 pixels high
+    if image.ndim != 4 or image.shape[-1] not in (3, 4) or channels_first or image.numel() == 0:
         raise BadInput(
             "an image tensor needs the shape (B, H, W, 3) with nothing empty",
             input=input,
@@ -47,6 +48,15 @@ def checked_image(image: Tensor, input: str = "image") -> Tensor:
             hint="Divide it by 255.",
         )
     image = image.float()
+    if not bool(image.sum().isfinite()):  # one pass, and no memory; a sum of good values may be too large all the same
+        wrong = image[~image.isfinite()]
+        if len(wrong):
+            raise BadInput(
+                "an image holds NaN or infinite values",
+                input=input,
+                value=float(wrong[0]),
+                hint="Look at the step that made it: half precision overflows, and so does a division by zero.",
+            )
     return image if image.shape[-1] == 3 else image[..., :3] * image[..., 3:].clamp(0, 1)
 
 

@@ -35,12 +35,15 @@ class Pairs:
     def of(cls, images: int, regions: int, pairing: Pairing, *, input: str = "boxes", together: bool = False) -> Pairs:
         """Pair so many images with so many regions, which complaints call `input`.
 
-        With `together` the regions of an image make one result. "box i on image i" with other than equal counts is a
-        BadInput. Equal counts above one where nobody has chosen are an ApiGraphWarning: version 0.1 paired them.
+        With `together` the regions of an image make one result. A BadInput if there are no regions, or for "box i on
+        image i" with other than equal counts. Equal counts above one where nobody has chosen are an ApiGraphWarning:
+        version 0.1 paired them.
         """
         if pairing not in get_args(Pairing):
             hint = f"Use one of: {', '.join(get_args(Pairing))}."
             raise BadInput("unknown pairing", input="pairing", value=pairing, hint=hint)
+        if not regions:
+            raise BadInput(f"there are no {input}", input=input, value=0, hint="Give at least one.")
         if pairing != EVERY and images != regions:
             raise BadInput(
                 f"the number of {input} ({regions}) is not that of the images ({images})",

@@ -94,12 +94,13 @@ def picture_of(image: Images) -> Tensor:
 
 def seeing(model: ClipModel, resize_mode: SeeingMode) -> ClipModel:
     """The same network, which brings images to its size as `resize_mode` says."""
-    if resize_mode in ("model", model.preprocess.resize_mode):
+    own = None if model.preprocess.measured is not None else model.preprocess.resize_mode
+    if resize_mode in ("model", own):
         return model
     if resize_mode not in get_args(ResizeMode):
         hint = f"Use model, {', '.join(get_args(ResizeMode))}."
         raise BadInput("unknown resize mode", input="resize_mode", value=resize_mode, hint=hint)
-    preprocess = replace(model.preprocess, resize_mode=resize_mode)
+    preprocess = replace(model.preprocess, resize_mode=resize_mode, measured=None)
     return replace(model, preprocess=preprocess, transform=preprocess.transform())
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from api_graph.lvlm.quotes import unquoted
@@ -56,6 +58,7 @@ def test_a_full_stop_outside_goes_with_the_marks(phrase: str, before: str, pair:
 
 @given(phrases, before, st.text(OPENING, max_size=3), st.text(CLOSING, max_size=3))
 def test_marks_at_one_end_go(phrase: str, before: str, left: str, right: str) -> None:
+    assume(not re.match(r"(?i)(tis|twas|twere|em|cause|til|\d\d?0s)\b", phrase))  # apostrophes: 'tis, the '90s
     assert extract_answer(before + left + phrase) == phrase
     assert extract_answer(before + phrase + right) == phrase
 

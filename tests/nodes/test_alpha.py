@@ -88,6 +88,7 @@ def test_a_file_s_colours_are_as_stored(id: str, world: World) -> None:
 def test_the_alpha_of_an_image_as_a_mask() -> None:
     image = torch.rand(1, 2, 3, 4)
     for index, channel in enumerate(("red", "green", "blue", "alpha")):
-        assert torch.equal(NODES["ImageToMask"].function(image=image, channel=channel), image[..., index])
+        found: Any = NODES["ImageToMask"].function(image=image, channel=channel)
+        assert torch.equal(found, image[..., index])
     with pytest.raises(BadInput, match="channel: this IMAGE has no alpha"):
         NODES["ImageToMask"].function(image=image[..., :3], channel="alpha")

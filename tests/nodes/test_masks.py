@@ -51,8 +51,8 @@ def test_maps_without_a_batch_axis_are_not_joined(world: World) -> None:
     maps = [world.noise(9, 12, seed=seed) for seed in (1, 2, 3)]
     found = run_rowwise(spec.function, {"heatmap": maps}, {"kernel_size": 3})
     for one, heatmap in zip(found, maps, strict=True):
-        assert isinstance(one, torch.Tensor)
-        assert torch.equal(one, spec.function(heatmap=heatmap, kernel_size=3))
+        alone: Any = spec.function(heatmap=heatmap, kernel_size=3)
+        assert isinstance(one, torch.Tensor) and torch.equal(one, alone)
 
 
 def test_a_single_heatmap_is_one_file(world: World) -> None:

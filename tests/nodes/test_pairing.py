@@ -162,7 +162,8 @@ def test_foveal_masks_follow_the_pairing(world: World) -> None:
     joined: Any = spec.function(**given, join="max")
     assert len(joined.values) == 1
     two = inputs_of("APFovealMask", world, 2, 2, join="enclosing", pairing=EACH)
-    assert len(spec.function(**two).values) == 2
+    enclosing: Any = spec.function(**two)
+    assert len(enclosing.values) == 2
 
 
 @pytest.mark.parametrize("count", [3, 5])

@@ -46,6 +46,9 @@ KINDS: Mapping[str, tuple[str, str]] = {
 }
 """What may be wrong, in words: of one, of several. Files count once for each row."""
 
+REPAIRED = ("line", "twice", "lost", "missing", "damaged", "changed")
+"""What the same `map` repairs."""
+
 MOST_SHOWN = 10
 
 _AT_ONCE = 8  # threads that ask the file system

@@ -298,10 +298,18 @@ def merge(
 ) -> int:
     """Make one results.jsonl of what the parts of a table (`map --shard`) gave."""
     from api_graph.table.merge import merge_shards
+    from api_graph.table.verify import verified_at_a_glance
 
-    report = merge_shards(existing_folders([folder], "DIR")[0], allow_missing=allow_missing)
+    (existing,) = existing_folders([folder], "DIR")
+    report = merge_shards(existing, allow_missing=allow_missing)
+    missing = [f"{shard} is missing or not finished" for shard in report.missing]
+    verified = verified_at_a_glance(existing)
+    for said in (*missing, *report.short):
+        complain(f"shard {said}", "warning")
     if as_json:
-        print_json({"ok": True, "exit_code": OK, "rows": report.rows, "failed": report.failed})
+        facts = {"rows": report.rows, "failed": report.failed, "missing": report.missing, "short": report.short}
+        print_json({"ok": True, "exit_code": OK, **facts, "verified": verified})
     else:
         say(f"{report.rows:,} rows, {report.failed:,} failed: {folder / 'results.jsonl'}")
+        say(f"verify: {verified}")
     return OK

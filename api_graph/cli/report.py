@@ -41,6 +41,7 @@ def report(
     else:
         say(one_line(str(written.page)))
         say(_line(written))
+        say(one_line(f"verify: {written.summary.verified}"))
     if open_:
         _open(written.page)
     return OK
@@ -62,6 +63,7 @@ def _facts(written: Report) -> dict[str, object]:
         "rows": summary.rows,
         "rows_ok": summary.ok,
         "rows_failed": summary.failed,
+        "verified": summary.verified,
         "pictured": written.pictured,
         "listed": written.listed,
     }

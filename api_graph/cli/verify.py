@@ -47,7 +47,7 @@ def verify(
 
 
 def _lines(found: Verification) -> list[str]:
-    from api_graph.table.verify import KINDS
+    from api_graph.table.verify import KINDS, REPAIRED
 
     rows = "" if found.rows is None else f"{found.rows:,} rows, "
     lines = [f"{rows}{found.lines:,} lines, {found.failed:,} of rows that failed"]
@@ -59,7 +59,10 @@ def _lines(found: Verification) -> list[str]:
     lines += [f"note: {note}" for note in found.notes]
     if not found.finished:
         lines.append("note: the run has not finished; the same `map` goes on")
-    return [*lines, "all is whole" if found.ok else "the same `map` does again what is missing or damaged"]
+    if found.ok:
+        return [*lines, "all is whole"]
+    repaired = any(found.counts[kind] for kind in REPAIRED)
+    return [*lines, *(["the same `map` does these rows again; it cannot bring back input files"] if repaired else [])]
 
 
 def _document(found: Verification, code: int) -> dict[str, object]:

@@ -26,7 +26,10 @@ class Timing:
 
 @dataclass
 class Summary:
-    """What a run has given up to now. `pictured` and `listed` are even samples of its rows."""
+    """What a run has given up to now. `pictured` and `listed` are even samples of its rows.
+
+    `verified` says in a sentence what `verify` finds without reading files.
+    """
 
     facts: Facts
     pictured: EvenSample[ReportRow]
@@ -35,6 +38,7 @@ class Summary:
     rows: int = 0
     ok: int = 0
     damaged: int = 0
+    verified: str = ""
     ran: int = 0
     cached: int = 0
     causes: Causes = field(default_factory=Causes)

@@ -18,6 +18,8 @@ from api_graph.report.facts import moment
 from api_graph.report.pictures import Card, Pictures
 from api_graph.report.row import ReportRow
 from api_graph.report.sample import fitting
+from api_graph.report.text import clipped
+from api_graph.table.verify import verified_at_a_glance
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -72,6 +74,7 @@ def write_report(
     """
     out = folder / "report.html" if out is None else out
     summary = collect(folder, pictures=pictures, rows=rows)
+    summary.verified = clipped(verified_at_a_glance(folder), 500)
     cards = Pictures(folder, summary.facts).cards(summary.pictured.ranked(), _PICTURES)
     listed = fitting(summary.listed.ranked(), lambda row: row.size, _ROWS)
     cards.sort(key=lambda card: card.row.number)

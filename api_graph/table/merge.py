@@ -22,7 +22,10 @@ from api_graph.table.shards import StartedShard, missing_shards, started_shards
 
 @dataclass(frozen=True)
 class MergeReport:
-    """What was merged, and which shards, such as "3/8", are missing or not finished."""
+    """What was merged, and which shards, such as "3/8", are missing or not finished.
+
+    `short` are those that have fewer lines than rows, such as "2/8 has 3 of 5 rows".
+    """
 
     folder: Path
     shards: tuple[str, ...]
@@ -30,13 +33,15 @@ class MergeReport:
     rows: int
     ok: int
     failed: int
+    short: tuple[str, ...] = ()
 
 
 def merge_shards(folder: Path, *, allow_missing: bool = False) -> MergeReport:
     """Write DIR/results.jsonl and DIR/manifest.json from the shards in DIR/shards. Repeating it gives the same files.
 
-    Raises BadInput if shards are missing or not finished (unless `allow_missing`), if they are not of one graph and one
-    table, if a row is in two of them, and if DIR has results of a run of its own; WriteFailed.
+    Raises BadInput if shards are missing or not finished, or have fewer lines than rows, because of a `--limit` or as
+    lines were lost (unless `allow_missing`); if they are not of one graph and one table, if a row is in two of them,
+    and if DIR has results of a run of its own; WriteFailed.
     """
     shards = started_shards(folder)
     missing = missing_shards(shards)
@@ -47,12 +52,27 @@ def merge_shards(folder: Path, *, allow_missing: bool = False) -> MergeReport:
         _refuse_own_results(folder)
         finished: dict[bytes, bool] = {}
         indexes = [_index(shard, finished) for shard in shards]
+        short = tuple(filter(None, map(_too_few_lines, shards, indexes)))
+        if short and not allow_missing:
+            hint = "Run them again, without --limit, or pass --allow-missing to merge what there is."
+            raise BadInput(f"shards have fewer lines than rows: {', '.join(short)}", value=str(folder), hint=hint)
         rows, ok = len(finished), sum(finished.values())
         with whole_file(folder / journal.NAME) as merged:
             for _, line in heapq.merge(*map(_sorted_lines, indexes), key=itemgetter(0)):
                 merged.write(line)
-        _merged_manifest(shards, finished=not missing, rows=rows, ok=ok).write(folder)
-    return MergeReport(folder, tuple(str(each.shard) for each in shards), missing, rows, ok, rows - ok)
+        _merged_manifest(shards, finished=not missing and not short, rows=rows, ok=ok).write(folder)
+    return MergeReport(folder, tuple(str(each.shard) for each in shards), missing, rows, ok, rows - ok, short)
+
+
+def _too_few_lines(shard: StartedShard, index: _JournalIndex) -> str:
+    """Which of how many rows a finished shard has, where it does not have all; one that goes on is missing anyway."""
+    count = shard.manifest.rows.get("count")
+    if not isinstance(count, int) or shard.manifest.finished is None:
+        return ""
+    lines, rows = len(index.rows), len(shard.shard.range(count))
+    limit = shard.manifest.arguments.get("limit")
+    cut = f" (--limit {limit})" if limit else ""
+    return f"{shard.shard} has {lines:,} of {rows:,} rows{cut}" if lines < rows else ""
 
 
 def _refuse_own_results(folder: Path) -> None:

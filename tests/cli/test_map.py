@@ -221,11 +221,19 @@ def test_shards_and_their_merge(cli: Cli, brief: str, rows: list[dict[str, Any]]
     (line,) = cli("merge", "out").errors
     assert "3/3" in line
     cli("map", brief, path.name, "--out", "out", "--shard", "3/3")
-    assert cli("merge", "out", "--json").json["rows"] == len(rows)
+    merged = cli("merge", "out", "--json").json
+    assert (merged["rows"], merged["missing"], merged["short"]) == (len(rows), [], [])
+    assert merged["verified"] == "every row has its line, and every file is there with its size"
     assert cli("map", brief, path.name, "--out", "whole").code == 0
     assert results(tmp_path / "out") == results(tmp_path / "whole")
     assert len(records(tmp_path / "out")) == len(rows)
     assert [record["row"] for record in records(tmp_path / "out")] == list(range(len(rows)))
+    shard = tmp_path / "out/shards/1-of-3/results.jsonl"
+    shard.write_bytes(b"".join(shard.read_bytes().splitlines(keepends=True)[1:]))
+    assert "1/3 has 1 of 2 rows" in cli("merge", "out").errors[0]
+    answer = cli("merge", "out", "--allow-missing")
+    assert answer.code == 0 and "warning: shard 1/3 has 1 of 2 rows" in answer.err
+    assert answer.out.splitlines()[-1].startswith("verify: the run has not finished; 1 row without a line")
 
 
 def test_json_is_one_document_and_parquet_is_readable(

@@ -17,6 +17,7 @@ from api_graph.runs import open_graph
 from api_graph.table.map import map_graph
 from api_graph.table.plan import RunOptions, TablePlan, plan_of
 from api_graph.table.shards import Shard
+from api_graph.table.verify import verify
 from tests.table.runs import GRAPH, ROOT, files_in, named_files, picture, records, results, surroundings
 
 from .conftest import manifest, record, write_journal
@@ -172,3 +173,4 @@ def test_killed_with_the_results_among_the_pictures(tmp_path: Path) -> None:
     out = tmp_path / "pics" / "out"
     assert [results(out)[row]["values"]["image"] for row in range(150)] == own_pictures(150)
     assert files_in(out) == named_files(out)
+    assert verify(out, depth="content").ok

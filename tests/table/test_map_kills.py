@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from api_graph.table.map import map_graph
+from api_graph.table.verify import verify
 from tests.table.runs import (
     GRAPH,
     ROOT,
@@ -57,6 +58,7 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_results(tmp_path:
     assert len(results(out)) == len(rows)
     assert files_in(out) == named_files(out)  # nor does a killed run leave anything behind
     assert len(files_in(out)) == SAVED * len(rows)
+    assert verify(out, depth="content").ok
 
 
 @pytest.mark.parametrize(

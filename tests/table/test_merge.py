@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +87,15 @@ def test_any_table_in_any_number_of_parts(
     for index in range(1, of + 1):
         rows = list(Shard(index, of).range(count))
         shuffled.shuffle(rows)
-        write_shard(root, Shard(index, of), [record(number) for number in rows])
+        write_shard(root, Shard(index, of), [record(number) for number in rows], rows={"count": count})
     assert merge_shards(root).rows == count
     assert [each["row"] for each in read_records(root)] == list(range(count))
 
 
 def test_row_numbers_of_a_table_that_was_sorted_anew(tmp_path: Path) -> None:
     """A resumed shard keeps its results' old row numbers: two rows may say the same, and both stay."""
-    write_shard(tmp_path, Shard(1, 2), [record(4), record(0)])
-    write_shard(tmp_path, Shard(2, 2), [record(0, key=key_of(99)), record(7)])
+    write_shard(tmp_path, Shard(1, 2), [record(4), record(0)], rows={"count": 4})
+    write_shard(tmp_path, Shard(2, 2), [record(0, key=key_of(99)), record(7)], rows={"count": 4})
     assert merge_shards(tmp_path).rows == 4
     assert [(each["row"], each["key"]) for each in read_records(tmp_path)] == [
         (0, key_of(0)),
@@ -106,7 +107,7 @@ def test_row_numbers_of_a_table_that_was_sorted_anew(tmp_path: Path) -> None:
 
 def test_ten_shards_come_in_the_order_of_numbers(tmp_path: Path) -> None:
     for index in range(1, 12):
-        write_shard(tmp_path, Shard(index, 11), [])
+        write_shard(tmp_path, Shard(index, 11), [], rows={"count": 0})
     assert merge_shards(tmp_path).shards == tuple(f"{index}/11" for index in range(1, 12))
 
 
@@ -124,6 +125,19 @@ def test_missing_and_unfinished_shards_are_named(tmp_path: Path) -> None:
     assert merged.totals is not None and merged.totals["seconds"] == 2.0
     write_shard(tmp_path, Shard(2, 4), [record(3)])
     assert merge_shards(tmp_path, allow_missing=True).rows == 3
+
+
+def test_shards_with_fewer_lines_than_rows_are_named(tmp_path: Path) -> None:
+    write_shard(tmp_path, Shard(1, 2), [record(number) for number in (0, 1, 3, 4)])  # the line of row 2 was lost
+    write_shard(tmp_path, Shard(2, 2), [record(5)], arguments={"limit": 6})
+    short = "1/2 has 4 of 5 rows, 2/2 has 1 of 5 rows (--limit 6)"
+    with pytest.raises(BadInput, match=rf"^shards have fewer lines than rows: {re.escape(short)} .*--allow-missing"):
+        merge_shards(tmp_path)
+    assert not (tmp_path / "results.jsonl").exists()
+    report = merge_shards(tmp_path, allow_missing=True)
+    assert (", ".join(report.short), report.rows, report.missing) == (short, 5, ())
+    merged = read_manifest(tmp_path)
+    assert merged is not None and merged.finished is None
 
 
 def test_a_shard_that_is_still_writing(tmp_path: Path) -> None:

@@ -194,9 +194,3 @@ def test_a_file_that_is_no_journal_is_left_alone(folder: Path) -> None:
     with pytest.raises(BadInput, match="line 1 of the results cannot be used"):
         run(folder)
     assert (folder / "out/results.jsonl").read_text() == '{"mine": 1}\n'
-
-
-def test_a_missing_manifest_is_told(folder: Path) -> None:
-    (folder / "out/manifest.json").unlink()
-    assert run(folder) == ([], ["results.jsonl had no manifest: its lines are taken for results of this graph"])
-    assert verify(folder / "out").ok

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -147,6 +147,7 @@ def map_(
     cache: CacheFolder = None,
     no_metadata: NoMetadata = False,
     names: FileNames = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take over results whose manifest is gone.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     debug: Debug = False,
 ) -> int:
@@ -165,17 +166,12 @@ def map_(
         inputs=existing_folders(input_, "--input"),
         models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),
-        metadata=not no_metadata,
-        names=names,
-        batch_size=batch_size,
-        chunk_size=chunk_size,
-        threads=threads,
         memory=parse_size(memory, "--memory"),
         shard=parse_shard(shard) if shard else None,
-        limit=limit,
-        retry_failed=retry_failed,
         max_failures=max_failures if keep_going else 0,
     )
+    options = replace(options, metadata=not no_metadata, names=names, retry_failed=retry_failed, adopt=adopt)
+    options = replace(options, batch_size=batch_size, chunk_size=chunk_size, threads=threads, limit=limit)
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = _ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     return _run(ready, plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")

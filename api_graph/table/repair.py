@@ -74,8 +74,6 @@ def repair(plan: TablePlan, before: Manifest | None) -> list[str]:
         count = len(kinds["gone"])
         keep = "1 row keeps its result" if count == 1 else f"{count:,} rows keep their results"
         said.append(f"{keep}, though what was read for it is missing ({_some(kinds['gone'])})")
-    if before is None:
-        said.append(f"{journal.NAME} had no manifest: its lines are taken for results of this graph")
     return said + _lost(before, len(seen) + len(damaged))
 
 

@@ -198,5 +198,14 @@ def test_a_file_that_is_no_journal_is_left_alone(folder: Path) -> None:
 
 def test_a_missing_manifest_is_told(folder: Path) -> None:
     (folder / "out/manifest.json").unlink()
-    assert run(folder) == ([], ["results.jsonl had no manifest: its lines are taken for results of this graph"])
+    with pytest.raises(BadInput, match=r"no manifest\.json says what graph gave it"):
+        run(folder)
+    written(folder, 2).unlink()
+    assert run(folder, adopt=True) == (
+        [2],
+        [
+            "6 results were adopted. Whether this graph gave them cannot be checked.",
+            f"1 row is done again: files that they wrote are missing ({records(folder / 'out')[-1]['files']['2'][0]})",
+        ],
+    )
     assert verify(folder / "out").ok

@@ -75,7 +75,7 @@ FileNames = Annotated[
     typer.Option(
         "--names",
         metavar="TEMPLATE",
-        help="Names of files, of columns, inputs, key and row.",
+        help="Template of file names; fields are inputs, columns, key and row.",
         show_default="{image.stem}_{query.slug}_{key:8}",
     ),
 ]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+from stat import S_IFDIR, S_IFMT, S_IFREG
 from typing import IO, NamedTuple
 
 _CHUNK = 1 << 20
@@ -100,8 +101,17 @@ def digests(folder: Path, suffixes: Collection[str]) -> dict[str, str]:
 def whole_file(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
     """A file to write that becomes `path` at the end, if all went well: nobody sees half of it.
 
-    Missing folders are made. With `sync` it is on the disk by then, and not only on its way there. Raises OSError.
+    Missing folders are made. With `sync` it is on the disk by then, and not only on its way there. A device or a pipe,
+    such as /dev/stdout, is written itself: no file may take its place. Raises OSError.
     """
+    try:
+        plain = S_IFMT(os.stat(path).st_mode) in (S_IFREG, S_IFDIR) and os.path.dirname(path) != "/dev"
+    except OSError:  # there is none yet
+        plain = True
+    if not plain:
+        with open(path, "wb") as file:
+            yield file
+        return
     part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         try:

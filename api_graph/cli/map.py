@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -79,7 +79,7 @@ FileNames = Annotated[
     typer.Option(
         "--names",
         metavar="TEMPLATE",
-        help="Names of files, of columns, inputs, key and row.",
+        help="Template of file names; fields are inputs, columns, key and row.",
         show_default="{image.stem}_{query.slug}_{key:8}",
     ),
 ]
@@ -152,6 +152,7 @@ def map_(
     keep_answers: KeepAnswers = False,
     no_metadata: NoMetadata = False,
     names: FileNames = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take over results whose manifest is gone.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     debug: Debug = False,
 ) -> int:
@@ -170,17 +171,13 @@ def map_(
         inputs=existing_folders(input_, "--input"),
         models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),
-        metadata=not no_metadata,
-        keep_answers=keep_answers,
-        names=names,
-        batch_size=batch_size,
-        chunk_size=chunk_size,
-        threads=threads,
         memory=parse_size(memory, "--memory"),
         shard=parse_shard(shard) if shard else None,
-        limit=limit,
-        retry_failed=retry_failed,
         max_failures=max_failures if keep_going else 0,
+    )
+    options = replace(options, metadata=not no_metadata, names=names, retry_failed=retry_failed, adopt=adopt)
+    options = replace(
+        options, keep_answers=keep_answers, batch_size=batch_size, chunk_size=chunk_size, threads=threads, limit=limit
     )
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = _ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from api_graph.cli.console import print_json, say
 from api_graph.cli.exits import OK
 from api_graph.cli.options import Debug, Json
 from api_graph.errors import BadInput
+
+if TYPE_CHECKING:
+    from api_graph.table.export import FileKind
 
 
 def results(
@@ -34,12 +37,17 @@ def results(
     from api_graph.table.export import flat_columns, flat_rows, write_results
     from api_graph.table.results import read_results
 
-    kinds: tuple[Literal["parquet", "csv", "jsonl"], ...] = ("parquet", "csv", "jsonl")
-    wanted = [(kind, path) for kind, path in zip(kinds, (parquet, csv, jsonl), strict=True) if path is not None]
-    for _, path in wanted:
+    wanted: dict[FileKind, Path] = {}
+    if parquet is not None:
+        wanted["parquet"] = parquet
+    if csv is not None:
+        wanted["csv"] = csv
+    if jsonl is not None:
+        wanted["jsonl"] = jsonl
+    for path in wanted.values():
         if path.is_dir():
             raise BadInput("this is a folder", input="FILE", value=str(path), hint="Name a file in it.")
-    written = [(path, write_results(folder, path, kind)) for kind, path in wanted]
+    written = [(path, write_results(folder, path, kind)) for kind, path in wanted.items()]
     if not written and not as_json:
         rows = read_results(folder)
         for row in flat_rows(flat_columns(rows), rows):

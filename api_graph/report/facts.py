@@ -86,7 +86,7 @@ def facts_of(journals: Sequence[JournalFile]) -> Facts:
         image=_constant_image(graph),
         shards=sum(journal.shard is not None for journal in journals),
         missing=_missing([journal.shard for journal in journals if journal.shard]),
-        one_graph=len({_member(manifest, "fingerprint", "") for manifest in manifests}) == 1,
+        one_graph=_one_graph(manifests),
         graph=graph,
     )
 
@@ -103,6 +103,12 @@ def _member(value: object, name: str, default: T) -> T:
     """`value[name]` if there is such a member and it has the type of `default`, else `default`."""
     found = mapping(value).get(name)
     return found if isinstance(found, type(default)) else default
+
+
+def _one_graph(manifests: Sequence[Mapping[str, object]]) -> bool:
+    """Whether all manifests of a format have one fingerprint: each format has its own."""
+    fingerprints = {(repr(each.get("format")), _member(each, "fingerprint", "")) for each in manifests}
+    return len(fingerprints) == len({form for form, _ in fingerprints})
 
 
 def _title(node: str, graph: Mapping[str, object]) -> str:

@@ -19,6 +19,7 @@ from api_graph.table.records import RowResult
 from api_graph.table.results import Results
 
 Kind = Literal["none", "bool", "int", "float", "text", "json"]
+FileKind = Literal["parquet", "csv", "jsonl"]
 Place = tuple[Literal["row", "values", "results"], str, str]
 """Where a cell is found: an attribute of the row, one of its columns, or the output of a name."""
 
@@ -133,7 +134,7 @@ def _named_apart(columns: Sequence[Column]) -> list[Column]:
 # ------------------------------------------------------------------------------------------ files
 
 
-def write_results(folder: Path, path: Path, kind: Literal["parquet", "csv", "jsonl"]) -> int:
+def write_results(folder: Path, path: Path, kind: FileKind) -> int:
     """Write the results in `folder` as one file, in the order of the table; returns the number of rows.
 
     A file for `csv` that is called .tsv is separated by tabs. Raises BadInput for a folder without results, a damaged

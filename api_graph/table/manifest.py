@@ -90,11 +90,17 @@ class Manifest:
         """sha256 of what decides the results: which column sets which input, and the graph without these and titles."""
         of_rows = self.set_by_rows()
         nodes = {
-            id: {"class_type": node["class_type"], "inputs": _without(of_rows, id, node["inputs"])}
+            id: {
+                name: _without(of_rows, id, part) if isinstance(part, Mapping) else part
+                for name, part in node.items()
+                if name != "_meta"
+            }
             for id, node in self.graph.items()
         }
-        bindings = {column: address for column, address in self.bindings.items() if address}
-        decisive = _canonical({"graph": nodes, "columns": dict(self.columns), "bindings": bindings})
+        document: dict[str, object] = {"graph": nodes, "columns": dict(self.columns)}
+        if self.bindings:  # else it is what version 0.1 has written
+            document["bindings"] = {column: address for column, address in self.bindings.items() if address}
+        decisive = _canonical(document)
         return hashlib.sha256(decisive.encode("ascii")).hexdigest()
 
     def set_by_rows(self) -> set[tuple[str, str]]:
@@ -170,7 +176,8 @@ def is_manifest(folder: Path) -> bool:
 
 
 def _unusable(path: Path, problem: str) -> BadInput:
-    return BadInput(f"the manifest {problem}", value=str(path), hint="Restore it, or name another folder.")
+    hint = "Restore it, or name another folder."
+    return BadInput(f"the manifest {problem}", value=str(path), hint=hint)
 
 
 def check_same(old: Manifest, new: Manifest) -> None:

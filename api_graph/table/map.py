@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -66,6 +67,7 @@ def map_graph(
     memory: int = 2 * GIB,
     metadata: bool = True,
     names: str | None = None,
+    adopt: bool = False,
     ray: RayOptions | None = None,
     keep_answers: bool = False,
 ) -> MapResults:
@@ -85,8 +87,8 @@ def map_graph(
     failed row has a result with an `error`; `fail_fast` stops after the first. `cache` is the folder of the disk cache,
     True for the usual one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest
     batch that a model gets, `threads` the number of threads that read and write, and `memory` the bytes that results
-    may take. `metadata` embeds the graph in saved images. `names` is the template of file names, by default
-    "{image.stem}_{query.slug}_{key:8}" as far as the graph has these. `ray` runs on Ray instead of in this process.
+    may take. `metadata` embeds the graph in saved images. `names` is the template of file names (see docs/tables.md),
+    `adopt` takes over the results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process.
     With `keep_answers`, cached answers of endpoints serve any `output`.
 
     Raises GraphError or BadInput before anything runs.
@@ -98,17 +100,12 @@ def map_graph(
         keep_null=keep_null,
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
-        metadata=metadata,
-        keep_answers=keep_answers,
-        names=names,
-        batch_size=batch_size,
-        threads=threads,
         memory=memory,
         shard=None if shard is None else parse_shard(shard),
-        limit=limit,
-        retry_failed=retry_failed,
         max_failures=0 if fail_fast else None,
     )
+    options = replace(options, metadata=metadata, names=names, retry_failed=retry_failed, adopt=adopt)
+    options = replace(options, keep_answers=keep_answers, batch_size=batch_size, threads=threads, limit=limit)
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     plan = plan_of(set_inputs(source, registry, constants), name, rows, Path(output), registry, constants, options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)

@@ -141,23 +141,20 @@ def names_of_files(asked: str | None, begun: str | None, binding: Binding, colum
             raise BadInput(f"the files of this folder are named {how}", input="--names", value=asked, hint=hint)
         return begun
     if asked is None:
-        there = [field for field in _DEFAULT if _known(field.partition(".")[0], binding, columns)]
+        known = {name: binding.find(name) is not None or name in columns for name in ("image", "query")}
+        there = [field for name, field in zip(known, _DEFAULT, strict=True) if known[name]]
         return "_".join(f"{{{field}}}" for field in [*there, "key:8"])
     FileNames(asked, binding, columns)
     return asked
-
-
-def _known(name: str, binding: Binding, columns: Collection[str]) -> bool:
-    return binding.find(name) is not None or name in columns
 
 
 def _field(template: str, field: str, width: int, binding: Binding, columns: Collection[str] | None) -> _Field:
     name, _, form = field.rpartition(".")
     if form not in _FORMS:
         name, form = field, ""
-    known = field in ("key", "row") or columns is None or any(_known(one, binding, columns) for one in (field, name))
-    if known:
-        return _Field(field, name, form, width, (binding.find(field), binding.find(name)))
+    inputs = binding.find(field), binding.find(name)
+    if field in ("key", "row") or columns is None or any(inputs) or field in columns or name in columns:
+        return _Field(field, name, form, width, inputs)
     there = ", ".join(["key", "row", *(columns or ())])
     raise _bad(template, f"has a field that is no column and no input: {field!r}", f"There are: {there}, and inputs.")
 

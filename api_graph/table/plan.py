@@ -20,6 +20,7 @@ from api_graph.registry import Registry
 from api_graph.settings import cache_folder, headless_folders, is_shipped
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport
+from api_graph.table.journal import is_journal, read_records
 from api_graph.table.listing import Listing, list_pictures
 from api_graph.table.manifest import Manifest, read_manifest, result_names
 from api_graph.table.names import names_of_files
@@ -47,7 +48,8 @@ class RunOptions:
     make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
     the number of failed rows after which the run still goes on. With `keep_null` a row without a value in a column has
     the graph's own there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve
-    runs with any output folder.
+    runs with any output folder. With `adopt` the lines of a folder that has lost its manifest are taken over, as far as
+    they are of rows of the table.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class RunOptions:
     max_failures: int | None = None
     keep_answers: bool = False
     keep_null: bool = False
+    adopt: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "chunk_size", "threads", "limit"):
@@ -108,8 +111,8 @@ class TablePlan:
     """What is to be run over which rows, and when to stop.
 
     `folder` is where the journal lies; `numbers` are those of the rows to run, which are all but in a shard or with a
-    limit. `max_failures` and `chunk_size` are as in RunOptions. `columns` is what is to be said before the first row,
-    `listing` has the pictures of a folder or a glob.
+    limit. `max_failures`, `chunk_size` and `adopt` are as in RunOptions. `columns` is what is to be said before the
+    first row, `listing` has the pictures of a folder or a glob.
     """
 
     job: Job
@@ -122,6 +125,7 @@ class TablePlan:
     chunk_size: int | None = None
     columns: ColumnReport = field(default_factory=lambda: ColumnReport({}))
     listing: Listing | None = None
+    adopt: bool = False
 
     def rows(self) -> Iterator[Row]:
         """The rows to run, read from the table anew."""
@@ -158,8 +162,8 @@ def plan_of(
     report = replace(report, partial=table.partial)
     table = table if options.keep_null else replace(table, sets=report.sets)
     trusted = tuple(value for value in constants.values() if isinstance(value, str))
-    begun = _begun(real_path(output), options.shard)
-    names = names_of_files(options.names, begun and begun.names, binding, table.columns)
+    begun, old_names = _begun(real_path(output), options)
+    names = names_of_files(options.names, old_names, binding, table.columns)
     job = _job(graph, table, real_path(output), texts, trusted, names, options)
     listing = None
     if table.kind in ("folder", "glob"):
@@ -185,14 +189,22 @@ def plan_of(
         bindings=binding.addresses(table.columns),
         names=names,
     )
-    retry, failures = options.retry_failed, options.max_failures
-    return TablePlan(job, table, manifest, folder, numbers, retry, failures, options.chunk_size, report, listing)
+    retry, failures, size = options.retry_failed, options.max_failures, options.chunk_size
+    return TablePlan(job, table, manifest, folder, numbers, retry, failures, size, report, listing, options.adopt)
 
 
-def _begun(output: Path, shard: Shard | None) -> Manifest | None:
-    """The manifest of a folder that was begun earlier, its own or that of another shard. Raises BadInput."""
-    folders = [output] if shard is None else [shard.folder(output), *sorted(output.glob("shards/*-of-*"))]
-    return next((found for found in map(read_manifest, folders) if found is not None), None)
+def _begun(output: Path, options: RunOptions) -> tuple[Manifest | None, str | None]:
+    """The manifest of a folder that was begun earlier, its own or that of another shard, and the template of its files.
+
+    Lines of version 0.1 that are to be adopted have files with numbers alone. Raises BadInput.
+    """
+    folder = output if options.shard is None else options.shard.folder(output)
+    shards = [] if options.shard is None else sorted(output.glob("shards/*-of-*"))
+    begun = next((found for found in map(read_manifest, (folder, *shards)) if found is not None), None)
+    if begun is not None:
+        return begun, begun.names
+    old = options.adopt and options.names is None and is_journal(folder) and "results" not in next(read_records(folder))
+    return None, "" if old else None
 
 
 def _job(

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from api_graph.errors import ApiGraphWarning, BadInput, each_kind_once
 from api_graph.table.journal import NAME as JOURNAL
-from api_graph.table.journal import Journal, Record, packed_key, read_records
+from api_graph.table.journal import Journal, Record, is_journal, journal_lines, packed_key, read_records
 from api_graph.table.manifest import RunTotals, check_same, read_manifest
-from api_graph.table.output import WriteFailed, output_lock, utc_now
+from api_graph.table.output import WriteFailed, output_lock, utc_now, whole_file
 from api_graph.table.plan import TablePlan
 from api_graph.table.records import results_of
 from api_graph.table.rows import Row
 from api_graph.table.worker import FinishedChunk
+
+LEFT = "results.left.jsonl"
+"""Lines of a folder without a manifest that are of no row of the table with which it was adopted."""
 
 Engine = Callable[[Iterator[Row]], Generator[FinishedChunk, None, None]]
 
@@ -109,6 +112,8 @@ class TableRun:
                     raise BadInput("another run has begun this folder", input="--out", value=plan.folder, hint=hint)
                 if before.totals is not None:
                     started -= before.totals.get("seconds", 0.0)
+            if before is None and is_journal(plan.folder):
+                adopt(plan)
             if before is not None or (plan.folder / JOURNAL).exists():
                 from api_graph.table.repair import repair
 
@@ -164,3 +169,29 @@ class TableRun:
         manifest = self.plan.manifest
         manifest.totals, manifest.finished = totals.to_json(), utc_now() if finished else None
         manifest.write(self.plan.folder)
+
+
+def adopt(plan: TablePlan) -> None:
+    """Take over the results of a folder without a manifest: the lines whose rows the table has, by their keys.
+
+    All others go to LEFT. A warning says how many there were, and that nobody can tell which graph gave them. Raises
+    BadInput where the user has not asked for it, and for a damaged line; WriteFailed.
+    """
+    path, left = plan.folder / JOURNAL, plan.folder / LEFT
+    if not plan.adopt:
+        problem = f"{JOURNAL} stands in this folder, but no manifest.json says what graph gave it"
+        hint = "Restore it, name another folder, or say --adopt: then the lines of rows of this table are taken over."
+        raise BadInput(problem, input="--out", value=str(plan.folder), hint=hint)
+    keys = {packed_key(row.key) for row in plan.rows()}
+    lines = [line for line in journal_lines(path) if packed_key(line.record["key"]) not in keys]
+    others = {line.number for line in lines}
+    count = sum(line.number not in others for line in journal_lines(path))
+    if others:
+        with whole_file(left) as file:  # first, so that a kill between the two loses nothing
+            file.write(left.read_bytes() if left.exists() else b"")
+            file.writelines(line.raw for line in lines)
+        with whole_file(path) as file:
+            file.writelines(line.raw for line in journal_lines(path) if line.number not in others)
+    more = f"; {len(others):,} of other rows went to {LEFT}" if others else ""
+    text = f"{count:,} results were adopted{more}. Whether this graph gave them cannot be checked."
+    warnings.warn(text, ApiGraphWarning, stacklevel=2)

@@ -126,6 +126,28 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
+def test_a_pipe_is_written_and_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE)
+    with whole_file(tmp_path / "pipe") as file:
+        file.write(b"all of it")
+    assert reader.communicate()[0] == b"all of it"
+    assert (tmp_path / "pipe").is_fifo() and [each.name for each in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="needs POSIX")
+@pytest.mark.parametrize("redirected", [True, False])
+def test_standard_output_is_written_and_not_replaced(tmp_path: Path, redirected: bool) -> None:
+    script = "from pathlib import Path; from api_graph.table.output import whole_file as w"
+    script += "\nwith w(Path('/dev/stdout')) as file: file.write(b'all of it')"
+    with (tmp_path / "to").open("wb") as to:
+        given = to if redirected else subprocess.PIPE
+        ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=given, check=True)
+    assert ((tmp_path / "to").read_bytes() if redirected else ran.stdout) == b"all of it"
+    assert os.path.islink("/dev/stdout")
+
+
 def test_a_folder_that_cannot_be_one(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     refused = pytest.raises(WriteFailed, match=r"a\.json cannot be written \(.+\)\. Free some space")

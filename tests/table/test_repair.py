@@ -194,3 +194,18 @@ def test_a_file_that_is_no_journal_is_left_alone(folder: Path) -> None:
     with pytest.raises(BadInput, match="line 1 of the results cannot be used"):
         run(folder)
     assert (folder / "out/results.jsonl").read_text() == '{"mine": 1}\n'
+
+
+def test_a_missing_manifest_is_told(folder: Path) -> None:
+    (folder / "out/manifest.json").unlink()
+    with pytest.raises(BadInput, match=r"no manifest\.json says what graph gave it"):
+        run(folder)
+    written(folder, 2).unlink()
+    assert run(folder, adopt=True) == (
+        [2],
+        [
+            "6 results were adopted. Whether this graph gave them cannot be checked.",
+            f"1 row is done again: files that they wrote are missing ({records(folder / 'out')[-1]['files']['2'][0]})",
+        ],
+    )
+    assert verify(folder / "out").ok

@@ -100,8 +100,13 @@ def digests(folder: Path, suffixes: Collection[str]) -> dict[str, str]:
 def whole_file(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
     """A file to write that becomes `path` at the end, if all went well: nobody sees half of it.
 
-    Missing folders are made. With `sync` it is on the disk by then, and not only on its way there. Raises OSError.
+    Missing folders are made. With `sync` it is on the disk by then, not only on its way there. A device or a pipe is
+    written to, never replaced. Raises OSError.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as file:
+            yield file
+        return
     part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         try:

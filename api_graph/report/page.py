@@ -18,6 +18,7 @@ from api_graph.report.facts import moment
 from api_graph.report.pictures import Card, Pictures
 from api_graph.report.row import ReportRow
 from api_graph.report.sample import fitting
+from api_graph.settings import DEMO_MODEL
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -103,6 +104,7 @@ def _page(summary: Summary, cards: Sequence[Card], listed: Sequence[ReportRow], 
         .render(
             summary=summary,
             facts=summary.facts,
+            demo_model=DEMO_MODEL,
             cards=cards,
             listed=listed,
             links=links,

@@ -74,6 +74,9 @@ def headless_folders(
 # ------------------------------------------------------------------------------------------ what came with the package
 
 
+DEMO_MODEL = "The demo model knows rendered shapes, as in the example picture, and nothing of other pictures."
+
+
 def shipped_graphs() -> Path:
     """The folder of the graphs and the example picture that come with the package."""
     return Path(str(resources.files("api_graph.graphs")))

@@ -86,7 +86,13 @@ def encode_image(
     ] = "paper",
     start_layer: Annotated[
         int,
-        Field(ge=-200, le=200, description="paper: first layer whose attention counts; -4 is the fourth to last."),
+        Field(
+            ge=-200,
+            le=200,
+            description="paper: first layer whose attention counts, up to the last. -4, the fourth to last: the paper "
+            "names no L', and in what it builds on (Gandelsman et al., 2024) the last four decide. Its table 4 "
+            "compares single layers (23, 22, 20, 15), which is `layer` of the reference recipe.",
+        ),
     ] = LAST_FOUR,
     layer: Annotated[
         int, Field(ge=-200, le=200, description="reference: the one layer that it reads; -2 is 22 of 0 to 23.")
@@ -221,7 +227,9 @@ def normalize_map(
 def mean_filter_tokens(
     attribution: Map,
     kernel_size: Annotated[
-        int, Field(ge=1, le=255, description="Side of the window, in tokens; odd."), Widget(step=2)
+        int,
+        Field(ge=1, le=255, description="Side of the window, in tokens; odd. The paper's table 3 compares 1, 3 and 7."),
+        Widget(step=2),
     ] = 3,
 ) -> NewMap:
     """Smooth a map on the token grid, where the official code does it; the paper does it in pixels."""

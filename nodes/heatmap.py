@@ -43,7 +43,14 @@ def resize(
 def mean_filter_pixels(
     heatmap: Heatmap,
     kernel_size: Annotated[
-        int, Field(ge=1, le=4095, description="Side of the square window, in pixels; odd."), Widget(step=2)
+        int,
+        Field(
+            ge=1,
+            le=4095,
+            description="Side of the square window, in pixels of the image; odd. The 1, 3 and 7 of the paper's table 3 "
+            "are tokens, as its code counts: Mean filter (tokens) takes those.",
+        ),
+        Widget(step=2),
     ] = 15,
 ) -> NewHeatmap:
     """Smooth a heatmap so that it stops looking like a chessboard of patches (API section 3.3)."""

@@ -48,6 +48,10 @@ WELL_KNOWN_LVLMS = (
     "google/gemma-3-4b-it",
 )
 
+DEMO_NOTE = (
+    "The demo model knows rendered shapes only, as in the example picture. For photographs choose another model."
+)
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 Quantization = Literal["none", "8bit", "4bit"]
@@ -100,6 +104,8 @@ def load_clip(
     precision: Annotated[Precision, Field(description="auto is float16 on CUDA and float32 elsewhere.")] = "auto",
 ) -> Annotated[ClipModel, Field(description="The model, for everything that encodes images and texts.")]:
     """Load a CLIP model, the auxiliary model that says which patches matter for a question."""
+    if model == "demo":
+        context.show_text(DEMO_NOTE)
     name, pretrained = _located_clip(context.folders, model, checkpoint)
     where = placed(device, precision, context)
     with inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model"):
@@ -144,6 +150,8 @@ def load_lvlm(
     quantization: QuantizationChoice = "none",
 ) -> Annotated[LvlmModel, Field(description="The model: its attention says where to look, and it answers.")]:
     """Load a vision-language model: its attention says where to look, and it answers."""
+    if model == "demo":
+        context.show_text(DEMO_NOTE)
     where = placed(device, precision, context, lvlm.lvlm_dtype)
     with inputs_named(name="model"):
         return lvlm.load_lvlm(

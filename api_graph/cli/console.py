@@ -7,18 +7,23 @@ import json
 import logging
 import math
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.json_values import Json
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _WIDEST = 10_000  # characters of a table that nobody looks at
+_NARROWEST = 20  # characters of a column with longer cells: below that, words break
 _SIZE_FACTORS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -33,8 +38,12 @@ def say(text: str = "") -> None:
 
 
 def tell(line: str) -> None:
-    """One line on stderr, written as one: what a signal has to say might come between a line and its end."""
-    print(f"{line}\n", end="", file=sys.stderr)
+    """One line on stderr, written as one: what a signal has to say might come between a line and its end.
+
+    Nothing depends on its being read: where its disk is full or its reader has left, work goes on.
+    """
+    with suppress(OSError):
+        print(f"{line}\n", end="", file=sys.stderr, flush=True)
 
 
 def complain(text: str, kind: str = "error") -> None:
@@ -154,21 +163,47 @@ def parse_size(text: str, option: str = "--to") -> int:
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout: as wide as the terminal is, or as wide as it needs to be where nobody looks."""
+    """A table on stdout: as wide as the terminal is, or as wide as it needs to be where nobody looks.
+
+    Where a terminal is too narrow for columns that can be read, each row is a block with a line or more for each cell.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    seen, cells = sys.stdout.isatty(), [[one_line(cell) for cell in row] for row in rows]
+    columns, lines = shutil.get_terminal_size()  # given to rich, which has its own idea of a dumb one's
+    console = (
+        Console(width=columns, height=lines)
+        if seen
+        else Console(file=io.StringIO(), force_terminal=False, width=_WIDEST)
+    )
+    widest = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
+    if sum(min(width, _NARROWEST) + 2 for width in widest) - 2 > console.width:
+        _print_blocks(console, headings, cells)
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    if sys.stdout.isatty():
-        Console().print(table)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    if seen:
+        console.print(table)
         return
     # In a pipe a row is a line: whoever greps or cuts wants it whole.
-    unseen = Console(file=io.StringIO(), force_terminal=False, width=_WIDEST)
-    with unseen.capture() as drawn:
-        unseen.print(table)
+    with console.capture() as drawn:
+        console.print(table)
     print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+def _print_blocks(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Each row on its own: its first cell, and below it the others that hold something, by their headings."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for first, *others in rows:
+        console.print(Text(first, style="bold", overflow="fold"))
+        for heading, cell in zip(headings[1:], others, strict=True):
+            if cell:
+                console.print(Padding(Text(f"{heading}: {cell}", overflow="fold"), (0, 0, 0, 2)))

@@ -6,6 +6,7 @@ Nothing slow is imported here, not even typer: Ctrl-C may come at any time.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -31,6 +32,7 @@ Exit codes:
 """
 
 _SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_SIZE = re.compile("[1-9][0-9]{0,4}")
 _ECHO = 1.0  # seconds: shells and wrappers often pass on a Ctrl-C that we have already got ourselves
 
 cancelled = threading.Event()
@@ -42,12 +44,33 @@ writing = threading.Event()
 
 def main() -> None:
     """Run the command line. Ends the process with one of the exit codes."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a Ψ must not end a run where the terminal has none
+    _mend_streams()
+    for name in ("COLUMNS", "LINES"):  # what libraries take for a number need not be one: "²"
+        if not _SIZE.fullmatch(os.environ.get(name, "80")):
+            del os.environ[name]
     with interruptible():
         from api_graph.cli.app import app
 
-        app(prog_name="api-graph")
+        try:
+            app(prog_name="api-graph")
+        except OSError as error:  # the help, say, goes to a full disk
+            sys.exit(_unwritten(error, as_json=False))
+
+
+def _mend_streams() -> None:
+    """Streams that take all texts. What the shell has closed is opened: the next file would else be taken for it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        complain("standard output is closed. Send it to a file, or to /dev/null.")
+        sys.exit(BAD_USAGE)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a Ψ must not end a run where the terminal has none
 
 
 @contextmanager
@@ -93,15 +116,12 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             with quiet_libraries(debug=debug):
                 code = function(**options)
             sys.stdout.flush()
-        except BrokenPipeError:
-            _discard_stdout()
-            code = READER_LEFT
         except ApiGraphError as error:
             code = _report(FAILED if isinstance(error, RunStopped) else BAD_USAGE, errors_of(error), as_json)
             _trace(debug)
         except OSError as error:  # what stdout goes to is full, say
-            code = _report(FAILED, [{"message": str(error)}], as_json)
-            _trace(debug)
+            code = _unwritten(error, as_json)
+            _trace(debug and code != READER_LEFT)
         except Exception as error:
             if cancelled.is_set():  # and a library made something else of that
                 raise Cancelled from None
@@ -123,6 +143,17 @@ def _report(code: int, errors: list[dict[str, object]], as_json: bool) -> int:
         sys.stdout.flush()
     except OSError:
         _discard_stdout()
+    return code
+
+
+def _unwritten(error: OSError, as_json: bool) -> int:
+    """The exit code of what could not be written or read; whose file it was is said."""
+    if isinstance(error, BrokenPipeError):
+        _discard_stdout()
+        return READER_LEFT
+    said = str(error) if error.filename is not None else f"the output cannot be written: {error.strerror or error}"
+    code = _report(FAILED, [{"message": said}], as_json)
+    _discard_stdout()
     return code
 
 

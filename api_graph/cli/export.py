@@ -102,7 +102,8 @@ def _write_picture(graph: Graph, registry: Registry, out: Path) -> None:
 
 def _write_text(out: Path, text: str) -> None:
     """Write a file whole or not at all; missing folders are made."""
-    target = real_path(expanded(out))  # a link stays a link
+    path = expanded(out)
+    target = path if path.exists() and not path.is_file() else real_path(path)  # a link stays a link, /dev/stdout too
     try:
         with whole_file(target) as file:
             file.write(text.encode())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import warnings
 from contextlib import closing
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -29,6 +31,7 @@ from api_graph.cli.options import (
     prepared_graph,
     writable_folder,
 )
+from api_graph.errors import ApiGraphWarning
 
 if TYPE_CHECKING:
     from api_graph.graph import Graph
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from api_graph.table.run import TableRun
 
 _FAILURES_SHOWN = 5
+_LOOKED_AT = 100  # rows whose pictures are looked at for the demo model's sake
 
 Rows = Annotated[
     str,
@@ -205,6 +209,9 @@ def _ray_options(concurrency: int | None, gpus_per_actor: float | None, address:
 def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
     from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
     from api_graph.executor.results import NO_REQUEST
+    from api_graph.registry import all_nodes
+    from api_graph.runs import demo_warning
+    from api_graph.settings import headless_folders
     from api_graph.table.formats.parquet import write_parquet
     from api_graph.table.map import engine_of
     from api_graph.table.run import TableRun
@@ -219,6 +226,11 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
             complain(said, kind="note")
     run, started = TableRun(plan), time.monotonic()
     with clean_stdout() as warned:
+        folders = headless_folders(plan.job.output, plan.job.inputs, frozenset(plan.job.trusted))
+        first = list(islice(plan.rows(), _LOOKED_AT))
+        values = {name: [row.values.get(column) for row in first] for column, name in plan.columns.sets.items()}
+        if about_demo := demo_warning(graph, all_nodes(), folders, values):
+            warnings.warn(about_demo, ApiGraphWarning, stacklevel=2)
         with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:
             for records in batches:
                 if failed := [record for record in records if not record["ok"]]:

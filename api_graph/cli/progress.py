@@ -21,6 +21,7 @@ _NODE_LINE_EVERY = 5.0  # seconds between two lines about one node
 _ROWS_LINE_EVERY = 10.0  # seconds between two lines about all rows
 _RATE_OVER = 30.0  # seconds that the shown rate looks back
 _REDRAW_EVERY = 0.2
+_ROOM_FOR_A_BAR = 60  # columns of a terminal; in a narrower one the words are worth more
 
 
 @contextmanager
@@ -145,8 +146,9 @@ class _RowsBar(ShownRows):
         from rich.progress import BarColumn, Progress, TextColumn
 
         super().__init__(run)
-        columns = BarColumn(bar_width=24), TextColumn("{task.description}", markup=False)
-        self.progress = Progress(*columns, console=Console(file=sys.stderr), transient=True)
+        console, words = Console(file=sys.stderr), TextColumn("{task.description}", markup=False)
+        columns = [BarColumn(bar_width=24), words] if console.width >= _ROOM_FOR_A_BAR else [words]
+        self.progress = Progress(*columns, console=console, transient=True)
         self._task = self.progress.add_task("starting", total=None)
 
     def update(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -12,11 +13,12 @@ from api_graph.cli.console import clean_stdout, complain, human_size, one_line, 
 from api_graph.cli.exits import cancelled, writing
 from api_graph.cli.options import existing_folders, prepared_graph, writable_folder
 from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_progress
-from api_graph.errors import ApiGraphError, Cancelled
+from api_graph.errors import ApiGraphError, ApiGraphWarning, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, NodeError, RunResult, Step
 from api_graph.executor.results import NO_REQUEST
 from api_graph.graph import Graph, validate
 from api_graph.registry import Registry, all_nodes
+from api_graph.runs import demo_warning
 
 _IN_WORDS = {
     "ran": "ran",
@@ -74,6 +76,8 @@ def perform(request: Request) -> Outcome:
             folders = replace(folders, temp=request.cache / "temp")
             disk = DiskCache(request.cache, settings.cache_limit())
 
+        if about_demo := demo_warning(graph, registry, folders):
+            warnings.warn(about_demo, ApiGraphWarning, stacklevel=2)
         # One run reads no result twice from memory: equal steps are one step to begin with.
         executor = Executor(memory=None, disk=disk, registry=registry)
         with shown_progress(quiet=request.quiet) as shown:

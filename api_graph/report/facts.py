@@ -16,6 +16,8 @@ T = TypeVar("T", str, list[object])
 
 _LOADERS = {"APLoadImage", "LoadImage"}
 _HEATMAP_SAVER = "APSaveHeatmap"
+_MODEL_INPUTS = ("model", "answerer")
+_VALUES = "Values in the graph; what it leaves out has its default"
 _SETTINGS = (
     ("Arguments", "arguments"),
     ("Set for all rows", "set"),
@@ -28,9 +30,10 @@ _SETTINGS = (
 class Facts:
     """One run, or all shards of one.
 
-    `settings` are (heading, [(name, value)]). `cached` has the number of rows by node, and is None until the run has
-    finished. `rate` is in rows per second; if there are shards, it is that of one shard. `missing` are the shards that
-    have no results.
+    `settings` are (heading, [(name, value)]), all that the graph lets be set among them. `models` are those that it
+    loads; `demo`: one of them is a demo model, and the pictures are the table's. `cached` has the number of rows by
+    node, and is None until the run has finished. `rate` is in rows per second; if there are shards, it is that of one
+    shard. `missing` are the shards that have no results.
     """
 
     name: str = ""
@@ -48,6 +51,8 @@ class Facts:
     shards: int = 0
     missing: Sequence[str] = ()
     one_graph: bool = True
+    models: Sequence[str] = ()
+    demo: bool = False
     graph: Mapping[str, object] = field(default_factory=dict)
 
     def title(self, node: str) -> str:
@@ -71,6 +76,10 @@ def facts_of(journals: Sequence[JournalFile]) -> Facts:
     starts = [text for manifest in manifests if (text := _member(manifest, "started", ""))]
     ends = [text for manifest in manifests if (text := _member(manifest, "finished", ""))]
     count = rows.get("count")
+    inputs = _inputs(first, graph)
+    models = [value for name, value in inputs if name.rpartition(".")[2] in _MODEL_INPUTS]
+    bound = _bound(first)
+    of_the_table = not bound or any((id, "image") in bound for id in _image_loaders(graph))
     return Facts(
         name=clipped(_member(first, "graph_name", ""), 120),
         source=clipped(_member(rows, "source", ""), 300),
@@ -80,13 +89,18 @@ def facts_of(journals: Sequence[JournalFile]) -> Facts:
         finished=max(ends) if len(ends) == len(manifests) else "",
         rate=_rate(manifests),
         cached=_cached(manifests),
-        settings=list(_settings(first)),
+        settings=[
+            *_settings(first),
+            *([("Values in the graph; what it leaves out has its default", inputs)] if inputs else []),
+        ],
         inputs=[Path(folder) for folder in _member(first, "inputs", []) if isinstance(folder, str)],
         image_columns=_image_columns(first, graph),
         image=_constant_image(graph),
         shards=sum(journal.shard is not None for journal in journals),
         missing=_missing([journal.shard for journal in journals if journal.shard]),
         one_graph=_one_graph(manifests),
+        models=list(dict.fromkeys(models)),
+        demo=of_the_table and any(value.partition(" ")[0] == "demo" for value in models),
         graph=graph,
     )
 
@@ -147,6 +161,27 @@ def _settings(manifest: Mapping[str, object]) -> Iterator[tuple[str, list[tuple[
         pairs = mapping(manifest.get(name)).items()
         if pairs:
             yield heading, [(clipped(str(name), 80), clipped(as_text(value), 1000)) for name, value in pairs]
+
+
+def _inputs(manifest: Mapping[str, object], graph: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Every value that the graph states, by its full name; of those that rows set, the column instead."""
+    columns, bound, found = mapping(manifest.get("columns")), _bound(manifest), []
+    for id, node in graph.items():
+        title, inputs = _title(id, graph), mapping(mapping(node).get("inputs"))
+        stated = {name: value for name, value in inputs.items() if not isinstance(value, list)}  # a list is a link
+        for name, value in stated.items():
+            names = (f"{title}.{name}", f"{id}.{name}", *([title] if len(stated) == 1 else []))
+            renamed = next((columns[one] for one in names if one in columns), None)
+            column = bound.get((id, name), renamed)
+            said = as_text(value) if column is None else f"column {as_text(column)}"
+            found.append((clipped(names[0], 80), clipped(said, 1000)))
+    return found
+
+
+def _bound(manifest: Mapping[str, object]) -> dict[tuple[object, object], str]:
+    """The column that sets an input, by the input's node and name; {} for a run that did not note it (version 0.1)."""
+    bindings = mapping(manifest.get("bindings")).items()
+    return {(at[0], at[1]): column for column, at in bindings if isinstance(at, list) and len(at) == 2}
 
 
 def _image_loaders(graph: Mapping[str, object]) -> dict[str, object]:

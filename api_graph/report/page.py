@@ -19,6 +19,7 @@ from api_graph.report.pictures import Card, Pictures
 from api_graph.report.row import ReportRow
 from api_graph.report.sample import fitting
 from api_graph.report.text import clipped
+from api_graph.settings import DEMO_MODEL
 from api_graph.table.verify import verified_at_a_glance
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def _page(summary: Summary, cards: Sequence[Card], listed: Sequence[ReportRow], 
         .render(
             summary=summary,
             facts=summary.facts,
+            demo_model=DEMO_MODEL,
             cards=cards,
             listed=listed,
             links=links,

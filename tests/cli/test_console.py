@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -98,4 +100,42 @@ def test_a_row_of_a_table_is_a_line_however_wide(capsys: pytest.CaptureFixture[s
         "name       what",
         "[b]        " + wide.strip(),
         "two lines",
+    ]
+
+
+class Screen(io.StringIO):
+    """Stands for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", range(20, 130, 10))
+def test_no_terminal_makes_a_table_a_ladder(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words stay whole, all of them are there, and no line is longer than the terminal is wide."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "dumb")
+    rows = [("api_clip", "image, query", "where the question points"), ("rec_foveal", "", "the best of five boxes")]
+    with redirect_stdout(Screen()) as screen:
+        print_table(("graph", "takes", "gives"), rows)
+    shown = screen.getvalue().splitlines()
+    assert all(len(line) <= width for line in shown)
+    words = {word for row in rows for cell in row for word in cell.replace(",", " ").split()}
+    assert words <= {word.strip(",:") for line in shown for word in line.split()}
+    assert len(shown) <= 3 + len(rows) * 4
+
+
+def test_a_narrow_terminal_gets_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("TERM", "dumb")
+    with redirect_stdout(Screen()) as screen:
+        print_table(("name", "takes", "gives"), [("a", "one thing and another one too", ""), ("b", "x" * 20, "y" * 20)])
+    lines = [line.rstrip() for line in screen.getvalue().splitlines()]
+    assert lines == [
+        "a",
+        "  takes: one thing and another",
+        "  one too",
+        "b",
+        f"  takes: {'x' * 20}",
+        f"  gives: {'y' * 20}",
     ]

@@ -16,22 +16,9 @@ from api_graph.errors import BadInput
 from tests.cli.conftest import Answer, Cli
 
 LONG = ["x" * 256, "x" * 5000, "x/" * 3000 + "a.png", "é" * 200, "9" * 5000, "[" * 100_000]
-STRINGS = [
-    *("", " ", "\0", "a\0b", "²", "٣", "1e999", "1e400", "-1", "NaN", "inf", "true", ".", "~", "~nobody/x"),
-    *(
-        "\ud800",
-        "\udcff",
-        "/dev/null",
-        "/dev/full",
-        "/proc/self/mem",
-        "\r\nX",
-        "\x1b[31m",
-        "{",
-        "[]",
-        "%s",
-        "{0}",
-        "--",
-    ),
+STRINGS = [  # nothing outside the test's own folder: root may replace even devices
+    *("", " ", "\0", "a\0b", "²", "٣", "1e999", "1e400", "-1", "NaN", "inf", "true", ".", "~"),
+    *("\ud800", "\udcff", "\r\nX", "\x1b[31m", "{", "[]", "%s", "{0}", "--"),
     *LONG,
 ]
 HUGE = 10**400

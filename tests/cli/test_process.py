@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from api_graph import __version__
+
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals as POSIX has them")
 
 ROOT = Path(__file__).parents[2]
@@ -136,7 +138,70 @@ def test_results_that_cannot_be_written(pictures: str, tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         process = start(["run", pictures, "--quiet"], tmp_path, stdout=full)
     _, err = process.communicate()
-    assert (process.returncode, err) == (1, b"error: [Errno 28] No space left on device\n")
+    assert (process.returncode, err) == (1, b"error: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has such a disk")
+@pytest.mark.parametrize(
+    ("words", "stream", "code", "said"),
+    [
+        (["--help"], "stdout", 1, b"error: the output cannot be written: No space left on device\n"),
+        (["--version"], "stdout", 1, b"error: the output cannot be written: No space left on device\n"),
+        (["check", "no.json"], "stderr", 2, b""),
+        (["--nonsense"], "stderr", 1, b""),
+    ],
+)
+def test_a_full_disk_is_a_line(tmp_path: Path, words: list[str], stream: str, code: int, said: bytes) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = start(words, tmp_path, **{stream: full})
+    out, err = process.communicate()
+    assert (process.returncode, out or b"", err or b"") == (code, b"", said)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("closed", "words", "code", "out", "err"),
+    [
+        (">&-", "graphs", 2, "", "error: standard output is closed. Send it to a file, or to /dev/null."),
+        (">&-", "--help", 2, "", "error: standard output is closed. Send it to a file, or to /dev/null."),
+        ("2>&-", "check no.json", 2, "", ""),
+        ("2>&-", "--version", 0, f"api-graph {__version__}", ""),
+        ("<&- >&- 2>&-", "--version", 2, "", ""),
+    ],
+)
+def test_closed_streams(tmp_path: Path, closed: str, words: str, code: int, out: str, err: str) -> None:
+    command = f"exec {sys.executable} -m api_graph {words} {closed}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "API_GRAPH_CACHE": str(tmp_path / "cache")}
+    answer = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout.strip(), answer.stderr.strip()) == (code, out, err)
+
+
+@posix
+@pytest.mark.parametrize("odd", [{"COLUMNS": "²", "LC_ALL": "C"}, {"TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "40"}])
+def test_odd_terminals(tmp_path: Path, odd: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import pty
+
+    for name, value in odd.items():
+        monkeypatch.setenv(name, value)
+    ours, theirs = pty.openpty()
+    process = start(["graphs"], tmp_path, encoding="ascii", stdout=theirs)
+    os.close(theirs)
+    shown = b"".join(read_all(ours)).decode("ascii")
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, b"")
+    assert "api_clip" in shown
+    if "TERM" in odd:
+        assert "\x1b" not in shown
+        assert max(map(len, shown.splitlines())) <= 40
+
+
+@posix
+def test_a_pipe_is_written_to_and_not_replaced(pictures: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    process = start(["export", pictures, "--format", "api", "--out", "pipe"], tmp_path)
+    assert len(json.loads((tmp_path / "pipe").read_bytes())) == PICTURES + 1
+    process.communicate()
+    assert (process.returncode, (tmp_path / "pipe").is_fifo()) == (0, True)
 
 
 @posix

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from api_graph.settings import shipped_graphs
 
 Cli = Callable[..., Any]
 WriteGraph = Callable[..., str]
@@ -284,3 +287,57 @@ def test_unknown_options_and_no_command(cli: Cli, hello: str) -> None:
     assert cli("run", hello, "--sett", "a=b").code == 2
     assert cli("run").code == 2
     assert cli("walk").code == 2
+
+
+class TestDemoModel:
+    """It says what it does not know, where a picture did not come with the package."""
+
+    WARNING = "warning: The demo model knows rendered shapes, as in the example picture, and nothing of other pictures."
+
+    @pytest.fixture
+    def about(self, graph: WriteGraph) -> Callable[..., str]:
+        def about(image: str, **more: str) -> str:
+            nodes = {"1": ("LoadImage", {"image": image}), "2": ("APSaveImage", {"images": ["1", 0]}, "Saved")}
+            return graph({**nodes, "3": ("APLoadCLIP", more, "Load CLIP"), "4": ("PreviewAny", {"source": ["3", 0]})})
+
+        return about
+
+    @pytest.fixture(autouse=True)
+    def pictures(self, tmp_path: Path) -> None:
+        Image.effect_noise((16, 8), 80).save(tmp_path / "photo.png")
+        shutil.copy(shipped_graphs() / "example.png", tmp_path / "renamed.png")
+        (tmp_path / "sub").mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / "sub" / "example.png")
+
+    @pytest.mark.parametrize(
+        ("image", "warned"),
+        [("example.png", False), ("renamed.png", False), ("photo.png", True), ("sub/example.png", True)],
+    )
+    def test_of_pictures(self, cli: Cli, about: Callable[..., str], image: str, warned: bool) -> None:
+        answer = cli("run", about(image), "--quiet")
+        assert answer.code == 0
+        assert answer.err.count(self.WARNING) == warned
+        if warned:
+            assert answer.err == f"{self.WARNING} For photographs name a checkpoint: --set model=...\n"
+
+    def test_in_json_too(self, cli: Cli, about: Callable[..., str]) -> None:
+        assert len(cli("run", about("photo.png"), "--json").json["warnings"]) == 1
+
+    def test_other_models_and_no_pictures(self, cli: Cli, about: Callable[..., str], hello: str) -> None:
+        assert self.WARNING not in cli("run", about("photo.png", model="no such model")).err
+        assert self.WARNING not in cli("run", hello).err
+
+    @pytest.mark.parametrize(
+        ("rows", "warned"),
+        [
+            ("image\nexample.png\nphoto.png\n", True),
+            ("image\nexample.png\nrenamed.png\nnowhere.png\n", False),
+            ("Saved\nphoto.png\n", False),
+        ],
+    )
+    def test_of_tables(self, cli: Cli, about: Callable[..., str], tmp_path: Path, rows: str, warned: bool) -> None:
+        (tmp_path / "rows.csv").write_text(rows)
+        answer = cli("map", about("example.png"), "rows.csv")
+        assert (self.WARNING in answer.err) == warned
+        lines = answer.err.splitlines()
+        assert not warned or (lines[0].startswith("columns: ") and any(self.WARNING in line for line in lines[:3]))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from api_graph.errors import BadInput
 from api_graph.report.collect import Summary, Timing, collect
-from api_graph.report.facts import moment
+from api_graph.report.facts import Facts, facts_of, moment
+from api_graph.report.journals import JournalFile
 
 
 def collected(folder: Path) -> Summary:
@@ -199,3 +200,51 @@ def test_moments() -> None:
     noon = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
     assert moment("2026-11-21T12:00:00Z") == moment("2026-11-21T13:00:00+01:00") == noon
     assert [moment(text) for text in ("", "yesterday", "0001-01-01T00:00:00+23:00")] == [None, None, None]
+
+
+VALUES = "Values in the graph; what it leaves out has its default"
+
+
+class TestSettings:
+    """The page names the graph, its models, and every value that the graph states."""
+
+    GRAPH: ClassVar[dict[str, Any]] = {
+        "1": {"class_type": "APLoadImage", "inputs": {"image": "example.png"}, "_meta": {"title": "image"}},
+        "2": {"class_type": "APText", "inputs": {"text": "a ring"}, "_meta": {"title": "query"}},
+        "3": {"class_type": "APLoadCLIP", "inputs": {"model": "demo"}, "_meta": {"title": "Load CLIP"}},
+        "9": {
+            "class_type": "APMeanFilter",
+            "inputs": {"heatmap": ["1", 1], "kernel_size": 15},
+            "_meta": {"title": "Mean filter"},
+        },
+    }
+
+    def facts(self, **changes: Any) -> Facts:
+        made = {"graph": self.GRAPH, "columns": {}, "bindings": {"photo": ["1", "image"], "id": None}} | changes
+        return facts_of([JournalFile(Path("results.jsonl"), made)])
+
+    def test_every_input_by_its_full_name(self) -> None:
+        inputs = dict(dict(self.facts().settings)[VALUES])
+        expected = {"image.image": "column photo", "query.text": "a ring", "Load CLIP.model": "demo"}
+        assert inputs == expected | {"Mean filter.kernel_size": "15"}
+
+    def test_a_column_under_another_name(self) -> None:
+        facts = self.facts(bindings={}, columns={"query": "question"})
+        assert dict(dict(facts.settings)[VALUES])["query.text"] == "column question"
+
+    @pytest.mark.parametrize(
+        ("bindings", "model", "demo"),
+        [
+            ({"photo": ["1", "image"]}, "demo", True),
+            ({"photo": ["1", "image"]}, "ViT-B-16/openai", False),
+            ({"question": ["2", "text"]}, "demo", False),  # all rows are about the example
+            ({}, "demo", True),  # version 0.1 did not say which column sets what
+        ],
+    )
+    def test_the_demo_model_says_what_it_knows(self, bindings: dict[str, Any], model: str, demo: bool) -> None:
+        graph = self.GRAPH | {"3": {"class_type": "APLoadCLIP", "inputs": {"model": model}}}
+        facts = self.facts(graph=graph, bindings=bindings)
+        assert (facts.demo, list(facts.models)) == (demo, [model])
+
+    def test_a_damaged_graph_has_none(self) -> None:
+        assert VALUES not in dict(self.facts(graph={"1": 3}).settings)

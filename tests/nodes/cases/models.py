@@ -12,6 +12,7 @@ from torch import nn
 from api_graph import demo
 from api_graph.clip import load_clip
 from api_graph.lvlm import load_lvlm
+from nodes.models import DEMO_NOTE
 from tests.nodes.case import Case, Unseen, at, case, refused
 from tests.nodes.world import World
 
@@ -39,6 +40,8 @@ def copied(world: World, name: str) -> str:
 def loaded_clip(world: World) -> Case:
     def expected(context: Any, model: str, checkpoint: str, device: str, precision: str) -> Any:
         name = model if model == "demo" else str(context.folders.models[0] / model)
+        if model == "demo":
+            context.show_text(DEMO_NOTE)
         return load_clip(name, dtype=None if precision == "auto" else precision)
 
     target = world.folder / "models" / "my-clip"
@@ -70,6 +73,8 @@ def an_lvlm(world: World, name: str) -> Case:
     def expected(context: Any, device: str, precision: str, quantization: str, **model: str) -> Any:
         given = model[name]
         where = given if given == "demo" else str(context.folders.models[0] / given)
+        if given == "demo":
+            context.show_text(DEMO_NOTE)
         return load_lvlm(where, dtype=None if precision == "auto" else precision)
 
     return Case(

@@ -98,8 +98,8 @@ def test_every_graph_runs(comfyui: RealComfyUI, path: Path) -> None:
 def as_v1(inputs: dict[str, Any]) -> dict[str, Any]:
     """Inputs as V1 declares them: a combo's entries stand in the place of its type, and what is unset is left out."""
     found: dict[str, Any] = {}
-    for group, declared in inputs.items():
-        for name, (kind, *more) in declared.items():
+    for group in ("required", "optional"):
+        for name, (kind, *more) in inputs.get(group, {}).items():
             options = dict(more[0]) if more else {}
             if kind == "COMBO":
                 kind = options.pop("options")
@@ -115,6 +115,7 @@ def test_v3_declares_what_v1_declares(comfyui: RealComfyUI) -> None:
     for id in own_nodes():
         v1, v3 = found[id], found[f"V3{id}"]
         assert as_v1(v3["input"]) == as_v1(v1["input"]), id
+        assert v3["input"].get("hidden", {}) == v1["input"].get("hidden", {}), id
         orders = [{group: names for group, names in each["input_order"].items() if names} for each in (v1, v3)]
         assert orders[0] == orders[1], id
         same = ("display_name", "category", "description", "output", "output_is_list", "output_name", "output_node")

@@ -21,9 +21,13 @@ PATIENCE = 120  # seconds for a start or a graph; only a run that hangs needs th
 class RealComfyUI:
     """A checkout of ComfyUI, run on the CPU in a folder of its own with this pack alone in `custom_nodes`."""
 
-    def __init__(self, checkout: Path, base: Path) -> None:
+    def __init__(self, checkout: Path, base: Path, packs: Mapping[str, str] | None = None) -> None:
+        """`packs` are the `__init__.py` of other packs, by name."""
         self.base = base
         (base / "custom_nodes").mkdir(parents=True)
+        for name, code in (packs or {}).items():
+            (base / "custom_nodes" / name).mkdir()
+            (base / "custom_nodes" / name / "__init__.py").write_text(code, "utf-8")
         (base / "custom_nodes" / "api-graph").symlink_to(ROOT, target_is_directory=True)
         self.port = _free_port()
         self.log_file = base / "log.txt"

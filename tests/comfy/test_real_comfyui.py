@@ -18,7 +18,7 @@ import pytest
 
 from api_graph.registry import own_nodes
 from api_graph.settings import shipped_graphs
-from tests.comfy.real import RealComfyUI
+from tests.comfy.real import ROOT, RealComfyUI
 from tests.lvlm.remote.server import Server, after, says
 from tests.lvlm.remote.server import running as running_server
 
@@ -27,6 +27,24 @@ CHECKOUT = os.environ.get("API_GRAPH_COMFYUI")
 pytestmark = pytest.mark.skipif(not CHECKOUT, reason="API_GRAPH_COMFYUI names no checkout of ComfyUI")
 
 GRAPHS = sorted(shipped_graphs().glob("*.json"))
+
+V3_PROBE = """
+import importlib
+NODE_CLASS_MAPPINGS = {}
+try:
+    importlib.import_module("comfy_api.latest")
+except ImportError:
+    pass  # ComfyUI is older than V3
+else:
+    import sys
+    if "api_graph" not in sys.modules:
+        sys.path.append("ROOT")
+    from api_graph.comfy.v3 import v3_classes
+    from api_graph.registry import own_nodes
+    classes = v3_classes(spec.function for spec in own_nodes().values())
+    NODE_CLASS_MAPPINGS = {f"V3{id}": cls for id, cls in classes.items()}
+""".replace("ROOT", str(ROOT))
+"""A pack that has the V3 classes of this one, under other names."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +60,7 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterato
     profiles.write_text(f'[local]\nbase_url = "{server.url}"\nmodels = ["m"]\nconcurrency = 16\n')
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("API_GRAPH_ENDPOINTS", str(profiles))
-        running = RealComfyUI(Path(CHECKOUT or ""), tmp_path_factory.mktemp("comfyui"))
+        running = RealComfyUI(Path(CHECKOUT or ""), tmp_path_factory.mktemp("comfyui"), {"v3_probe": V3_PROBE})
     try:
         running.wait_until_ready()
         yield running
@@ -75,6 +93,48 @@ def test_every_graph_runs(comfyui: RealComfyUI, path: Path) -> None:
     ended = comfyui.finished(comfyui.submit(json.loads(path.read_text("utf-8"))))
     assert ended["status"]["status_str"] == "success", ended["status"]
     assert any(shown.get("images") or shown.get("text") for shown in ended["outputs"].values())
+
+
+def as_v1(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Inputs as V1 declares them: a combo's entries stand in the place of its type, and what is unset is left out."""
+    found: dict[str, Any] = {}
+    for group in ("required", "optional"):
+        for name, (kind, *more) in inputs.get(group, {}).items():
+            options = dict(more[0]) if more else {}
+            if kind == "COMBO":
+                kind = options.pop("options")
+                options.pop("multiselect", None)
+            found[f"{group}.{name}"] = (kind, options)
+    return found
+
+
+def test_v3_declares_what_v1_declares(comfyui: RealComfyUI) -> None:
+    found = comfyui.get("/object_info")
+    if "V3APLoadCLIP" not in found:
+        pytest.skip("this ComfyUI is older than V3")
+    for id in own_nodes():
+        v1, v3 = found[id], found[f"V3{id}"]
+        assert as_v1(v3["input"]) == as_v1(v1["input"]), id
+        hidden = {name: [kind] for name, kind in v1["input"].get("hidden", {}).items()}
+        assert hidden.items() <= v3["input"].get("hidden", {}).items(), id  # V3 hands the graph to every output node
+        orders = [{g: each["input_order"].get(g) or [] for g in ("required", "optional")} for each in (v1, v3)]
+        assert orders[0] == orders[1], id
+        same = ("display_name", "category", "description", "output", "output_is_list", "output_name", "output_node")
+        for name in (*same, "output_tooltips", "is_input_list", "search_aliases"):
+            assert (v3.get(name) or None) == (v1.get(name) or None), (id, name)  # V3 says null where V1 says nothing
+
+
+def test_v3_makes_what_v1_makes(comfyui: RealComfyUI) -> None:
+    if "V3APLoadCLIP" not in comfyui.get("/object_info"):
+        pytest.skip("this ComfyUI is older than V3")
+    prompt = graph("api_clip_questions", query={"text": "the green star\nthe red triangle"})
+    texts = []
+    for prefix in ("", "V3"):
+        named = {id: {**node, "class_type": prefix + node["class_type"]} for id, node in prompt.items()}
+        ended = comfyui.finished(comfyui.submit(named))
+        assert ended["status"]["status_str"] == "success", ended["status"]
+        texts.append({id: len(shown.get("images", ())) for id, shown in ended["outputs"].items()})
+    assert texts[0] == texts[1] and sum(texts[0].values()) > 0
 
 
 def test_models_go_and_come_back(comfyui: RealComfyUI) -> None:

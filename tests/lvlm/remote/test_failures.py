@@ -236,6 +236,7 @@ def test_an_error_may_be_compressed(server: Server, endpoint: Make) -> None:
         (b"{}", "br", "the reply is compressed in a way that was not asked for"),
         (b"{}", "gzip, gzip", "the reply is compressed in a way that was not asked for"),
     ],
+    ids=["too large", "cut off", "no gzip", "brotli", "twice"],
 )
 def test_what_is_not_unpacked(server: Server, endpoint: Make, body: bytes, coding: str, problem: str) -> None:
     server.replies = [raw(body, Content_Encoding=coding)]

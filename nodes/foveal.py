@@ -26,8 +26,7 @@ from api_graph.clip.foveal_pass import Form
 from api_graph.clip.unleash import Order, head_reactions, strongest
 from api_graph.errors import BadInput, inputs_named
 from api_graph.models.layers import whole_numbers
-from api_graph.pixels._check import checked_image
-from api_graph.pixels.fit import fitted_masks
+from api_graph.pixels._check import checked_image, fitted_masks
 from api_graph.pixels.matrix_figure import matrix_figure
 from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.read import to_tensor
@@ -76,6 +75,10 @@ Cells = Annotated[
 ShapeOfMask = Annotated[
     MaskShape,
     Field(description="mask: 0 outside the mask. centroid: also centred on its mean. box: the box around it."),
+]
+FovealMasks = Annotated[
+    Attribution,
+    Field(description="On the grid of patches: one mask for each region, or one for each on each image."),
 ]
 Coverage = Annotated[
     float,
@@ -144,30 +147,22 @@ def foveal_mask(
         OnEmpty, Field(description="Where the model sees nothing of a region: error, or a mask of zeros.")
     ] = "error",
     pairing: PairingChoice = EVERY,
-) -> Annotated[
-    Attribution,
-    Field(description="On the grid of patches: one mask for each region, or one for each on each image."),
-]:
+) -> FovealMasks:
     """A Gaussian over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
 
     It is shown, resized and blended like any other map. Several images with several boxes or masks give one for each
     pair; with one of either, one for each of the others' is enough.
     """
-    image = checked_image(image)
-    size = (image.shape[2], image.shape[1])
-    geometry, grid = model.preprocess.geometry(*size), model.tower.grid
+    image, pairs = checked_image(image), None
+    geometry, grid = model.preprocess.geometry(image.shape[2], image.shape[1]), model.tower.grid
     kernel = FovealKernel(alpha, sigma, scale)
-    pairs = None
-    if mask is not None:
-        mask = fitted_masks(mask, image, "mask")
+    mask = None if mask is None else fitted_masks(mask, image, "mask")
     if sum(region is not None for region in (boxes, mask, attribution)) != 1:
         raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
     if boxes is None and join == "enclosing":
         raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
     if boxes is not None:
-        _check_size(boxes.size, size, "boxes")
-        if on_empty == "error":
-            corners(boxes, image)
+        _check_boxes(boxes, image, on_empty)
         pairs, join = _pairs(image, len(boxes), pairing, join, "boxes")
         with inputs_named(region="boxes"):
             values = box_masks(boxes.values, geometry, grid, kernel, cells=cells, join=join, on_empty=on_empty)
@@ -185,6 +180,13 @@ def foveal_mask(
     if pairs is not None and pairs.regions and len(image) > 1 and len(values) > 1:
         values = values[pairs.regions]
     return Attribution(values, (geometry,) * len(values))
+
+
+def _check_boxes(boxes: Boxes, image: Tensor, on_empty: OnEmpty) -> None:
+    """Raise BadInput for boxes of another image; for those that lie outside it too, unless they may be empty."""
+    _check_size(boxes.size, (image.shape[2], image.shape[1]), "boxes")
+    if on_empty == "error":
+        corners(boxes, image)
 
 
 def _pairs(image: Tensor, regions: int, pairing: Pairing, join: Join, input: str) -> tuple[Pairs, Join]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
 from api_graph.graph import Graph, read_graph, set_inputs, validate
@@ -42,6 +43,7 @@ def on_device(graph: Graph, registry: Registry, device: str, *, input: str = "de
     return set_inputs(graph, registry, dict.fromkeys(names, device))
 
 
+@typed()
 def run_graph(
     graph: GraphSource,
     inputs: Mapping[str, object] | None = None,

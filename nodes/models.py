@@ -103,7 +103,7 @@ def load_clip(
     name, pretrained = _located_clip(context.folders, model, checkpoint)
     where = placed(device, precision, context)
     with inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model"):
-        return clip.load_clip(name, pretrained, device=where.staging, dtype=where.dtype)
+        return clip.load.load_clip(name, pretrained, device=where.staging, dtype=where.dtype)
 
 
 def lvlm_folders(folders: Folders) -> Sequence[str]:

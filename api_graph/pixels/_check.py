@@ -10,9 +10,13 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 
+_FROM_NUMPY = "Arrays become tensors with torch.from_numpy, pictures with pixels.read.to_tensor."
+
 
 def checked_maps(maps: Tensor, input: str) -> Tensor:
     """`maps` as float32 (B, h, w), or a BadInput if it has another shape or is empty."""
+    if not isinstance(maps, Tensor):
+        raise BadInput(f"a tensor is needed, and this is a {type(maps).__name__}", input=input, hint=_FROM_NUMPY)
     if maps.ndim != 3 or maps[0:1].numel() == 0:
         raise BadInput(
             "a map needs the shape (B, h, w) with nothing empty",
@@ -25,6 +29,8 @@ def checked_maps(maps: Tensor, input: str) -> Tensor:
 
 def checked_image(image: Tensor, input: str = "image") -> Tensor:
     """`image` as float32 (B, H, W, 3), or a BadInput if it is empty, an integer, or of another shape."""
+    if not isinstance(image, Tensor):
+        raise BadInput(f"a tensor is needed, and this is a {type(image).__name__}", input=input, hint=_FROM_NUMPY)
     if image.ndim != 4 or image.shape[-1] != 3 or image.numel() == 0:
         raise BadInput(
             "an image tensor needs the shape (B, H, W, 3) with nothing empty",

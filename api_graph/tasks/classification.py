@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.model import ClipModel
@@ -69,6 +70,7 @@ class Classification:
         return cls(tensors["scores"], tuple(meta))
 
 
+@typed(name="model")
 def classify(
     model: ClipModel | str,
     images: Images,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.model import ClipModel
@@ -30,6 +31,7 @@ from api_graph.tasks.subtract import caption_text, mean_text, sample_captions
 AnyBoxes = Boxes | str | Sequence[Sequence[float]] | Tensor
 
 
+@typed("method", images="image", name="model", templates="template")
 def choose_box(
     model: ClipModel | str | Sequence[ClipModel | str],
     image: Images,
@@ -44,7 +46,7 @@ def choose_box(
     unleash: float = 0.0,
     cells: CellRule = "overlap",
     aggregate: Aggregate = "sum",
-    subtract: Sequence[str] | None = None,
+    subtract: str | Sequence[str] | None = None,
     template: str | None = None,
     format: BoxFormat = "xyxy",
     resize_mode: SeeingMode = "squash",
@@ -91,7 +93,7 @@ class Chooser:
         seen = tuple(seeing(m, resize_mode) for m in models)
         return cls(seen, methods, fovea or Fovea(), aggregate, template or methods[0].template)
 
-    def negatives(self, captions: Sequence[str]) -> list[Tensor]:
+    def negatives(self, captions: str | Sequence[str]) -> list[Tensor]:
         """What `subtract` needs of its captions: one vector per model."""
         return [mean_text(m, captions, self.template) for m in self.models]
 

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import FovealKernel, box_masks
 from api_graph.clip.foveal_pass import Form
@@ -49,6 +50,7 @@ PointsLike: TypeAlias = "Tensor | NDArray[np.floating] | Sequence[Sequence[float
 """x, y, z of one cloud, (N, 3), or of several, (B, N, 3); or the path of a file with one."""
 
 
+@typed(name="model")
 def classify_point_cloud(
     points: PointsLike,
     labels: str | Sequence[str],

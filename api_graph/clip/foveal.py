@@ -56,7 +56,7 @@ class ImageFeatures:
         return cls(tensors["features"])
 
 
-@typed(images="image")
+@typed("unleash", images="image")
 def foveal_features(
     model: ClipModel,
     image: Images | None = None,

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
 from api_graph.folders import Folders
@@ -79,6 +80,7 @@ def _came_along(name: object, folders: Folders) -> bool:
     return True
 
 
+@typed()
 def run_graph(
     graph: GraphSource,
     inputs: Mapping[str, object] | None = None,

@@ -17,9 +17,13 @@ NO_MASK = (64, 64)
 
 _NONE = "this is the empty mask of 64×64 that Load Image gives for a picture without transparency: there is none"
 
+_FROM_NUMPY = "Arrays become tensors with torch.from_numpy, pictures with pixels.read.to_tensor."
+
 
 def checked_maps(maps: Tensor, input: str) -> Tensor:
     """Maps (B, h, w), (h, w) or (B, 1, h, w) as float32 (B, h, w); a BadInput for another shape, and if empty."""
+    if not isinstance(maps, Tensor):
+        raise BadInput(f"a tensor is needed, and this is a {type(maps).__name__}", input=input, hint=_FROM_NUMPY)
     if maps.ndim == 2:
         maps = maps[None]
     elif maps.ndim == 4 and maps.shape[1] == 1:
@@ -39,6 +43,8 @@ def checked_image(image: Tensor, input: str = "image") -> Tensor:
 
     A BadInput if it is empty, an integer, of another shape, or holds NaN or infinite values.
     """
+    if not isinstance(image, Tensor):
+        raise BadInput(f"a tensor is needed, and this is a {type(image).__name__}", input=input, hint=_FROM_NUMPY)
     channels_first = tuple(image.shape[1::2]) == (3, 4)  # (B, 3, H, 4) is more likely that than alpha, 3 pixels high
     if image.ndim != 4 or image.shape[-1] not in (3, 4) or channels_first or image.numel() == 0:
         raise BadInput(

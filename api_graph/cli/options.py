@@ -91,6 +91,9 @@ def existing_folders(paths: Iterable[Path] | None, option: str) -> tuple[Path, .
     """All of `paths`, where they are folders. Raises BadInput."""
     folders = tuple(expanded(path) for path in paths or ())
     for path, folder in zip(paths or (), folders, strict=True):
+        if os.path.isfile(folder):
+            problem = "is a file, where a folder is wanted"
+            raise BadInput(problem, input=option, value=str(path), hint="Name its folder.")
         if not os.path.isdir(folder):
             raise BadInput("there is no such folder", input=option, value=str(path), hint="Check the path.")
     return folders
@@ -109,5 +112,8 @@ def prepared_graph(name: str, registry: Registry, values: Mapping[str, str], dev
     from api_graph.runs import on_device
     from api_graph.settings import find_graph
 
+    if device.lower() in ("gpu", "nvidia"):  # what else is near to it is "cpu"
+        hint = "Say cuda for an NVIDIA GPU, mps for an Apple one, or auto."
+        raise BadInput("is no device", input="--device", value=device, hint=hint)
     graph = set_inputs(read_graph(find_graph(name), registry), registry, {}, values)
     return on_device(graph, registry, device, input="--device") if device else graph

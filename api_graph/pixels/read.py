@@ -40,6 +40,7 @@ _UPRIGHT = {
 }
 _WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 _LARGEST_SAMPLE = {16: 2**16 - 1, 32: 2**31 - 1}
+_VALUES_AT_ONCE = 2**20
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -49,6 +50,17 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     before anything is decoded (Pillow's own ceiling, twice `PIL.Image.MAX_IMAGE_PIXELS`, stands as well). A
     missing, foreign, broken, cut or oversized file is one BadInput.
     """
+    with opened(path) as image:
+        if image.width * image.height > max_pixels:
+            problem = f"an image of {image.width}×{image.height} pixels is over the limit of {max_pixels:,}"
+            raise _unreadable(path, problem, "Make it smaller, or raise max_pixels if you trust it.")
+        image.load()
+        return to_rgb_or_rgba(_upright(image))
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """The picture in a file, of which only the header has been read. Inside, what Pillow raises becomes BadInput."""
     try:
         if not os.path.isfile(path):
             raise _not_a_file(path)
@@ -56,12 +68,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
             if os.fstat(file.fileno()).st_size == 0:
                 raise _unreadable(path, "the file is empty", "Download or save it again.")
             Image.init()
-            image = Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
-            if image.width * image.height > max_pixels:
-                problem = f"an image of {image.width}×{image.height} pixels is over the limit of {max_pixels:,}"
-                raise _unreadable(path, problem, "Make it smaller, or raise max_pixels if you trust it.")
-            image.load()
-            return to_rgb_or_rgba(_upright(image))
+            yield Image.open(file, formats=[name for name in _FORMATS if name in Image.OPEN])
     except BadInput:
         raise
     except PermissionError as error:
@@ -98,9 +105,11 @@ def to_tensor(picture: Image.Image) -> tuple[Tensor, Tensor]:
     blended with anything.
     """
     picture = to_rgb_or_rgba(picture)
-    pixels = torch.from_numpy(np.array(picture)).float() / 255  # (H, W, 3 or 4)
-    alpha = pixels[..., 3] if picture.mode == "RGBA" else torch.ones(pixels.shape[:2])
-    return pixels[None, ..., :3].contiguous(), 1 - alpha[None]
+    pixels = torch.from_numpy(np.array(picture)).float().div_(255)  # (H, W, 3 or 4)
+    if picture.mode == "RGBA":
+        return pixels[None, ..., :3].contiguous(), 1 - pixels[None, ..., 3]
+    # numpy's zeros take memory only where they are written to
+    return pixels[None], torch.from_numpy(np.zeros((1, *pixels.shape[:2]), np.float32))
 
 
 def to_pil(image: Tensor) -> list[Image.Image]:
@@ -118,11 +127,13 @@ def to_levels(image: Tensor) -> NDArray[np.uint8]:
             value = tuple(image.shape)
             raise BadInput("a PNG file holds one image", input="image", value=value, hint="Write each on its own.")
         one = images[0]
-    levels = one.nan_to_num(0).clamp_(0, 1).mul_(255).round_()
-    # On a processor numpy takes a fifth of torch's time to change the type; from elsewhere bytes are less to copy.
-    if levels.device.type != "cpu":
-        levels = levels.to(torch.uint8).cpu()
-    return levels.numpy().astype(np.uint8, copy=False)
+    levels = np.empty(tuple(one.shape), np.uint8)
+    height = max(1, _VALUES_AT_ONCE // one[0].numel())
+    for top in range(0, len(one), height):  # some rows at a time: as floats they take four times the memory
+        part = one[top : top + height].nan_to_num(0).clamp_(0, 1).mul_(255).round_()
+        # On a processor numpy takes a fifth of torch's time to change the type; from elsewhere bytes are less to copy.
+        levels[top : top + height] = (part if part.device.type == "cpu" else part.to(torch.uint8).cpu()).numpy()
+    return levels
 
 
 def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:

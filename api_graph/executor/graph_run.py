@@ -13,6 +13,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
+from torch import Tensor
+
 from api_graph.context import Context, DeferredWork, SaveContext
 from api_graph.errors import ApiGraphWarning, Cancelled
 from api_graph.executor.cache.entry import Entry
@@ -307,6 +309,10 @@ class GraphRun:
 
     def _done(self, task: Task, entry: Entry, seconds: float) -> None:
         """The task has run."""
+        if self.options.shared is not None and task.spec.output and not task.readers:
+            # A table keeps no pictures but those in files.
+            outputs = () if all(output.type is Tensor for output in task.spec.outputs) else entry.outputs
+            entry = Entry(outputs, entry.ui, entry.cacheable)
         self.live_results.hold(task, entry)
         # Keys know nothing of a result that only stands in for one, or of files that have changed since: what is made
         # from it may not be kept either.

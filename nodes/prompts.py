@@ -24,6 +24,7 @@ from api_graph.regions import Boxes
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Widget, node
 
+from . import estimates
 from .socket_types import Drawn, Objects, Picture, Where
 
 CATEGORY = "attention prompting/visual prompts"
@@ -145,7 +146,13 @@ def corners(boxes: Boxes, image: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------------ on boxes
 
 
-@node("APDrawCircle", category=CATEGORY, title="Draw circle", aliases=("red circle", "ellipse", "visual prompt"))
+@node(
+    "APDrawCircle",
+    estimate=estimates.drawn,
+    category=CATEGORY,
+    title="Draw circle",
+    aliases=("red circle", "ellipse", "visual prompt"),
+)
 @parameters_of(prompts.draw_circle)
 def draw_circle(
     image: Picture,
@@ -157,7 +164,13 @@ def draw_circle(
     return prompts.draw_circle(image, corners(boxes, image), **_chosen("circle", preset, **values))
 
 
-@node("APOutside", category=CATEGORY, title="Weaken outside", aliases=("blur outside", "grey outside", "visual prompt"))
+@node(
+    "APOutside",
+    estimate=estimates.drawn,
+    category=CATEGORY,
+    title="Weaken outside",
+    aliases=("blur outside", "grey outside", "visual prompt"),
+)
 @parameters_of(prompts.weaken_outside)
 def weaken_outside(
     image: Picture,
@@ -170,7 +183,7 @@ def weaken_outside(
     return prompts.weaken_outside(image, corners(boxes, image), **_chosen("outside", preset, shape=shape, **values))
 
 
-@node("APCropBoxes", category=CATEGORY, title="Crop boxes", aliases=("visual prompt",))
+@node("APCropBoxes", estimate=estimates.cropped, category=CATEGORY, title="Crop boxes", aliases=("visual prompt",))
 @parameters_of(prompts.crop_boxes)
 def crop_boxes(
     image: Picture,
@@ -183,7 +196,13 @@ def crop_boxes(
     return prompts.crop_boxes(image, corners(boxes, image), together=together, **_chosen("crop", preset, **values))
 
 
-@node("APDrawBox", category=CATEGORY, title="Draw box", aliases=("bounding box", "visual prompt"))
+@node(
+    "APDrawBox",
+    estimate=estimates.drawn,
+    category=CATEGORY,
+    title="Draw box",
+    aliases=("bounding box", "visual prompt"),
+)
 @parameters_of(prompts.draw_box)
 def draw_box(
     image: Picture,
@@ -195,7 +214,13 @@ def draw_box(
     return prompts.draw_box(image, corners(boxes, image), **_chosen("box_line", preset, **values))
 
 
-@node("APShade", category=CATEGORY, title="Shade boxes", aliases=("CPT", "colour prompt", "visual prompt"))
+@node(
+    "APShade",
+    estimate=estimates.drawn,
+    category=CATEGORY,
+    title="Shade boxes",
+    aliases=("CPT", "colour prompt", "visual prompt"),
+)
 @parameters_of(prompts.shade_boxes)
 def shade_boxes(
     image: Picture,
@@ -210,7 +235,9 @@ def shade_boxes(
     return prompts.shade_boxes(image, corners(boxes, image), **chosen)
 
 
-@node("APKeypoint", category=CATEGORY, title="Draw keypoint", aliases=("dot", "visual prompt"))
+@node(
+    "APKeypoint", estimate=estimates.drawn, category=CATEGORY, title="Draw keypoint", aliases=("dot", "visual prompt")
+)
 @parameters_of(prompts.draw_keypoint)
 def draw_keypoint(image: Picture, boxes: Where, **values: object) -> Drawn:
     """Draw a dot at the centre of each box."""
@@ -220,7 +247,13 @@ def draw_keypoint(image: Picture, boxes: Where, **values: object) -> Drawn:
 # ------------------------------------------------------------------------------------------ on masks
 
 
-@node("APContour", category=CATEGORY, title="Draw contour", aliases=("outline", "segmentation", "visual prompt"))
+@node(
+    "APContour",
+    estimate=estimates.drawn_on_masks,
+    category=CATEGORY,
+    title="Draw contour",
+    aliases=("outline", "segmentation", "visual prompt"),
+)
 @parameters_of(prompts.draw_contour)
 def draw_contour(
     image: Picture,
@@ -233,7 +266,13 @@ def draw_contour(
     return prompts.draw_contour(image, masks, **_chosen("contour", preset, drawing=drawing, **values))
 
 
-@node("APFgvp", category=CATEGORY, title="FGVP", aliases=("reverse blur mask", "segmentation", "visual prompt"))
+@node(
+    "APFgvp",
+    estimate=estimates.drawn_on_masks,
+    category=CATEGORY,
+    title="FGVP",
+    aliases=("reverse blur mask", "segmentation", "visual prompt"),
+)
 @parameters_of(prompts.fgvp)
 def fgvp(
     image: Picture,

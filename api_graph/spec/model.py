@@ -129,6 +129,8 @@ class NodeSpec:
                    of the file that a name means, the precision that "auto" means.
     `needs`        `(**some inputs) -> names` of the other links that these make necessary; a host that asks first
                    (ComfyUI's lazy inputs) computes no more, and the function gets None for the rest.
+    `estimate`     `(**some inputs) -> bytes` that a call makes, where a literal or a list may make it much more than
+                   the inputs have. It is asked before the call, and must itself be quick.
     """
 
     id: str
@@ -150,6 +152,8 @@ class NodeSpec:
     fingerprint: Callable[..., Mapping[str, Json]] | None = None
     fingerprinted: tuple[str, ...] = ()
     needs: Callable[..., Sequence[str]] | None = None
+    estimate: Callable[..., int] | None = None
+    estimated: tuple[str, ...] = ()
     lazy: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     context: tuple[str, type] | None = None

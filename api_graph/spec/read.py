@@ -55,6 +55,7 @@ def node(
     over: Sequence[str] = (),
     fingerprint: Callable[..., Mapping[str, Json]] | None = None,
     needs: Callable[..., Sequence[str]] | None = None,
+    estimate: Callable[..., int] | None = None,
     aliases: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Describe a typed function as a node and hand it back unchanged.
@@ -87,6 +88,8 @@ def node(
             fingerprint=fingerprint,
             fingerprinted=reader.fingerprinted(fingerprint, inputs),
             needs=needs,
+            estimate=estimate,
+            estimated=reader.estimated(estimate, inputs),
             lazy=reader.lazy(needs, inputs),
             aliases=tuple(aliases),
             context=context,
@@ -131,6 +134,14 @@ class _Reader:
         for name in names:
             if name not in widgets:
                 self.fail(name, "the fingerprint reads it, but it is no widget of the node")
+        return names
+
+    def estimated(self, estimate: Callable[..., int] | None, inputs: Sequence[InputSpec]) -> tuple[str, ...]:
+        """Names of the inputs that `estimate` asks for."""
+        names = () if estimate is None else tuple(inspect.signature(estimate).parameters)
+        for name in names:
+            if name not in {i.name for i in inputs}:
+                self.fail(name, "its size is estimated from it, but it is no input of the node")
         return names
 
     def lazy(self, needs: Callable[..., object] | None, inputs: Sequence[InputSpec]) -> tuple[str, ...]:

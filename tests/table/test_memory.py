@@ -58,7 +58,7 @@ def test_small_rows_go_together_and_a_large_one_goes_alone(tmp_path: Path, taken
 
 
 def test_a_picture_that_stands_in_the_graph_counts_too(tmp_path: Path, taken: Taken) -> None:
-    """example.png of 640×480 pixels: with 34 bytes each, and 48 for the row that works, 25 MB for one row."""
+    """example.png of 480×320 pixels: with 34 bytes each, and 48 for the row that works, 13 MB for one row."""
     run([{"query": f"thing {i}"} for i in range(3)], tmp_path, 16 * MIB, keep=("image",))
     assert taken == [[0], [1], [2]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from inspect import signature
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -153,15 +154,16 @@ class NodeSpec:
     fingerprinted: tuple[str, ...] = ()
     needs: Callable[..., Sequence[str]] | None = None
     estimate: Callable[..., int] | None = None
-    estimated: tuple[str, ...] = ()
     lazy: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     context: tuple[str, type] | None = None
     named_outputs: bool = False
+    estimated: tuple[str, ...] = field(init=False, compare=False, repr=False)
     lists: frozenset[str] = field(init=False, compare=False, repr=False)
     _by_name: Mapping[str, InputSpec] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "estimated", tuple(signature(self.estimate).parameters) if self.estimate else ())
         object.__setattr__(self, "lists", frozenset(i.name for i in self.inputs if i.is_list))
         object.__setattr__(self, "_by_name", {i.name: i for i in self.inputs})
 

@@ -89,7 +89,6 @@ def node(
             fingerprinted=reader.fingerprinted(fingerprint, inputs),
             needs=needs,
             estimate=estimate,
-            estimated=reader.estimated(estimate, inputs),
             lazy=reader.lazy(needs, inputs),
             aliases=tuple(aliases),
             context=context,
@@ -136,14 +135,6 @@ class _Reader:
                 self.fail(name, "the fingerprint reads it, but it is no widget of the node")
         return names
 
-    def estimated(self, estimate: Callable[..., int] | None, inputs: Sequence[InputSpec]) -> tuple[str, ...]:
-        """Names of the inputs that `estimate` asks for."""
-        names = () if estimate is None else tuple(inspect.signature(estimate).parameters)
-        for name in names:
-            if name not in {i.name for i in inputs}:
-                self.fail(name, "its size is estimated from it, but it is no input of the node")
-        return names
-
     def lazy(self, needs: Callable[..., object] | None, inputs: Sequence[InputSpec]) -> tuple[str, ...]:
         """Names of the links that may stay uncomputed: those that `needs` does not decide by."""
         if needs is None:
@@ -170,7 +161,10 @@ class _Reader:
         return tuple(i.name for i in inputs if not i.is_widget) if rowwise else tuple(over)
 
     def check_batched(self, spec: NodeSpec) -> None:
-        """Raise SpecError unless the batched form, if there is one, takes exactly what the node takes."""
+        """Raise SpecError unless the batched form and the estimate, if there are, take what the node takes."""
+        for name in spec.estimated:
+            if spec.input(name) is None:
+                self.fail(name, "its size is estimated from it, but it is no input of the node")
         if spec.rowwise and spec.context is not None:
             self.fail(spec.context[0], "many calls of a rowwise node are one call, which has no context of its own")
         if spec.rowwise and spec.batched is not None:

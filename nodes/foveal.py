@@ -34,6 +34,7 @@ from api_graph.regions import Boxes, BoxFormat, boxes_around, read_boxes
 from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import Widget, node
 
+from . import estimates
 from .prompts import PairingChoice, corners
 from .socket_types import Clip, FoundBoxes, NewFeatures, Objects, Picture
 
@@ -87,7 +88,7 @@ Coverage = Annotated[
 ]
 
 
-@node("APBoxes", category=CATEGORY, title="Boxes", aliases=("bounding boxes", "region"))
+@node("APBoxes", estimate=estimates.boxes_in, category=CATEGORY, title="Boxes", aliases=("bounding boxes", "region"))
 def boxes(
     image: Annotated[Image, Field(description="The image that the boxes lie in.")],
     boxes: Annotated[
@@ -116,6 +117,7 @@ def boxes_from_mask(
 
 @node(
     "APFovealMask",
+    estimate=estimates.foveal_masks,
     category=CATEGORY,
     title="Foveal mask",
     store=True,

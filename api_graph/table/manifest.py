@@ -116,8 +116,11 @@ class Manifest:
             file.write(json.dumps(document, indent=1).encode())
 
 
-def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of an output folder, None if there is none. Raises BadInput for one that cannot be used."""
+def read_manifest(folder: Path, *, names: bool = True) -> Manifest | None:
+    """The manifest of an output folder, None if there is none. Raises BadInput for one that cannot be used.
+
+    One of format 1 gets the names of its results from the nodes' declarations; without `names`, it has none.
+    """
     path = folder / NAME
     try:
         document = json.loads(path.read_bytes())
@@ -136,7 +139,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     if wrong:
         raise _unusable(path, f"has no usable {wrong[0]!r}")
     manifest = Manifest(**{name: document[name] for name in known})
-    if document["format"] == 1:
+    if document["format"] == 1 and names:
         manifest.results = result_names(manifest.graph)
     return manifest
 

@@ -294,7 +294,7 @@ def _parts(folder: Path, found: Verification) -> list[_Part]:
 def _manifest(folder: Path, found: Verification) -> Manifest | None:
     path = folder / manifest.NAME
     try:
-        own = read_manifest(folder)
+        own = read_manifest(folder, names=False)  # a report takes a moment, and importing the nodes seconds
         if own is None:
             found.add("manifest", f"{path} is missing: nobody knows which table and graph these results are of")
             return None

@@ -15,7 +15,7 @@ import typer
 from api_graph.cli.exits import command
 from api_graph.cli.report import report
 
-VERIFIED = "verify: 1 fault of the manifest, 1 fault of the table: `api-graph verify` lists them"
+VERIFIED = "verify: 1 fault of the table: `api-graph verify` lists them"
 """The results are made by hand: their manifest has another fingerprint, and there is no such table."""
 
 

@@ -172,7 +172,7 @@ def test_notes(made: Any) -> None:
         "These shards were not all made by the same graph.",
         "1 damaged lines of the results were left out.",
     ]
-    assert notes[3].startswith("Verify: 2 faults of the manifests, ") and "38 missing shards" in notes[3]
+    assert notes[3].startswith("Verify: 1 fault of the table, ") and "38 missing shards" in notes[3]
 
 
 def test_a_run_that_goes_on_has_its_rate_so_far(made: Any) -> None:

@@ -52,7 +52,10 @@ def graphs(draw: st.DrawFn) -> dict[str, Any]:
 
 ROWS = st.lists(
     st.fixed_dictionaries(
-        {"image": st.sampled_from([f"{n}.png" for n in range(PICTURES)]), "query": st.text("ab ", max_size=3)}
+        {
+            "image": st.sampled_from([f"{n}.png" for n in range(PICTURES)]),
+            "query": st.text("ab", min_size=1, max_size=3),
+        }
     ),
     min_size=1,
     max_size=14,

@@ -185,7 +185,7 @@ def test_a_job_on_its_way(client: Client, gate: threading.Event) -> None:
 
 
 def test_a_job_in_full(client: Client) -> None:
-    prompt = nodes(i=("APLoadImage", {"image": "example.png"}), p=("APPreviewImage", {"images": ["i", 0]}))
+    prompt = nodes(i=("APLoadImage", {"image": "api_graph_example.png"}), p=("APPreviewImage", {"images": ["i", 0]}))
     id = client.send(prompt, extra_data={"extra_pnginfo": {"workflow": {"id": "w1"}}}).json["prompt_id"]
     done = client.done(id)
     job = client.get(f"/api/jobs/{id}").json

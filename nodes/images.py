@@ -60,7 +60,8 @@ class LoadedImage(NamedTuple):
 @node(
     "APLoadImage",
     category=CATEGORY,
-    title="Load image",
+    title="Load image file",
+    formerly="Load image",
     waits=True,
     fingerprint=image_fingerprint,
 )
@@ -77,7 +78,7 @@ def load_image(context: Context, image: ImageFile) -> LoadedImage:
 def save_images(
     images: Sequence[Tensor], filename_prefix: Sequence[str], context: Sequence[SaveContext]
 ) -> DeferredWork:
-    """`Save image` for many calls: work that gives the images back, or a call's error in their place."""
+    """`Save images as PNG` for many calls: work that gives the images back, or a call's error in their place."""
     return _saved(images, filename_prefix, context, "images")
 
 
@@ -137,7 +138,8 @@ def _each(pictures: Tensor) -> Tensor:
 @node(
     "APSaveImage",
     category=CATEGORY,
-    title="Save image",
+    title="Save images as PNG",
+    formerly="Save image",
     output=True,
     batched=save_images,
     over=("images", "filename_prefix"),
@@ -157,7 +159,15 @@ def save_image(
     return images
 
 
-@node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, preview=True, waits=True)
+@node(
+    "APPreviewImage",
+    category=CATEGORY,
+    title="Show images",
+    formerly="Preview image",
+    output=True,
+    preview=True,
+    waits=True,
+)
 def preview_image(images: Annotated[Image, Field(description="What to look at.")], context: Context) -> SameImages:
     """Show images without keeping them."""
     for image in images:
@@ -169,7 +179,8 @@ def preview_image(images: Annotated[Image, Field(description="What to look at.")
 @node(
     "APCompareImages",
     category=CATEGORY,
-    title="Compare images",
+    title="Compare two images",
+    formerly="Compare images",
     output=True,
     preview=True,
     waits=True,

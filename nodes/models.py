@@ -83,7 +83,8 @@ def clip_fingerprint(
 @node(
     "APLoadCLIP",
     category="attention prompting/models",
-    title="Load CLIP",
+    title="Load CLIP for attention",
+    formerly="Load CLIP",
     model=True,
     fingerprint=clip_fingerprint,
     aliases=("open_clip", "auxiliary model", "SigLIP"),

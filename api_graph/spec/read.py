@@ -56,6 +56,7 @@ def node(
     fingerprint: Callable[..., Mapping[str, Json]] | None = None,
     needs: Callable[..., Sequence[str]] | None = None,
     aliases: Sequence[str] = (),
+    formerly: str = "",
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Describe a typed function as a node and hand it back unchanged.
 
@@ -89,6 +90,7 @@ def node(
             needs=needs,
             lazy=reader.lazy(needs, inputs),
             aliases=tuple(aliases),
+            formerly=formerly,
             context=context,
             named_outputs=named,
         )

@@ -25,7 +25,13 @@ Opacity = Annotated[
 Colours = Annotated[Colormap, Field(description="Low to high.")]
 
 
-@node("APAlphaBlend", category=CATEGORY, title="Alpha blend", rowwise=True, aliases=("annotate", "attention prompt"))
+@node(
+    "APAlphaBlend",
+    category=CATEGORY,
+    title="Alpha blend",
+    rowwise=True,
+    aliases=("annotate", "attention prompting", "API"),
+)
 def blend(
     image: Picture,
     heatmap: Heatmap,
@@ -64,7 +70,13 @@ def blend(
     )
 
 
-@node("APOverlay", category=CATEGORY, title="Heatmap overlay", rowwise=True, aliases=("colour map", "visualize"))
+@node(
+    "APOverlay",
+    category=CATEGORY,
+    title="Heatmap overlay",
+    rowwise=True,
+    aliases=("saliency", "attention map", "colour map", "visualize"),
+)
 def heatmap_overlay(
     image: Picture,
     heatmap: Heatmap,

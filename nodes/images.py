@@ -62,6 +62,7 @@ class LoadedImage(NamedTuple):
     category=CATEGORY,
     title="Load image file",
     formerly="Load image",
+    aliases=("open image", "picture"),
     waits=True,
     fingerprint=image_fingerprint,
 )
@@ -140,6 +141,7 @@ def _each(pictures: Tensor) -> Tensor:
     category=CATEGORY,
     title="Save images as PNG",
     formerly="Save image",
+    aliases=("write image", "output"),
     output=True,
     batched=save_images,
     over=("images", "filename_prefix"),

@@ -87,7 +87,7 @@ def clip_fingerprint(
     formerly="Load CLIP",
     model=True,
     fingerprint=clip_fingerprint,
-    aliases=("open_clip", "auxiliary model", "SigLIP"),
+    aliases=("CLIP loader", "open_clip", "auxiliary model", "SigLIP"),
 )
 def load_clip(
     context: Context,

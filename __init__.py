@@ -41,11 +41,13 @@ if __package__:
     else:
         _register_own_package()
 
+    from api_graph.comfy import lend_example as _lend_example
     from api_graph.comfy import mappings as _mappings
     from api_graph.comfy import register_model_folder as _register_model_folder
     from api_graph.registry import own_nodes as _own_nodes
 
     _register_model_folder()
+    _lend_example()
     NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS = _mappings(spec.function for spec in _own_nodes().values())
 
     WEB_DIRECTORY = "./web"

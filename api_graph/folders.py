@@ -16,6 +16,9 @@ from api_graph.files import expanded, real_path
 
 _ANNOTATED = re.compile(r"^(?P<name>.*?)\s*\[(?P<root>input|output|temp)\]$", re.DOTALL)
 
+_FORMER_NAMES = {"example.png": "api_graph_example.png"}
+"""What files that came with the package were called in earlier versions, and are called now: saved graphs name them."""
+
 _MOST_NAMES = 100_000
 """Names of a folder that are looked through for one that nearly fits."""
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096  # bytes, on all systems of today
@@ -52,7 +55,10 @@ class Folders:
         match = _ANNOTATED.match(name)
         root = match["root"] if match else "input"
         roots = {"input": self.inputs, "output": (self.output,), "temp": (self.temp,)}[root]
-        found = self._find(match["name"] if match else name, roots, trusted=name in self.trusted)
+        asked = match["name"] if match else name
+        found = self._find(asked, roots, trusted=name in self.trusted)
+        if found is None and root == "input":
+            found = self.renamed(asked)
         if found is not None:
             if not found.is_file():
                 raise BadInput("it is a folder or a device, not a file", input=input, value=name, hint="Name one file.")
@@ -63,8 +69,12 @@ class Folders:
             f"there is no such file in the {root} folder ({where})",
             input=input,
             value=name,
-            hint=_nearly_named(match["name"] if match else name, roots) or put,
+            hint=_nearly_named(asked, roots) or put,
         )
+
+    def renamed(self, name: str) -> Path | None:
+        """The input file that an earlier version shipped as `name` and that has another name now; or None."""
+        return self._find(_FORMER_NAMES[name], self.inputs, trusted=False) if name in _FORMER_NAMES else None
 
     def model_path(self, name: str) -> Path | None:
         """The checkpoint file or folder that `name` (or "local-dir:NAME", as open_clip writes it) means.

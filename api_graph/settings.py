@@ -98,6 +98,10 @@ def headless_folders(
 DEMO_MODEL = "The demo model knows rendered shapes, as in the example picture, and nothing of other pictures."
 
 
+EXAMPLE_PICTURE = "api_graph_example.png"
+"""The picture among the shipped graphs that they open with. ComfyUI has an `example.png` of its own."""
+
+
 def shipped_graphs() -> Path:
     """The folder of the graphs and the example picture that come with the package."""
     return Path(str(resources.files("api_graph.graphs")))

@@ -169,7 +169,7 @@ def psi_cls_of_queries(
     store=True,
     batched=psi_cls_of_queries,
     over=("query",),
-    aliases=("attribution", "decomposed CLS"),
+    aliases=("attention map", "saliency", "where to look", "explain", "attribution", "decomposed CLS"),
 )
 def psi_cls(
     tokens: Tokens,

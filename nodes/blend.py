@@ -32,7 +32,7 @@ Colours = Annotated[Colormap, Field(description="Low to high.")]
     category=CATEGORY,
     title="Alpha blend",
     rowwise=True,
-    aliases=("annotate", "attention prompt"),
+    aliases=("annotate", "attention prompting", "API"),
 )
 def blend(
     image: Picture,
@@ -78,7 +78,7 @@ def blend(
     category=CATEGORY,
     title="Heatmap overlay",
     rowwise=True,
-    aliases=("colour map", "visualize"),
+    aliases=("saliency", "attention map", "colour map", "visualize"),
 )
 def heatmap_overlay(
     image: Picture,

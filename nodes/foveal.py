@@ -88,7 +88,13 @@ Coverage = Annotated[
 ]
 
 
-@node("APBoxes", estimate=estimates.boxes_in, category=CATEGORY, title="Boxes", aliases=("bounding boxes", "region"))
+@node(
+    "APBoxes",
+    estimate=estimates.boxes_in,
+    category=CATEGORY,
+    title="Boxes",
+    aliases=("bounding boxes", "bbox", "region"),
+)
 def boxes(
     image: Annotated[Image, Field(description="The image that the boxes lie in.")],
     boxes: Annotated[
@@ -122,7 +128,7 @@ def boxes_from_mask(
     title="Foveal mask",
     store=True,
     version=2,
-    aliases=("FALIP", "fovea", "region of attention"),
+    aliases=("FALIP", "fovea", "region of attention", "attention mask", "look at a region"),
 )
 def foveal_mask(
     model: Clip,

@@ -60,7 +60,9 @@ class LoadedImage(NamedTuple):
 @node(
     "APLoadImage",
     category=CATEGORY,
-    title="Load image",
+    title="Load image file",
+    formerly="Load image",
+    aliases=("open image", "picture"),
     waits=True,
     fingerprint=image_fingerprint,
 )
@@ -77,7 +79,7 @@ def load_image(context: Context, image: ImageFile) -> LoadedImage:
 def save_images(
     images: Sequence[Tensor], filename_prefix: Sequence[str], context: Sequence[SaveContext]
 ) -> DeferredWork:
-    """`Save image` for many calls: work that gives the images back, or a call's error in their place."""
+    """`Save images as PNG` for many calls: work that gives the images back, or a call's error in their place."""
     return _saved(images, filename_prefix, context, "images")
 
 
@@ -133,7 +135,9 @@ def _saved(
 @node(
     "APSaveImage",
     category=CATEGORY,
-    title="Save image",
+    title="Save images as PNG",
+    formerly="Save image",
+    aliases=("write image", "output"),
     output=True,
     batched=save_images,
     over=("images", "filename_prefix"),
@@ -153,7 +157,15 @@ def save_image(
     return images
 
 
-@node("APPreviewImage", category=CATEGORY, title="Preview image", output=True, preview=True, waits=True)
+@node(
+    "APPreviewImage",
+    category=CATEGORY,
+    title="Show images",
+    formerly="Preview image",
+    output=True,
+    preview=True,
+    waits=True,
+)
 def preview_image(images: Annotated[Image, Field(description="What to look at.")], context: Context) -> SameImages:
     """Show images without keeping them."""
     for image in images:
@@ -165,7 +177,8 @@ def preview_image(images: Annotated[Image, Field(description="What to look at.")
 @node(
     "APCompareImages",
     category=CATEGORY,
-    title="Compare images",
+    title="Compare two images",
+    formerly="Compare images",
     output=True,
     preview=True,
     waits=True,

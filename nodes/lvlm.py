@@ -115,7 +115,7 @@ def _chosen_steps(steps: WhichSteps, first_step: int, last_step: int, phrase: st
     store=True,
     batched=attend_all,
     over=("image", "query", "hint", "answer"),
-    aliases=("attention", "LLaVA", "attribution", "self-reflection"),
+    aliases=("attention", "attention map", "saliency", "where to look", "LLaVA", "attribution", "self-reflection"),
 )
 def attend(
     context: Context,
@@ -236,7 +236,10 @@ def _reply(answer: Answer | Exception, context: Context) -> Reply | Exception:
     store=True,
     batched=query_all,
     over=("question", "image", "image_2", "image_3", "image_4", "system"),
-    aliases=("ask", "VQA", "chat", "GPT-4V", "OpenAI"),
+    aliases=(
+        *("ask", "VQA", "visual question answering", "describe", "describe image", "caption", "image to text"),
+        *("chat", "GPT-4V", "OpenAI"),
+    ),
 )
 def query_lvlm(
     context: Context,

@@ -84,10 +84,11 @@ def clip_fingerprint(
 @node(
     "APLoadCLIP",
     category="attention prompting/models",
-    title="Load CLIP",
+    title="Load CLIP for attention",
+    formerly="Load CLIP",
     model=True,
     fingerprint=clip_fingerprint,
-    aliases=("open_clip", "auxiliary model", "SigLIP"),
+    aliases=("CLIP loader", "open_clip", "auxiliary model", "SigLIP"),
 )
 def load_clip(
     context: Context,

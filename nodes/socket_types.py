@@ -12,7 +12,7 @@ from api_graph.sockets import Attribution, Image, Mask
 from api_graph.tasks.socket_types import BoxScores, LabelFeatures, PointClouds
 
 # Inputs.
-Clip = Annotated[ClipModel, Field(description="A CLIP, from Load CLIP or Resize mode.")]
+Clip = Annotated[ClipModel, Field(description="A CLIP, from Load CLIP for attention or Resize mode.")]
 Picture = Annotated[
     Image, Field(description="An image, or several of one size. With a fourth channel (alpha) it is laid over black.")
 ]

@@ -19,7 +19,7 @@ CATEGORY = "attention prompting/text"
 Question = Annotated[str, Field(description="The question."), Widget(multiline=True)]
 
 
-@node("APText", category=CATEGORY, title="Text", aliases=("question", "query", "prompt"))
+@node("APText", category=CATEGORY, title="Shared text", formerly="Text", aliases=("question", "query", "prompt"))
 def text(
     text: Annotated[str, Field(description="A question, a phrase, any text."), Widget(multiline=True)],
 ) -> Words:

@@ -13,7 +13,7 @@ from PIL import Image
 import api_graph
 from api_graph.settings import shipped_graphs
 
-PICTURE = shipped_graphs() / "example.png"
+PICTURE = shipped_graphs() / "api_graph_example.png"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
 from api_graph.settings import headless_folders, shipped_graphs
 
-PICTURE = shipped_graphs() / "example.png"
+PICTURE = shipped_graphs() / "api_graph_example.png"
 BOXES = [(209, 52, 283, 129), (354, 165, 432, 243), (53, 112, 152, 215), (236, 241, 306, 315), (295, 44, 399, 148)]
 OBJECTS = ["green star", "yellow ring", "orange star", "red triangle", "yellow square"]
 

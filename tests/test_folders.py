@@ -38,6 +38,18 @@ def folders(place: Path, *trusted: str) -> Folders:
     )
 
 
+def test_the_former_name_of_the_shipped_picture(place: Path) -> None:
+    (place / "shipped").mkdir()
+    (place / "shipped" / "api_graph_example.png").write_bytes(b"x")
+    where = Folders((place / "input", place / "shipped"), place / "output", place / "temp")
+    shipped = (place / "shipped" / "api_graph_example.png").resolve()
+    assert where.input_file("example.png") == where.input_file("example.png [input]") == shipped
+    with pytest.raises(BadInput):
+        where.input_file("example.png [output]")
+    (place / "input" / "example.png").write_bytes(b"x")
+    assert where.input_file("example.png") == (place / "input" / "example.png").resolve()
+
+
 @pytest.mark.parametrize(
     ("name", "file"),
     [

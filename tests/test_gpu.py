@@ -18,7 +18,7 @@ from api_graph.settings import headless_folders, shipped_graphs
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
-PICTURE = shipped_graphs() / "example.png"
+PICTURE = shipped_graphs() / "api_graph_example.png"
 
 
 @pytest.mark.parametrize("recipe", ["paper", "reference"])

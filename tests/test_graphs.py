@@ -18,7 +18,7 @@ from api_graph.runs import open_graph
 from api_graph.settings import headless_folders, shipped_graphs
 
 GRAPHS = sorted(path.stem for path in shipped_graphs().glob("*.json"))
-PICTURE = shipped_graphs() / "example.png"
+PICTURE = shipped_graphs() / "api_graph_example.png"
 
 
 def run(executor: Executor, name: str, out: Path, **values: object) -> RunResult:
@@ -52,7 +52,7 @@ def test_each_graph_is_sound_and_runs(name: str, tmp_path: Path) -> None:
 
 
 def test_the_paper_graph_is_the_function_annotate(tmp_path: Path) -> None:
-    result = run(Executor(), "api_clip", tmp_path, image="example.png", query="the orange star")
+    result = run(Executor(), "api_clip", tmp_path, image="api_graph_example.png", query="the orange star")
     saved = next(
         o.files[0] for id, o in result.outputs.items() if open_graph("api_clip").nodes[id].title == "Annotated image"
     )

@@ -36,6 +36,7 @@ for name in ("nodes", "tests", "folder_paths"):
 fake_nodes, folder_paths = sys.modules["nodes"], sys.modules["folder_paths"]
 kinds = {}
 folder_paths.models_dir = "models"
+folder_paths.get_input_directory = lambda: "."
 folder_paths.get_folder_paths = lambda kind: kinds[kind]
 folder_paths.add_model_folder_path = lambda kind, path: kinds.setdefault(kind, []).append(path)
 for name in json.loads(sys.argv[2]):
@@ -116,6 +117,7 @@ def other(pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = tmp_path_factory.mktemp("site")
     shutil.copytree(pack / "api_graph", site / "api_graph")
     shutil.copytree(pack / "nodes", site / "api_graph" / "nodes")
+    shutil.copytree(pack / "graphs", site / "api_graph" / "graphs")
     init = site / "api_graph" / "__init__.py"
     text, changed = re.subn(r'^__version__ = ".+"', '__version__ = "0.0.1"', init.read_text("utf-8"), flags=re.M)
     assert changed == 1
@@ -142,6 +144,7 @@ def expected_ids() -> list[str]:
 
 def test_comfyui_loads_the_pack(pack: Path, tmp_path: Path) -> None:
     found = load_in_comfyui(pack, tmp_path)
+    assert (tmp_path / "api_graph_example.png").is_file(), "the picture that the templates open with, in its inputs"
     assert found["classes"] == found["titles"] == expected_ids()
     assert all(found["methods"])
     assert found["exports"] == ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]

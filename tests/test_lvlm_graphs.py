@@ -28,7 +28,7 @@ from api_graph.runs import open_graph
 from api_graph.settings import headless_folders, shipped_graphs
 from tests.lvlm.remote.server import Seen, Server, after, running, says, status
 
-PICTURE = shipped_graphs() / "example.png"
+PICTURE = shipped_graphs() / "api_graph_example.png"
 Q = "What colour is the ring?"
 KEY = "Zx9-quite.Secret_Key42"
 SUFFIX = "Answer the question using a single word or phrase."

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 
 from api_graph import run_graph
 from api_graph.docs import Catalogue, chinese, help_page, locale_files, reference
-from api_graph.draw import to_picture, to_workflow
+from api_graph.draw import template_name, to_picture, to_template
 from api_graph.graph import Graph, read_graph
 from api_graph.registry import Registry, all_nodes, own_nodes
 from api_graph.settings import shipped
@@ -51,7 +51,7 @@ def texts() -> dict[str, str]:
         found[f"web/docs/{id}.md"] = help_page(spec, languages["en"], graphs)
         found[f"web/docs/{id}/zh.md"] = help_page(spec, languages["zh"], graphs)
     for name, graph in graphs_by_name().items():
-        found[f"example_workflows/{name}.json"] = _json(to_workflow(graph, all_nodes()))
+        found[f"example_workflows/{template_name(name)}.json"] = _json(to_template(name, graph, all_nodes()))
     return found
 
 
@@ -111,7 +111,7 @@ def main() -> None:
     for warning in warnings_of(own_nodes(), chinese()):
         print(f"warning: {warning}", file=sys.stderr)
     written = texts()
-    pictures = [f"example_workflows/{name}.jpg" for name in graphs_by_name()]
+    pictures = [f"example_workflows/{template_name(name)}.jpg" for name in graphs_by_name()]
     for path in left_over([*written, *pictures]):
         path.unlink()
     for path, text in written.items():
@@ -119,7 +119,7 @@ def main() -> None:
         (ROOT / path).write_text(text, encoding="utf-8", newline="\n")
     if asked.pictures:
         for name in graphs_by_name():
-            thumbnail(name).save(ROOT / f"example_workflows/{name}.jpg", quality=85, optimize=True)
+            thumbnail(name).save(ROOT / f"example_workflows/{template_name(name)}.jpg", quality=85, optimize=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from types import CodeType, FrameType
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = tuple(str(ROOT / room) + os.sep for room in ("api_graph", "nodes"))
 COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
-TABLE = '{"image": "example.png", "query": "the yellow ring"}\n'
+TABLE = '{"image": "api_graph_example.png", "query": "the yellow ring"}\n'
 
 
 class Passed:

@@ -155,5 +155,5 @@ def _came_along(name: object, folders: Folders) -> bool:
     """Whether a file is one of the examples, by its bytes. One that cannot be read is told where it is read."""
     with suppress(BadInput, OSError):
         file = folders.input_file(name) if isinstance(name, str) else Path()
-        return any(cmp(example, file, shallow=False) for example in shipped_graphs().glob("example.*"))
+        return any(cmp(example, file, shallow=False) for example in shipped_graphs().glob("*example.p*"))
     return True

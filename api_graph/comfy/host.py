@@ -6,6 +6,7 @@ Each function does without ComfyUI too, so that a class can be tried where there
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 import threading
@@ -21,7 +22,7 @@ from api_graph.comfy.placement import devices
 from api_graph.context import Context, SaveContext
 from api_graph.errors import Cancelled
 from api_graph.folders import Folders
-from api_graph.settings import shipped_graphs
+from api_graph.settings import EXAMPLE_PICTURE, shipped_graphs
 
 MODEL_FOLDER = "api_graph"
 _MODEL_FOLDERS = (MODEL_FOLDER, "clip", "clip_vision", "LLM", "VLM")
@@ -60,6 +61,32 @@ def register_model_folder() -> None:
     path = os.path.join(folder_paths.models_dir, MODEL_FOLDER)
     if path not in _model_paths(MODEL_FOLDER):
         folder_paths.add_model_folder_path(MODEL_FOLDER, path)
+
+
+def lend_example() -> None:
+    """Put the picture of the shipped graphs into ComfyUI's input folder, unless something there has its name.
+
+    ComfyUI's own Load Image lists, and its editor shows, nothing but what lies at the top of that folder. Where it
+    cannot be written, our nodes find the picture among the shipped graphs still.
+    """
+    try:
+        import folder_paths  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return
+    place = os.path.join(folder_paths.get_input_directory(), EXAMPLE_PICTURE)
+    try:
+        picture = (shipped_graphs() / EXAMPLE_PICTURE).read_bytes()
+        with open(place, "xb") as file:
+            try:
+                file.write(picture)
+                file.flush()
+            except OSError:
+                os.remove(place)
+                raise
+    except FileExistsError:
+        return
+    except OSError as error:
+        logging.getLogger("api_graph").warning("The example picture cannot be put into the input folder: %s", error)
 
 
 def host_folders() -> Folders:

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL.Image import Image
 
 from api_graph.comfy.inputs import InputType, hidden_inputs, input_types
-from api_graph.draw import to_picture, to_workflow
+from api_graph.draw import to_picture, to_template
 from api_graph.editor import PACK, limits
 from api_graph.editor.events import EventPublisher
 from api_graph.editor.jobs import Job
@@ -41,7 +41,7 @@ class Engine:
 
     def template(self, file: Path) -> dict[str, object]:
         """A graph's file as the editor itself would save it."""
-        return to_workflow(read_graph(file), self.registry)
+        return to_template(file.stem, read_graph(file), self.registry)
 
     def drawn(self, file: Path) -> Image:
         """A graph's file as a picture."""

@@ -199,7 +199,7 @@ class InputNames:
         """
         spec = self._registry.get(self._graph.nodes[node].class_type)
         title = title_of(self._graph.nodes[node], spec)
-        short = (input, title) if spec and title == spec.title else (title, input)
+        short = (input, title) if spec and spec.is_own_title(title) else (title, input)
         fitting = (name for name in short if self._exact.find(name) == [(node, input)])
         return *dict.fromkeys(fitting), self.full_name(node, input)
 
@@ -227,15 +227,19 @@ class _Index:
         self.left_out: list[InputAddress] = []
         self._ids: defaultdict[str, list[str]] = defaultdict(list)
         self._titles: defaultdict[str, list[str]] = defaultdict(list)
+        self._former_titles: defaultdict[str, list[str]] = defaultdict(list)  # of nodes without a title; "" of others
         self._declared: defaultdict[tuple[str, str], list[InputAddress]] = defaultdict(list)  # by id and folded name
         self._sole_literals: defaultdict[str, list[InputAddress]] = defaultdict(list)  # by their node's title
+        self._former_literals: defaultdict[str, list[InputAddress]] = defaultdict(list)
         self._literals: defaultdict[str, list[InputAddress]] = defaultdict(list)
         self._linked: defaultdict[str, list[InputAddress]] = defaultdict(list)
         for node in graph.nodes.values():
             spec = registry.get(node.class_type)
             title = fold(title_of(node, spec))
+            former = fold(spec.formerly) if spec and spec.formerly and not node.title else ""
             self._ids[fold(node.id)].append(node.id)
             self._titles[title].append(node.id)
+            self._former_titles[former].append(node.id)
             literals: list[InputAddress] = []
             for input in spec.inputs if spec else ():
                 address, key = (node.id, input.name), fold(input.name)
@@ -252,15 +256,18 @@ class _Index:
             sole = literals if len(literals) == 1 else required
             if len(sole) == 1:
                 self._sole_literals[title] += sole
+                self._former_literals[former] += sole
             self.literals += literals
 
     def nodes_called(self, name: str) -> list[str]:
-        """Ids of the nodes with this id, else with this title."""
-        return self._ids.get(self._fold(name)) or self._titles.get(self._fold(name)) or []
+        """Ids of the nodes with this id, else with this title, else of those whose class had it as its title once."""
+        key = self._fold(name)
+        return self._ids.get(key) or self._titles.get(key) or (key and self._former_titles.get(key)) or []
 
     def find(self, name: str) -> list[InputAddress]:
         """The inputs that `name` may mean, by the first rule that fits any."""
         node, _, input = name.rpartition(".")
         full = [one for id in self.nodes_called(node) for one in self._declared.get((id, self._fold(input)), ())]
         key = self._fold(name)
-        return full or self._sole_literals.get(key) or self._literals.get(key) or self._linked.get(key) or []
+        by_title, former = self._sole_literals.get(key), key and self._former_literals.get(key)
+        return full or by_title or self._literals.get(key) or self._linked.get(key) or former or []

@@ -120,6 +120,7 @@ BatchedForm = Callable[..., Sequence[object] | DeferredWork]
 class NodeSpec:
     """A node: its function, what it takes and gives, and how an executor may treat it.
 
+    `formerly`     the title in earlier versions, which saved graphs and scripts still use as a name.
     `version`      raised when the meaning changes; part of the cache key.
     `output`       a root of execution; it acts on the world (saves, shows) and is never served from a cache.
     `preview`      an output that only shows: over the rows of a table it is left out.
@@ -164,6 +165,7 @@ class NodeSpec:
     estimate: Callable[..., int] | None = None
     lazy: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    formerly: str = ""
     context: tuple[str, type] | None = None
     named_outputs: bool = False
     estimated: tuple[str, ...] = field(init=False, compare=False, repr=False)
@@ -181,6 +183,10 @@ class NodeSpec:
     def input(self, name: str) -> InputSpec | None:
         """The input called `name`, or None."""
         return self._by_name.get(name)
+
+    def is_own_title(self, title: str) -> bool:
+        """Whether a node of this title has it from its class, and not from a person."""
+        return title == self.title or (title == self.formerly != "")
 
     @property
     def takes_lists(self) -> bool:

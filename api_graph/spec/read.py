@@ -57,6 +57,7 @@ def node(
     needs: Callable[..., Sequence[str]] | None = None,
     estimate: Callable[..., int] | None = None,
     aliases: Sequence[str] = (),
+    formerly: str = "",
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Describe a typed function as a node and hand it back unchanged.
 
@@ -91,6 +92,7 @@ def node(
             estimate=estimate,
             lazy=reader.lazy(needs, inputs),
             aliases=tuple(aliases),
+            formerly=formerly,
             context=context,
             named_outputs=named,
         )

@@ -112,7 +112,7 @@ class Binding:
             address = (s.node, s.input)
             if not s.given or address in constant or address in self._inputs.values():
                 continue
-            titled = s.title != self.registry[self.graph.nodes[s.node].class_type].title
+            titled = not self.registry[self.graph.nodes[s.node].class_type].is_own_title(s.title)
             names = [s.title] if titled else [name for name in s.names if "." not in name]
             kinds = {kind for name in names for kind in meanings(name)} | ({s.input} & set(MEANINGS))
             if kinds or (titled and s.title in s.names) or address in chosen:

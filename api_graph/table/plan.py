@@ -153,7 +153,7 @@ def plan_of(
             "none of its nodes saves a file or gives a text",
             input="graph",
             value=name,
-            hint="End it in a Save image node; a preview is not kept.",
+            hint="End it in a Save images as PNG node; a preview is not kept.",
         )
     table = open_table(rows)
     texts = table.kind in _TEXT_KINDS

@@ -12,7 +12,7 @@ import pytest
 
 from api_graph.settings import shipped_graphs
 
-PICTURE = shipped_graphs() / "example.png"
+PICTURE = shipped_graphs() / "api_graph_example.png"
 STAR = "the orange star"
 
 

@@ -307,13 +307,18 @@ class TestDemoModel:
     @pytest.fixture(autouse=True)
     def pictures(self, tmp_path: Path) -> None:
         Image.effect_noise((16, 8), 80).save(tmp_path / "photo.png")
-        shutil.copy(shipped_graphs() / "example.png", tmp_path / "renamed.png")
+        shutil.copy(shipped_graphs() / "api_graph_example.png", tmp_path / "renamed.png")
         (tmp_path / "sub").mkdir()
-        Image.new("RGB", (8, 8)).save(tmp_path / "sub" / "example.png")
+        Image.new("RGB", (8, 8)).save(tmp_path / "sub" / "api_graph_example.png")
 
     @pytest.mark.parametrize(
         ("image", "warned"),
-        [("example.png", False), ("renamed.png", False), ("photo.png", True), ("sub/example.png", True)],
+        [
+            ("api_graph_example.png", False),
+            ("renamed.png", False),
+            ("photo.png", True),
+            ("sub/api_graph_example.png", True),
+        ],
     )
     def test_of_pictures(self, cli: Cli, about: Callable[..., str], image: str, warned: bool) -> None:
         answer = cli("run", about(image), "--quiet")
@@ -332,14 +337,14 @@ class TestDemoModel:
     @pytest.mark.parametrize(
         ("rows", "warned"),
         [
-            ("image\nexample.png\nphoto.png\n", True),
-            ("image\nexample.png\nrenamed.png\nnowhere.png\n", False),
+            ("image\napi_graph_example.png\nphoto.png\n", True),
+            ("image\napi_graph_example.png\nrenamed.png\nnowhere.png\n", False),
             ("Saved\nphoto.png\n", False),
         ],
     )
     def test_of_tables(self, cli: Cli, about: Callable[..., str], tmp_path: Path, rows: str, warned: bool) -> None:
         (tmp_path / "rows.csv").write_text(rows)
-        answer = cli("map", about("example.png"), "rows.csv")
+        answer = cli("map", about("api_graph_example.png"), "rows.csv")
         assert (self.WARNING in answer.err) == warned
         lines = answer.err.splitlines()
         assert not warned or (lines[0].startswith("columns: ") and any(self.WARNING in line for line in lines[:3]))

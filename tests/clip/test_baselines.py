@@ -215,6 +215,6 @@ def test_the_shipped_graph_draws_the_comparison(demo: ClipModel, tmp_path: Path)
     query = encode_queries(demo, "the yellow ring")
     for title, method in maps.items():
         found = outputs[titles[title]]["attribution"]
-        expected = baseline_map(demo, shipped()["api_clip_baselines"].parent / "example.png", query, method)
+        expected = baseline_map(demo, shipped()["api_clip_baselines"].parent / "api_graph_example.png", query, method)
         assert torch.allclose(found.values, expected.values, atol=1e-6) and found.geometry == expected.geometry
     assert len(list(tmp_path.glob("comparison*.png"))) == 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import pytest
 
-from api_graph.comfy import register_model_folder
+from api_graph.comfy import lend_example, register_model_folder
 from api_graph.comfy.host import host_folders
 from api_graph.errors import BadInput
-from api_graph.settings import shipped_graphs
+from api_graph.settings import EXAMPLE_PICTURE, shipped_graphs
 
 
 def test_folders(comfy) -> None:
@@ -58,11 +61,47 @@ def test_graphs_in_comfyui_name_no_paths_of_the_machine(comfy, tmp_path_factory)
 
 
 def test_the_shipped_graphs_find_their_pictures(comfy) -> None:
-    assert host_folders().input_file("example.png") == (shipped_graphs() / "example.png").resolve()
+    shipped = (shipped_graphs() / EXAMPLE_PICTURE).resolve()
+    assert host_folders().input_file(EXAMPLE_PICTURE) == shipped
+    assert host_folders().input_file("example.png") == shipped, "its name in graphs that version 0.1 saved"
     (comfy.root / "input" / "example.png").write_bytes(b"the user's own comes first")
     assert host_folders().input_file("example.png") == (comfy.root / "input" / "example.png").resolve()
 
 
+def test_the_example_picture_is_put_into_the_input_folder(comfy) -> None:
+    lent = comfy.root / "input" / EXAMPLE_PICTURE
+    lend_example()
+    assert lent.read_bytes() == (shipped_graphs() / EXAMPLE_PICTURE).read_bytes()
+    assert host_folders().input_file(EXAMPLE_PICTURE) == lent.resolve()
+    lent.write_bytes(b"the user's own")
+    lend_example()
+    assert lent.read_bytes() == b"the user's own"
+
+
+def test_an_input_folder_that_cannot_be_written_stops_nothing(comfy, caplog: pytest.LogCaptureFixture) -> None:
+    (comfy.root / "input").rmdir()
+    lend_example()
+    assert "cannot be put into the input folder" in caplog.text
+    assert host_folders().input_file(EXAMPLE_PICTURE) == (shipped_graphs() / EXAMPLE_PICTURE).resolve()
+
+
+def test_a_picture_that_is_written_in_part_is_taken_away(comfy, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def flush(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    def opened(path: str, mode: str) -> Full:
+        Path(path).touch()
+        return Full()
+
+    monkeypatch.setattr("builtins.open", opened)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"a picture")
+    lend_example()
+    monkeypatch.undo()
+    assert list((comfy.root / "input").iterdir()) == []
+
+
 def test_without_comfyui_nothing_is_registered_and_nothing_read() -> None:
     register_model_folder()
+    lend_example()
     assert (host_folders().inputs, host_folders().models) == ((), ())

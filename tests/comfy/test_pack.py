@@ -41,7 +41,7 @@ DEMO = Path(api_graph.__file__).parent / "demo" / "clip"
 @pytest.mark.skipif(not DEMO.is_dir(), reason="the demo model is not in this tree")
 @pytest.mark.parametrize("name", ["api_clip"])
 def test_a_shipped_graph_gives_the_pictures_that_it_gives_headless(name: str, comfy, tmp_path: Path) -> None:
-    shutil.copy(GRAPHS / "example.png", comfy.root / "input")
+    shutil.copy(GRAPHS / "api_graph_example.png", comfy.root / "input")
     run_in_comfyui(comfy, GRAPHS / f"{name}.json")
     api_graph.run_graph(GRAPHS / f"{name}.json", output=tmp_path / "headless", input_folders=[GRAPHS])
     for path in (tmp_path / "headless").glob("*.png"):

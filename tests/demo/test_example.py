@@ -9,7 +9,7 @@ from PIL import Image
 
 from api_graph.demo.example import EXAMPLE_SIZE, example_scene
 
-PICTURE = Path(__file__).parents[2] / "graphs" / "example.png"
+PICTURE = Path(__file__).parents[2] / "graphs" / "api_graph_example.png"
 
 
 def test_the_picture_is_the_scene() -> None:

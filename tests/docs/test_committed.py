@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from api_graph.draw import template_name
+from api_graph.draw.templates import APPS, TEMPLATES
 from api_graph.registry import own_nodes
 from api_graph.settings import shipped
 
@@ -22,13 +26,32 @@ def test_all_texts_are_up_to_date(make_docs) -> None:
 
 
 def test_nothing_is_left_over(make_docs) -> None:
-    pictures = [f"example_workflows/{name}.jpg" for name in shipped()]
+    pictures = [f"example_workflows/{template_name(name)}.jpg" for name in shipped()]
     assert make_docs["left_over"]([*make_docs["texts"](), *pictures]) == []
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_every_example_has_its_picture(name: str, make_docs) -> None:
     """If not: python tools/make_docs.py --pictures"""
-    with Image.open(ROOT / "example_workflows" / f"{name}.jpg") as picture:
+    with Image.open(ROOT / "example_workflows" / f"{template_name(name)}.jpg") as picture:
         assert picture.size == make_docs["THUMBNAIL"]
         assert picture.getextrema() != ((28, 28), (29, 29), (32, 32))  # not the empty ground
+
+
+def test_templates_have_names_that_people_read() -> None:
+    """Six to begin with, in this order; each a name that every file system takes."""
+    assert list(TEMPLATES) and set(TEMPLATES) == set(shipped()) and len(set(TEMPLATES.values())) == len(TEMPLATES)
+    assert [name[:2] for name in list(TEMPLATES.values())[:6]] == [f"{number} " for number in range(1, 7)]
+    assert [name for name in TEMPLATES.values() if not re.fullmatch(r"[\w ,-]+(\.app)?", name, re.ASCII)] == []
+    assert [graph for graph, name in TEMPLATES.items() if name.endswith(".app")] == list(APPS)
+
+
+@pytest.mark.parametrize("graph", APPS)
+def test_apps_ask_for_values_and_show_a_result(graph: str) -> None:
+    saved = json.loads((ROOT / "example_workflows" / f"{template_name(graph)}.json").read_text("utf-8"))
+    nodes = {node["id"]: node for node in saved["nodes"]}
+    assert saved["extra"]["linearMode"] is True
+    asked = saved["extra"]["linearData"]["inputs"]
+    assert [(nodes[id]["type"], widget) for id, widget in asked] == [("APLoadImage", "image"), ("APText", "text")]
+    (shown,) = saved["extra"]["linearData"]["outputs"]
+    assert own_nodes()[nodes[shown]["type"]].output

@@ -111,7 +111,7 @@ def test_what_follows_a_list_runs_for_each_element() -> None:
             "8": {"class_type": "APSaveImage", "inputs": {"images": ["6", 0]}},
         }
     )
-    assert "images=[load_image], captions=captions" in script
+    assert "images=[load_image_file], captions=captions" in script
     printed = run_script(script)
     assert [(a in printed, b in printed) for a, b in zip("abc", "xyy", strict=True)] == [(True, True)] * 3
 

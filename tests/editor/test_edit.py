@@ -66,7 +66,7 @@ def test_it_serves_until_it_is_interrupted(process: subprocess.Popen[str], tmp_p
     with urllib.request.urlopen(url) as page:  # before torch is there
         assert page.read() == b"<title>page</title>"
     with urllib.request.urlopen(f"{url}api/object_info/APText") as answer:
-        assert json.load(answer)["APText"]["display_name"] == "Text"
+        assert json.load(answer)["APText"]["display_name"] == "Shared text"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130

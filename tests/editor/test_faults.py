@@ -59,7 +59,7 @@ def test_a_graph_without_an_output(client: Client) -> None:
 )
 def test_the_right_node_and_input_are_named(client: Client, inputs: dict[str, Any], expected: str) -> None:
     prompt = nodes(
-        i=("APLoadImage", {"image": "example.png"}),
+        i=("APLoadImage", {"image": "api_graph_example.png"}),
         m=("APMeanFilter", inputs),
         s=("APSaveHeatmap", {"heatmap": ["m", 0]}),
     )
@@ -76,7 +76,7 @@ def test_the_right_node_and_input_are_named(client: Client, inputs: dict[str, An
 
 def test_the_facts_that_the_page_puts_into_its_words(client: Client) -> None:
     prompt = nodes(
-        i=("APLoadImage", {"image": "example.png"}),
+        i=("APLoadImage", {"image": "api_graph_example.png"}),
         m=("APMeanFilter", {"heatmap": ["i", 0], "kernel_size": 9999}),
         s=("APSaveHeatmap", {"heatmap": ["m", 0]}),
     )
@@ -87,7 +87,7 @@ def test_the_facts_that_the_page_puts_into_its_words(client: Client) -> None:
 
 def test_a_value_that_is_not_in_the_list(client: Client) -> None:
     prompt = nodes(
-        i=("APLoadImage", {"image": "example.png"}),
+        i=("APLoadImage", {"image": "api_graph_example.png"}),
         b=("APAlphaBlend", {"image": ["i", 0], "heatmap": ["i", 1], "background": "pink"}),
         s=("APPreviewImage", {"images": ["b", 0]}),
     )

@@ -13,7 +13,8 @@ from PIL import Image
 
 from api_graph.editor import limits
 from api_graph.editor.engine import trim_previews
-from tests.editor.lab import Client
+from api_graph.settings import EXAMPLE_PICTURE, shipped_graphs
+from tests.editor.lab import Client, nodes
 
 
 def picture(colour: tuple[int, ...], size: tuple[int, int] = (4, 3)) -> bytes:
@@ -33,12 +34,23 @@ def test_an_upload_is_listed_and_shown(client: Client, folder: Path) -> None:
     assert answer.json == {"name": "red.png", "subfolder": "pasted", "type": "input"}
     assert (folder / "input" / "pasted" / "red.png").read_bytes() == RED
     client.upload("/api/upload/image", "top.png", RED)
-    assert {"top.png", "example.png"} <= set(client.get("/internal/files/input").json)
+    assert {"top.png", "api_graph_example.png"} <= set(client.get("/internal/files/input").json)
     shown = client.get("/api/view", filename="red.png", subfolder="pasted", type="input", rand="0.1")
     assert (shown.body, shown.headers["Content-Type"]) == (RED, "image/png")
     choices = client.get("/object_info/APLoadImage").json["APLoadImage"]["input"]["required"]["image"]
-    assert {"top.png", "example.png"} <= set(choices[0])
+    assert {"top.png", "api_graph_example.png"} <= set(choices[0])
     assert choices[1]["image_upload"] is True
+
+
+def test_graphs_that_name_the_picture_as_version_0_1_did(client: Client, folder: Path) -> None:
+    def shown(name: str) -> bytes:
+        return client.get("/api/view", filename=name, subfolder="", type="input").body
+
+    assert shown("example.png") == shown(EXAMPLE_PICTURE) == (shipped_graphs() / EXAMPLE_PICTURE).read_bytes()
+    prompt = nodes(i=("APLoadImage", {"image": "example.png"}), p=("APPreviewImage", {"images": ["i", 0]}))
+    assert client.done(client.send(prompt).json["prompt_id"])["status"]["status_str"] == "success"
+    (folder / "input" / "example.png").write_bytes(RED)
+    assert shown("example.png") == RED
 
 
 def test_another_picture_of_the_same_name_gets_a_number(client: Client, folder: Path) -> None:

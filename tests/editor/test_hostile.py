@@ -36,7 +36,21 @@ FIELDS = [
 ]
 HUGE = 10**400
 LONG = ["x" * 256, "x" * 300 + ".json", "x/" * 3000 + "a.png", "é" * 200 + ".png", "🜁" * 70, "9" * 5000]
-PLACES = [".", "..", "../..", "/", "//", "\\", "~", "C:\\x", "input", "output", "temp", "example.png", "index.json"]
+PLACES = [
+    ".",
+    "..",
+    "../..",
+    "/",
+    "//",
+    "\\",
+    "~",
+    "C:\\x",
+    "input",
+    "output",
+    "temp",
+    "api_graph_example.png",
+    "index.json",
+]
 STRINGS = [
     *("", "\0", "a\0b.png", "²", "²²", "1²", "٣", "1e999", "-1", "NaN", "%", "%00", "\r\nX: y", "<script>", "true"),
     *("\ud800", "a\udfff.png", "\udcff", "workflows", "workflows/", "workflows/a.json", "workflows/\ud800.json"),
@@ -113,7 +127,7 @@ def test_no_string_crashes_a_route(client: Client, method: str, path: str) -> No
         asked += [(f"{plain}?{key}={in_url(text)}", None) for key in QUERIES for text in STRINGS]
     if path == "/view":
         asked += [(f"/view?type=input&filename={in_url(text)}", None) for text in STRINGS]
-        asked += [(f"/view?type=input&filename=example.png&preview={in_url(text)}", None) for text in STRINGS]
+        asked += [(f"/view?type=input&filename=api_graph_example.png&preview={in_url(text)}", None) for text in STRINGS]
     if method == "POST":
         asked += [(plain, {field: value}) for field in FIELDS for value in ("\ud800", "\0", HUGE, [HUGE], {}, [[]])]
     for address, body in asked:

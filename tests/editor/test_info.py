@@ -7,13 +7,14 @@ import json
 import re
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
 
 from api_graph.comfy import comfy_class
+from api_graph.draw.templates import TEMPLATES
 from api_graph.registry import all_nodes, own_nodes
-from api_graph.settings import shipped
 from tests.editor.lab import Client, eventually, nodes
 
 SHOWN = nodes(a=("TEcho", {"text": "hi"}), b=("APShowText", {"value": ["a", 0]}))
@@ -140,9 +141,9 @@ def test_help_pages_and_scripts_come_from_one_folder(
 
 def test_the_shipped_graphs_are_templates(client: Client) -> None:
     (pack, names) = next(iter(client.get("/api/workflow_templates").json.items()))
-    assert names == list(shipped())
+    assert names == sorted(TEMPLATES.values())
     for name in names:
-        graph = client.get(f"/api/workflow_templates/{pack.replace(' ', '%20')}/{name}.json").json
+        graph = client.get(f"/api/workflow_templates/{quote(pack)}/{quote(name)}.json").json
         assert graph["version"] == 0.4
         assert {node["type"] for node in graph["nodes"]} <= set(all_nodes())
     assert client.get("/templates/index.json").json == client.get("/templates/index.zh.json").json == []
@@ -158,7 +159,7 @@ def test_templates_have_pictures(client: Client, made: bool, monkeypatch: pytest
 
     if not made:  # as where the examples are not installed
         monkeypatch.setattr(templates, "example_workflows_folder", lambda: None)
-    answer = client.get("/api/workflow_templates/API%20Graph/api_clip_cls.jpg")
+    answer = client.get("/api/workflow_templates/API%20Graph/1%20Where%20does%20CLIP%20look.jpg")
     assert answer.headers["Content-Type"] == "image/jpeg"
     with Image.open(io.BytesIO(answer.body)) as picture:
         assert picture.format == "JPEG" and max(picture.size) <= 1024
@@ -185,7 +186,7 @@ def test_a_job_on_its_way(client: Client, gate: threading.Event) -> None:
 
 
 def test_a_job_in_full(client: Client) -> None:
-    prompt = nodes(i=("APLoadImage", {"image": "example.png"}), p=("APPreviewImage", {"images": ["i", 0]}))
+    prompt = nodes(i=("APLoadImage", {"image": "api_graph_example.png"}), p=("APPreviewImage", {"images": ["i", 0]}))
     id = client.send(prompt, extra_data={"extra_pnginfo": {"workflow": {"id": "w1"}}}).json["prompt_id"]
     done = client.done(id)
     job = client.get(f"/api/jobs/{id}").json

@@ -58,7 +58,7 @@ def test_what_is_cached_is_said_and_not_run(client: Client, page: Page) -> None:
 
 def test_saved_files_are_shown_again_without_being_saved_again(client: Client, page: Page) -> None:
     prompt = nodes(
-        i=("APLoadImage", {"image": "example.png"}),
+        i=("APLoadImage", {"image": "api_graph_example.png"}),
         s=("APSaveImage", {"images": ["i", 0], "filename_prefix": "once"}),
     )
     first = client.run(prompt)["outputs"]
@@ -210,7 +210,7 @@ def test_the_history_is_bounded(client: Client, monkeypatch: pytest.MonkeyPatch)
 
 def test_saved_pictures_carry_the_graph_in_both_forms(client: Client, folder: Any) -> None:
     prompt = nodes(
-        i=("APLoadImage", {"image": "example.png"}),
+        i=("APLoadImage", {"image": "api_graph_example.png"}),
         s=("APSaveImage", {"images": ["i", 0], "filename_prefix": "sub/carries"}),
     )
     workflow = {"id": "abc", "nodes": [], "links": []}

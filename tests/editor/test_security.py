@@ -65,7 +65,9 @@ def test_own_requests_pass(client: Client) -> None:
     assert client.ask("GET", "/", None, Sec_Fetch_Site="same-origin", Sec_Fetch_Mode="cors").status == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/api/object_info", "/nothing", "/api/view?filename=example.png&type=input"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api/object_info", "/nothing", "/api/view?filename=api_graph_example.png&type=input"]
+)
 def test_every_answer_binds_the_browser(client: Client, path: str) -> None:
     headers = client.get(path).headers
     assert "connect-src 'self'" in headers["Content-Security-Policy"]

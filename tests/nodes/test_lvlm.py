@@ -27,7 +27,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def image() -> torch.Tensor:
-    return to_tensor(Image.open(shipped_graphs() / "example.png").convert("RGB"))[0]
+    return to_tensor(Image.open(shipped_graphs() / "api_graph_example.png").convert("RGB"))[0]
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_it_is_read_as_it_is(old: Path) -> None:
     before = {path: path.read_bytes() for path in old.rglob("*") if path.is_file()}
     rows = list(read_results(old))
     assert [row.results["Said"] for row in rows] == [{"text": f"question {n}"} for n in range(3)]
-    assert all(row.results["Save image"]["files"][0].is_file() for row in rows)
+    assert all(row.results["Save images as PNG"]["files"][0].is_file() for row in rows)
     assert before == {path: path.read_bytes() for path in old.rglob("*") if path.is_file()}
 
 

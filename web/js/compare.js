@@ -1,4 +1,4 @@
-// "Compare images": two images on top of each other with a slider between them. Mouse, touch and arrow keys move it.
+// "Compare two images": two images on top of each other with a slider between them. Mouse, touch and arrow keys move it.
 
 import { app } from "../../../scripts/app.js";
 import { addressOf, chain, element, keepEvents } from "./dom.js";

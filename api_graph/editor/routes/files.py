@@ -24,7 +24,10 @@ def find_file(workspace: Workspace, kind: str, subfolder: str, name: str) -> Pat
     if not name:
         return None
     places = (inside(root, Path(subfolder) / name) for root in workspace.roots(kind))
-    return next((place for place in places if place is not None and place.is_file()), None)
+    found = next((place for place in places if place is not None and place.is_file()), None)
+    if found is None and kind == "input" and not subfolder:
+        return workspace.folders.renamed(name)
+    return found
 
 
 @routes.get("/view")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from api_graph.draw import template_name
 from api_graph.editor.state import state_of
 from api_graph.settings import example_workflows_folder, shipped
 
@@ -24,16 +25,21 @@ _KEEP = {"Cache-Control": "max-age=3600"}
 
 @routes.get("/workflow_templates")
 async def templates(request: web.Request) -> web.Response:
-    return web.json_response({_PACK: list(shipped())})
+    return web.json_response({_PACK: sorted(_graphs())})
+
+
+def _graphs() -> dict[str, str]:
+    """The shipped graphs' names by those of their templates."""
+    return {template_name(graph): graph for graph in shipped()}
 
 
 @routes.get("/workflow_templates/{pack}/{file}")
 async def template(request: web.Request) -> web.StreamResponse:
     """A graph as the editor saves it (`.json`), or a picture of it (`.jpg`)."""
     name = Path(request.match_info["file"])
-    if request.match_info["pack"] != _PACK or name.stem not in shipped() or name.suffix not in (".json", ".jpg"):
+    if request.match_info["pack"] != _PACK or name.stem not in _graphs() or name.suffix not in (".json", ".jpg"):
         raise web.HTTPNotFound(text="there is no such template")
-    engine, graph = await state_of(request).engine(), shipped()[name.stem]
+    engine, graph = await state_of(request).engine(), shipped()[_graphs()[name.stem]]
     if name.suffix == ".json":
         return web.json_response(await asyncio.to_thread(engine.template, graph))
     made = example_workflows_folder()

@@ -25,7 +25,7 @@ NEEDED = ("playwright", "comfyui_frontend_package", "aiohttp")
 MISSING = [name for name in NEEDED if find_spec(name) is None] + ([] if CHROMIUM else ["chromium"])
 
 GRAPH = {
-    "1": {"class_type": "APLoadImage", "inputs": {"image": "example.png"}},
+    "1": {"class_type": "APLoadImage", "inputs": {"image": "api_graph_example.png"}},
     "2": {
         "class_type": "APBoxes",
         "inputs": {"image": ["1", 0], "boxes": "# two\n200, 50, 280, 130\n350, 160, 430, 240", "format": "xyxy"},

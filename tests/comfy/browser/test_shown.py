@@ -65,3 +65,18 @@ def test_a_workflow_holds_nothing_of_the_extensions(editor: Editor) -> None:
     values = {node["id"]: node.get("widgets_values") for node in saved["nodes"]}
     assert values[2] == [GRAPH["2"]["inputs"]["boxes"], "xyxy"]
     assert not values.get(4) and not values.get(6)
+
+
+def test_wires_keep_their_colours_when_a_palette_is_loaded(editor: Editor) -> None:
+    """As ComfyUI does it after setup(), and again at each change of the theme: every kind is set to nothing."""
+    found = editor.page.evaluate(
+        """() => {
+          const { canvas } = window.app ?? window.comfyAPI.app.app;
+          const tables = [canvas.default_connection_color_byType, canvas.constructor.link_type_colors];
+          for (const table of tables) Object.assign(table, { AP_BOXES: "", AP_CLIP: "" });
+          document.documentElement.style.removeProperty("--color-datatype-AP_BOXES");
+          const slot = getComputedStyle(document.documentElement).getPropertyValue("--color-datatype-AP_BOXES");
+          return [...tables.map(table => table.AP_BOXES), slot.trim(), ...tables.map(table => table.AP_CLIP)];
+        }"""
+    )
+    assert found == ["#4bff96"] * 3 + ["#d27800"] * 2

@@ -99,7 +99,7 @@ def test_a_node_that_fails_is_marked_and_says_why(drawn: Editor, picture: Pictur
 
 def long_graph(steps: int) -> dict[str, Any]:
     """Sheets of one picture, each made from the one before: a third of a second per step."""
-    graph: dict[str, Any] = {"1": {"class_type": "APLoadImage", "inputs": {"image": "example.png"}}}
+    graph: dict[str, Any] = {"1": {"class_type": "APLoadImage", "inputs": {"image": "api_graph_example.png"}}}
     for step in range(2, steps + 2):
         sheet = {"images": [str(step - 1), 0], "columns": 1, "cell": 2048 - step}
         graph[str(step)] = {"class_type": "APContactSheet", "inputs": sheet}

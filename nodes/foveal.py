@@ -31,12 +31,13 @@ from api_graph.pixels.fit import fitted_masks
 from api_graph.pixels.matrix_figure import matrix_figure
 from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.read import to_tensor
-from api_graph.regions import Boxes, BoxFormat, boxes_around, read_boxes
+from api_graph.regions import BoxFormat, boxes_around, read_boxes
 from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import Widget, node
 
+from .boxes import boxes_of
 from .prompts import PairingChoice, corners
-from .socket_types import Clip, FoundBoxes, NewFeatures, Objects, Picture
+from .socket_types import AnyBoxes, Clip, FoundBoxes, NewFeatures, Objects, Picture
 
 CATEGORY = "attention prompting/foveal"
 
@@ -122,7 +123,7 @@ def boxes_from_mask(
 def foveal_mask(
     model: Clip,
     image: Picture,
-    boxes: Annotated[Boxes | None, Field(description="The region: boxes, or one of the next two.")] = None,
+    boxes: Annotated[AnyBoxes | None, Field(description="The region: boxes, or one of the next two.")] = None,
     mask: Annotated[
         Mask | None, Field(description="The region: masks. The empty 64×64 mask of Load Image is none.")
     ] = None,
@@ -165,6 +166,7 @@ def foveal_mask(
     if boxes is None and join == "enclosing":
         raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
     if boxes is not None:
+        boxes = boxes_of(boxes, image, pairing)
         _check_size(boxes.size, size, "boxes")
         if on_empty == "error":
             corners(boxes, image)

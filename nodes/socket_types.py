@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from api_graph.bounding_boxes import BoundingBoxes
 from api_graph.clip import ClipModel, ImageFeatures, QueryFeatures
 from api_graph.regions import Boxes
-from api_graph.sockets import Attribution, Image, Mask
+from api_graph.sockets import Attribution, Image, Mask, Socket
 from api_graph.tasks.socket_types import BoxScores, LabelFeatures, PointClouds
 
 # Inputs.
@@ -24,7 +25,9 @@ Heatmap = Annotated[
 ]
 Map = Annotated[Attribution, Field(description="A map on the model's grid of patches, such as Ψ gives.")]
 Query = Annotated[QueryFeatures, Field(description="The text's features, from Encode query.")]
-Where = Annotated[Boxes, Field(description="Boxes in this image, each a prompt of its own.")]
+# No blank after the comma: the editor of ComfyUI would not take the second name.
+AnyBoxes = Annotated[Boxes | BoundingBoxes, Socket("AP_BOXES,BOUNDING_BOX")]
+Where = Annotated[AnyBoxes, Field(description="Boxes in this image, each a prompt of its own.")]
 Objects = Annotated[
     Mask, Field(description="Masks, one for each object, from any segmenter; stretched to the image's size.")
 ]

@@ -21,6 +21,7 @@ from api_graph.pixels.measure import MapFigures, figures
 from api_graph.sockets import Attribution
 from api_graph.spec import Widget, node
 
+from . import estimates
 from .socket_types import Clip, Map, NewMap, Picture, Query
 
 CATEGORY = "attention prompting/attribution"
@@ -71,6 +72,7 @@ def split_tokens(tokens: ImageTokens, counts: Sequence[int]) -> Iterator[ImageTo
 
 @node(
     "APEncodeImage",
+    estimate=estimates.encoded,
     category=CATEGORY,
     title="Encode image",
     store=True,

@@ -1,23 +1,44 @@
-"""Boxes of other packs and of ComfyUI itself: what nodes take beside our own, and what they hand on."""
+"""Boxes: typed, found around masks, and in the forms that ComfyUI and other packs hand on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from torch import Tensor
+from pydantic import Field
 
-from api_graph.bounding_boxes import BoundingBoxes, boxes_of_all
-from api_graph.pixels.pairing import EVERY
-from api_graph.regions import Boxes
+from api_graph.pixels._check import checked_image
+from api_graph.regions import BoxFormat, boxes_around, read_boxes
+from api_graph.sockets import Image
+from api_graph.spec import Widget, node
+
+from . import estimates
+from .socket_types import FoundBoxes, Objects
+
+FOVEAL = "attention prompting/foveal"
 
 
-def boxes_of(given: Boxes | BoundingBoxes, image: Tensor, pairing: object = EVERY) -> Boxes:
-    """The boxes that were linked to a node, whichever of its two sockets they came through.
+@node("APBoxes", estimate=estimates.boxes_in, category=FOVEAL, title="Boxes", aliases=("bounding boxes", "region"))
+def boxes(
+    image: Annotated[Image, Field(description="The image that the boxes lie in.")],
+    boxes: Annotated[
+        str, Field(description="One box per line, four numbers; # begins a comment."), Widget(multiline=True)
+    ],
+    format: Annotated[
+        BoxFormat,
+        Field(description="xyxy and xywh in pixels; normalized: left, top, right, bottom as shares of the sides."),
+    ] = "xyxy",
+) -> FoundBoxes:
+    """Boxes in an image, from a text; what reaches beyond the image is cut off."""
+    image = checked_image(image)
+    return read_boxes(boxes, (image.shape[2], image.shape[1]), format)
 
-    BOUNDING_BOX is read for images (B, H, W, 3), and what reaches beyond them is cut off. `Boxes` stay as they are: who
-    takes them looks at their size.
-    """
-    if not isinstance(given, Mapping | Sequence):
-        return given
-    one_each = pairing == "box i on image i"
-    return boxes_of_all(given, (image.shape[2], image.shape[1]), len(image), one_each=one_each)
+
+@node("APBoxesFromMask", category=FOVEAL, title="Boxes around masks")
+def boxes_from_mask(
+    mask: Objects,
+    threshold: Annotated[
+        float, Field(ge=0, le=1, description="What counts as inside."), Widget(step=0.05, slider=True)
+    ] = 0.5,
+) -> FoundBoxes:
+    """The smallest box around each mask."""
+    return boxes_around(mask, threshold)

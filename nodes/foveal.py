@@ -26,18 +26,19 @@ from api_graph.clip.foveal_pass import Form
 from api_graph.clip.unleash import Order, head_reactions, strongest
 from api_graph.errors import BadInput, inputs_named
 from api_graph.models.layers import whole_numbers
-from api_graph.pixels._check import checked_image
-from api_graph.pixels.fit import fitted_masks
+from api_graph.pixels._check import checked_image, fitted_masks
 from api_graph.pixels.matrix_figure import matrix_figure
 from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.read import to_tensor
-from api_graph.regions import BoxFormat, boxes_around, read_boxes
+from api_graph.regions import Boxes
 from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import Widget, node
 
-from .boxes import boxes_of
+from . import estimates
+from .boxes import boxes as boxes
+from .boxes import boxes_from_mask as boxes_from_mask
 from .prompts import PairingChoice, corners
-from .socket_types import AnyBoxes, Clip, FoundBoxes, NewFeatures, Objects, Picture
+from .socket_types import AnyBoxes, Clip, NewFeatures, Picture, boxes_of
 
 CATEGORY = "attention prompting/foveal"
 
@@ -78,6 +79,10 @@ ShapeOfMask = Annotated[
     MaskShape,
     Field(description="mask: 0 outside the mask. centroid: also centred on its mean. box: the box around it."),
 ]
+FovealMasks = Annotated[
+    Attribution,
+    Field(description="On the grid of patches: one mask for each region, or one for each on each image."),
+]
 Coverage = Annotated[
     float,
     Field(ge=0, le=1, description="mask: share of a patch that it must cover; 0: anything."),
@@ -85,35 +90,9 @@ Coverage = Annotated[
 ]
 
 
-@node("APBoxes", category=CATEGORY, title="Boxes", aliases=("bounding boxes", "region"))
-def boxes(
-    image: Annotated[Image, Field(description="The image that the boxes lie in.")],
-    boxes: Annotated[
-        str, Field(description="One box per line, four numbers; # begins a comment."), Widget(multiline=True)
-    ],
-    format: Annotated[
-        BoxFormat,
-        Field(description="xyxy and xywh in pixels; normalized: left, top, right, bottom as shares of the sides."),
-    ] = "xyxy",
-) -> FoundBoxes:
-    """Boxes in an image, from a text; what reaches beyond the image is cut off."""
-    image = checked_image(image)
-    return read_boxes(boxes, (image.shape[2], image.shape[1]), format)
-
-
-@node("APBoxesFromMask", category=CATEGORY, title="Boxes around masks")
-def boxes_from_mask(
-    mask: Objects,
-    threshold: Annotated[
-        float, Field(ge=0, le=1, description="What counts as inside."), Widget(step=0.05, slider=True)
-    ] = 0.5,
-) -> FoundBoxes:
-    """The smallest box around each mask."""
-    return boxes_around(mask, threshold)
-
-
 @node(
     "APFovealMask",
+    estimate=estimates.foveal_masks,
     category=CATEGORY,
     title="Foveal mask",
     store=True,
@@ -145,34 +124,25 @@ def foveal_mask(
         OnEmpty, Field(description="Where the model sees nothing of a region: error, or a mask of zeros.")
     ] = "error",
     pairing: PairingChoice = EVERY,
-) -> Annotated[
-    Attribution,
-    Field(description="On the grid of patches: one mask for each region, or one for each on each image."),
-]:
+) -> FovealMasks:
     """A Gaussian over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
 
     It is shown, resized and blended like any other map. Several images with several boxes or masks give one for each
     pair; with one of either, one for each of the others' is enough.
     """
-    image = checked_image(image)
-    size = (image.shape[2], image.shape[1])
-    geometry, grid = model.preprocess.geometry(*size), model.tower.grid
+    image, pairs = checked_image(image), None
+    geometry, grid = model.preprocess.geometry(image.shape[2], image.shape[1]), model.tower.grid
     kernel = FovealKernel(alpha, sigma, scale)
-    pairs = None
-    if mask is not None:
-        mask = fitted_masks(mask, image, "mask")
+    mask = None if mask is None else fitted_masks(mask, image, "mask")
     if sum(region is not None for region in (boxes, mask, attribution)) != 1:
         raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
     if boxes is None and join == "enclosing":
         raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
     if boxes is not None:
-        boxes = boxes_of(boxes, image, pairing)
-        _check_size(boxes.size, size, "boxes")
-        if on_empty == "error":
-            corners(boxes, image)
-        pairs, join = _pairs(image, len(boxes), pairing, join, "boxes")
+        where = _boxes_in(boxes, image, pairing, on_empty)
+        pairs, join = _pairs(image, len(where), pairing, join, "boxes")
         with inputs_named(region="boxes"):
-            values = box_masks(boxes.values, geometry, grid, kernel, cells=cells, join=join, on_empty=on_empty)
+            values = box_masks(where.values, geometry, grid, kernel, cells=cells, join=join, on_empty=on_empty)
     elif mask is not None:
         pairs, join = _pairs(image, len(mask), pairing, join, "mask")
         with inputs_named(region="mask"):
@@ -187,6 +157,15 @@ def foveal_mask(
     if pairs is not None and pairs.regions and len(image) > 1 and len(values) > 1:
         values = values[pairs.regions]
     return Attribution(values, (geometry,) * len(values))
+
+
+def _boxes_in(given: AnyBoxes, image: Tensor, pairing: Pairing, on_empty: OnEmpty) -> Boxes:
+    """The boxes. BadInput for those of another image; for those that lie outside it too, unless they may be empty."""
+    boxes = boxes_of(given, image, pairing)
+    _check_size(boxes.size, (image.shape[2], image.shape[1]), "boxes")
+    if on_empty == "error":
+        corners(boxes, image)
+    return boxes
 
 
 def _pairs(image: Tensor, regions: int, pairing: Pairing, join: Join, input: str) -> tuple[Pairs, Join]:

@@ -17,8 +17,7 @@ from api_graph.regions import Boxes, boxes_around
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Widget, node
 
-from .boxes import boxes_of
-from .socket_types import AnyBoxes, FoundBoxes, Heatmap
+from .socket_types import AnyBoxes, FoundBoxes, Heatmap, boxes_of
 
 CATEGORY = "attention prompting/selection"
 
@@ -141,7 +140,8 @@ def smart_crop(
         if boxes is not None:
             raise BadInput("give boxes or a mask, not both", input="boxes")
         if len(mask) != 1:
-            raise BadInput(f"there are {len(mask)} masks, and a crop is made to one", input="mask", hint="Give one.")
+            problem = f"there are {len(mask)} masks, and a crop is made to one"
+            raise BadInput(problem, input="mask", value=len(mask), hint="Give one.")
         boxes = boxes_around(mask)
     elif boxes is None:
         raise BadInput("there is nothing to crop to", input="boxes", hint="Link boxes or a mask.")

@@ -13,13 +13,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-LEAVES = {"bounding_boxes", "errors", "geometry", "files", "json_values", "moved", "regions", "sockets"}
+LEAVES = {"arguments", "bounding_boxes", "errors", "geometry", "files", "json_values", "moved", "regions", "sockets"}
 CONTRACT = LEAVES | {"folders", "context", "spec", "registry"}
 ROOMS = {"models", "clip", "lvlm", "pixels", "segment", "tasks", "demo", "bench"}
 
 # What each part of `api_graph` (and `nodes`) may import; itself it always may.
 MAY_IMPORT = {
     "errors": set(),
+    "arguments": {"errors"},
     "json_values": set(),
     "files": set(),
     "geometry": {"errors"},

@@ -82,6 +82,7 @@ def smart_crop(
         raise BadInput(
             f"the boxes lie in an image of {boxes.size[0]}×{boxes.size[1]} pixels, not {width}×{height}",
             input="boxes",
+            value=boxes.size,
             hint="Use the image that they were made from.",
         )
     ratio = _ratio(aspect)

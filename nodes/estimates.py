@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from api_graph.clip import ClipModel
 from api_graph.pixels.pairing import EVERY, Pairing
+from api_graph.segs import Segs
 from api_graph.sockets import Attribution
 from api_graph.tasks.socket_types import PointClouds
 
@@ -64,6 +66,21 @@ def cropped(image: Tensor, boxes: AnyBoxes, enlarge: float, together: bool, pair
     sides = (found.values[:, 2:] - found.values[:, :2]) * enlarge
     areas = torch.minimum(sides, torch.tensor([width, height], dtype=sides.dtype)).prod(1)
     return int(areas.sum()) * (len(image) if pairing == EVERY else 1) * _PIXEL
+
+
+def regions_of_segs(segs: object) -> int:
+    """A mask of the image for each region."""
+    (height, width), regions = cast("Segs", segs)
+    return len(regions) * height * width * _FLOAT
+
+
+def segs_of_boxes(image: Tensor, boxes: AnyBoxes, crop_factor: float) -> int:
+    """A crop of the image and of a mask for each box, and the whole mask on the way."""
+    height, width = image.shape[1:3]
+    found = boxes_of(boxes, image)
+    sides = (found.values[:, 2:] - found.values[:, :2]) * crop_factor
+    areas = torch.minimum(sides, torch.tensor([width, height], dtype=sides.dtype)).prod(1)
+    return int(areas.sum()) * (_PIXEL + _FLOAT)
 
 
 def segmented(image: Tensor, boxes: AnyBoxes | None, pairing: Pairing) -> int:

@@ -13,7 +13,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-LEAVES = {"arguments", "bounding_boxes", "errors", "geometry", "files", "json_values", "moved", "regions", "sockets"}
+LEAVES = {
+    "arguments",
+    "bounding_boxes",
+    "errors",
+    "geometry",
+    "files",
+    "json_values",
+    "moved",
+    "regions",
+    "segs",
+    "sockets",
+}
 CONTRACT = LEAVES | {"folders", "context", "spec", "registry"}
 ROOMS = {"models", "clip", "lvlm", "pixels", "segment", "tasks", "demo", "bench"}
 
@@ -30,6 +41,7 @@ MAY_IMPORT = {
     "settings": {"errors", "files", "folders", "json_values"},
     "regions": {"errors", "json_values"},
     "bounding_boxes": {"errors", "regions"},
+    "segs": {"errors", "regions"},
     "sockets": {"errors", "geometry", "json_values"},
     "context": {"errors", "files", "folders", "json_values"},
     "spec": LEAVES | {"folders", "context"},

@@ -24,14 +24,16 @@ ALL = "every box on every image"
 
 ONE_MASK_PER_IMAGE = {"APAlphaBlend", "APOverlay", "APPreviewHeatmap"}
 """A heatmap is made from its image: map i lies on image i, or one on all."""
-ONE_IMAGE = {"APSetOfMark"}
+ONE_IMAGE = {"APSetOfMark", "APSmartCrop", "APBoxesToSegs"}
 """They refuse several images."""
 
 
 def takes_both(spec: NodeSpec) -> bool:
     """Whether a node takes images and, beside them, boxes or masks of objects."""
+    if spec.id in ONE_IMAGE:
+        return False
     sockets = {one.socket for one in spec.inputs}
-    regions = {"AP_BOXES"} if spec.id in ONE_MASK_PER_IMAGE | ONE_IMAGE else {"AP_BOXES", "MASK", "BOUNDING_BOX"}
+    regions = {"AP_BOXES"} if spec.id in ONE_MASK_PER_IMAGE else {"AP_BOXES", "MASK", "BOUNDING_BOX"}
     return "IMAGE" in sockets and any(regions & set(socket.split(",")) for socket in sockets)
 
 

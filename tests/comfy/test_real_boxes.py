@@ -1,4 +1,4 @@
-"""Boxes of ComfyUI's own nodes in the pack's, and the pack's in ComfyUI's own, in a real ComfyUI, 0.28 or newer.
+"""Boxes of ComfyUI's own nodes in the pack's and the other way round, and blueprints, in a real ComfyUI 0.28 or newer.
 
 Skipped unless `API_GRAPH_COMFYUI` names a checkout: see test_real_comfyui.py.
 """
@@ -6,6 +6,7 @@ Skipped unless `API_GRAPH_COMFYUI` names a checkout: see test_real_comfyui.py.
 from __future__ import annotations
 
 import io
+import json
 import os
 import urllib.parse
 import urllib.request
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.comfy.real import RealComfyUI
+from tests.comfy.real import ROOT, RealComfyUI
 
 CHECKOUT = os.environ.get("API_GRAPH_COMFYUI")
 
@@ -88,3 +89,12 @@ def test_core_draws_what_boxes_to_bounding_box_gives(comfyui: RealComfyUI) -> No
     drawn = np.argwhere((found != found[-1, -1]).any(2))
     assert np.array_equal(found, expected) and len(drawn)
     assert abs(drawn.max(0) - [112, 160]).max() <= 4
+
+
+def test_its_library_has_the_blueprints(comfyui: RealComfyUI) -> None:
+    listed = comfyui.get("/global_subgraphs")
+    own = {entry["name"]: id for id, entry in listed.items() if entry["source"] == "custom_node"}
+    files = {file.stem: file for file in (ROOT / "subgraphs").glob("*.json")}
+    assert own.keys() == files.keys()
+    for name, id in own.items():
+        assert json.loads(comfyui.get(f"/global_subgraphs/{id}")["data"]) == json.loads(files[name].read_text("utf-8"))

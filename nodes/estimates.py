@@ -96,6 +96,18 @@ def overlaid(image: Tensor, heatmap: Tensor) -> int:
     return max(len(image), len(heatmap)) * image.shape[1] * image.shape[2] * _PIXEL
 
 
+def solid(width: int, height: int) -> int:
+    """A mask."""
+    return width * height * _FLOAT
+
+
+def scaled(image: Tensor, width: int, height: int) -> int:
+    """Each image at another size; a side of 0 follows from the other."""
+    old_height, old_width, channels = image.shape[1:4]
+    wide, tall = width or old_width * height / old_height, height or old_height * width / old_width
+    return int(len(image) * wide * tall) * channels * _FLOAT
+
+
 def resized(attribution: Attribution) -> int:
     """A heatmap of the source image's size for each map."""
     return sum(one.width * one.height for one in attribution.geometry) * _FLOAT

@@ -141,7 +141,7 @@ def smart_crop(
             raise BadInput("give boxes or a mask, not both", input="boxes")
         if len(mask) != 1:
             problem = f"there are {len(mask)} masks, and a crop is made to one"
-            raise BadInput(problem, input="mask", value=len(mask), hint="Give one.")
+            raise BadInput(problem, input="mask", value=tuple(mask.shape), hint="Give one.")
         boxes = boxes_around(mask)
     elif boxes is None:
         raise BadInput("there is nothing to crop to", input="boxes", hint="Link boxes or a mask.")

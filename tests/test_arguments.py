@@ -86,6 +86,7 @@ KINDS: dict[str, list[Any]] = {
 NEEDED: dict[str, Any] = {"labels": "a\nb", "boxes": [[1, 2, 3, 4]], "text": "a ring", "question": "What?"}
 SHAPES = {"image_size": (64, 64), "grid": (8, 8), "box": [1, 2, 30, 40], "points": torch.zeros(3, 3), "rows": [{}]}
 NEEDED |= {**SHAPES, "graph": "api_clip", "model": "demo", "queries": "a ring", "images": "x.png", "image": "x.png"}
+NEEDED["folder"] = "results"
 
 
 @pytest.fixture

@@ -49,13 +49,13 @@ MAY_IMPORT = {
     **{room: LEAVES | ROOMS for room in ROOMS},
     "annotation": LEAVES | ROOMS,
     "nodes": LEAVES | {"folders", "context", "spec"} | ROOMS,
-    "comfy": CONTRACT | {"settings"},
+    "comfy": CONTRACT | {"settings", "lvlm"},  # it waits for endpoints off ComfyUI's loop
     "graph": CONTRACT,
-    "executor": CONTRACT | {"graph"},
+    "executor": CONTRACT | {"graph", "settings"},
     "runs": CONTRACT | {"graph", "executor", "settings"},
     "docs": CONTRACT,
     "draw": CONTRACT | {"graph"},
-    "table": CONTRACT | {"graph", "executor", "runs", "settings"},
+    "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT

@@ -72,7 +72,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
             if image.format not in ("JPEG", "MPO"):
                 raise
             image = _without_end_marker(path)
-        return to_rgb_or_rgba(_upright(image))
+        return to_rgb_or_rgba(upright(image))
 
 
 @contextmanager
@@ -310,7 +310,8 @@ def _unreadable(path: str | os.PathLike[str], problem: str, hint: str) -> BadInp
     return BadInput(problem, input="path", value=str(path), hint=hint)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """The picture turned and mirrored as its EXIF orientation says."""
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG)
     except Exception:  # damaged EXIF says nothing; the pixels are still good

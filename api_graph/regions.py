@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -29,15 +29,19 @@ _LIST_OF_LISTS = re.compile(r"\s*\[\s*\[")
 @dataclass(frozen=True, eq=False)
 class Boxes:
     """N boxes in one image: `values` (N, 4) float64, left, top, right and bottom in pixels; right and bottom are
-    exclusive edges. `size` is the image's (width, height).
+    exclusive edges. `size` is the image's (width, height). `labels` and `scores` are what a detector says of each box,
+    with None where it says nothing; empty where nothing is known of any.
 
-    Raises BadInput for another shape, for numbers that are not finite, and for a right edge left of the left one.
+    Raises BadInput for another shape, for numbers that are not finite, for a right edge left of the left one, and for
+    labels or scores of another number of boxes.
     """
 
     socket: ClassVar[str] = "AP_BOXES"
 
     values: Tensor
     size: tuple[int, int]
+    labels: tuple[str | None, ...] = ()
+    scores: tuple[float | None, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != 4 or self.values.dtype != torch.float64:
@@ -47,18 +51,29 @@ class Boxes:
             )
         for row, box in enumerate(self.values.tolist(), start=1):
             check_box(box, f"box {row}")
+        for what, told in (("labels", self.labels), ("scores", self.scores)):
+            if told and len(told) != len(self.values):
+                raise BadInput(f"there are {len(self.values)} boxes and {len(told)} {what}", input="boxes")
 
     def __len__(self) -> int:
         return len(self.values)
 
+    def pick(self, rows: Sequence[int]) -> Boxes:
+        """The boxes with these indices, in this order, with what is known of them."""
+        labels = tuple(self.labels[row] for row in rows) if self.labels else ()
+        scores = tuple(self.scores[row] for row in rows) if self.scores else ()
+        return Boxes(self.values[list(rows)], self.size, labels, scores)
+
     def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds equal boxes."""
-        return {"values": self.values}, list(self.size)
+        told: list[Json] = [list(self.labels), list(self.scores)]
+        return {"values": self.values}, [*self.size, *(told if self.labels or self.scores else ())]
 
     @classmethod
-    def from_storage(cls, tensors: dict[str, Tensor], meta: tuple[int, int]) -> Boxes:
-        width, height = meta
-        return cls(tensors["values"], (width, height))
+    def from_storage(cls, tensors: dict[str, Tensor], meta: Sequence[Any]) -> Boxes:
+        width, height, *told = meta  # boxes of version 0.1 end here
+        labels, scores = told or ((), ())
+        return cls(tensors["values"], (width, height), tuple(labels), tuple(scores))
 
 
 def read_boxes(
@@ -85,12 +100,12 @@ def read_boxes(
     found = list(_rows(boxes, format))
     rows = [_to_xyxy(numbers, where, format, size) for where, numbers in found]
     if format != "normalized" and not isinstance(boxes, Tensor):
-        _warn_of_fractions([numbers for _, numbers in found])
+        warn_of_fractions([numbers for _, numbers in found])
     if not rows:
         given = boxes if isinstance(boxes, str) else []
         raise BadInput("there is no box", input="boxes", value=given, hint=_HINTS[format])
     if clip:
-        rows = [_clipped(box, where, size) for where, box in rows]
+        rows = [clipped_box(box, where, size) for where, box in rows]
         return Boxes(torch.tensor(rows, dtype=torch.float64), size)
     return Boxes(torch.tensor([box for _, box in rows], dtype=torch.float64), size)
 
@@ -131,6 +146,34 @@ def touches(low: float, high: float, length: float) -> bool:
     return low < length and (high > 0 or low == high == 0)
 
 
+def clipped_box(box: Sequence[float], where: str, size: tuple[int, int]) -> list[float]:
+    """What of a box (left, top, right, bottom) lies in an image of `size` (width, height).
+
+    Raises BadInput, which calls the box `where`, if nothing does.
+    """
+    width, height = size
+    left, top, right, bottom = box
+    if not (touches(left, right, width) and touches(top, bottom, height)):
+        raise BadInput(
+            f"{where} lies outside the image of {width}×{height} pixels",
+            input="boxes",
+            value=list(box),
+            hint="Look at the format, and at which image the boxes belong to.",
+        )
+    return [max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))]
+
+
+def warn_of_fractions(boxes: Sequence[Sequence[float]]) -> None:
+    """Warn of boxes in pixels that all lie within the first pixel, and have fractions."""
+    numbers = [number for box in boxes for number in box]
+    if numbers and all(0 <= number <= 1 for number in numbers) and any(number % 1 for number in numbers):
+        first = next(box for box in boxes if any(number % 1 for number in box))
+        text = " ".join(f"{number:g}" for number in first)
+        warn_of_kind(
+            "fractions", f"{text} look like fractions of the picture: boxes of the format normalized are those"
+        )
+
+
 def _rows(boxes: str | Sequence[Sequence[float]] | Tensor, format: str) -> Iterator[tuple[str, list[float]]]:
     """What to call each box in a complaint, and its numbers."""
     given = _json_list(boxes) if isinstance(boxes, str) else boxes.tolist() if isinstance(boxes, Tensor) else boxes
@@ -164,17 +207,6 @@ def _json_list(text: str) -> Sequence[Sequence[float]] | None:
     return found if isinstance(found, list) else None
 
 
-def _warn_of_fractions(boxes: Sequence[Sequence[float]]) -> None:
-    """Warn of boxes in pixels that all lie within the first pixel, and have fractions."""
-    numbers = [number for box in boxes for number in box]
-    if numbers and all(0 <= number <= 1 for number in numbers) and any(number % 1 for number in numbers):
-        first = next(box for box in boxes if any(number % 1 for number in box))
-        text = " ".join(f"{number:g}" for number in first)
-        warn_of_kind(
-            "fractions", f"{text} look like fractions of the picture: boxes of the format normalized are those"
-        )
-
-
 def _numbers(words: Sequence[str] | Sequence[float], given: object, where: str, format: str) -> list[float]:
     try:
         numbers = [float(word) for word in words]
@@ -195,16 +227,3 @@ def _to_xyxy(numbers: list[float], where: str, format: str, size: tuple[int, int
     box = [left, top, right, bottom]
     check_box(box, where, _HINTS[format])
     return where, box
-
-
-def _clipped(box: list[float], where: str, size: tuple[int, int]) -> list[float]:
-    width, height = size
-    left, top, right, bottom = box
-    if not (touches(left, right, width) and touches(top, bottom, height)):
-        raise BadInput(
-            f"{where} lies outside the image of {width}×{height} pixels",
-            input="boxes",
-            value=box,
-            hint="Look at the format, and at which image the boxes belong to.",
-        )
-    return [max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))]

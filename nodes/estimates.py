@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from api_graph.clip import ClipModel
 from api_graph.pixels.pairing import EVERY, Pairing
-from api_graph.regions import Boxes
+from api_graph.segs import Segs
 from api_graph.sockets import Attribution
 from api_graph.tasks.socket_types import PointClouds
+
+from .socket_types import AnyBoxes, boxes_of, count_of
 
 _FLOAT, _PIXEL = 4, 12
 _FEATURE = 2048
@@ -38,9 +41,9 @@ def boxes_in(boxes: str) -> int:
     return _BOX * (boxes.count("\n") + boxes.count("]") + boxes.count(";") + 1)
 
 
-def drawn(image: Tensor, boxes: Boxes, together: bool, pairing: Pairing) -> int:
+def drawn(image: Tensor, boxes: AnyBoxes, together: bool, pairing: Pairing) -> int:
     """An image for each box on each image, or each with all of them, and where each box covers the image."""
-    return _drawn(image, len(boxes), together, pairing)
+    return _drawn(image, count_of(boxes), together, pairing)
 
 
 def drawn_on_masks(image: Tensor, masks: Tensor, together: bool, pairing: Pairing) -> int:
@@ -54,22 +57,38 @@ def _drawn(image: Tensor, regions: int, together: bool, pairing: Pairing) -> int
     return (results * _PIXEL + regions * _FLOAT) * height * width
 
 
-def cropped(image: Tensor, boxes: Boxes, enlarge: float, together: bool, pairing: Pairing) -> int:
+def cropped(image: Tensor, boxes: AnyBoxes, enlarge: float, together: bool, pairing: Pairing) -> int:
     """The inside of each box; together, one crop of the image at most."""
     height, width = image.shape[1:3]
-    if together or not len(boxes):
+    if together or not count_of(boxes):
         return _PIXEL * image.shape[0] * height * width
-    sides = (boxes.values[:, 2:] - boxes.values[:, :2]) * enlarge
+    found = boxes_of(boxes, image, pairing)
+    sides = (found.values[:, 2:] - found.values[:, :2]) * enlarge
     areas = torch.minimum(sides, torch.tensor([width, height], dtype=sides.dtype)).prod(1)
     return int(areas.sum()) * (len(image) if pairing == EVERY else 1) * _PIXEL
 
 
-def segmented(image: Tensor, boxes: Boxes | None, pairing: Pairing) -> int:
+def regions_of_segs(segs: object) -> int:
+    """A mask of the image for each region."""
+    (height, width), regions = cast("Segs", segs)
+    return len(regions) * height * width * _FLOAT
+
+
+def segs_of_boxes(image: Tensor, boxes: AnyBoxes, crop_factor: float) -> int:
+    """A crop of the image and of a mask for each box, and the whole mask on the way."""
+    height, width = image.shape[1:3]
+    found = boxes_of(boxes, image)
+    sides = (found.values[:, 2:] - found.values[:, :2]) * crop_factor
+    areas = torch.minimum(sides, torch.tensor([width, height], dtype=sides.dtype)).prod(1)
+    return int(areas.sum()) * (_PIXEL + _FLOAT)
+
+
+def segmented(image: Tensor, boxes: AnyBoxes | None, pairing: Pairing) -> int:
     """A mask for each box, and the model's answer for each pixel of it; without boxes, what is found is not known."""
     if boxes is None:
         return 0
     height, width = image.shape[1:3]
-    return len(boxes) * (len(image) if pairing == EVERY else 1) * height * width * 2 * _FLOAT
+    return count_of(boxes) * (len(image) if pairing == EVERY else 1) * height * width * 2 * _FLOAT
 
 
 def overlaid(image: Tensor, heatmap: Tensor) -> int:
@@ -94,9 +113,9 @@ def resized(attribution: Attribution) -> int:
     return sum(one.width * one.height for one in attribution.geometry) * _FLOAT
 
 
-def foveal_masks(model: ClipModel, boxes: Boxes | None) -> int:
+def foveal_masks(model: ClipModel, boxes: AnyBoxes | None) -> int:
     """A map on the model's patches for each box: first in float64."""
-    return 0 if boxes is None else len(boxes) * math.prod(model.tower.grid) * 3 * _FLOAT
+    return 0 if boxes is None else count_of(boxes) * math.prod(model.tower.grid) * 3 * _FLOAT
 
 
 def sheet(images: Sequence[Tensor], captions: Sequence[str] | None, columns: int, cell: int) -> int:

@@ -30,13 +30,15 @@ from api_graph.pixels._check import checked_image, fitted_masks
 from api_graph.pixels.matrix_figure import matrix_figure
 from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.read import to_tensor
-from api_graph.regions import Boxes, BoxFormat, boxes_around, read_boxes
+from api_graph.regions import Boxes
 from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import Widget, node
 
 from . import estimates
+from .boxes import boxes as boxes
+from .boxes import boxes_from_mask as boxes_from_mask
 from .prompts import PairingChoice, corners
-from .socket_types import Clip, FoundBoxes, NewFeatures, Objects, Picture
+from .socket_types import AnyBoxes, Clip, NewFeatures, Picture, boxes_of
 
 CATEGORY = "attention prompting/foveal"
 
@@ -89,39 +91,6 @@ Coverage = Annotated[
 
 
 @node(
-    "APBoxes",
-    estimate=estimates.boxes_in,
-    category=CATEGORY,
-    title="Boxes",
-    aliases=("bounding boxes", "bbox", "region"),
-)
-def boxes(
-    image: Annotated[Image, Field(description="The image that the boxes lie in.")],
-    boxes: Annotated[
-        str, Field(description="One box per line, four numbers; # begins a comment."), Widget(multiline=True)
-    ],
-    format: Annotated[
-        BoxFormat,
-        Field(description="xyxy and xywh in pixels; normalized: left, top, right, bottom as shares of the sides."),
-    ] = "xyxy",
-) -> FoundBoxes:
-    """Boxes in an image, from a text; what reaches beyond the image is cut off."""
-    image = checked_image(image)
-    return read_boxes(boxes, (image.shape[2], image.shape[1]), format)
-
-
-@node("APBoxesFromMask", category=CATEGORY, title="Boxes around masks")
-def boxes_from_mask(
-    mask: Objects,
-    threshold: Annotated[
-        float, Field(ge=0, le=1, description="What counts as inside."), Widget(step=0.05, slider=True)
-    ] = 0.5,
-) -> FoundBoxes:
-    """The smallest box around each mask."""
-    return boxes_around(mask, threshold)
-
-
-@node(
     "APFovealMask",
     estimate=estimates.foveal_masks,
     category=CATEGORY,
@@ -133,7 +102,7 @@ def boxes_from_mask(
 def foveal_mask(
     model: Clip,
     image: Picture,
-    boxes: Annotated[Boxes | None, Field(description="The region: boxes, or one of the next two.")] = None,
+    boxes: Annotated[AnyBoxes | None, Field(description="The region: boxes, or one of the next two.")] = None,
     mask: Annotated[
         Mask | None, Field(description="The region: masks. The empty 64×64 mask of Load Image is none.")
     ] = None,
@@ -170,10 +139,10 @@ def foveal_mask(
     if boxes is None and join == "enclosing":
         raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
     if boxes is not None:
-        _check_boxes(boxes, image, on_empty)
-        pairs, join = _pairs(image, len(boxes), pairing, join, "boxes")
+        where = _boxes_in(boxes, image, pairing, on_empty)
+        pairs, join = _pairs(image, len(where), pairing, join, "boxes")
         with inputs_named(region="boxes"):
-            values = box_masks(boxes.values, geometry, grid, kernel, cells=cells, join=join, on_empty=on_empty)
+            values = box_masks(where.values, geometry, grid, kernel, cells=cells, join=join, on_empty=on_empty)
     elif mask is not None:
         pairs, join = _pairs(image, len(mask), pairing, join, "mask")
         with inputs_named(region="mask"):
@@ -190,11 +159,13 @@ def foveal_mask(
     return Attribution(values, (geometry,) * len(values))
 
 
-def _check_boxes(boxes: Boxes, image: Tensor, on_empty: OnEmpty) -> None:
-    """Raise BadInput for boxes of another image; for those that lie outside it too, unless they may be empty."""
+def _boxes_in(given: AnyBoxes, image: Tensor, pairing: Pairing, on_empty: OnEmpty) -> Boxes:
+    """The boxes. BadInput for those of another image; for those that lie outside it too, unless they may be empty."""
+    boxes = boxes_of(given, image, pairing)
     _check_size(boxes.size, (image.shape[2], image.shape[1]), "boxes")
     if on_empty == "error":
         corners(boxes, image)
+    return boxes
 
 
 def _pairs(image: Tensor, regions: int, pairing: Pairing, join: Join, input: str) -> tuple[Pairs, Join]:

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import Field
 from torch import Tensor
 
+from api_graph.bounding_boxes import BoundingBoxes
 from api_graph.errors import BadInput
 from api_graph.pixels import prompts
 from api_graph.pixels._check import checked_image
-from api_graph.pixels.pairing import Pairing
+from api_graph.pixels.pairing import EVERY, Pairing
 from api_graph.pixels.prompts.crop import Rounding
 from api_graph.pixels.prompts.fgvp import FgvpStyle
 from api_graph.pixels.prompts.outside import Blur, Channels, Fill
@@ -27,7 +28,7 @@ from api_graph.sockets import Image, Mask
 from api_graph.spec import Widget, node
 
 from . import estimates
-from .socket_types import Drawn, Objects, Picture, Where
+from .socket_types import Drawn, Objects, Picture, Where, boxes_of
 
 CATEGORY = "attention prompting/visual prompts"
 
@@ -142,11 +143,14 @@ def _chosen(prompt: str, preset: str, **values: object) -> dict[str, Any]:
     return values if preset == "custom" else {**values, **prompts.preset(prompt, preset)}
 
 
-def corners(boxes: Boxes, image: Tensor) -> Tensor:
-    """(N, 4) xyxy pixels, if there are boxes, which belong to an image of this size and lie on it."""
+def corners(given: Boxes | BoundingBoxes, image: Tensor, pairing: object = EVERY, **others: object) -> Tensor:
+    """(N, 4) xyxy pixels, if there are boxes, which belong to an image of this size and lie on it.
+
+    Of the other parameters of a node only the `pairing` matters.
+    """
     if not image.numel():
         checked_image(image)  # says so; whoever draws looks at the rest
-    size = (image.shape[2], image.shape[1])
+    boxes, size = boxes_of(given, image, pairing), (image.shape[2], image.shape[1])
     if boxes.size != size:
         raise BadInput(
             f"the boxes belong to an image of {boxes.size[0]}×{boxes.size[1]} pixels, not of {size[0]}×{size[1]}",
@@ -177,7 +181,8 @@ def draw_circle(
     **values: object,
 ) -> Drawn:
     """Draw the ellipse that fits into each box, the red circle, and if wanted blur what lies outside it."""
-    return prompts.draw_circle(image, corners(boxes, image), **_chosen("circle", preset, **values))
+    where = corners(boxes, image, **values)
+    return prompts.draw_circle(image, where, **_chosen("circle", preset, **values))
 
 
 @node(
@@ -197,7 +202,8 @@ def weaken_outside(
     **values: object,
 ) -> Drawn:
     """Blur, grey or cover everything outside each box, or outside the ellipse in it."""
-    return prompts.weaken_outside(image, corners(boxes, image), **_chosen("outside", preset, shape=shape, **values))
+    where = corners(boxes, image, **values)
+    return prompts.weaken_outside(image, where, **_chosen("outside", preset, shape=shape, **values))
 
 
 @node(
@@ -217,7 +223,8 @@ def crop_boxes(
     **values: object,
 ) -> list[Annotated[Image, Field(description="The crops, each of its own size.")]]:
     """Cut each box out of the image."""
-    return prompts.crop_boxes(image, corners(boxes, image), together=together, **_chosen("crop", preset, **values))
+    where = corners(boxes, image, **values)
+    return prompts.crop_boxes(image, where, together=together, **_chosen("crop", preset, **values))
 
 
 @node(
@@ -236,7 +243,8 @@ def draw_box(
     **values: object,
 ) -> Drawn:
     """Draw the outline of each box."""
-    return prompts.draw_box(image, corners(boxes, image), **_chosen("box_line", preset, **values))
+    where = corners(boxes, image, **values)
+    return prompts.draw_box(image, where, **_chosen("box_line", preset, **values))
 
 
 @node(
@@ -257,8 +265,8 @@ def shade_boxes(
     **values: object,
 ) -> Drawn:
     """Lay a translucent colour over each box, to be named in the text: "... is in red color." (CPT)."""
-    chosen = _chosen("shade", preset, colour=colour, opacity=opacity, **values)
-    return prompts.shade_boxes(image, corners(boxes, image), **chosen)
+    where, chosen = corners(boxes, image, **values), _chosen("shade", preset, colour=colour, opacity=opacity, **values)
+    return prompts.shade_boxes(image, where, **chosen)
 
 
 @node(
@@ -272,7 +280,8 @@ def shade_boxes(
 @parameters_of(prompts.draw_keypoint)
 def draw_keypoint(image: Picture, boxes: Where, **values: object) -> Drawn:
     """Draw a dot at the centre of each box."""
-    return prompts.draw_keypoint(image, corners(boxes, image), **_chosen("keypoint", "custom", **values))
+    where = corners(boxes, image, **values)
+    return prompts.draw_keypoint(image, where, **_chosen("keypoint", "custom", **values))
 
 
 # ------------------------------------------------------------------------------------------ on masks

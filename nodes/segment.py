@@ -15,7 +15,6 @@ from api_graph.errors import inputs_named
 from api_graph.folders import Folders, names_in
 from api_graph.json_values import Json
 from api_graph.pixels.pairing import EVERY, Pairs
-from api_graph.regions import Boxes
 from api_graph.segment import Segmenter
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
@@ -23,6 +22,7 @@ from api_graph.spec import Choices, Widget, node
 from . import estimates
 from .models import Device, DeviceChoice, Precision, not_among, placed
 from .prompts import PairingChoice, corners
+from .socket_types import AnyBoxes
 
 WELL_KNOWN = (
     "hf-hub:facebook/sam-vit-base",
@@ -84,7 +84,7 @@ def segment(
     segmenter: Annotated[Segmenter, Field(description="A SAM, from Load segmenter.")],
     image: Annotated[Image, Field(description="One image; with boxes it may be several.")],
     context: Context,
-    boxes: Annotated[Boxes | None, Field(description="One mask for each, in their order.")] = None,
+    boxes: Annotated[AnyBoxes | None, Field(description="One mask for each, in their order.")] = None,
     preset: Annotated[
         Literal["custom", "sam", "fgvp"],
         Field(description="Thresholds of published code in place of the values below; SoM uses those of sam."),
@@ -129,7 +129,8 @@ def segment(
     find = partial(room.segment, segmenter, mask_threshold=mask_threshold, progress=context.progress, **values)
     if boxes is None:
         return find(image)
-    where, pairs = corners(boxes, image), Pairs.of(len(image), len(boxes), pairing)
+    where = corners(boxes, image, pairing)
+    pairs = Pairs.of(len(image), len(where), pairing)
     masks = []
     for index, one in enumerate(image.split(1)):
         own = [j for i, j in zip(pairs.images, pairs.regions or [], strict=True) if i == index]

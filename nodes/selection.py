@@ -9,6 +9,7 @@ from pydantic import Field
 
 from api_graph.errors import BadInput
 from api_graph.pixels import placement as room
+from api_graph.pixels._check import checked_image
 from api_graph.pixels.peaks import box_of_peak, find_peaks
 from api_graph.pixels.placement import Placement
 from api_graph.pixels.threshold import Keep, Threshold, heatmap_to_mask
@@ -16,7 +17,7 @@ from api_graph.regions import Boxes, boxes_around
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Widget, node
 
-from .socket_types import FoundBoxes, Heatmap
+from .socket_types import AnyBoxes, FoundBoxes, Heatmap, boxes_of
 
 CATEGORY = "attention prompting/selection"
 
@@ -122,7 +123,7 @@ class Crops(NamedTuple):
 @node("APSmartCrop", category=CATEGORY, title="Smart crop", aliases=("crop to text", "crop to mask", "inpaint crop"))
 def smart_crop(
     image: Annotated[Image, Field(description="One image.")],
-    boxes: Annotated[Boxes | None, Field(description="What to crop to; one crop for each. Or a mask.")] = None,
+    boxes: Annotated[AnyBoxes | None, Field(description="What to crop to; one crop for each. Or a mask.")] = None,
     mask: Annotated[Mask | None, Field(description="What to crop to: one mask. Or boxes.")] = None,
     margin: Annotated[
         float,
@@ -144,7 +145,10 @@ def smart_crop(
         boxes = boxes_around(mask)
     elif boxes is None:
         raise BadInput("there is nothing to crop to", input="boxes", hint="Link boxes or a mask.")
-    crops = room.smart_crop(image, boxes, mask, margin=margin, aspect=aspect, multiple=multiple)
+    found = boxes_of(boxes, checked_image(image))
+    if not len(found):
+        raise BadInput("there is no box", input="boxes", value=0, hint="Give at least one.")
+    crops = room.smart_crop(image, found, mask, margin=margin, aspect=aspect, multiple=multiple)
     return Crops([crop.image for crop in crops], [crop.mask for crop in crops], [crop.placement for crop in crops])
 
 

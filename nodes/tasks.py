@@ -31,7 +31,7 @@ from api_graph.tasks.socket_types import BoxScores, LabelFeatures, MeanText, Poi
 
 from . import estimates
 from .prompts import PairingChoice, corners
-from .socket_types import Clip, Clouds, Features, Labels, Query, Scores
+from .socket_types import AnyBoxes, Clip, Clouds, Features, Labels, Query, Scores, boxes_of
 
 CATEGORY = "attention prompting/tasks"
 
@@ -139,25 +139,26 @@ class ChosenBox(NamedTuple):
 @node("APChooseBox", category=CATEGORY, title="Choose box", version=2, aliases=("referring expression", "REC"))
 def choose_box(
     scores: Scores,
-    boxes: Annotated[Boxes, Field(description="The boxes that were scored.")],
+    boxes: Annotated[AnyBoxes, Field(description="The boxes that were scored.")],
     image: Annotated[Image, Field(description="The image that they lie in, or several.")],
     pairing: PairingChoice = EVERY,
 ) -> ChosenBox:
     """Choose the box with the highest score, the first of equals; of several images, on the image where it has it."""
     image = checked_image(image)
-    values, pairs = corners(boxes, image), Pairs.of(len(image), len(boxes), pairing)
+    found = boxes_of(boxes, image, pairing)
+    values, pairs = corners(found, image), Pairs.of(len(image), len(found), pairing)
     if len(scores.scores) != len(pairs.images):
         on = "" if len(image) == 1 else f" and {len(image)} images, which need {len(pairs.images)} scores"
-        raise BadInput(f"there are {len(boxes)} boxes{on}", input="scores", value=len(scores.scores))
+        raise BadInput(f"there are {len(found)} boxes{on}", input="scores", value=len(scores.scores))
     choice = box_scores.BoxChoice.of(scores.scores)
     shown, chosen = pairs.images[choice.index], (pairs.regions or [0])[choice.index]
     where = "" if len(image) == 1 else f" on image {shown} of {len(image)}"
-    lines = [f"box {chosen} of {len(boxes)}{where}, ahead by {choice.margin:.3f}"]
+    lines = [f"box {chosen} of {len(found)}{where}, ahead by {choice.margin:.3f}"]
     chances = choice.probabilities.tolist()
     for i, j, p in zip(pairs.images, pairs.regions or [], chances, strict=True):
         which = f"{j}" if len(image) == 1 else f"{j} on image {i}"
         lines.append(f"{which}: {p:.3f} at ({', '.join(f'{edge:.0f}' for edge in values[j].tolist())})")
-    box = Boxes(values[chosen : chosen + 1], boxes.size)
+    box = found.pick([chosen])
     picture = draw_box(image[shown : shown + 1], box.values)
     return ChosenBox(chosen, "\n".join(lines), picture, box, choice.margin, chances, values[chosen].tolist())
 

@@ -13,7 +13,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-LEAVES = {"arguments", "errors", "geometry", "files", "json_values", "moved", "regions", "sockets"}
+LEAVES = {
+    "arguments",
+    "bounding_boxes",
+    "errors",
+    "geometry",
+    "files",
+    "json_values",
+    "moved",
+    "regions",
+    "segs",
+    "sockets",
+}
 CONTRACT = LEAVES | {"folders", "context", "spec", "registry"}
 ROOMS = {"models", "clip", "lvlm", "pixels", "segment", "tasks", "demo", "bench"}
 
@@ -29,6 +40,8 @@ MAY_IMPORT = {
     "folders": {"errors", "files", "json_values"},
     "settings": {"errors", "files", "folders", "json_values"},
     "regions": {"errors", "json_values"},
+    "bounding_boxes": {"errors", "regions"},
+    "segs": {"errors", "regions"},
     "sockets": {"errors", "geometry", "json_values"},
     "context": {"errors", "files", "folders", "json_values"},
     "spec": LEAVES | {"folders", "context"},

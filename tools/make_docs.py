@@ -1,6 +1,7 @@
 """Writes what is generated from the nodes and the shipped graphs: run it after a node or a graph has changed.
 
-    python tools/make_docs.py            all texts: docs/nodes.md, locales/, web/docs/, example_workflows/*.json
+    python tools/make_docs.py            all texts: docs/nodes.md, locales/, web/docs/, example_workflows/*.json,
+                                         subgraphs/*.json
     python tools/make_docs.py --pictures the thumbnails beside the example workflows, too (runs every shipped graph)
 
 A test compares the texts with what is committed. Texts that `api_graph/docs/zh.json` does not translate are written in
@@ -22,15 +23,52 @@ from PIL import Image, ImageOps
 from api_graph import run_graph
 from api_graph.docs import Catalogue, chinese, help_page, locale_files, reference
 from api_graph.draw import template_name, to_picture, to_template
+from api_graph.draw.blueprint import Blueprint, to_blueprint
 from api_graph.graph import Graph, read_graph
 from api_graph.registry import Registry, all_nodes, own_nodes
 from api_graph.settings import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATED = ("locales", "web/docs", "example_workflows")
+GENERATED = ("locales", "web/docs", "example_workflows", "subgraphs")
 """Folders in which nothing is written by hand."""
 
 CHINESE = "api_graph/docs/zh.json"
+
+_MODELS = (
+    "The model demo knows rendered shapes only, as in the example picture: for photographs choose a CLIP of the hub "
+    "in the node, such as ViT-B-32 (small) or ViT-L-14-336 (large)."
+)
+BLUEPRINTS = {
+    "Text to mask (attention, segment by prompt)": Blueprint(
+        "api_clip_mask",
+        f"The part of an image that a text means, as a mask, a heatmap and a point for SAM. {_MODELS}",
+        inputs={"image": "1", "text": "2"},
+        outputs={"mask": ("10", 0), "heatmap": ("9", 0), "points": ("14", 0)},
+        widgets=[("3", "model"), ("10", "threshold")],
+    ),
+    "Text to crop (attention, find object by prompt)": Blueprint(
+        "api_clip_crop",
+        f"The part of an image that a text means, cut out, and where it was. {_MODELS}",
+        inputs={"image": "1", "text": "2"},
+        outputs={"crop": ("11", 0), "mask": ("11", 1), "placement": ("11", 2), "box": ("10", 0)},
+        widgets=[("3", "model"), ("11", "margin"), ("11", "aspect")],
+    ),
+    "Look where I ask (attention, saliency, heatmap, VQA)": Blueprint(
+        "api_clip_ask",
+        f"Show a model where to look for a question (Attention Prompting on Image), and ask it. {_MODELS}",
+        inputs={"image": "1", "question": "2"},
+        outputs={"image": ("15", 0), "heatmap": ("14", 0), "answer": ("19", 0)},
+        widgets=[("5", "model"), ("3", "answerer")],
+    ),
+    "Which box (referring expression, FALIP)": Blueprint(
+        "rec_foveal",
+        f"The box that a text means, by foveal attention (FALIP). {_MODELS}",
+        inputs={"image": "1", "text": "2", "boxes": "3"},
+        outputs={"choice": ("11", 0), "box": ("11", 3), "image": ("11", 2), "text": ("11", 1)},
+        widgets=[("4", "model")],
+    ),
+}
+"""One node for a whole chain, by the name under which ComfyUI's library shows it: the words that people search for."""
 
 THUMBNAIL = (640, 360)
 _MOST_PICTURES = 3
@@ -52,6 +90,9 @@ def texts() -> dict[str, str]:
         found[f"web/docs/{id}/zh.md"] = help_page(spec, languages["zh"], graphs)
     for name, graph in graphs_by_name().items():
         found[f"example_workflows/{template_name(name)}.json"] = _json(to_template(name, graph, all_nodes()))
+    for name, blueprint in BLUEPRINTS.items():
+        drawn = to_blueprint(name, blueprint, graphs_by_name()[blueprint.graph], all_nodes())
+        found[f"subgraphs/{name}.json"] = _json(drawn)
     return found
 
 

@@ -42,8 +42,8 @@ def category_colour(category: str) -> str:
 
 
 def socket_colour(socket: str) -> str:
-    """`#rrggbb`, light enough for a dark ground."""
-    return SOCKETS.get(socket) or _hashed(socket, lightness=0.72, saturation=0.6)
+    """`#rrggbb`, light enough for a dark ground; of several sockets that fit, the first one's."""
+    return SOCKETS.get(socket.partition(",")[0]) or _hashed(socket, lightness=0.72, saturation=0.6)
 
 
 def _hashed(name: str, lightness: float, saturation: float) -> str:

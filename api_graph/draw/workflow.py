@@ -11,7 +11,7 @@ from api_graph.graph.model import Graph, GraphNode, Link, title_of, value_to_api
 from api_graph.graph.order import execution_order
 from api_graph.graph.read import is_workflow, read_graph
 from api_graph.graph.validate import validate
-from api_graph.graph.workflow.model import API_ID
+from api_graph.graph.workflow.model import API_ID, API_VALUES
 from api_graph.graph.workflow.widgets import SEEDS, drawn_inputs, uploads
 from api_graph.registry import Registry
 from api_graph.spec import InputSpec, NodeSpec
@@ -69,7 +69,7 @@ def to_workflow(graph: Graph, registry: Registry) -> Workflow:
                 {"name": output.name, "type": output.socket, "links": links.out_of(id, slot)}
                 for slot, output in enumerate(specs[id].outputs)
             ],
-            "properties": _properties(node, numbers[id]),
+            "properties": _properties(node, numbers[id], specs[id]),
             "widgets_values": widget_values(node, specs[id]),
         }
         for id, node in graph.nodes.items()
@@ -155,9 +155,10 @@ def _input(declared: InputSpec, link: int | None) -> dict[str, object]:
     return {"name": declared.name, "type": declared.socket, **widget, "link": link}
 
 
-def _properties(node: GraphNode, number: int) -> dict[str, str]:
+def _properties(node: GraphNode, number: int, spec: NodeSpec) -> dict[str, object]:
     own_id = {} if node.id == str(number) else {API_ID: node.id}
-    return {"Node name for S&R": node.class_type, **own_id}
+    values = {name: value for name, value in node.literals().items() if (i := spec.input(name)) and not i.is_widget}
+    return {"Node name for S&R": node.class_type, **own_id, **({API_VALUES: values} if values else {})}
 
 
 def _view(corners: Mapping[str, Point], sizes: Mapping[str, Size]) -> dict[str, object]:

@@ -54,6 +54,8 @@ def literal_problem(
     Types are JSON's own and strict: true is not a number, nor is "7", and 7.9 is not a whole number. A whole number
     is also a FLOAT.
     """
+    if spec.takes_json and isinstance(value, dict | list):
+        return None  # what it must look like depends on the image: the node says what is wrong with it
     if not spec.is_widget or spec.adapter is None:
         return "a value, where only a link can stand", f"It takes {wanted(spec)}."
     if spec.socket == "COMBO":
@@ -73,7 +75,9 @@ def literal_problem(
 def wanted(spec: InputSpec, choices_of: ListChoices = InputSpec.options) -> str:
     """What an input takes, in words: "a whole number from 1 to 255", "a link from a MASK output"."""
     if not spec.is_widget:
-        return "a link from any output" if spec.socket == "*" else f"a link from a {spec.socket} output"
+        if spec.socket == "*":
+            return "a link from any output"
+        return f"a link from a {spec.socket.replace(',', ' or ')} output"
     if spec.socket == "COMBO":
         choices = choices_of(spec)
         return f"one of {listed(choices)}" if choices else "a text"

@@ -33,6 +33,8 @@ WIDGET_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 """Sockets that an editor draws as a widget unless it is told that only a link will do."""
 PLAIN_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN")
 """Sockets whose values JSON can express."""
+JSON_SOCKETS = ("BOUNDING_BOX",)
+"""Sockets of ComfyUI that no widget draws, and whose values are JSON all the same: one may stand in a graph."""
 _NUMBERS = ("INT", "FLOAT", "BOOLEAN")
 
 
@@ -69,7 +71,7 @@ class InputSpec:
     """One input of a node. `adapter` validates a literal strictly; links have none.
 
     `required`: it has no default. `is_widget`: a literal value may stand in the graph; a `list[str]` or `str | None` is
-    a link all the same.
+    a link all the same. `takes_json`: it is a link, and an object or a list of JSON may stand in its place.
     """
 
     name: str
@@ -84,10 +86,12 @@ class InputSpec:
     adapter: TypeAdapter[object] | None = field(default=None, compare=False, repr=False)
     required: bool = field(init=False, compare=False, repr=False)
     is_widget: bool = field(init=False, compare=False, repr=False)
+    takes_json: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", self.default is REQUIRED)
         object.__setattr__(self, "is_widget", self.adapter is not None)
+        object.__setattr__(self, "takes_json", not {*self.socket.split(",")}.isdisjoint(JSON_SOCKETS))
 
     def options(self, folders: Folders | None = None) -> tuple[str, ...]:
         """The entries of a combo, now, with those that lie in `folders`."""

@@ -96,7 +96,9 @@ def _input(spec: NodeSpec, declared: InputSpec) -> Schema:
     """A literal, a link, or either; a file that enters the cache key is always a literal."""
     link: Schema = {"$ref": "#/$defs/link"}
     if not declared.is_widget:
-        return {**link, "description": declared.description} if declared.description else link
+        # A list that is a value is written {"__value__": [...]}, an object too.
+        taken: Schema = {"anyOf": [link, {"type": "object"}]} if declared.takes_json else link
+        return {**taken, "description": declared.description} if declared.description else taken
     literal = _literal(declared)
     return literal if declared.name in spec.fingerprinted else {"anyOf": [literal, link]}
 

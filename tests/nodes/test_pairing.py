@@ -25,7 +25,7 @@ ALL = "every box on every image"
 
 ONE_MASK_PER_IMAGE = {"APAlphaBlend", "APOverlay", "APPreviewHeatmap"}
 """A heatmap is made from its image: map i lies on image i, or one on all."""
-ONE_IMAGE = {"APSetOfMark", "APSmartCrop"}
+ONE_IMAGE = {"APSetOfMark", "APSmartCrop", "APBoxesToSegs"}
 """They refuse several images."""
 OWN_RULES = {"APPasteBack", *(spec_of(function).id for function in core_compositing.NODES)}
 """A crop goes where its placement says; ComfyUI's own nodes repeat the shorter batch."""

@@ -38,12 +38,15 @@ REGIONS = {"AP_BOXES", "MASK", "AP_ATTRIBUTION"}
 BOTH = [
     id
     for id, spec in NODES.items()
-    if {one.socket for one in spec.inputs} & REGIONS
+    if {one.socket.split(",")[0] for one in spec.inputs} & REGIONS
     and "IMAGE" in {one.socket for one in spec.inputs}
     and id not in COMFYUIS_OWN
 ] + ["APBoxes"]
 GIVEN = [
-    (id, one.name) for id in BOTH for one in NODES[id].inputs if one.socket in REGIONS | {"IMAGE"} and not one.is_list
+    (id, one.name)
+    for id in BOTH
+    for one in NODES[id].inputs
+    if one.socket.split(",")[0] in REGIONS | {"IMAGE"} and not one.is_list
 ]
 
 pytestmark = pytest.mark.filterwarnings("ignore::api_graph.errors.ApiGraphWarning")

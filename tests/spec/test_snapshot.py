@@ -47,6 +47,11 @@ def written(nodes: Mapping[str, Shape]) -> str:
     return re.sub(r"\[\s+([^\[\]]+?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
+def takes_all_of(now: str, saved: str) -> bool:
+    """Whether an input still takes what it took; `AP_BOXES,BOUNDING_BOX` takes either."""
+    return now == saved or {*saved.split(",")} < {*now.split(",")}
+
+
 def breaks(saved: Mapping[str, Shape], now: Mapping[str, Shape]) -> list[str]:
     """What is no longer where saved graphs look for it."""
     found = [f"{id}: the node is gone" for id in saved if id not in now]
@@ -54,7 +59,7 @@ def breaks(saved: Mapping[str, Shape], now: Mapping[str, Shape]) -> list[str]:
         old, new = saved[id], now[id]
         for position, (name, socket, need) in enumerate(old["inputs"]):
             here = new["inputs"][position] if position < len(new["inputs"]) else None
-            if here is None or here[:2] != [name, socket]:
+            if here is None or here[0] != name or not takes_all_of(here[1], socket):
                 found.append(f"{id}: input {position} was {name} ({socket}), and is {here[:2] if here else 'gone'}")
             elif need == "optional" and here[2] == "required":
                 found.append(f"{id}: input {name} has lost its default")
@@ -87,6 +92,7 @@ A = {"inputs": [["image", "IMAGE", "required"], ["size", "INT", "optional"]], "o
         ({"A": {**A, "inputs": [*A["inputs"], ["k", "INT", "optional"]]}}, []),
         ({"A": {**A, "outputs": ["MASK", "IMAGE"]}}, []),
         ({"A": {**A, "inputs": [["image", "IMAGE", "optional"], A["inputs"][1]]}}, []),
+        ({"A": {**A, "inputs": [["image", "MASK,IMAGE", "required"], A["inputs"][1]]}}, []),
         ({}, ["A: the node is gone"]),
         ({"A": {**A, "inputs": [*A["inputs"], ["k", "INT", "required"]]}}, ["A: the new input k needs a default"]),
         ({"A": {**A, "inputs": A["inputs"][:1]}}, ["A: input 1 was size (INT), and is gone"]),

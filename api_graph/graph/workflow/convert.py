@@ -18,7 +18,7 @@ from api_graph.graph.workflow.links import (
     LinkFollower,
     TypedValue,
 )
-from api_graph.graph.workflow.model import BROADCASTERS, GETTERS, SETTERS, InputSlot, Node
+from api_graph.graph.workflow.model import API_VALUES, BROADCASTERS, GETTERS, SETTERS, InputSlot, Node
 from api_graph.graph.workflow.parse import parse
 from api_graph.graph.workflow.scopes import Scope, ScopedNode, expand
 from api_graph.graph.workflow.widgets import HINT, Misfit, slots, widget_values
@@ -107,6 +107,10 @@ class _Converter:
             inputs = {name: _literal(value) for name, value in self._widgets(scope, node).items()}
         except Misfit as misfit:
             faults.append(self._fault(scope, node, str(misfit), HINT))
+        kept = node.properties.get(API_VALUES)
+        for name, value in kept.items() if isinstance(kept, Mapping) else ():
+            if (declared := spec.input(name)) and declared.takes_json:
+                inputs[name] = _literal(value)
         for slot in self._linked_slots(scope, node):
             source = self._links.source_of(scope, slot)
             if isinstance(source, Link):

@@ -13,6 +13,9 @@ MUTED, BYPASSED = 2, 4
 API_ID = "api_id"
 """The property in which `to_workflow` keeps a node's id of the API format, if the editor needs another."""
 
+API_VALUES = "api_values"
+"""The property in which `to_workflow` keeps JSON that stands in the place of a link; no widget shows it."""
+
 SETTERS = ("SetNode", "easy setNode")
 GETTERS = ("GetNode", "easy getNode")
 

@@ -65,18 +65,16 @@ def demo_warning(
             else:
                 names = (name, title, f"{title}.{name}", f"{id}.{name}")
                 files += next((rows[one] for one in names if one in rows), [value])
-    if not loaders or all(_came_along(file, folders) for file in files):
+    if not loaders:
         return None
-    options = " ".join(f"--set {name}=..." for name in dict.fromkeys(loaders))
-    return f"{DEMO_MODEL} For photographs name a checkpoint: {options}"
-
-
-def _came_along(name: object, folders: Folders) -> bool:
-    """Whether a file is one of the examples, by its bytes. One that cannot be read is told where it is read."""
-    with suppress(BadInput, OSError):
-        file = folders.input_file(name) if isinstance(name, str) else Path()
-        return any(cmp(example, file, shallow=False) for example in shipped_graphs().glob("example.*"))
-    return True
+    examples = list(shipped_graphs().glob("example.*"))
+    for file in files:
+        with suppress(BadInput, OSError):  # a file that cannot be read is told where it is read
+            path = folders.input_file(file) if isinstance(file, str) else Path()
+            if not any(cmp(example, path, shallow=False) for example in examples):
+                options = " ".join(f"--set {name}=..." for name in dict.fromkeys(loaders))
+                return f"{DEMO_MODEL} For photographs name a checkpoint: {options}"
+    return None
 
 
 def run_graph(

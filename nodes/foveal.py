@@ -26,8 +26,7 @@ from api_graph.clip.foveal_pass import Form
 from api_graph.clip.unleash import Order, head_reactions, strongest
 from api_graph.errors import BadInput, inputs_named
 from api_graph.models.layers import whole_numbers
-from api_graph.pixels._check import checked_image
-from api_graph.pixels.fit import fitted_masks
+from api_graph.pixels._check import checked_image, fitted_masks
 from api_graph.pixels.matrix_figure import matrix_figure
 from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.read import to_tensor
@@ -154,16 +153,10 @@ def foveal_mask(
     pair; with one of either, one for each of the others' is enough.
     """
     image = checked_image(image)
-    size = (image.shape[2], image.shape[1])
-    geometry, grid = model.preprocess.geometry(*size), model.tower.grid
-    kernel = FovealKernel(alpha, sigma, scale)
-    pairs = None
-    if mask is not None:
-        mask = fitted_masks(mask, image, "mask")
-    if sum(region is not None for region in (boxes, mask, attribution)) != 1:
-        raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
-    if boxes is None and join == "enclosing":
-        raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
+    size, pairs = (image.shape[2], image.shape[1]), None
+    geometry, grid, kernel = model.preprocess.geometry(*size), model.tower.grid, FovealKernel(alpha, sigma, scale)
+    mask = fitted_masks(mask, image, "mask") if mask is not None else None
+    _check_one_region(boxes, mask, attribution, join)
     if boxes is not None:
         _check_size(boxes.size, size, "boxes")
         if on_empty == "error":
@@ -185,6 +178,13 @@ def foveal_mask(
     if pairs is not None and pairs.regions and len(image) > 1 and len(values) > 1:
         values = values[pairs.regions]
     return Attribution(values, (geometry,) * len(values))
+
+
+def _check_one_region(boxes: Boxes | None, mask: Tensor | None, attribution: Attribution | None, join: Join) -> None:
+    if sum(region is not None for region in (boxes, mask, attribution)) != 1:
+        raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
+    if boxes is None and join == "enclosing":
+        raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
 
 
 def _pairs(image: Tensor, regions: int, pairing: Pairing, join: Join, input: str) -> tuple[Pairs, Join]:

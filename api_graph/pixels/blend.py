@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from api_graph.errors import BadInput
-from api_graph.pixels._check import check_sizes, checked_image, in_range, wide
-from api_graph.pixels.fit import fitted_heatmap
+from api_graph.pixels._check import check_sizes, checked_image, fitted_heatmap, in_range, wide
 
 Background = Literal["black", "grey", "colour", "blur", "image"]
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from api_graph.errors import BadInput
-from api_graph.pixels._check import checked_image, checked_maps, in_range
-from api_graph.pixels.fit import fitted_heatmap
+from api_graph.pixels._check import checked_image, checked_maps, fitted_heatmap, in_range
 
 Colormap = Literal["turbo", "viridis", "inferno", "grey"]
 

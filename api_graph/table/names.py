@@ -108,7 +108,15 @@ class FileNames:
                 continue
             if conversion or not (width == "" or (width or "").isdecimal()):
                 raise _bad(template, f"has a field that cannot be read: {field!r}")
-            self._pieces.append(_field(template, field, int(width or 0), binding, columns))
+            name, _, form = field.rpartition(".")
+            if form not in _FORMS:
+                name, form = field, ""
+            inputs = binding.find(field), binding.find(name)
+            known = columns is None or any(inputs) or not {field, name}.isdisjoint(columns)
+            if not known and field not in ("key", "row"):
+                there = f"There are: {', '.join(['key', 'row', *(columns or ())])}, and inputs."
+                raise _bad(template, f"has a field that is no column and no input: {field!r}", there)
+            self._pieces.append(_Field(field, name, form, int(width or 0), inputs))
 
     def of(self, row: Row, graph: Graph) -> RowName | None:
         """The name of a row, whose `graph` has its values in it."""
@@ -146,17 +154,6 @@ def names_of_files(asked: str | None, begun: str | None, binding: Binding, colum
         return "_".join(f"{{{field}}}" for field in [*there, "key:8"])
     FileNames(asked, binding, columns)
     return asked
-
-
-def _field(template: str, field: str, width: int, binding: Binding, columns: Collection[str] | None) -> _Field:
-    name, _, form = field.rpartition(".")
-    if form not in _FORMS:
-        name, form = field, ""
-    inputs = binding.find(field), binding.find(name)
-    if field in ("key", "row") or columns is None or any(inputs) or field in columns or name in columns:
-        return _Field(field, name, form, width, inputs)
-    there = ", ".join(["key", "row", *(columns or ())])
-    raise _bad(template, f"has a field that is no column and no input: {field!r}", f"There are: {there}, and inputs.")
 
 
 def _bad(template: str, problem: str, hint: str = "Write for example '{image.stem}_{key:8}'.") -> BadInput:

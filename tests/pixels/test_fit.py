@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from api_graph.errors import ApiGraphWarning, BadInput
+from api_graph.pixels._check import fitted_heatmap, fitted_masks
 from api_graph.pixels.blend import alpha_blend, reference_blend
-from api_graph.pixels.fit import fitted_heatmap, fitted_masks
 from api_graph.pixels.overlay import overlay
 from api_graph.pixels.prompts import draw_contour, fgvp, set_of_mark
 

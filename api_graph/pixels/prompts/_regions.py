@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
-from api_graph.pixels._check import in_range
-from api_graph.pixels.fit import required_masks
+from api_graph.pixels._check import in_range, required_masks
 from api_graph.regions import read_boxes
 
 BoxesLike: TypeAlias = "Tensor | Sequence[Sequence[float]]"

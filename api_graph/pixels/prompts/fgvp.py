@@ -7,9 +7,8 @@ from typing import Literal
 from torch import Tensor
 
 from api_graph.errors import inputs_named
-from api_graph.pixels._check import check_choice, checked_image
+from api_graph.pixels._check import check_choice, checked_image, required_masks
 from api_graph.pixels.blend import Colour, alpha_blend
-from api_graph.pixels.fit import required_masks
 from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.prompts.outside import Blur, blurred, greyscale
 from api_graph.pixels.prompts.shapes import painted

@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -85,12 +85,6 @@ def _hashed(path: str) -> tuple[str, FileState]:
                 del _digests[next(iter(_digests))]
             _digests[before] = digest.hexdigest()
     return digest.hexdigest(), before
-
-
-def digests(folder: Path, suffixes: Collection[str]) -> dict[str, str]:
-    """sha256 by name of the files at the top of a folder that end in one of `suffixes`. Raises OSError."""
-    files = sorted(path for path in folder.iterdir() if path.suffix in suffixes and path.is_file())
-    return {path.name: sha256_of(path) for path in files}
 
 
 @contextmanager

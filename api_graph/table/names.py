@@ -41,21 +41,6 @@ class _Field(NamedTuple):
     width: int
     inputs: tuple[InputAddress | None, InputAddress | None] = (None, None)
 
-    def text(self, row: Row, graph: Graph) -> str:
-        """What a row has for the field, fit for a file's name."""
-        form, (own, named) = "", self.inputs
-        if own is None and self.form and self.whole not in row.values:
-            form, own = self.form, named
-        if own is None:
-            value = row.values.get(self.name if form else self.whole)
-        else:
-            value = graph.nodes[own[0]].inputs.get(own[1])
-        text = "" if value is None else str(value)
-        if form == "stem":
-            text = os.path.splitext(text.replace("\\", "/").rpartition("/")[2])[0]
-        text = slug(text) if form == "slug" else _trimmed(clean(text))
-        return text[: self.width or None]
-
 
 @dataclass(frozen=True)
 class RowName:
@@ -133,7 +118,18 @@ class FileNames:
             elif piece.whole == "row":
                 parts.append((f"{row.number:0{piece.width}}", False))
             else:
-                parts.append((piece.text(row, graph), True))
+                form, (own, named) = "", piece.inputs
+                if own is None and piece.form and piece.whole not in row.values:
+                    form, own = piece.form, named
+                if own is None:
+                    value = row.values.get(piece.name if form else piece.whole)
+                else:
+                    value = graph.nodes[own[0]].inputs.get(own[1])
+                text = "" if value is None else str(value)
+                if form == "stem":
+                    text = os.path.splitext(text.replace("\\", "/").rpartition("/")[2])[0]
+                text = slug(text) if form == "slug" else _trimmed(clean(text))
+                parts.append((text[: piece.width or None], True))
         return RowName(tuple(parts))
 
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image as PillowImage
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, load_clip
 from api_graph.clip.decompose import Recipe
 from api_graph.clip.maps import Similarity
@@ -36,6 +37,7 @@ class Annotated:
     attribution: Attribution
 
 
+@typed(name="model", mode="normalization")
 def annotate(
     images: Images,
     queries: str | Sequence[str],

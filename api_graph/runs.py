@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from filecmp import cmp
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
-from api_graph.folders import Folders
 from api_graph.graph import Graph, read_graph, set_inputs, validate
 from api_graph.registry import Registry, all_nodes
-from api_graph.settings import DEMO_MODEL, cache_folder, cache_limit, find_graph, headless_folders, shipped_graphs
+from api_graph.settings import cache_folder, cache_limit, find_graph, headless_folders
 
 GraphSource = str | os.PathLike[str] | Mapping[str, object] | Graph
 Cache = Executor | str | os.PathLike[str] | bool | None
@@ -46,37 +43,7 @@ def on_device(graph: Graph, registry: Registry, device: str, *, input: str = "de
     return set_inputs(graph, registry, dict.fromkeys(names, device))
 
 
-def demo_warning(
-    graph: Graph, registry: Registry, folders: Folders, rows: Mapping[str, Iterable[object]] = MappingProxyType({})
-) -> str | None:
-    """What to say where a demo model gets pictures that did not come with this package; None where it gets none.
-
-    `rows` has the values of some rows of a table, by the name of the input that they set.
-    """
-    loaders: list[str] = []
-    files: list[object] = []
-    for id, node in graph.nodes.items():
-        spec = registry[node.class_type]
-        for name in spec.fingerprinted:
-            declared, title = spec.input(name), node.title or spec.title
-            value = node.inputs.get(name, declared.default if declared is not None else None)
-            if spec.model:
-                loaders += [name] if value == "demo" else []
-            else:
-                names = (name, title, f"{title}.{name}", f"{id}.{name}")
-                files += next((rows[one] for one in names if one in rows), [value])
-    if not loaders:
-        return None
-    examples = list(shipped_graphs().glob("example.*"))
-    for file in files:
-        with suppress(BadInput, OSError):  # a file that cannot be read is told where it is read
-            path = folders.input_file(file) if isinstance(file, str) else Path()
-            if not any(cmp(example, path, shallow=False) for example in examples):
-                options = " ".join(f"--set {name}=..." for name in dict.fromkeys(loaders))
-                return f"{DEMO_MODEL} For photographs name a checkpoint: {options}"
-    return None
-
-
+@typed()
 def run_graph(
     graph: GraphSource,
     inputs: Mapping[str, object] | None = None,

@@ -1,14 +1,17 @@
 """What is set once for a machine, and where the things lie that came with the package.
 
-A person may set three environment variables, which are read here and nowhere else: `API_GRAPH_CACHE` is the folder of
-the disk cache, `API_GRAPH_CACHE_GIB` its limit in GiB, and `API_GRAPH_MODELS` names folders with checkpoints, separated
-as in PATH. `api_graph.lvlm.remote.endpoints_file` reads those of endpoints.
+A person may set these environment variables, which are read here and nowhere else: `API_GRAPH_CACHE` is the folder of
+the disk cache, `API_GRAPH_CACHE_GIB` its limit in GiB, `API_GRAPH_MODELS` names folders with checkpoints, separated as
+in PATH, and `API_GRAPH_MAX_RESULT` and `API_GRAPH_MAX_TEXT` are the most that one node may give, such as 4G.
+`api_graph.lvlm.remote.endpoints_file` reads those of endpoints.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -38,6 +41,24 @@ def cache_limit() -> int:
     if not 0 <= limit < float("inf"):
         raise BadInput("is not a size in GiB", input="API_GRAPH_CACHE_GIB", value=given, hint="Set it to a number.")
     return int(limit * 2**30)
+
+
+MAX_RESULT, MAX_TEXT = "API_GRAPH_MAX_RESULT", "API_GRAPH_MAX_TEXT"
+LIMITS = {MAX_RESULT: "4G", MAX_TEXT: "64M"}
+"""Most bytes of what one node gives, by variable: of all that it gives, and of the texts in it."""
+
+
+def limit(variable: str) -> int:
+    """The limit in bytes that an environment variable sets, or its default. Raises BadInput where it is no size."""
+    return _size(variable, os.environ.get(variable, LIMITS[variable]))
+
+
+@lru_cache(maxsize=8)
+def _size(variable: str, text: str) -> int:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE | re.ASCII)
+    if found is None:
+        raise BadInput("is not a size", input=variable, value=text, hint="Set it to a size such as 500M or 8G.")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
 
 
 def model_folders() -> tuple[Path, ...]:

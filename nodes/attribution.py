@@ -20,6 +20,7 @@ from api_graph.pixels.heatmap import Combination, MapFigures, Normalization, com
 from api_graph.sockets import Attribution
 from api_graph.spec import Widget, node
 
+from . import estimates
 from .socket_types import Clip, Map, NewMap, Picture, Query
 
 CATEGORY = "attention prompting/attribution"
@@ -70,6 +71,7 @@ def split_tokens(tokens: ImageTokens, counts: Sequence[int]) -> Iterator[ImageTo
 
 @node(
     "APEncodeImage",
+    estimate=estimates.encoded,
     category=CATEGORY,
     title="Encode image",
     store=True,

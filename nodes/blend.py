@@ -14,6 +14,7 @@ from api_graph.pixels.sheet import contact_sheet
 from api_graph.sockets import Image
 from api_graph.spec import Widget, node
 
+from . import estimates
 from .images import preview_image
 from .socket_types import Heatmap, Picture
 
@@ -25,7 +26,14 @@ Opacity = Annotated[
 Colours = Annotated[Colormap, Field(description="Low to high.")]
 
 
-@node("APAlphaBlend", category=CATEGORY, title="Alpha blend", rowwise=True, aliases=("annotate", "attention prompt"))
+@node(
+    "APAlphaBlend",
+    estimate=estimates.overlaid,
+    category=CATEGORY,
+    title="Alpha blend",
+    rowwise=True,
+    aliases=("annotate", "attention prompt"),
+)
 def blend(
     image: Picture,
     heatmap: Heatmap,
@@ -64,7 +72,14 @@ def blend(
     )
 
 
-@node("APOverlay", category=CATEGORY, title="Heatmap overlay", rowwise=True, aliases=("colour map", "visualize"))
+@node(
+    "APOverlay",
+    estimate=estimates.overlaid,
+    category=CATEGORY,
+    title="Heatmap overlay",
+    rowwise=True,
+    aliases=("colour map", "visualize"),
+)
 def heatmap_overlay(
     image: Picture,
     heatmap: Heatmap,
@@ -77,6 +92,7 @@ def heatmap_overlay(
 
 @node(
     "APPreviewHeatmap",
+    estimate=estimates.overlaid,
     category=CATEGORY,
     title="Preview heatmap",
     output=True,
@@ -106,7 +122,7 @@ def gather_images(
     return [image for image in (first, second, third, fourth) if image is not None]
 
 
-@node("APContactSheet", category=CATEGORY, title="Contact sheet")
+@node("APContactSheet", estimate=estimates.sheet, category=CATEGORY, title="Contact sheet")
 def sheet(
     images: Annotated[list[Image], Field(description="What to lay out, in this order.")],
     captions: Annotated[list[str] | None, Field(description="One per image.")] = None,

@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor
 
 from api_graph.context import Context, DeferredWork, SaveContext
-from api_graph.errors import BadInput
+from api_graph.errors import BadInput, inputs_named
+from api_graph.pixels.frames import read_frames
 from api_graph.sockets import AnyValue, Image, Mask
 from api_graph.spec import Widget, node
 
@@ -33,8 +34,12 @@ def load_image(
     image: own_images.ImageFile,
     upload: Upload = "image",
 ) -> own_images.LoadedImage:
-    """Read an image file: its colours as stored, and 1 − alpha as the mask; alpha is laid over nothing."""
-    return own_images.load_image(context, image)
+    """Read an image file, all frames of an animation: its colours as stored, and 1 − alpha as the mask.
+
+    Without transparency the mask is empty, 64×64: there is none.
+    """
+    with inputs_named(path="image"):
+        return own_images.LoadedImage(*read_frames(context.folders.input_file(image)))
 
 
 @node(
@@ -47,7 +52,7 @@ def load_image_mask(
     upload: Upload = "image",
 ) -> Mask:
     """Read one channel of an image file as a mask."""
-    picture, mask = own_images.load_image(context, image)
+    picture, mask = load_image(context, image)
     return mask if channel == "alpha" else picture[..., COLOUR_CHANNELS.index(channel)]
 
 

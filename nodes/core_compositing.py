@@ -15,6 +15,8 @@ from api_graph.pixels.compositing import CropTo, Operation, Upscale
 from api_graph.sockets import Image, Mask
 from api_graph.spec import node
 
+from . import estimates
+
 MAX_RESOLUTION = 16384
 
 Position = Annotated[int, Field(ge=0, le=MAX_RESOLUTION, description="In pixels.")]
@@ -43,7 +45,7 @@ def crop_mask(mask: Mask, x: Position = 0, y: Position = 0, width: Length = 512,
     return compositing.crop_mask(mask, x, y, width, height)
 
 
-@node("SolidMask", category="image/mask", title="Create Solid Mask")
+@node("SolidMask", estimate=estimates.solid, category="image/mask", title="Create Solid Mask")
 def solid_mask(
     value: Annotated[float, Field(ge=0, le=1, description="Of every pixel.")] = 1.0,
     width: Length = 512,
@@ -67,7 +69,7 @@ def crop_image(image: Image, width: Length = 512, height: Length = 512, x: Posit
     return compositing.crop_image(image, x, y, width, height)
 
 
-@node("ImageScale", category="image/upscaling", title="Upscale Image")
+@node("ImageScale", estimate=estimates.scaled, category="image/upscaling", title="Upscale Image")
 def scale_image(
     image: Image,
     upscale_method: Annotated[Upscale, Field(description="bislerp, which is for latents, is not there.")],

@@ -34,6 +34,7 @@ from api_graph.regions import Boxes, BoxFormat, boxes_around, read_boxes
 from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import Widget, node
 
+from . import estimates
 from .prompts import PairingChoice, corners
 from .socket_types import Clip, FoundBoxes, NewFeatures, Objects, Picture
 
@@ -76,6 +77,10 @@ ShapeOfMask = Annotated[
     MaskShape,
     Field(description="mask: 0 outside the mask. centroid: also centred on its mean. box: the box around it."),
 ]
+FovealMasks = Annotated[
+    Attribution,
+    Field(description="On the grid of patches: one mask for each region, or one for each on each image."),
+]
 Coverage = Annotated[
     float,
     Field(ge=0, le=1, description="mask: share of a patch that it must cover; 0: anything."),
@@ -83,7 +88,7 @@ Coverage = Annotated[
 ]
 
 
-@node("APBoxes", category=CATEGORY, title="Boxes", aliases=("bounding boxes", "region"))
+@node("APBoxes", estimate=estimates.boxes_in, category=CATEGORY, title="Boxes", aliases=("bounding boxes", "region"))
 def boxes(
     image: Annotated[Image, Field(description="The image that the boxes lie in.")],
     boxes: Annotated[
@@ -112,6 +117,7 @@ def boxes_from_mask(
 
 @node(
     "APFovealMask",
+    estimate=estimates.foveal_masks,
     category=CATEGORY,
     title="Foveal mask",
     store=True,
@@ -143,24 +149,22 @@ def foveal_mask(
         OnEmpty, Field(description="Where the model sees nothing of a region: error, or a mask of zeros.")
     ] = "error",
     pairing: PairingChoice = EVERY,
-) -> Annotated[
-    Attribution,
-    Field(description="On the grid of patches: one mask for each region, or one for each on each image."),
-]:
+) -> FovealMasks:
     """A Gaussian over the patches of a region: what is added to the CLS token's attention scores (FALIP section 3).
 
     It is shown, resized and blended like any other map. Several images with several boxes or masks give one for each
     pair; with one of either, one for each of the others' is enough.
     """
-    image = checked_image(image)
-    size, pairs = (image.shape[2], image.shape[1]), None
-    geometry, grid, kernel = model.preprocess.geometry(*size), model.tower.grid, FovealKernel(alpha, sigma, scale)
-    mask = fitted_masks(mask, image, "mask") if mask is not None else None
-    _check_one_region(boxes, mask, attribution, join)
+    image, pairs = checked_image(image), None
+    geometry, grid = model.preprocess.geometry(image.shape[2], image.shape[1]), model.tower.grid
+    kernel = FovealKernel(alpha, sigma, scale)
+    mask = None if mask is None else fitted_masks(mask, image, "mask")
+    if sum(region is not None for region in (boxes, mask, attribution)) != 1:
+        raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
+    if boxes is None and join == "enclosing":
+        raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
     if boxes is not None:
-        _check_size(boxes.size, size, "boxes")
-        if on_empty == "error":
-            corners(boxes, image)
+        _check_boxes(boxes, image, on_empty)
         pairs, join = _pairs(image, len(boxes), pairing, join, "boxes")
         with inputs_named(region="boxes"):
             values = box_masks(boxes.values, geometry, grid, kernel, cells=cells, join=join, on_empty=on_empty)
@@ -180,11 +184,11 @@ def foveal_mask(
     return Attribution(values, (geometry,) * len(values))
 
 
-def _check_one_region(boxes: Boxes | None, mask: Tensor | None, attribution: Attribution | None, join: Join) -> None:
-    if sum(region is not None for region in (boxes, mask, attribution)) != 1:
-        raise BadInput("give boxes, a mask or an attribution, and one of them only", input="boxes")
-    if boxes is None and join == "enclosing":
-        raise BadInput("only boxes are enclosed", input="join", value=join, hint="Use each or max.")
+def _check_boxes(boxes: Boxes, image: Tensor, on_empty: OnEmpty) -> None:
+    """Raise BadInput for boxes of another image; for those that lie outside it too, unless they may be empty."""
+    _check_size(boxes.size, (image.shape[2], image.shape[1]), "boxes")
+    if on_empty == "error":
+        corners(boxes, image)
 
 
 def _pairs(image: Tensor, regions: int, pairing: Pairing, join: Join, input: str) -> tuple[Pairs, Join]:

@@ -11,6 +11,7 @@ from api_graph.pixels.resize import Interpolation, ResizeGeometry, to_pixels
 from api_graph.sockets import Mask
 from api_graph.spec import Widget, node
 
+from . import estimates
 from .socket_types import Heatmap, Map, NewHeatmap
 
 CATEGORY = "attention prompting/heatmap"
@@ -18,6 +19,7 @@ CATEGORY = "attention prompting/heatmap"
 
 @node(
     "APResize",
+    estimate=estimates.resized,
     category=CATEGORY,
     title="Resize to pixels",
     rowwise=True,

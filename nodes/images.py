@@ -105,7 +105,8 @@ def _saved(
             context.check_cancelled()
             prefix = context.folders.name_of_row(prefix)
             with inputs_named(**_WRITING, image=input):
-                for png in [numbered_png(folder, prefix, image, metadata=texts) for image in _each(images)]:
+                each = images if images.ndim > 2 else images[None]  # ComfyUI's masks may be a single (H, W)
+                for png in [numbered_png(folder, prefix, image, metadata=texts) for image in each]:
                     series[png.folder, png.name.lower()].append((index, png))
         except Exception as error:
             results[index] = error
@@ -127,11 +128,6 @@ def _saved(
         return results
 
     return DeferredWork(work, frozenset(series))
-
-
-def _each(pictures: Tensor) -> Tensor:
-    """Pictures or maps to go through one by one; ComfyUI's masks may be a single (H, W)."""
-    return pictures[None] if pictures.ndim == 2 else pictures
 
 
 @node(
@@ -204,7 +200,7 @@ def save_heatmap(
     """Write heatmaps as grey PNG, white where attended."""
     prefix = context.folders.name_of_row(filename_prefix)
     with inputs_named(**_WRITING, image="heatmap"):
-        for image in _each(heatmap):
+        for image in heatmap if heatmap.ndim > 2 else heatmap[None]:
             context.check_cancelled()
             path = write_numbered(context.folders.output, prefix, image, metadata=context.texts)
             context.show_file(path)

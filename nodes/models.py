@@ -12,6 +12,7 @@ from pydantic import Field
 
 from api_graph import clip, lvlm
 from api_graph.clip import ClipModel
+from api_graph.clip import load as clip_loading
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.folders import Folders, names_in
@@ -109,7 +110,7 @@ def load_clip(
     name, pretrained = _located_clip(context.folders, model, checkpoint)
     where = placed(device, precision, context)
     with inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model"):
-        return clip.load_clip(name, pretrained, device=where.staging, dtype=where.dtype)
+        return clip_loading.load_clip(name, pretrained, device=where.staging, dtype=where.dtype)
 
 
 def lvlm_folders(folders: Folders) -> Sequence[str]:

@@ -26,6 +26,7 @@ from api_graph.regions import Boxes
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Widget, node
 
+from . import estimates
 from .socket_types import Drawn, Objects, Picture, Where
 
 CATEGORY = "attention prompting/visual prompts"
@@ -162,6 +163,7 @@ def corners(boxes: Boxes, image: Tensor) -> Tensor:
 
 @node(
     "APDrawCircle",
+    estimate=estimates.drawn,
     category=CATEGORY,
     title="Draw circle",
     version=2,
@@ -180,6 +182,7 @@ def draw_circle(
 
 @node(
     "APOutside",
+    estimate=estimates.drawn,
     category=CATEGORY,
     title="Weaken outside",
     version=2,
@@ -197,7 +200,14 @@ def weaken_outside(
     return prompts.weaken_outside(image, corners(boxes, image), **_chosen("outside", preset, shape=shape, **values))
 
 
-@node("APCropBoxes", category=CATEGORY, title="Crop boxes", version=2, aliases=("visual prompt",))
+@node(
+    "APCropBoxes",
+    estimate=estimates.cropped,
+    category=CATEGORY,
+    title="Crop boxes",
+    version=2,
+    aliases=("visual prompt",),
+)
 @parameters_of(prompts.crop_boxes)
 def crop_boxes(
     image: Picture,
@@ -210,7 +220,14 @@ def crop_boxes(
     return prompts.crop_boxes(image, corners(boxes, image), together=together, **_chosen("crop", preset, **values))
 
 
-@node("APDrawBox", category=CATEGORY, title="Draw box", version=2, aliases=("bounding box", "visual prompt"))
+@node(
+    "APDrawBox",
+    estimate=estimates.drawn,
+    category=CATEGORY,
+    title="Draw box",
+    version=2,
+    aliases=("bounding box", "visual prompt"),
+)
 @parameters_of(prompts.draw_box)
 def draw_box(
     image: Picture,
@@ -222,7 +239,14 @@ def draw_box(
     return prompts.draw_box(image, corners(boxes, image), **_chosen("box_line", preset, **values))
 
 
-@node("APShade", category=CATEGORY, title="Shade boxes", version=2, aliases=("CPT", "colour prompt", "visual prompt"))
+@node(
+    "APShade",
+    estimate=estimates.drawn,
+    category=CATEGORY,
+    title="Shade boxes",
+    version=2,
+    aliases=("CPT", "colour prompt", "visual prompt"),
+)
 @parameters_of(prompts.shade_boxes)
 def shade_boxes(
     image: Picture,
@@ -237,7 +261,14 @@ def shade_boxes(
     return prompts.shade_boxes(image, corners(boxes, image), **chosen)
 
 
-@node("APKeypoint", category=CATEGORY, title="Draw keypoint", version=2, aliases=("dot", "visual prompt"))
+@node(
+    "APKeypoint",
+    estimate=estimates.drawn,
+    category=CATEGORY,
+    title="Draw keypoint",
+    version=2,
+    aliases=("dot", "visual prompt"),
+)
 @parameters_of(prompts.draw_keypoint)
 def draw_keypoint(image: Picture, boxes: Where, **values: object) -> Drawn:
     """Draw a dot at the centre of each box."""
@@ -249,6 +280,7 @@ def draw_keypoint(image: Picture, boxes: Where, **values: object) -> Drawn:
 
 @node(
     "APContour",
+    estimate=estimates.drawn_on_masks,
     category=CATEGORY,
     title="Draw contour",
     version=2,
@@ -267,7 +299,12 @@ def draw_contour(
 
 
 @node(
-    "APFgvp", category=CATEGORY, title="FGVP", version=2, aliases=("reverse blur mask", "segmentation", "visual prompt")
+    "APFgvp",
+    estimate=estimates.drawn_on_masks,
+    category=CATEGORY,
+    title="FGVP",
+    version=2,
+    aliases=("reverse blur mask", "segmentation", "visual prompt"),
 )
 @parameters_of(prompts.fgvp)
 def fgvp(

@@ -20,6 +20,7 @@ from api_graph.segment import Segmenter
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
+from . import estimates
 from .models import Device, DeviceChoice, Precision, not_among, placed
 from .prompts import PairingChoice, corners
 
@@ -73,6 +74,7 @@ def load_segmenter(
 
 @node(
     "APSegment",
+    estimate=estimates.segmented,
     category="attention prompting/visual prompts",
     title="Segment",
     store=True,

@@ -139,7 +139,8 @@ def smart_crop(
         if boxes is not None:
             raise BadInput("give boxes or a mask, not both", input="boxes")
         if len(mask) != 1:
-            raise BadInput(f"there are {len(mask)} masks, and a crop is made to one", input="mask", hint="Give one.")
+            problem = f"there are {len(mask)} masks, and a crop is made to one"
+            raise BadInput(problem, input="mask", value=tuple(mask.shape), hint="Give one.")
         boxes = boxes_around(mask)
     elif boxes is None:
         raise BadInput("there is nothing to crop to", input="boxes", hint="Link boxes or a mask.")

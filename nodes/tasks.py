@@ -29,6 +29,7 @@ from api_graph.tasks.pointcloud.project import depth_images, project, unit_spher
 from api_graph.tasks.pointcloud.read import READERS, read_points
 from api_graph.tasks.socket_types import BoxScores, LabelFeatures, MeanText, PointClouds
 
+from . import estimates
 from .prompts import PairingChoice, corners
 from .socket_types import Clip, Clouds, Features, Labels, Query, Scores
 
@@ -101,7 +102,14 @@ def aggregate_scores(
     return BoxScores(box_scores.stacked(given, mode))
 
 
-@node("APMeanText", category=CATEGORY, title="Mean of captions", store=True, aliases=("subtract", "negative captions"))
+@node(
+    "APMeanText",
+    estimate=estimates.caption_features,
+    category=CATEGORY,
+    title="Mean of captions",
+    store=True,
+    aliases=("subtract", "negative captions"),
+)
 def mean_text(
     model: Clip,
     captions: Annotated[str, Field(description="Captions of other images, one per line."), Widget(multiline=True)],
@@ -168,7 +176,14 @@ def template_set(
     return "\n".join(templates.template_texts(name))
 
 
-@node("APEncodeLabels", category=CATEGORY, title="Encode labels", store=True, aliases=("zero-shot classifier",))
+@node(
+    "APEncodeLabels",
+    estimate=estimates.label_features,
+    category=CATEGORY,
+    title="Encode labels",
+    store=True,
+    aliases=("zero-shot classifier",),
+)
 def encode_labels(
     model: Clip,
     labels: Annotated[str, Field(description="One per line."), Widget(multiline=True)],
@@ -267,6 +282,7 @@ class Views(NamedTuple):
 
 @node(
     "APProjectPointCloud",
+    estimate=estimates.projected,
     category=CATEGORY,
     title="Project point cloud",
     store=True,

@@ -11,6 +11,7 @@ from api_graph.lvlm import strategies
 from api_graph.sockets import AnyValue
 from api_graph.spec import Widget, node
 
+from . import estimates
 from .socket_types import Text as Words
 
 CATEGORY = "attention prompting/text"
@@ -26,7 +27,7 @@ def text(
     return text
 
 
-@node("APTextLines", category=CATEGORY, title="Text lines")
+@node("APTextLines", estimate=estimates.lines, category=CATEGORY, title="Text lines")
 def text_lines(
     text: Annotated[str, Field(description="One text per line; blank lines do not count."), Widget(multiline=True)],
 ) -> list[Annotated[str, Field(description="The lines, one after the other.")]]:

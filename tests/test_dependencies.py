@@ -27,7 +27,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 NODES_NEED = (ROOT / "requirements.txt").read_text("utf-8")
 
 # Imported where they are there, and named by the message where they are not.
-OPTIONAL = {"bitsandbytes", "torchaudio"}
+OPTIONAL = {"bitsandbytes", "pillow_heif", "torchaudio"}
 # In files that nodes read, but for the command line alone: it writes the endpoints file.
 COMMAND_LINE_ALONE = {"tomli_w"}
 MODULES = {"pillow": {"PIL"}, "open-clip-torch": {"open_clip"}, "tomli": {"tomli", "tomllib"}}
@@ -160,7 +160,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 RUN = """
-import importlib.util, json, sys, types
+import asyncio, importlib.util, json, sys, types
 from pathlib import Path
 
 root = Path(sys.argv[1])
@@ -184,6 +184,7 @@ def run(prompt):
             values = {n: done[v[0]][v[1]] if n in links else v for n, v in node["inputs"].items()}
             values = {n: [v] for n, v in values.items()} if made.INPUT_IS_LIST else values
             given = made().run(**values)
+            given = asyncio.run(given) if asyncio.iscoroutine(given) else given
             done[id] = given["result"] if isinstance(given, dict) else given
     return done
 

@@ -13,13 +13,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-LEAVES = {"errors", "geometry", "files", "json_values", "moved", "regions", "sockets"}
+LEAVES = {"arguments", "errors", "geometry", "files", "json_values", "moved", "regions", "sockets"}
 CONTRACT = LEAVES | {"folders", "context", "spec", "registry"}
 ROOMS = {"models", "clip", "lvlm", "pixels", "segment", "tasks", "demo", "bench"}
 
 # What each part of `api_graph` (and `nodes`) may import; itself it always may.
 MAY_IMPORT = {
     "errors": set(),
+    "arguments": {"errors"},
     "json_values": set(),
     "files": set(),
     "geometry": {"errors"},
@@ -35,13 +36,13 @@ MAY_IMPORT = {
     **{room: LEAVES | ROOMS for room in ROOMS},
     "annotation": LEAVES | ROOMS,
     "nodes": LEAVES | {"folders", "context", "spec"} | ROOMS,
-    "comfy": CONTRACT | {"settings"},
+    "comfy": CONTRACT | {"settings", "lvlm"},  # it waits for endpoints off ComfyUI's loop
     "graph": CONTRACT,
-    "executor": CONTRACT | {"graph"},
+    "executor": CONTRACT | {"graph", "settings"},
     "runs": CONTRACT | {"graph", "executor", "settings"},
     "docs": CONTRACT,
     "draw": CONTRACT | {"graph"},
-    "table": CONTRACT | {"graph", "executor", "runs", "settings"},
+    "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT

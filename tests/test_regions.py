@@ -145,6 +145,7 @@ def test_what_touches_the_image(low: float, high: float, expected: bool) -> None
     assert touches(low, high, 10) is expected
 
 
+@pytest.mark.filterwarnings("ignore:.*look like fractions")
 @given(st.lists(st.tuples(*[st.floats(-50, 700)] * 4), min_size=1, max_size=5))
 def test_clipped_boxes_lie_inside_and_keep_what_was_inside(corners: list[tuple[float, ...]]) -> None:
     boxes = [[min(a, c), min(b, d), max(a, c), max(b, d)] for a, b, c, d in corners]

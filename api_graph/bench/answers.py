@@ -6,9 +6,16 @@ import math
 import re
 from collections.abc import Sequence
 
+from api_graph.errors import BadInput
+
 
 def is_right(answer: str, truth: str) -> bool:
-    """Whether an answer says what is true, letter case and punctuation aside."""
+    """Whether an answer says what is true, letter case and punctuation aside; a number's sign and decimals count.
+
+    Raises BadInput for a truth without a word, which an empty answer would match.
+    """
+    if not _words(truth):
+        raise BadInput("there is no word in it", input="truth", value=truth)
     return _words(answer) == _words(truth)
 
 
@@ -26,4 +33,4 @@ def mcnemar_p(first: Sequence[bool], second: Sequence[bool]) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())
+    return re.findall(r"(?:(?<![\w.])-(?=\d))?\w+(?:\.\d+)*", text.lower().replace("\u2212", "-"))

@@ -77,7 +77,12 @@ def iou_best(heatmap: Heatmap, box: Box, geometry: Geometry | None = None) -> fl
 
 
 def wilson_interval(hits: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's score interval of a proportion; 95 % by default, (0, 1) for no trial at all."""
+    """Wilson's score interval of a proportion; 95 % by default, (0, 1) for no trial at all.
+
+    Raises BadInput unless `hits` counts some of the `trials`: a share or a percentage would give an interval, too.
+    """
+    if hits != int(hits) or not 0 <= hits <= trials:
+        raise BadInput(f"it counts hits among {trials} trials", input="hits", value=hits, hint="Give whole numbers.")
     if trials == 0:
         return 0.0, 1.0
     p, z2 = hits / trials, z * z
@@ -91,6 +96,8 @@ def bootstrap_interval(values: Sequence[float], *, resamples: int = 2000, seed: 
     sample = np.asarray(values, dtype=float)
     if sample.size == 0:
         raise BadInput("an interval needs at least one value", input="values")
+    if not np.isfinite(sample).all():
+        raise BadInput("a value is NaN or infinite", input="values", hint="Leave out the cases that have none.")
     drawn = np.random.RandomState(seed).randint(sample.size, size=(resamples, sample.size))
     low, high = np.percentile(sample[drawn].mean(axis=1), [2.5, 97.5])
     return float(low), float(high)

@@ -55,6 +55,8 @@ def export(
 
     if format is Format.png and out is None:
         raise BadInput("a picture needs a file", input="--out", hint="Write for example --out graph.png.")
+    if out is not None and os.path.isdir(expanded(out)):
+        raise BadInput("is a folder, where a file is wanted", input="--out", value=str(out), hint="Name a file in it.")
     registry = all_nodes()
     values = parse_settings(set_ or ())
     source = find_graph(graph)

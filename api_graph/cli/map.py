@@ -26,6 +26,7 @@ from api_graph.cli.options import (
     NoCache,
     NoMetadata,
     Out,
+    demo_warning,
     existing_folders,
     kept_results,
     parse_settings,
@@ -210,7 +211,6 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
     from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
     from api_graph.executor.results import NO_REQUEST
     from api_graph.registry import all_nodes
-    from api_graph.runs import demo_warning
     from api_graph.settings import headless_folders
     from api_graph.table.formats.parquet import write_parquet
     from api_graph.table.map import engine_of

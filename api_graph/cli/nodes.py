@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from api_graph.registry import Registry
     from api_graph.spec import NodeSpec
 
+_MOST_NEAR = 4
+
 
 def nodes(
     name: Annotated[
@@ -54,8 +56,9 @@ def _find(name: str, registry: Registry) -> NodeSpec:
             if known.casefold() == wanted:
                 return spec
     known = {n.casefold(): n for spec in registry.values() for n in (spec.id, spec.title, *spec.aliases)}
-    near = [known[n] for n in get_close_matches(wanted, known, n=1)]
-    meant = f"Did you mean {near[0]}? " if near else ""
+    holding = {known[n] for n in known if wanted.strip() and wanted in n}
+    near = [known[n] for n in get_close_matches(wanted, known, n=1)] or sorted(holding)[:_MOST_NEAR]
+    meant = f"Did you mean {' or '.join(near)}? " if near else ""
     raise BadInput("there is no such node", input="NAME", value=name, hint=f"{meant}`api-graph nodes` lists them.")
 
 

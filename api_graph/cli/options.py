@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from filecmp import cmp
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded
-from api_graph.settings import cache_folder
+from api_graph.folders import Folders
+from api_graph.settings import DEMO_MODEL, cache_folder, shipped_graphs
 
 if TYPE_CHECKING:
     from api_graph.graph import Graph
@@ -94,6 +98,9 @@ def existing_folders(paths: Iterable[Path] | None, option: str) -> tuple[Path, .
     """All of `paths`, where they are folders. Raises BadInput."""
     folders = tuple(expanded(path) for path in paths or ())
     for path, folder in zip(paths or (), folders, strict=True):
+        if os.path.isfile(folder):
+            problem = "is a file, where a folder is wanted"
+            raise BadInput(problem, input=option, value=str(path), hint="Name its folder.")
         if not os.path.isdir(folder):
             raise BadInput("there is no such folder", input=option, value=str(path), hint="Check the path.")
     return folders
@@ -112,5 +119,41 @@ def prepared_graph(name: str, registry: Registry, values: Mapping[str, str], dev
     from api_graph.runs import on_device
     from api_graph.settings import find_graph
 
+    if device.lower() in ("gpu", "nvidia"):  # what else is near to it is "cpu"
+        hint = "Say cuda for an NVIDIA GPU, mps for an Apple one, or auto."
+        raise BadInput("is no device", input="--device", value=device, hint=hint)
     graph = set_inputs(read_graph(find_graph(name), registry), registry, {}, values)
     return on_device(graph, registry, device, input="--device") if device else graph
+
+
+def demo_warning(
+    graph: Graph, registry: Registry, folders: Folders, rows: Mapping[str, Iterable[object]] = MappingProxyType({})
+) -> str | None:
+    """What to say where a demo model gets pictures that did not come with this package; None where it gets none.
+
+    `rows` has the values of some rows of a table, by the name of the input that they set.
+    """
+    loaders: list[str] = []
+    files: list[object] = []
+    for id, node in graph.nodes.items():
+        spec = registry[node.class_type]
+        for name in spec.fingerprinted:
+            declared, title = spec.input(name), node.title or spec.title
+            value = node.inputs.get(name, declared.default if declared is not None else None)
+            if spec.model:
+                loaders += [name] if value == "demo" else []
+            else:
+                names = (name, title, f"{title}.{name}", f"{id}.{name}")
+                files += next((rows[one] for one in names if one in rows), [value])
+    if not loaders or all(_came_along(file, folders) for file in files):
+        return None
+    options = " ".join(f"--set {name}=..." for name in dict.fromkeys(loaders))
+    return f"{DEMO_MODEL} For photographs name a checkpoint: {options}"
+
+
+def _came_along(name: object, folders: Folders) -> bool:
+    """Whether a file is one of the examples, by its bytes. One that cannot be read is told where it is read."""
+    with suppress(BadInput, OSError):
+        file = folders.input_file(name) if isinstance(name, str) else Path()
+        return any(cmp(example, file, shallow=False) for example in shipped_graphs().glob("example.*"))
+    return True

@@ -11,14 +11,13 @@ from pathlib import Path
 from api_graph import settings
 from api_graph.cli.console import clean_stdout, complain, human_size, one_line, print_table, say
 from api_graph.cli.exits import cancelled, writing
-from api_graph.cli.options import existing_folders, prepared_graph, writable_folder
+from api_graph.cli.options import demo_warning, existing_folders, prepared_graph, writable_folder
 from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_progress
 from api_graph.errors import ApiGraphError, ApiGraphWarning, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, NodeError, RunResult, Step
 from api_graph.executor.results import NO_REQUEST
 from api_graph.graph import Graph, validate
 from api_graph.registry import Registry, all_nodes
-from api_graph.runs import demo_warning
 
 _IN_WORDS = {
     "ran": "ran",

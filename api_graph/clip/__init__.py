@@ -1,12 +1,17 @@
 """CLIP: load it, and decompose what it sees into contributions of patches."""
 
+from api_graph.arguments import typed
+from api_graph.clip import load as _load
 from api_graph.clip.decompose import ImageTokens, encode_image
 from api_graph.clip.foveal import ImageFeatures, foveal_features
 from api_graph.clip.foveal_masks import foveal_mask
-from api_graph.clip.load import checkpoint_identity, choose_device, choose_dtype, load_clip
+from api_graph.clip.load import checkpoint_identity, choose_device, choose_dtype
 from api_graph.clip.maps import ClipAttribution, clip_attribution, psi_cls, psi_comp
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import QueryFeatures, encode_queries, encode_text
+
+# Nodes call the function itself: their inputs have been looked at with the graph.
+load_clip = typed()(_load.load_clip)
 
 __all__ = [
     "ClipAttribution",

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.clip.foveal_pass import (
     Form,
     FovealInput,
@@ -55,6 +56,7 @@ class ImageFeatures:
         return cls(tensors["features"])
 
 
+@typed("unleash", images="image")
 def foveal_features(
     model: ClipModel,
     image: Images | None = None,

@@ -18,6 +18,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.clip.foveal_cells import CellRule, Cells, cell_coverage, cells_of, unseen_mask_shares, unseen_share
 from api_graph.errors import ApiGraphWarning, BadInput, inputs_named
 from api_graph.geometry import Geometry
@@ -72,6 +73,7 @@ class FovealKernel:
         return self.alpha * (r - low + _EPSILON) / (high - low + _EPSILON)
 
 
+@typed()
 def foveal_mask(
     box: Sequence[float] | Tensor,
     image_size: tuple[int, int],

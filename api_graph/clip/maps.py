@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.clip.decompose import ImageTokens, Recipe, encode_image
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import QueryFeatures, encode_text
@@ -45,6 +46,7 @@ class ClipAttribution:
         return self.attribution.geometry
 
 
+@typed()
 def clip_attribution(
     model: ClipModel,
     images: Images | None = None,

@@ -8,19 +8,33 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
+from typing import Any
 
 import torch
 
 from api_graph.comfy.host import host_context, interrupts_of_host
 from api_graph.comfy.inputs import hidden_inputs, input_types
 from api_graph.comfy.placement import POOL, bring, hand_over, settled
-from api_graph.comfy.values import Values, change_mark, checked_inputs, settings_mark, single_values, validator
+from api_graph.comfy.values import (
+    Values,
+    asked_mark,
+    change_mark,
+    checked_inputs,
+    settings_mark,
+    single_values,
+    validator,
+)
 from api_graph.lvlm.remote import Endpoint
 from api_graph.registry import registry_of
 from api_graph.spec import NodeSpec
 
 _WAITING = ThreadPoolExecutor(64, "api-graph waiting")
 """Threads in which nodes wait for endpoints. A profile bounds its own requests; asyncio's own threads may be six."""
+
+_ANSWERED: dict[str, Any] = {}
+"""What endpoints have answered in this process, by what they were asked. Where one item of a mapped list fails, ComfyUI
+loses the results of all: those that were paid for are here when the prompt is sent again."""
+_MOST_ANSWERS = 4096
 
 
 def mappings(functions: Iterable[Callable[..., object]]) -> tuple[dict[str, type], dict[str, str]]:
@@ -73,10 +87,10 @@ def missing_inputs(spec: NodeSpec, values: Values) -> list[str]:
     return [name for name in wanted if name in given and given[name] is None]
 
 
-def execute(spec: NodeSpec, values: Values) -> object:
+def execute(spec: NodeSpec, values: Values, keep: Callable[[object], None] = lambda result: None) -> object:
     """One call by ComfyUI: a tuple of outputs, with what the node shows if it shows something.
 
-    BadInput passes as it is: its text is the line that ComfyUI shows.
+    `keep` gets a result that may be kept. BadInput passes as it is: its text is the line that ComfyUI shows.
     """
     values = single_values(spec, values)
     hidden = {name: values.pop(name, None) for name in hidden_inputs(spec).get("hidden", {})}
@@ -86,7 +100,10 @@ def execute(spec: NodeSpec, values: Values) -> object:
         name, kind = spec.context
         context = host_context(kind, prompt=hidden.get("prompt"), extra=hidden.get("extra_pnginfo"))
         outputs = outputs_of(spec, {**values, name: context})
-    return {"ui": context.ui, "result": outputs} if context.ui else outputs
+    result = {"ui": context.ui, "result": outputs} if context.ui else outputs
+    if context.cacheable:
+        keep(result)
+    return result
 
 
 def asks_endpoints(spec: NodeSpec) -> bool:
@@ -102,10 +119,20 @@ async def execute_beside_others(spec: NodeSpec, values: Values) -> object:
     """
     if not any(isinstance(value, Endpoint) for value in values.values()):
         return execute(spec, values)
+    asked = asked_mark(spec, values)
+    if asked in _ANSWERED:
+        kept, said = _ANSWERED[asked], "from the cache, no request"
+        ui = kept.get("ui", {}) if isinstance(kept, dict) else {}
+        return {"ui": {**ui, "text": [*ui.get("text", ()), said]}, "result": kept["result"] if ui else kept}
+
+    def keep(result: object) -> None:
+        while len(_ANSWERED) >= _MOST_ANSWERS:
+            _ANSWERED.pop(next(iter(_ANSWERED)), None)
+        _ANSWERED[asked] = result
 
     def work() -> object:
         with torch.inference_mode():  # as ComfyUI has it; it is known to one thread alone
-            return execute(spec, values)
+            return execute(spec, values, keep)
 
     # The context says which node of which prompt runs. A thread goes on after a stop until it looks, which is soon.
     return await asyncio.get_running_loop().run_in_executor(_WAITING, partial(copy_context().run, work))

@@ -7,8 +7,11 @@ import json
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 
+from torch import Tensor
+
 from api_graph.comfy.host import host_folders
 from api_graph.errors import BadInput, shown
+from api_graph.lvlm.remote import Endpoint
 from api_graph.spec import Choices, InputSpec, NodeSpec
 
 Values = dict[str, object]
@@ -52,6 +55,21 @@ def settings_mark(spec: NodeSpec, values: Values) -> str | None:
         return None
     literals = {declared.name: values.get(declared.name, declared.default) for declared in spec.inputs}
     return digest([spec.id, literals, fingerprint(spec, values)])
+
+
+def asked_mark(spec: NodeSpec, values: Values) -> str:
+    """Equal for two calls of a node with equal inputs, tensors and endpoints too."""
+    mark = hashlib.sha256(f"{spec.id} {spec.version}".encode())
+    for declared in spec.inputs:
+        value = values.get(declared.name, declared.default)
+        if isinstance(value, Endpoint):
+            value = value.profile.fingerprint(value.model)
+        if isinstance(value, Tensor):
+            mark.update(f"{declared.name} {value.dtype} {tuple(value.shape)}".encode())
+            mark.update(value.detach().cpu().contiguous().numpy().tobytes())
+        else:
+            mark.update(f"{declared.name} {value!r}\0".encode("utf-8", "surrogatepass"))
+    return mark.hexdigest()
 
 
 def fingerprint(spec: NodeSpec, values: Values) -> Mapping[str, object]:

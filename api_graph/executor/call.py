@@ -5,18 +5,22 @@ For a node that treats each map or picture of a batch by itself, many calls go a
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from api_graph.context import Context, DeferredWork
-from api_graph.errors import ApiGraphError
-from api_graph.executor.cache.entry import Entry
+from api_graph.errors import ApiGraphError, BadInput
+from api_graph.executor.cache.entry import Entry, size_of
+from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
 from api_graph.sockets import Attribution
 from api_graph.spec import NodeSpec
 
@@ -32,6 +36,11 @@ _TOGETHER = {"cpu": 2**17}
 _TOGETHER_ON_ACCELERATOR = 2**24
 _LITERALS = (str, int, float, bool, type(None))
 _BATCHES_UNTIL_GROWTH = 16
+_FEW, _VALUE = 1000, 4096
+"""Of the values of a list: so many are held against no limit, and each counts as so many bytes."""
+_RESULTS_AT_ONCE = 4
+_SMALL = 2**20
+"""Bytes: smaller results are not held against any limit."""
 _SAID = ("out of memory", "not enough memory", "can't allocate memory")
 
 
@@ -57,8 +66,19 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
     """Call the node's function once for each of one step's calls."""
     injected = {} if spec.context is None else {spec.context[0]: context}
     # Parameters born in inference mode could never take part in a gradient.
+    if spec.estimate is not None:
+        check_estimate(spec, calls)
+    results: list[object] = []
+    total = 0
     with torch.inference_mode(not spec.model):
-        return _entry(spec, [spec.function(**call, **injected) for call in calls], context)
+        for call in calls:
+            results.append(spec.function(**call, **injected))
+            if len(calls) > 1 and not spec.model:  # of a list: it must end before it has filled the memory
+                total += sum(size_of(results[-1:]))
+                if total > limit(MAX_RESULT):
+                    total = sum(size_of(results))  # what several calls give counts once
+                    _check_size(spec, total, MAX_RESULT)
+    return _entry(spec, results, context)
 
 
 def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry | Exception] | DeferredWork:
@@ -76,6 +96,8 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
     calls: list[Arguments] = []
     for own_calls, context in steps:
+        if spec.estimate is not None:
+            check_estimate(spec, own_calls)
         injected = {} if spec.context is None else {spec.context[0]: context}
         calls += [{**defaults, **call, **injected} for call in own_calls]
 
@@ -129,7 +151,51 @@ def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -
     for slot, output in enumerate(spec.outputs):
         values: list[Any] = [row[slot] for row in rows]
         outputs.append([v for each in values for v in each] if output.is_list else values)
-    return Entry(tuple(outputs)) if context is None else Entry(tuple(outputs), context.ui, context.cacheable)
+    count = max(map(len, outputs), default=0)
+    if count > _FEW and count > limit(MAX_RESULT) // _VALUE:  # lists of one picture grow, and the picture does not
+        raise BadInput(
+            f"{spec.title} gives a list of {count:,} values here, and the limit is {limit(MAX_RESULT) // _VALUE:,}",
+            hint=f"Give it less, or set the environment variable {MAX_RESULT} to more: each counts as 4 KiB.",
+        )
+    entry = Entry(tuple(outputs)) if context is None else Entry(tuple(outputs), context.ui, context.cacheable)
+    if sum(entry.size) > _SMALL and not spec.model:
+        _check_size(spec, sum(entry.size), MAX_RESULT)
+        texts = [values for output, values in zip(spec.outputs, outputs, strict=True) if output.socket == "STRING"]
+        _check_size(spec, sum(map(sys.getsizeof, chain(*texts))), MAX_TEXT)
+    return entry
+
+
+def check_estimate(spec: NodeSpec, calls: Sequence[Arguments]) -> None:
+    """Raise BadInput if a step's calls would give more than one node may; they have not been made."""
+    assert spec.estimate is not None
+    defaults = {name: declared.default for name in spec.estimated if (declared := spec.input(name)) is not None}
+    size = 0
+    for call in calls:
+        with suppress(Exception):  # of what has the wrong shape the node says so better
+            size += spec.estimate(**{name: call.get(name, defaults[name]) for name in spec.estimated})
+    texts = all(output.socket == "STRING" for output in spec.outputs)
+    _check_size(spec, size, MAX_TEXT if texts else MAX_RESULT, "would make")
+
+
+def check_total(size: int) -> None:
+    """Raise BadInput if the results that one run holds at a time are more than what four nodes may give."""
+    if size > _SMALL and size > _RESULTS_AT_ONCE * limit(MAX_RESULT):
+        raise BadInput(
+            f"with this, the run's results take {size / 2**30:,.1f} GiB at one time; the limit is "
+            f"{_RESULTS_AT_ONCE} times {limit(MAX_RESULT) / 2**30:,.1f} GiB",
+            hint=f"Run it in parts, or set the environment variable {MAX_RESULT} to more.",
+        )
+
+
+def _check_size(spec: NodeSpec, size: int, variable: str, does: str = "makes") -> None:
+    """Raise BadInput if `size` is more than the limit that `variable` sets."""
+    if size > limit(variable):
+        unit, factor = ("MiB of text", 2**20) if variable == MAX_TEXT else ("GiB", 2**30)
+        raise BadInput(
+            f"{spec.title} {does} {size / factor:,.1f} {unit} here, and the limit is {limit(variable) / factor:,.1f}",
+            hint=f"Give it less, or set the environment variable {variable} to more, such as "
+            f"{'1G' if variable == MAX_TEXT else '16G'}.",
+        )
 
 
 def _miscounted(spec: NodeSpec, answered: int, count: int) -> ApiGraphError:

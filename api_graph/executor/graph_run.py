@@ -13,11 +13,22 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
+from torch import Tensor
+
 from api_graph.context import Context, DeferredWork, SaveContext
-from api_graph.errors import ApiGraphWarning, Cancelled
+from api_graph.errors import ApiGraphWarning, BadInput, Cancelled
 from api_graph.executor.cache.entry import Entry
 from api_graph.executor.cache.tiers import CacheTiers, LiveResults
-from api_graph.executor.call import Arguments, BatchLimits, Steps, calls_of, entries_of, run_batch, run_calls
+from api_graph.executor.call import (
+    Arguments,
+    BatchLimits,
+    Steps,
+    calls_of,
+    check_total,
+    entries_of,
+    run_batch,
+    run_calls,
+)
 from api_graph.executor.events import Event, EventKind, Listener
 from api_graph.executor.in_flight import InFlight, wait_for
 from api_graph.executor.plan import GraphPlan, Task, as_declared, read_as_planned
@@ -301,6 +312,16 @@ class GraphRun:
 
     def _done(self, task: Task, entry: Entry, seconds: float) -> None:
         """The task has run."""
+        if self.options.shared is None and not task.spec.model:  # of a table, chunks are as small as memory wants it
+            try:
+                check_total(self.live_results.bytes + sum(entry.size))
+            except BadInput as error:
+                self._failed(task, error, seconds)
+                return
+        if self.options.shared is not None and task.spec.output and not task.readers:
+            # A table keeps no pictures but those in files.
+            outputs = () if all(output.type is Tensor for output in task.spec.outputs) else entry.outputs
+            entry = Entry(outputs, entry.ui, entry.cacheable)
         self.live_results.hold(task, entry)
         # Keys know nothing of a result that only stands in for one, or of files that have changed since: what is made
         # from it may not be kept either.

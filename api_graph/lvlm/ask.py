@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from api_graph.arguments import typed
 from api_graph.lvlm.generate import Progress, generate
 from api_graph.lvlm.load import load_lvlm
 from api_graph.lvlm.model import LvlmModel
@@ -17,6 +18,7 @@ MOST_PROMPTS = 8
 """The most prompts that a local model reads in one batch."""
 
 
+@typed(name="model")
 def ask(
     model: Answerer | str,
     images: Images | None,

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.errors import BadInput, inputs_named
 from api_graph.geometry import Geometry
 from api_graph.lvlm.attention_rows import Normalization
@@ -69,6 +70,7 @@ class _Reading:
     heads: Sequence[int] | None
 
 
+@typed(images="image")
 def lvlm_attribution(
     model: LvlmModel,
     image: Images | None = None,

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import torch
 
+from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.json_values import JsonObject
 from api_graph.lvlm import library
@@ -37,6 +38,7 @@ _FOLDER = ModelFolder(
 )
 
 
+@typed()
 def load_lvlm(
     name: str = "demo",
     device: str | torch.device | None = None,

@@ -1,7 +1,4 @@
-"""Checks of the tensors, numbers and words that the functions of this room are given.
-
-Masks and heatmaps of other steps are also brought to an image here, as ComfyUI's core does it.
-"""
+"""Checks of the tensors, numbers and words that the functions of this room are given."""
 
 from __future__ import annotations
 
@@ -20,9 +17,13 @@ NO_MASK = (64, 64)
 
 _NONE = "this is the empty mask of 64×64 that Load Image gives for a picture without transparency: there is none"
 
+_FROM_NUMPY = "Arrays become tensors with torch.from_numpy, pictures with pixels.read.to_tensor."
+
 
 def checked_maps(maps: Tensor, input: str) -> Tensor:
     """Maps (B, h, w), (h, w) or (B, 1, h, w) as float32 (B, h, w); a BadInput for another shape, and if empty."""
+    if not isinstance(maps, Tensor):
+        raise BadInput(f"a tensor is needed, and this is a {type(maps).__name__}", input=input, hint=_FROM_NUMPY)
     if maps.ndim == 2:
         maps = maps[None]
     elif maps.ndim == 4 and maps.shape[1] == 1:
@@ -42,6 +43,8 @@ def checked_image(image: Tensor, input: str = "image") -> Tensor:
 
     A BadInput if it is empty, an integer, of another shape, or holds NaN or infinite values.
     """
+    if not isinstance(image, Tensor):
+        raise BadInput(f"a tensor is needed, and this is a {type(image).__name__}", input=input, hint=_FROM_NUMPY)
     channels_first = tuple(image.shape[1::2]) == (3, 4)  # (B, 3, H, 4) is more likely that than alpha, 3 pixels high
     if image.ndim != 4 or image.shape[-1] not in (3, 4) or channels_first or image.numel() == 0:
         raise BadInput(
@@ -106,29 +109,6 @@ def value_range(maps: Tensor, input: str) -> tuple[Tensor, Tensor]:
     return low[:, None, None], high[:, None, None]
 
 
-def in_range(number: float, low: float, high: float, input: str) -> float:
-    """`number`, or a BadInput if it does not lie in [low, high]."""
-    if not low <= number <= high:  # a NaN fails this too
-        wanted = f"in [{low:g}, {high:g}]" if high < sys.float_info.max else f"of at least {low:g}"
-        raise BadInput("the number is out of range", input=input, value=number, hint=f"Use one {wanted}.")
-    return number
-
-
-def check_choice(word: str, choices: object, input: str) -> None:
-    """Raise a BadInput that lists the `choices`, a Literal of strings, if `word` is none of them."""
-    if word not in get_args(choices):
-        hint = f"Use one of {', '.join(get_args(choices))}."
-        raise BadInput(f"unknown {input.replace('_', ' ')}", input=input, value=word, hint=hint)
-
-
-def wide(tensor: Tensor) -> Tensor:
-    """`tensor` in float64, for sums; in float32 where the device has nothing wider (Apple's MPS)."""
-    return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)
-
-
-# ------------------------------------------------------------------------------------------ brought to an image
-
-
 def fitted_masks(masks: Tensor, image: Tensor, input: str) -> Tensor | None:
     """Masks of objects as float32 (N, H, W) in [0, 1], on the device and of the size of an image (B, H, W, C).
 
@@ -168,7 +148,8 @@ def fitted_heatmap(heatmap: Tensor, image: Tensor, input: str = "heatmap") -> Te
             raise no_mask(input)
         _warn(f"the {input} ({own[1]}×{own[0]} pixels) has another size than the image", size)
         maps = _stretched(maps, size)
-    check_sizes(image, maps, input)
+    if len(maps) not in (1, len(image)):
+        check_sizes(image, maps, input)
     return maps
 
 
@@ -187,3 +168,23 @@ def _warn(problem: str, size: tuple[int, int]) -> None:
     height, width = size
     hint = "Use the image that it was made from, if it is not meant to be stretched"
     warnings.warn(f"{problem}; it is stretched to {width}×{height}. {hint}", ApiGraphWarning, stacklevel=4)
+
+
+def in_range(number: float, low: float, high: float, input: str) -> float:
+    """`number`, or a BadInput if it does not lie in [low, high]."""
+    if not low <= number <= high:  # a NaN fails this too
+        wanted = f"in [{low:g}, {high:g}]" if high < sys.float_info.max else f"of at least {low:g}"
+        raise BadInput("the number is out of range", input=input, value=number, hint=f"Use one {wanted}.")
+    return number
+
+
+def check_choice(word: str, choices: object, input: str) -> None:
+    """Raise a BadInput that lists the `choices`, a Literal of strings, if `word` is none of them."""
+    if word not in get_args(choices):
+        hint = f"Use one of {', '.join(get_args(choices))}."
+        raise BadInput(f"unknown {input.replace('_', ' ')}", input=input, value=word, hint=hint)
+
+
+def wide(tensor: Tensor) -> Tensor:
+    """`tensor` in float64, for sums; in float32 where the device has nothing wider (Apple's MPS)."""
+    return tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)

@@ -28,6 +28,7 @@ UNIFORM = 0.5
 """What a constant map becomes: no patch matters more than another. It is the sigmoid of a z-score of 0."""
 
 _TOP_SHARE = 0.1
+_VALUES_AT_ONCE = 2**20
 _ROUNDING = 4 * torch.finfo(torch.float32).eps
 
 
@@ -125,19 +126,24 @@ def mean_filter(heatmap: Tensor, kernel_size: int) -> Tensor:
     heatmap = checked_maps(heatmap, "heatmap")
     if kernel_size == 1:
         return heatmap
-    reach, x = kernel_size // 2, wide(heatmap)
+    reach, x = kernel_size // 2, heatmap
     for axis in (2, 1):  # the square window's mean is the mean along one axis of the means along the other
-        length = x.shape[axis]
+        other, length = 3 - axis, x.shape[axis]
         near = min(reach, length)
-        first, last = x.narrow(axis, 0, 1), x.narrow(axis, length - 1, 1)
         edges = [near if i == axis else -1 for i in range(x.ndim)]
-        total = torch.cat([first.expand(edges), x, last.expand(edges)], axis).cumsum(axis)  # [i]: of i + 1 values
-        window = total.narrow(axis, 2 * near, length).clone()
-        window.narrow(axis, 1, length - 1).sub_(total.narrow(axis, 0, length - 1))
-        if reach > near:  # further out, every window has the same cells: no need to lay them out
-            window += (reach - near) * (first + last)
-        x = window.div_(kernel_size)
-    return x.float()
+        result = x.new_empty(x.shape, dtype=torch.float32 if axis == 1 else wide(x[:0]).dtype)
+        lines = max(1, _VALUES_AT_ONCE // (len(x) * length))
+        for start in range(0, x.shape[other], lines):  # some lines at a time: the sums take much memory
+            cells = wide(x.narrow(other, start, min(lines, x.shape[other] - start)))
+            first, last = cells.narrow(axis, 0, 1), cells.narrow(axis, length - 1, 1)
+            total = torch.cat([first.expand(edges), cells, last.expand(edges)], axis).cumsum(axis)  # [i]: of i + 1
+            window = total.narrow(axis, 2 * near, length).clone()
+            window.narrow(axis, 1, length - 1).sub_(total.narrow(axis, 0, length - 1))
+            if reach > near:  # further out, every window has the same cells: no need to lay them out
+                window += (reach - near) * (first + last)
+            result.narrow(other, start, cells.shape[other]).copy_(window.div_(kernel_size))
+        x = result
+    return x
 
 
 # ------------------------------------------------------------------------------------------ figures of a map

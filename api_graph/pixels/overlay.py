@@ -14,6 +14,8 @@ from api_graph.pixels._check import checked_image, checked_maps, fitted_heatmap,
 
 Colormap = Literal["turbo", "viridis", "inferno", "grey"]
 
+_PIXELS_AT_ONCE = 2**20
+
 
 def overlay(image: Tensor, heatmap: Tensor, opacity: float = 0.5, colormap: Colormap = "turbo") -> Tensor:
     """(1 − opacity)·image + opacity·colours of the heatmap: float32 (B, H, W, 3).
@@ -25,11 +27,21 @@ def overlay(image: Tensor, heatmap: Tensor, opacity: float = 0.5, colormap: Colo
     image = checked_image(image)
     heatmap = fitted_heatmap(heatmap, image)
     in_range(opacity, 0.0, 1.0, "opacity")
-    level = heatmap.clamp(0, 1).mul_(255).round_().int()
-    colours = F.embedding(level, (opacity * color_table(colormap)).to(image.device))  # a quarter of table[level]'s time
-    if len(colours) < len(image):
-        return colours.add(image, alpha=1 - opacity)
-    return colours.add_(image, alpha=1 - opacity)  # where they lie already: two thirds of the time
+    table = (opacity * color_table(colormap)).to(image.device)
+    height = max(1, _PIXELS_AT_ONCE // (max(len(image), len(heatmap)) * image.shape[2]))
+    result = image.new_empty(max(len(image), len(heatmap)), *image.shape[1:])
+    for top in range(0, image.shape[1], height):  # some rows at a time take little memory besides the result's
+        seen, level = image[:, top : top + height], heatmap[:, top : top + height]
+        level = level.clamp(0, 1).mul_(255).round_().int()
+        colours = F.embedding(level, table)  # a quarter of table[level]'s time
+        if len(colours) < len(seen):
+            colours = colours.add(seen, alpha=1 - opacity)
+        else:
+            colours.add_(seen, alpha=1 - opacity)  # where they lie already: two thirds of the time
+        if colours.shape == result.shape:
+            return colours
+        result[:, top : top + height] = colours
+    return result
 
 
 def colorize(heatmap: Tensor, colormap: Colormap = "turbo") -> Tensor:

@@ -77,11 +77,15 @@ def smart_crop(
     in_range(multiple, 1, 4096, "multiple")
     height, width = image.shape[1:3]
     if len(image) != 1:
-        raise BadInput(f"there are {len(image)} images, and crops are those of one", input="image", hint="Give one.")
+        problem = f"there are {len(image)} images, and crops are those of one"
+        raise BadInput(problem, input="image", value=tuple(image.shape), hint="Give one.")
+    if not len(boxes):
+        raise BadInput("there is no box", input="boxes", value=[], hint="Give at least one.")
     if boxes.size != (width, height):
         raise BadInput(
             f"the boxes lie in an image of {boxes.size[0]}×{boxes.size[1]} pixels, not {width}×{height}",
             input="boxes",
+            value=boxes.size,
             hint="Use the image that they were made from.",
         )
     ratio = _ratio(aspect)

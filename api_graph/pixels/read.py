@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import warnings
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from api_graph.errors import BadInput
+from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.pixels._check import checked_image, checked_maps
 
 MAX_PIXELS = 100_000_000
@@ -42,31 +43,53 @@ _UPRIGHT = {
 }
 _WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 _LARGEST_SAMPLE = {16: 2**16 - 1, 32: 2**31 - 1}
+_VALUES_AT_ONCE = 2**20
+
+_MOST_PIECES, _BYTES_PER_PIECE = 100_000, 64
+"""Reads that a file may take, and bytes of the file for each more: pixels come in larger pieces."""
+_MOST_TEXTS, _MOST_TEXT, _SHORT_TEXT = 256, 2**20, 512
+"""Text chunks in a PNG, their bytes, and bytes of a compressed one that cannot be long inside."""
+_PNG, _EXIF, _END = b"\x89PNG\r\n\x1a\n", b"Exif\0\0", b"\xff\xd9"
+_TOO_MANY = "the file has too many pieces of metadata or comments"
+_OTHER_ROWS = bytes.fromhex("5aa53c96") * 256
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The picture in a file, upright by its EXIF orientation, as RGB, or as RGBA where it has transparency.
 
-    Of an animation or a multi-page file, the first frame. The header's size is held against `max_pixels`
-    before anything is decoded (Pillow's own ceiling, twice `PIL.Image.MAX_IMAGE_PIXELS`, stands as well). A
-    missing, foreign, broken, cut or oversized file is one BadInput.
+    Of an animation or a multi-page file, the first frame. A JPEG that lacks its end marker alone is read, with a
+    warning. Metadata without end is refused, and long texts in a PNG are passed over. The header's size is held
+    against `max_pixels` before anything is decoded (Pillow's own ceiling, twice `PIL.Image.MAX_IMAGE_PIXELS`, stands as
+    well). A missing, foreign, broken, cut or oversized file is one BadInput.
     """
+    with opened(path) as image:
+        if image.width * image.height > max_pixels:
+            problem = f"an image of {image.width}×{image.height} pixels is over the limit of {max_pixels:,}"
+            raise _unreadable(path, problem, "Make it smaller, or raise max_pixels if you trust it.")
+        try:
+            image.load()
+        except OSError:
+            if image.format not in ("JPEG", "MPO"):
+                raise
+            image = _without_end_marker(path)
+        return to_rgb_or_rgba(upright(image))
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """The picture in a file, of which only the header has been read. Inside, what Pillow raises becomes BadInput."""
     try:
         if not os.path.isfile(path):
             raise _not_a_file(path)
-        with open(path, "rb") as file, _pillow_warnings_ignored():
+        with open(path, "rb", buffering=0) as file, _pillow_warnings_ignored():
             if os.fstat(file.fileno()).st_size == 0:
                 raise _unreadable(path, "the file is empty", "Download or save it again.")
             Image.init()
             if file.read(12)[4:8] == b"ftyp":  # HEIC and its kin
                 _register_heif()
             file.seek(0)
-            image = Image.open(file, formats=[name for name in (*_FORMATS, _HEIF) if name in Image.OPEN])
-            if image.width * image.height > max_pixels:
-                problem = f"an image of {image.width}×{image.height} pixels is over the limit of {max_pixels:,}"
-                raise _unreadable(path, problem, "Make it smaller, or raise max_pixels if you trust it.")
-            image.load()
-            return to_rgb_or_rgba(_upright(image))
+            with _Bounded(_plain_png(file), path) as bounded:
+                yield Image.open(bounded, formats=[name for name in (*_FORMATS, _HEIF) if name in Image.OPEN])
     except BadInput:
         raise
     except PermissionError as error:
@@ -121,9 +144,11 @@ def to_tensor(picture: Image.Image) -> tuple[Tensor, Tensor]:
     blended with anything.
     """
     picture = to_rgb_or_rgba(picture)
-    pixels = torch.from_numpy(np.array(picture)).float() / 255  # (H, W, 3 or 4)
-    alpha = pixels[..., 3] if picture.mode == "RGBA" else torch.ones(pixels.shape[:2])
-    return pixels[None, ..., :3].contiguous(), 1 - alpha[None]
+    pixels = torch.from_numpy(np.array(picture)).float().div_(255)  # (H, W, 3 or 4)
+    if picture.mode == "RGBA":
+        return pixels[None, ..., :3].contiguous(), 1 - pixels[None, ..., 3]
+    # numpy's zeros take memory only where they are written to
+    return pixels[None], torch.from_numpy(np.zeros((1, *pixels.shape[:2]), np.float32))
 
 
 def to_pil(image: Tensor) -> list[Image.Image]:
@@ -141,11 +166,13 @@ def to_levels(image: Tensor) -> NDArray[np.uint8]:
             value = tuple(image.shape)
             raise BadInput("a PNG file holds one image", input="image", value=value, hint="Write each on its own.")
         one = images[0]
-    levels = one.nan_to_num(0).clamp_(0, 1).mul_(255).round_()
-    # On a processor numpy takes a fifth of torch's time to change the type; from elsewhere bytes are less to copy.
-    if levels.device.type != "cpu":
-        levels = levels.to(torch.uint8).cpu()
-    return levels.numpy().astype(np.uint8, copy=False)
+    levels = np.empty(tuple(one.shape), np.uint8)
+    height = max(1, _VALUES_AT_ONCE // one[0].numel())
+    for top in range(0, len(one), height):  # some rows at a time: as floats they take four times the memory
+        part = one[top : top + height].nan_to_num(0).clamp_(0, 1).mul_(255).round_()
+        # On a processor numpy takes a fifth of torch's time to change the type; from elsewhere bytes are less to copy.
+        levels[top : top + height] = (part if part.device.type == "cpu" else part.to(torch.uint8).cpu()).numpy()
+    return levels
 
 
 def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
@@ -196,6 +223,75 @@ def as_pictures(images: Images) -> list[Image.Image]:
     )
 
 
+class _Bounded(io.BufferedReader):
+    """A picture file that may be read in so many pieces, and no more: Pillow takes a comment byte by byte."""
+
+    def __init__(self, raw: io.FileIO | io.BytesIO, path: str | os.PathLike[str]) -> None:
+        super().__init__(raw)  # type: ignore[arg-type]  # what it needs BytesIO has
+        self._path = path
+        self._left = _MOST_PIECES + self.seek(0, os.SEEK_END) // _BYTES_PER_PIECE
+        self._has_exif = False
+        self.seek(0)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise _unreadable(self._path, _TOO_MANY, "Save it again, without them.")
+        data = super().read(size)
+        if data.startswith(_EXIF):
+            if self._has_exif:  # Pillow joins all of a JPEG's, in quadratic time; the first says how the picture lies
+                return bytes(len(_EXIF)) + data[len(_EXIF) :]
+            self._has_exif = True
+        return data
+
+
+def _plain_png(file: io.FileIO) -> io.FileIO | io.BytesIO:
+    """The file; a PNG without its texts and its colour profile, where Pillow would refuse it for those."""
+    start, spans, dropped, texts = 8, [(0, 8)], 0, 0
+    if file.read(8) == _PNG:
+        for _ in range(_MOST_PIECES):
+            head = file.read(8)
+            if len(head) < 8:
+                break
+            length = int.from_bytes(head[:4], "big") + 12
+            if head[4:] in (b"tEXt", b"zTXt", b"iTXt", b"iCCP"):
+                texts, dropped = texts + 1, dropped + length
+                dropped += _MOST_TEXT if head[4:] != b"tEXt" and length > _SHORT_TEXT else 0  # it may be long inside
+            else:
+                spans.append((start, length))
+            start = file.seek(start + length)
+        else:
+            raise _unreadable(str(file.name), _TOO_MANY, "Save it again, without them.")
+    kept = b""
+    if dropped > _MOST_TEXT or texts > _MOST_TEXTS:
+        kept = b"".join([file.read(length) for first, length in spans if file.seek(first) == first])
+    file.seek(0)
+    return io.BytesIO(kept) if kept else file
+
+
+def _without_end_marker(path: str | os.PathLike[str]) -> Image.Image:
+    """The picture in a JPEG whose data ends without the marker. Raises BadInput where rows are missing.
+
+    What is missing is seen by what is put in its place: were all rows there, it would make no difference.
+    """
+    with open(path, "rb") as file:
+        data = file.read().removesuffix(b"\xff")  # half of the marker
+    images: list[Image.Image] = []
+    for end in (_END, _OTHER_ROWS + _END):
+        with _Bounded(io.BytesIO(data + end), path) as bounded:
+            images.append(Image.open(bounded))
+            images[-1].load()
+    pixels = [np.asarray(image).reshape(image.height, -1) for image in images]
+    wrong = (pixels[0] != pixels[1]).any(1).nonzero()[0]
+    if len(wrong):
+        missing = images[0].height - int(wrong[0])
+        problem = f"the file is cut short: of its {images[0].height} rows the last {missing} are missing or damaged"
+        raise _unreadable(path, problem, "Download or save it again.")
+    message = f"{os.fspath(path)}: the JPEG lacks its end marker; its pixels are all there"
+    warnings.warn(message, ApiGraphWarning, stacklevel=3)
+    return images[0]
+
+
 def _picture(item: Picture) -> Image.Image:
     if isinstance(item, Image.Image):
         return item
@@ -214,7 +310,8 @@ def _unreadable(path: str | os.PathLike[str], problem: str, hint: str) -> BadInp
     return BadInput(problem, input="path", value=str(path), hint=hint)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """The picture turned and mirrored as its EXIF orientation says."""
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG)
     except Exception:  # damaged EXIF says nothing; the pixels are still good

@@ -36,6 +36,7 @@ def journals_in(folder: Path) -> list[JournalFile]:
             shards.append(((int(match[1]), int(match[2])), path))
     if not shards:
         missing = "there are no results in it" if folder.is_dir() else "there is no such folder"
+        missing = "it is a file, where a folder is wanted" if folder.is_file() else missing
         raise BadInput(missing, input="DIR", value=str(folder), hint="Name the --out folder of an `api-graph map`.")
     return [JournalFile(path, _manifest(path.parent), shard) for shard, path in sorted(shards)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from inspect import signature
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -137,6 +138,8 @@ class NodeSpec:
     `figures`      it computes numbers from what is linked to it: over a table they are kept, whoever reads them.
     `needs`        `(**some inputs) -> names` of the other links that these make necessary; a host that asks first
                    (ComfyUI's lazy inputs) computes no more, and the function gets None for the rest.
+    `estimate`     `(**some inputs) -> bytes` that a call makes, where a literal or a list may make it much more than
+                   the inputs have. It is asked before the call, and must itself be quick.
     """
 
     id: str
@@ -158,15 +161,18 @@ class NodeSpec:
     fingerprint: Callable[..., Mapping[str, Json]] | None = None
     fingerprinted: tuple[str, ...] = ()
     needs: Callable[..., Sequence[str]] | None = None
+    estimate: Callable[..., int] | None = None
     lazy: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     context: tuple[str, type] | None = None
     named_outputs: bool = False
+    estimated: tuple[str, ...] = field(init=False, compare=False, repr=False)
     lists: frozenset[str] = field(init=False, compare=False, repr=False)
     figures: bool = field(init=False, compare=False, repr=False)
     _by_name: Mapping[str, InputSpec] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "estimated", tuple(signature(self.estimate).parameters) if self.estimate else ())
         object.__setattr__(self, "lists", frozenset(i.name for i in self.inputs if i.is_list))
         numbers = any(output.socket in _NUMBERS for output in self.outputs)
         object.__setattr__(self, "figures", numbers and not all(i.is_widget for i in self.inputs))

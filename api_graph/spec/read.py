@@ -55,6 +55,7 @@ def node(
     over: Sequence[str] = (),
     fingerprint: Callable[..., Mapping[str, Json]] | None = None,
     needs: Callable[..., Sequence[str]] | None = None,
+    estimate: Callable[..., int] | None = None,
     aliases: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Describe a typed function as a node and hand it back unchanged.
@@ -87,6 +88,7 @@ def node(
             fingerprint=fingerprint,
             fingerprinted=reader.fingerprinted(fingerprint, inputs),
             needs=needs,
+            estimate=estimate,
             lazy=reader.lazy(needs, inputs),
             aliases=tuple(aliases),
             context=context,
@@ -159,7 +161,10 @@ class _Reader:
         return tuple(i.name for i in inputs if not i.is_widget) if rowwise else tuple(over)
 
     def check_batched(self, spec: NodeSpec) -> None:
-        """Raise SpecError unless the batched form, if there is one, takes exactly what the node takes."""
+        """Raise SpecError unless the batched form and the estimate, if there are, take what the node takes."""
+        for name in spec.estimated:
+            if spec.input(name) is None:
+                self.fail(name, "its size is estimated from it, but it is no input of the node")
         if spec.rowwise and spec.context is not None:
             self.fail(spec.context[0], "many calls of a rowwise node are one call, which has no context of its own")
         if spec.rowwise and spec.batched is not None:

@@ -140,6 +140,17 @@ class Binding:
         except (TypeError, ValueError, RecursionError) as error:
             raise BadInput(f"the row cannot be read ({error})", input="ROWS", value=row.number) from error
 
+    def pictures_of(self, row: Row) -> list[str]:
+        """Names of the picture files that a row's graph reads."""
+        set_by = {self.inputs[column]: column for column in row.values if self._input_name(column)}
+        found = []
+        for node in self.graph.nodes.values():
+            for spec in self.registry[node.class_type].inputs:
+                if spec.widget.upload and spec.socket == "COMBO":
+                    name = row.values.get(set_by.get((node.id, spec.name), ""))
+                    found.append(node.inputs.get(spec.name) if name is None else name)
+        return [name for name in found if isinstance(name, str)]
+
     def own_nodes(self) -> frozenset[str]:
         """Ids of the nodes that depend on every input that the rows set. No two rows share their results."""
         every = frozenset({input: column for column, input in self.inputs.items()}.values())

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from api_graph.graph import Graph, Link, execution_order
+from api_graph.spec import NodeSpec
 from api_graph.table.rows import Row
 
 FIRST = 8
@@ -20,35 +22,93 @@ LAST = 16
 _GROWTH = 4
 
 
+_PIXEL = {"IMAGE": 12, "MASK": 4}
+"""Bytes of a pixel, by socket."""
+_WRITTEN = {"IMAGE": 7, "MASK": 2}
+"""Bytes of a pixel on its way to a file: 8 bits, and the encoder's own copy."""
+_WORKING = 48
+"""Bytes of a pixel that a node takes while it works, as far as no result has them: one row works at a time."""
+
+
+def bytes_per_pixel(graph: Graph, registry: Mapping[str, NodeSpec]) -> int:
+    """The most bytes of results that a row holds at one time, for each pixel of its picture.
+
+    That is the most if every picture and mask in the graph has the size of the one that is read.
+    """
+    specs = {id: registry[node.class_type] for id, node in graph.nodes.items()}
+    order = execution_order(graph, [id for id, spec in specs.items() if spec.output and not spec.preview])
+    links = {id: {v.node for v in graph.nodes[id].inputs.values() if isinstance(v, Link)} for id in order}
+    readers = Counter(chain.from_iterable(links.values()))
+    held, now, most = dict[str, int](), 0, 0
+    for id in order:
+        sockets = [output.socket for output in specs[id].outputs]
+        if specs[id].output:  # it hands on what it was given
+            read = (spec.socket for spec in specs[id].inputs if isinstance(graph.nodes[id].inputs.get(spec.name), Link))
+            now += sum(_WRITTEN.get(socket, 0) for socket in read)
+            sockets = []
+        held[id] = sum(_PIXEL.get(socket, 0) for socket in sockets)
+        now += held[id]
+        most = max(most, now)
+        for parent in links[id]:
+            readers[parent] -= 1
+            if not readers[parent]:
+                now -= held[parent]
+    return most
+
+
 class Chunks:
     """Cuts a stream of rows into chunks, large enough to fill a model's batches and small enough for the memory.
 
-    The first chunks are small; then `learn` says how much memory a row takes. `at_once` chunks run at the same time and
-    may hold `memory` bytes together. The last chunks are small too, down to LAST rows, so that there are enough of them
-    to the end. `fixed` is a size that the user has set; None derives it from the memory.
+    `pixels_of` says how large a row's picture is, before it is read, and `bytes_per_pixel` what that will take. What
+    rows hold besides, `learn` is told. The chunks that run at the same time, at most `at_once`, hold `memory` bytes
+    together, which `in_use` counts; one that needs more than that runs alone, and has one row. The first chunks are
+    small. The last ones are small too, down to LAST rows, so that there are enough of them to the end. `fixed` is a
+    size that the user has set; None derives it from the memory.
     """
 
-    def __init__(self, rows: Iterator[Row], memory: int, at_once: int, fixed: int | None = None) -> None:
-        self._rows, self._budget, self._at_once, self._fixed = rows, memory // at_once, at_once, fixed
-        self._ahead: deque[Row] = deque()
-        self.size = FIRST
+    def __init__(
+        self,
+        rows: Iterator[Row],
+        memory: int,
+        at_once: int,
+        fixed: int | None = None,
+        pixels_of: Callable[[Row], int] = lambda row: 0,
+        bytes_per_pixel: int = 0,
+    ) -> None:
+        self._rows, self._memory, self._at_once, self._fixed = rows, memory, at_once, fixed
+        self._pixels_of, self._per_pixel, self._besides = pixels_of, bytes_per_pixel, 0
+        self._ahead: deque[tuple[Row, int]] = deque()  # with the pixels of its picture
+        self._running: dict[int, tuple[int, int]] = {}  # by the number of the first row: its bytes, and pixels per row
+        self.size, self.in_use = FIRST, 0
 
     def take(self) -> list[Row]:
-        """The next chunk; empty when no rows are left."""
-        if self._fixed is not None:
-            return list(islice(self._rows, self._fixed))
-        enough = 2 * self._at_once * self.size
-        self._ahead.extend(islice(self._rows, max(0, enough - len(self._ahead))))
-        size = self.size
-        if len(self._ahead) < enough:  # the rows are coming to their end: share them out
+        """The next chunk; empty when no rows are left, and when those that run leave it no room."""
+        enough = 2 * self._at_once * self.size if self._fixed is None else self._fixed
+        new = islice(self._rows, max(0, enough - len(self._ahead)))
+        self._ahead.extend([(row, self._pixels_of(row)) for row in new])
+        size = self._fixed or self.size
+        if self._fixed is None and len(self._ahead) < enough:  # the rows are coming to their end: share them out
             size = min(size, max(LAST, -(-len(self._ahead) // (2 * self._at_once))))
-        return [self._ahead.popleft() for _ in range(min(size, len(self._ahead)))]
+        count = held = pixels = largest = needed = 0
+        for _, own in islice(self._ahead, size):
+            held += self._besides + own * self._per_pixel
+            largest = max(largest, own)
+            if count and held + _WORKING * largest > self._memory // self._at_once and self._fixed is None:
+                break
+            count, pixels, needed = count + 1, pixels + own, held + _WORKING * largest
+        if not count or (self._running and self.in_use + needed > self._memory):
+            return []
+        chunk = [self._ahead.popleft()[0] for _ in range(count)]
+        self._running[chunk[0].number] = needed, pixels // count
+        self.in_use += needed
+        return chunk
 
-    def learn(self, bytes_per_row: int) -> None:
-        """Adapt the size of the next chunks, after a chunk whose rows held this much memory each."""
-        if self._fixed is None:
-            fitting = self._budget // max(bytes_per_row, 1)
-            self.size = max(1, min(fitting, MOST, self.size * _GROWTH))
+    def learn(self, chunk: Sequence[Row], bytes_per_row: int) -> None:
+        """A chunk has run, and its rows held this much memory each: adapt the size of the next ones."""
+        needed, pixels = self._running.pop(chunk[0].number)
+        self.in_use -= needed
+        self._besides = max(bytes_per_row - pixels * self._per_pixel, 0)
+        self.size = min(MOST, self.size * _GROWTH)
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,18 @@ def _unusable(path: Path, problem: str) -> BadInput:
 
 
 def check_same(old: Manifest, new: Manifest) -> None:
-    """Raise BadInput, naming the differences, if results of `new` must not be mixed with those of `old`."""
+    """Raise BadInput, naming the differences, if results of `new` must not be mixed with those of `old`.
+
+    A shard is a part of so many rows: of a table that has grown, or been cut by another `--limit`, it is another part,
+    and would have rows that its neighbours have done.
+    """
+    if new.shard is not None and (before := _rows_counted(old)) != (now := _rows_counted(new)):
+        raise BadInput(
+            f"this shard was begun as a part of {before} rows, and of {now} it is another part",
+            input="--out",
+            value=new.shard,
+            hint="Run the shards of another number of rows in another folder.",
+        )
     found = differences(old, new)
     if not found:
         return
@@ -191,6 +202,12 @@ def check_same(old: Manifest, new: Manifest) -> None:
         input="--out",
         hint="Name another folder, or give the graph, its values and the columns as before.",
     )
+
+
+def _rows_counted(manifest: Manifest) -> object:
+    """How many rows of the table count, with `--limit`; None in a manifest that does not say it."""
+    count, limit = manifest.rows.get("count"), manifest.arguments.get("limit")
+    return min(count, limit) if isinstance(count, int) and isinstance(limit, int) else count
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:

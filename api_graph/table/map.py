@@ -10,6 +10,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
+from api_graph.arguments import typed
 from api_graph.executor import Listener
 from api_graph.graph import set_inputs
 from api_graph.json_values import Json
@@ -46,6 +47,7 @@ class MapResults(Iterator[RowResult]):
         self._results.close()
 
 
+@typed()
 def map_graph(
     graph: GraphSource,
     rows: Rows,

@@ -12,6 +12,7 @@ from typing import IO
 
 import numpy as np
 
+from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.files import expanded, real_path
 from api_graph.table import journal
@@ -75,6 +76,7 @@ class Results(Iterable[RowResult]):
                 file.close()
 
 
+@typed()
 def read_results(folder: str | os.PathLike[str]) -> Results:
     """The results in an output folder of `map` or `map_graph`, in the order of the table.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,10 +20,11 @@ from api_graph.executor import DiskCache, Executor, Listener, MemoryCache, RunRe
 from api_graph.executor.shared import ComputeLock, SharedResources, torch_threads
 from api_graph.folders import Folders
 from api_graph.graph import Graph, read_graph
+from api_graph.pixels.read import opened
 from api_graph.registry import all_nodes
 from api_graph.settings import cache_limit
 from api_graph.table.binding import Binding
-from api_graph.table.chunks import Chunks, ReferenceCounts
+from api_graph.table.chunks import Chunks, ReferenceCounts, bytes_per_pixel
 from api_graph.table.journal import Record
 from api_graph.table.names import FileNames, RowName
 from api_graph.table.output import clear_row_folders, row_folder
@@ -35,6 +38,8 @@ CHUNKS_AT_ONCE = 4
 
 _WORTH_STORING = 0.02
 """Seconds: a result that took less is made again as fast as it is read from disk."""
+_SIZES_KEPT = 1024
+_M_MMAP_THRESHOLD, _LARGE_ALLOCATION = -3, 4 << 20
 _OPERATIONS_AT_ONCE = 4
 """They share the processors, because operations on small tensors gain less by more threads than these cost."""
 
@@ -85,6 +90,7 @@ class Worker:
         self.parallel_map: ParallelMap | None = None
         self.model_threads: int | None = None
         self._compute_lock = ComputeLock()
+        self._pixels: dict[str, int] = {}  # by the name of a picture; many rows may name the same
         self._binding_lock = threading.Lock()  # the binding looks columns up as they come
 
     def run(self, rows: Sequence[Row]) -> FinishedChunk:
@@ -114,6 +120,21 @@ class Worker:
         done = [records[row.key] for row in rows if row.key in records]
         held = max((result.held for result in results.values()), default=0)
         return FinishedChunk(done, held // max(len(results), 1), disk_full=len(done) < len(rows))
+
+    def pixels_of(self, row: Row) -> int:
+        """Pixels of the largest picture that a row's graph reads, as its header says; 0 where there is none."""
+        with self._binding_lock:
+            names = self.binding.pictures_of(row)
+        for name in names:
+            if name not in self._pixels:
+                if len(self._pixels) > _SIZES_KEPT:
+                    self._pixels.clear()
+                try:
+                    with opened(self._folders.input_file(name)) as picture:
+                        self._pixels[name] = picture.width * picture.height
+                except ApiGraphError:  # the row will say so
+                    self._pixels[name] = 0
+        return max((self._pixels[name] for name in names), default=0)
 
     def _run_graphs(
         self, graphs: Mapping[str, Graph], names: Mapping[str, RowName | None], shared: SharedResources
@@ -158,31 +179,49 @@ def run_local(
 
     Objects that exist already are frozen, so that garbage collections do not visit them: all of torch takes 0.15 s.
     """
-    # Half of the job's memory is for the chunks; the other half is for results that rows share.
-    chunks = Chunks(rows, worker.job.memory // 2, CHUNKS_AT_ONCE, chunk_size)
+    # Half of the job's memory is for the chunks; the other half is for results that rows share, as far as chunks of one
+    # large row leave it to them.
+    half, graph = worker.job.memory // 2, worker.binding.graph
+    per_pixel = bytes_per_pixel(graph, worker.binding.registry)
+    chunks = Chunks(rows, half, CHUNKS_AT_ONCE, chunk_size, worker.pixels_of, per_pixel)
     worker.model_threads = all_threads = torch.get_num_threads()
     with (
         torch_threads(max(1, all_threads // _OPERATIONS_AT_ONCE)),
         ThreadPoolExecutor(worker.job.threads, thread_name_prefix="row") as worker.threads,
         ThreadPoolExecutor(CHUNKS_AT_ONCE, thread_name_prefix="chunk") as threads,
     ):
-        running: set[Future[FinishedChunk]] = set()
+        running: dict[Future[FinishedChunk], list[Row]] = {}
         first = True
         gc.freeze()
         try:
             while True:
                 while len(running) < CHUNKS_AT_ONCE and (chunk := chunks.take()):
-                    running.add(threads.submit(worker.run, chunk))
+                    if worker.executor.memory is not None and chunks.in_use > half:
+                        worker.executor.memory.lend(chunks.in_use - half)
+                        _return_freed_memory()
+                    running[threads.submit(worker.run, chunk)] = chunk
                 if not running:
                     return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
                     done = future.result()
                     if first:  # by now models are loaded, and more libraries
                         gc.freeze()
                         first = False
-                    chunks.learn(done.bytes_per_row)
+                    if worker.executor.memory is not None and chunks.in_use > half:
+                        worker.executor.memory.lend(0)
+                    chunks.learn(running.pop(future), done.bytes_per_row)
                     yield done
         finally:
             worker.cancelled.set()
             gc.unfreeze()
+
+
+def _return_freed_memory() -> None:
+    """Let the system have what was freed, now and, of pictures, from now on.
+
+    glibc keeps it for each thread by itself, up to 32 MiB at a time, and the next row has other threads.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim"):  # not every libc has them
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_ALLOCATION)
+        libc.malloc_trim(0)

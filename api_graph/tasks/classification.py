@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.model import ClipModel
@@ -36,6 +37,14 @@ class Classification:
 
     scores: Tensor
     labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, scores: Tensor, labels: tuple[str, ...]) -> Classification:
+        """The classification that logits make; BadInput for NaN and infinity, which would name some label or other."""
+        if not bool(scores.isfinite().all()):
+            hint = "Half precision overflows: load the model in float32."
+            raise BadInput("a score is NaN or infinite", input="features", hint=hint)
+        return cls(scores.cpu(), labels)
 
     @property
     def probabilities(self) -> Tensor:
@@ -69,6 +78,7 @@ class Classification:
         return cls(tensors["scores"], tuple(meta))
 
 
+@typed(name="model")
 def classify(
     model: ClipModel | str,
     images: Images,
@@ -116,15 +126,16 @@ def classified(features: Tensor, classes: Tensor, labels: tuple[str, ...], scale
             hint="Use features and labels of the same model.",
         )
     visual = F.normalize(features.float(), dim=-1)
-    return Classification((scale * visual @ classes.to(visual).mT).cpu(), labels)
+    return Classification.of(scale * visual @ classes.to(visual).mT, labels)
 
 
 @dataclass(frozen=True)
 class ClassificationReport:
     """How `count` images, or clouds, were classified, as shares in [0, 1].
 
-    `top1`, `top5`: the label is the best one, or among the best five. `per_class`: top-1, averaged over the classes.
-    `groups`: top-1 in each group that has a name; `worst`: the group where it is smallest.
+    `top1`, `top5`: the label is the best one, or among the best five; of five labels or fewer `top5` is always 1.
+    `per_class`: top-1, averaged over the classes. `groups`: top-1 in each group that has a name; `worst`: the group
+    where it is smallest.
     """
 
     count: int
@@ -150,6 +161,8 @@ def evaluate_classification(
 
     `progress` is told how many pictures are done. Raises BadInput for an unknown method or template.
     """
+    if not benchmark.examples:
+        raise BadInput("there is no picture to judge by", input="benchmark", value=benchmark.name)
     (loaded,) = as_models(model)
     seen, prompt = seeing(loaded, resize_mode), prompt_method(method)
     classes = class_features(seen, benchmark.labels, templates)
@@ -169,14 +182,15 @@ def evaluate_classification(
 def report(scores: Tensor, targets: Tensor, groups: Sequence[str] = ()) -> ClassificationReport:
     """The metrics of scores (n, C) for targets (n,); `groups` only where any has a name."""
     hits = top_k(scores, targets)
-    named = any(groups)
+    named = [bool(group) for group in groups]
+    ours, names = hits[torch.tensor(named, dtype=torch.bool)] if any(named) else hits, list(filter(None, groups))
     return ClassificationReport(
         count=len(targets),
         top1=float(hits.float().mean()),
         top5=float(top_k(scores, targets, 5).float().mean()),
         per_class=per_class_mean(hits, targets),
-        groups=shares_by(hits, groups) if named else {},
-        worst=worst_group(hits, groups) if named else None,
+        groups=shares_by(ours, names) if names else {},
+        worst=worst_group(ours, names) if names else None,
     )
 
 

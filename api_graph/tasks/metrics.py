@@ -14,17 +14,32 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def iou(a: Tensor, b: Tensor) -> Tensor:
-    """Intersection over union of boxes (N, 4) with boxes (M, 4), left, top, right, bottom: (N, M); 0 for empty ones."""
+    """Intersection over union of boxes (N, 4) with boxes (M, 4), left, top, right, bottom: (N, M); 0 for empty ones.
+
+    Raises BadInput for boxes of another shape, and for NaN and infinity.
+    """
+    for name, boxes in (("a", a), ("b", b)):
+        if boxes.ndim != 2 or boxes.shape[1] != 4 or not bool(boxes.isfinite().all()):
+            raise BadInput("finite boxes (N, 4) are needed", input=name, value=boxes.tolist())
     a, b = a.double().unsqueeze(1), b.double().unsqueeze(0)  # (N, 1, 4), (1, M, 4)
     sides = torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])
     shared = sides.clamp(min=0).prod(-1)
-    areas = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1)
+    areas = sum((one[..., 2:] - one[..., :2]).clamp(min=0).prod(-1) for one in (a, b))
     joined = areas - shared
     return torch.where(joined > 0, shared / joined, torch.zeros_like(joined))
 
 
 def refers_to(boxes: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor:
-    """Which boxes (N, 4) are hits: IoU with any target (M, 4) *strictly* above the threshold; bool (N,)."""
+    """Which boxes (N, 4) are hits: IoU with any target (M, 4) *strictly* above the threshold; bool (N,).
+
+    Raises BadInput for a threshold that is no share, and where there is no target, which no box could hit.
+    """
+    if not 0 <= threshold <= 1:
+        raise BadInput(
+            "a threshold is a share", input="threshold", value=threshold, hint="Use one in [0, 1], no per cent."
+        )
+    if not len(targets):
+        raise BadInput("there is no target", input="targets")
     return (iou(boxes, targets) > threshold).any(1)
 
 
@@ -72,5 +87,8 @@ def _check(scores: Tensor, targets: Tensor) -> None:
             input="scores",
             value=(tuple(scores.shape), tuple(targets.shape)),
         )
+    if bool(scores.isnan().any()):  # which no number is above: its class would count as the best one
+        row = int(scores.isnan().any(1).nonzero()[0])
+        raise BadInput("a score is NaN", input="scores", value=f"row {row}", hint="Look at the step that made it.")
     if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < scores.shape[1]:
         raise BadInput(f"targets are 0 to {scores.shape[1] - 1}", input="targets", value=targets.tolist())

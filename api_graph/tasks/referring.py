@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.model import ClipModel
@@ -30,6 +31,7 @@ from api_graph.tasks.subtract import caption_text, mean_text, sample_captions
 AnyBoxes = Boxes | str | Sequence[Sequence[float]] | Tensor
 
 
+@typed("method", images="image", name="model", templates="template")
 def choose_box(
     model: ClipModel | str | Sequence[ClipModel | str],
     image: Images,
@@ -44,7 +46,7 @@ def choose_box(
     unleash: float = 0.0,
     cells: CellRule = "overlap",
     aggregate: Aggregate = "sum",
-    subtract: Sequence[str] | None = None,
+    subtract: str | Sequence[str] | None = None,
     template: str | None = None,
     format: BoxFormat = "xyxy",
     resize_mode: SeeingMode = "squash",
@@ -91,7 +93,7 @@ class Chooser:
         seen = tuple(seeing(m, resize_mode) for m in models)
         return cls(seen, methods, fovea or Fovea(), aggregate, template or methods[0].template)
 
-    def negatives(self, captions: Sequence[str]) -> list[Tensor]:
+    def negatives(self, captions: str | Sequence[str]) -> list[Tensor]:
         """What `subtract` needs of its captions: one vector per model."""
         return [mean_text(m, captions, self.template) for m in self.models]
 
@@ -148,6 +150,9 @@ def evaluate_referring(
     `subtract` is how many captions of the whole file are drawn for the post-processing (the reference: 500): once, by
     `seed`, where the reference draws anew, unseeded, for each sentence.
     """
+    if not 0 <= area_threshold < 1:
+        hint = "Use one in [0, 1), no per cent."
+        raise BadInput("it is a share of the image", input="area_threshold", value=area_threshold, hint=hint)
     captions = [caption for example in examples for caption in example.captions]
     if not captions:
         raise BadInput("there is no sentence to judge by", input="examples")
@@ -155,8 +160,10 @@ def evaluate_referring(
     hits, first, margins = list[bool](), list[bool](), list[float]()
     for number, example in enumerate(examples):
         picture = picture_of(example.image)
-        boxes = torch.tensor(example.candidates((picture.shape[2], picture.shape[1]), area_threshold=area_threshold))
-        right = refers_to(boxes, torch.tensor(example.targets))
+        size = (picture.shape[2], picture.shape[1])
+        # In 64 bits, as they are written: a box of just half its target is no hit, which 32 bits might make one.
+        boxes = torch.tensor(example.candidates(size, area_threshold=area_threshold), dtype=torch.float64)
+        right = refers_to(boxes, torch.tensor(example.targets, dtype=torch.float64).reshape(-1, 4))
         for choice in chooser.choose(picture, boxes, example.captions, negatives):
             hits.append(bool(right[choice.index]))
             first.append(bool(right[0]))

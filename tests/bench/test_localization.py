@@ -132,6 +132,9 @@ def test_wilson_by_hand() -> None:
     low, high = wilson_interval(8, 10)
     assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
     assert wilson_interval(0, 0) == (0.0, 1.0)
+    for hits in (0.8, -1, 11):
+        with pytest.raises(BadInput, match="hits: it counts hits among 10 trials"):
+            wilson_interval(hits, 10)  # type: ignore[arg-type]
     assert wilson_interval(10, 10)[1] == 1.0 and wilson_interval(0, 10)[0] == 0.0
 
 
@@ -143,6 +146,8 @@ def test_bootstrap() -> None:
     assert (high - low) / 2 == pytest.approx(1.96 * standard_error, rel=0.1)
     with pytest.raises(BadInput, match="at least one value"):
         bootstrap_interval([])
+    with pytest.raises(BadInput, match="a value is NaN or infinite"):
+        bootstrap_interval([0.4, float("nan")])
 
 
 def test_evaluate_maps() -> None:

@@ -66,6 +66,10 @@ def test_a_file_that_cannot_be_written(cli: Cli, hello: str, tmp_path: Path, for
     answer = cli("export", hello, "--format", format, "--out", str(tmp_path))
     assert answer.code == 2
     assert len(answer.errors) == 1
+    assert answer.errors[0].startswith("error: --out: is a folder, where a file is wanted")
+    (tmp_path / "file").touch()
+    answer = cli("export", hello, "--format", format, "--out", str(tmp_path / "file" / "below"))
+    assert len(answer.errors) == 1
     assert answer.errors[0].startswith("error: --out: cannot be written")
     assert cli("export", hello, "--format", "gif").code == 2
 

@@ -74,6 +74,8 @@ COMMANDS: list[list[str]] = [
     ["edit", "--host", "X"],
 ]
 
+UNHURRIED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
 
 def sound(answer: Answer) -> bool:
     said = answer.out + answer.err
@@ -158,7 +160,7 @@ odd = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=UNHURRIED)
 @given(content=files | odd, kind=st.sampled_from(["json", "csv", "tsv", "jsonl", "txt", "png"]))
 def test_whatever_file_is_named(cli: Cli, hello: str, tmp_path: Path, content: bytes, kind: str) -> None:
     name = f"file.{kind}"

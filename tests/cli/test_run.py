@@ -234,6 +234,8 @@ def test_every_fault_of_a_graph_is_listed_and_nothing_runs(cli: Cli, graph: Writ
         (["--cache", "graph.json"], "--cache: is a file"),
         (["--input", "nowhere"], "--input: there is no such folder"),
         (["--models", "nowhere"], "--models: there is no such folder"),
+        (["--models", "graph.json"], "--models: is a file, where a folder is wanted"),
+        (["--device", "gpu"], "--device: is no device (got 'gpu'). Say cuda for an NVIDIA GPU"),
     ],
 )
 def test_bad_options_are_one_line_each(cli: Cli, hello: str, words: list[str], said: str, ran: list[str]) -> None:

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import pytest
 
+from api_graph.comfy import classes
 from tests.comfy.memory import Memory
 
 Results = Mapping[str, list[list[Any]]]
@@ -212,6 +213,7 @@ def module(name: str, **content: Any) -> ModuleType:
 def comfy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ComfyUI:
     """ComfyUI, importable for the time of the test."""
     machine = ComfyUI(tmp_path)
+    monkeypatch.setattr(classes, "_ANSWERED", {})
     for name, made in machine.modules().items():
         monkeypatch.setitem(sys.modules, name, made)
     return machine

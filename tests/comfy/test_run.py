@@ -353,6 +353,28 @@ def test_a_stop_reaches_every_item(comfy) -> None:
     assert sorted(stopped) == [str(number) for number in range(6)]
 
 
+def test_an_answer_that_was_paid_for_is_kept_where_a_sibling_fails(comfy) -> None:
+    asked: list[str] = []
+
+    def answer(question: str, context: Context) -> str:
+        asked.append(question)
+        if question == "2" and asked.count("2") == 1:
+            raise BadInput("the server is busy")
+        if question == "1":
+            context.keep_for_this_run_only()
+        return f"answer {question}"
+
+    node = asking(answer)
+    with pytest.raises(BadInput):
+        comfy.run(node, ASKED, questions(4))
+    outputs, ui = comfy.run(node, ASKED, questions(4))
+    assert outputs == [[f"answer {number}" for number in range(4)]]
+    assert ui["text"] == ["from the cache, no request"] * 2
+    assert sorted(asked) == ["0", "1", "1", "2", "2", "3"], (
+        "one that failed, and one that only stands in, are asked again"
+    )
+
+
 def test_a_local_model_computes_on_comfyuis_own_thread(comfy) -> None:
     threads: list[int] = []
 

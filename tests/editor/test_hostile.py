@@ -55,6 +55,8 @@ values = st.recursive(
     max_leaves=6,
 )
 
+UNHURRIED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
 
 @st.composite
 def prompts(draw: st.DrawFn) -> Any:
@@ -122,7 +124,7 @@ def test_no_string_crashes_a_route(client: Client, method: str, path: str) -> No
         assert status != 500, (method, address, body)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, suppress_health_check=UNHURRIED)
 @given(request=requests())
 def test_no_request_crashes_a_route(client: Client, request: tuple[str, str, bytes | None, dict[str, str]]) -> None:
     method, path, body, headers = request
@@ -153,7 +155,7 @@ def forms(draw: st.DrawFn) -> bytes:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # aiohttp's, of headers
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=UNHURRIED)
 @given(form=forms(), path=st.sampled_from(["/upload/image", "/upload/mask"]))
 def test_no_form_crashes_an_upload(client: Client, form: bytes, path: str) -> None:
     answer = client.post(path, form, Content_Type="multipart/form-data; boundary=x")

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from api_graph.nodes import core_compositing
 from PIL import Image
 from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.pixels._check import checked_image
 from api_graph.registry import all_nodes
+from api_graph.spec import spec_of
 from tests.nodes.case import CASES, difference
 from tests.nodes.world import World
 
@@ -23,6 +25,7 @@ for file in sorted(Path(__file__).with_name("cases").glob("*.py")):
 NODES = all_nodes()
 PASSED_ON = {"APSaveImage", "APPreviewImage", "APGatherImages", "APChooseImage", "ImageInvert", "ImageToMask"}
 """What comes out is what went in, channels and all; the files that they write are laid over black."""
+PASSED_ON |= {spec_of(function).id for function in core_compositing.NODES}  # ComfyUI's rules for alpha are its own
 TAKING = [id for id, spec in NODES.items() if any(one.socket == "IMAGE" for one in spec.inputs) and id in CASES]
 
 pytestmark = pytest.mark.filterwarnings("ignore::api_graph.errors.ApiGraphWarning")

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from api_graph.nodes import core_compositing
 from torch import Tensor
 
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.pixels.pairing import EVERY, Pairs
 from api_graph.registry import all_nodes
 from api_graph.sockets import Attribution
-from api_graph.spec import NodeSpec
+from api_graph.spec import NodeSpec, spec_of
 from api_graph.tasks.socket_types import BoxScores
 from tests.nodes.world import World
 
@@ -24,14 +25,18 @@ ALL = "every box on every image"
 
 ONE_MASK_PER_IMAGE = {"APAlphaBlend", "APOverlay", "APPreviewHeatmap"}
 """A heatmap is made from its image: map i lies on image i, or one on all."""
-ONE_IMAGE = {"APSetOfMark"}
+ONE_IMAGE = {"APSetOfMark", "APSmartCrop"}
 """They refuse several images."""
+OWN_RULES = {"APPasteBack", *(spec_of(function).id for function in core_compositing.NODES)}
+"""A crop goes where its placement says; ComfyUI's own nodes repeat the shorter batch."""
 
 
 def takes_both(spec: NodeSpec) -> bool:
     """Whether a node takes images and, beside them, boxes or masks of objects."""
     sockets = {one.socket for one in spec.inputs}
-    regions = {"AP_BOXES"} if spec.id in ONE_MASK_PER_IMAGE | ONE_IMAGE else {"AP_BOXES", "MASK", "BOUNDING_BOX"}
+    if spec.id in OWN_RULES | ONE_IMAGE:
+        return False
+    regions = {"AP_BOXES"} if spec.id in ONE_MASK_PER_IMAGE else {"AP_BOXES", "MASK", "BOUNDING_BOX"}
     return "IMAGE" in sockets and any(regions & set(socket.split(",")) for socket in sockets)
 
 
@@ -67,6 +72,13 @@ def results_of(id: str, world: World, inputs: dict[str, Any]) -> list[Tensor]:
     if id == "APChooseBox":
         return [found.image]
     return list(found.values if isinstance(found, Attribution) else found)
+
+
+@pytest.mark.parametrize("id", sorted(ONE_IMAGE))
+def test_several_images_are_refused(id: str, world: World) -> None:
+    with pytest.raises(BadInput, match=r"2 images|one image") as refused:
+        results_of(id, world, inputs_of(id, world, 2, 2))
+    assert refused.value.input == "image"
 
 
 def test_the_nodes_that_take_both_are_known() -> None:

@@ -56,6 +56,7 @@ def test_each_image_its_own_box():
 box = st.tuples(st.floats(0, 28), st.floats(0, 18), st.floats(1, 30), st.floats(1, 20))
 
 
+@pytest.mark.filterwarnings("ignore:.*look like fractions")
 @given(box)
 @example((0.0, 1.5, 1.0, 1.0))
 @example((0.0, 1.5, 1.0, 1.1))

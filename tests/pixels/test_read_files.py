@@ -7,6 +7,7 @@ import os
 import struct
 import sys
 import threading
+import time
 import warnings
 import zlib
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from api_graph.errors import BadInput
+from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.pixels.read import read_image
 
 
@@ -190,3 +191,118 @@ def test_heic_is_read_with_pillow_heif(tmp_path: Path) -> None:
     heif.register_heif_opener()
     Image.new("RGB", (64, 48), (200, 30, 30)).save(tmp_path / "photo.jpg", format="HEIF")
     assert read_image(tmp_path / "photo.jpg").size == (64, 48)
+
+
+# ------------------------------------------------------------------------------------------ metadata without end
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def segment(marker: int, data: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def encoded(kind: str, **options: object) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_with(*chunks: bytes, at_end: bool = False) -> bytes:
+    data = encoded("PNG")
+    split = len(data) - 12 if at_end else 33
+    return data[:split] + b"".join(chunks) + data[split:]
+
+
+def jpeg_with(data: bytes) -> bytes:
+    return jpeg_bytes()[:2] + data + jpeg_bytes()[2:]
+
+
+def gif_with(data: bytes) -> bytes:
+    gif = encoded("GIF")
+    table = 13 + 3 * 2 ** ((gif[10] & 7) + 1)
+    return gif[:table] + data + gif[table:]
+
+
+LONG = zlib.compress(bytes(100_000_000), 9)
+PIXELS = bytes(64 * 48 * 3)
+READ = {
+    "segments.jpg": lambda: jpeg_with(segment(0xE5, bytes(65_000)) * 400),
+    "exif.jpg": lambda: jpeg_with(segment(0xE1, b"Exif\0\0MM\0*\0\0\0\x08" + bytes(65_000)) * 400),
+    "profiles.jpg": lambda: jpeg_with(segment(0xE2, b"ICC_PROFILE\0\x01\xff" + bytes(65_000)) * 400),
+    "ztxt.png": lambda: png_with(chunk(b"zTXt", b"k\0\0" + LONG)),
+    "itxt.png": lambda: png_with(chunk(b"iTXt", b"k\0\1\0\0\0" + LONG)),
+    "after.png": lambda: png_with(chunk(b"zTXt", b"k\0\0" + LONG), at_end=True),
+    "profile.png": lambda: png_with(chunk(b"iCCP", b"k\0\0" + LONG)),
+    "text.png": lambda: png_with(chunk(b"tEXt", b"k\0" + bytes([65]) * 30_000_000)),
+    "texts.png": lambda: png_with(chunk(b"zTXt", b"k\0\0" + zlib.compress(b"A" * 900_000, 9)) * 1000),
+    "meta.webp": lambda: encoded("WEBP", exif=b"Exif\0\0" + bytes(20_000_000)),
+    "text.tif": lambda: encoded("TIFF", description="d" * 20_000_000),
+    "frames.gif": lambda: encoded(
+        "GIF", save_all=True, append_images=[Image.new("L", (64, 48), i) for i in range(200)]
+    ),
+}
+REFUSED = {
+    "comment.ppm": lambda: b"P6\n#" + b"c" * 30_000_000 + b"\n64 48\n255\n" + PIXELS,
+    "comments.ppm": lambda: b"P6\n" + b"#c\n" * 5_000_000 + b"64 48\n255\n" + PIXELS,
+    "blanks.ppm": lambda: b"P6" + b" " * 30_000_000 + b"64 48\n255\n" + PIXELS,
+    "fill.jpg": lambda: jpeg_with(b"\xff" * 30_000_000),
+    "small.jpg": lambda: jpeg_with(segment(0xFE, b"c") * 2_000_000),
+    "chunks.png": lambda: png_with(chunk(b"tEXt", b"k\0t") * 1_000_000),
+    "extensions.gif": lambda: gif_with(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("name", [*READ, *REFUSED])
+def test_metadata_without_end_costs_little(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes({**READ, **REFUSED}[name]())
+    started = time.process_time()
+    if name in READ:
+        assert read_image(path).size in ((64, 48), (64, 64))
+    else:
+        with pytest.raises(BadInput, match="too many pieces of metadata or comments.*" + name):
+            read_image(path)
+    assert time.process_time() - started < 2
+
+
+def test_a_png_without_its_texts_has_the_same_pixels(tmp_path: Path) -> None:
+    for name, data in {"a.png": encoded("PNG"), "b.png": READ["texts.png"](), "c.png": READ["after.png"]()}.items():
+        (tmp_path / name).write_bytes(data)
+    pixels = [np.asarray(read_image(tmp_path / name)) for name in ("a.png", "b.png", "c.png")]
+    assert (pixels[0] == pixels[1]).all() and (pixels[0] == pixels[2]).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30, "subsampling": 2}])
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_read_with_a_warning(options: dict, tmp_path: Path) -> None:
+    data = encoded("JPEG", **options)
+    assert data.endswith(b"\xff\xd9")
+    (tmp_path / "whole.jpg").write_bytes(data)
+    for cut in (1, 2):
+        (tmp_path / "tail.jpg").write_bytes(data[:-cut])
+        with pytest.warns(ApiGraphWarning, match=r"tail\.jpg: the JPEG lacks its end marker"):
+            picture = read_image(tmp_path / "tail.jpg")
+        assert (np.asarray(picture) == np.asarray(read_image(tmp_path / "whole.jpg"))).all()
+
+
+@pytest.mark.parametrize("share", [0.97, 0.9, 0.6])
+def test_a_jpeg_that_is_cut_in_its_pixels_stays_an_error_that_says_how_much(share: float, tmp_path: Path) -> None:
+    data = encoded("JPEG", quality=95)
+    (tmp_path / "cut.jpg").write_bytes(data[: int(share * len(data))])
+    with pytest.raises(BadInput, match=r"cut short: of its 48 rows the last (\d+) are missing") as error:
+        read_image(tmp_path / "cut.jpg")
+    missing = int(error.value.problem.split("last ")[1].split()[0])
+    assert missing >= (1 - share) * 48 - 16  # in rows of blocks
+
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "cases" / "images"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared cases are not here")
+def test_shared_cases_are_read() -> None:
+    assert read_image(SHARED / "bigtext.png").size == (160, 100)
+    with pytest.warns(ApiGraphWarning, match="trunc_tail.jpg"):
+        assert read_image(SHARED / "trunc_tail.jpg").size == (160, 100)

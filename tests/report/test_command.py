@@ -74,6 +74,8 @@ def test_no_results(call: Any, tmp_path: Path) -> None:
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("error: DIR: there are no results in it (got ")
     assert answer.err.count("\n") == 1
+    (tmp_path / "file").touch()
+    assert call(str(tmp_path / "file")).err.startswith("error: DIR: it is a file, where a folder is wanted (got ")
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_graph.table.chunks import FIRST, LAST, MOST, Chunks, ReferenceCounts
+from api_graph.graph import read_graph
+from api_graph.registry import all_nodes
+from api_graph.settings import shipped
+from api_graph.table.chunks import FIRST, LAST, MOST, Chunks, ReferenceCounts, bytes_per_pixel
 from api_graph.table.rows import Row
 
 MANY = 1 << 40  # bytes
@@ -21,7 +26,7 @@ def sizes(chunks: Chunks, bytes_per_row: int = 1) -> list[int]:
     found = []
     while chunk := chunks.take():
         found.append(len(chunk))
-        chunks.learn(bytes_per_row)
+        chunks.learn(chunk, bytes_per_row)
     return found
 
 
@@ -43,7 +48,7 @@ def test_every_row_comes_once_and_in_order(count: int, at_once: int, bytes_per_r
     chunks, numbers = Chunks(rows(count), 1 << 24, at_once), []
     while chunk := chunks.take():
         numbers += [row.number for row in chunk]
-        chunks.learn(bytes_per_row)
+        chunks.learn(chunk, bytes_per_row)
         assert len(chunk) <= max(FIRST, LAST, (1 << 24) // at_once // bytes_per_row)
     assert numbers == list(range(count))
 
@@ -67,6 +72,64 @@ def test_no_more_rows_are_read_ahead_than_fill_two_chunks_each() -> None:
 
     Chunks(noted(), MANY, at_once=4).take()
     assert len(read) == 2 * 4 * FIRST
+
+
+PER_PIXEL, WORKING = 30, 48  # bytes
+
+
+def pixels_of(row: Row) -> int:
+    return 500_000 if row.number == 50 else 10_000
+
+
+def numbers(chunk: list[Row]) -> list[int]:
+    return [row.number for row in chunk]
+
+
+def test_the_first_chunk_has_no_more_rows_than_their_pictures_leave_room_for() -> None:
+    room = 3 * 10_000 * PER_PIXEL + 10_000 * WORKING  # three rows, one of which works
+    chunks = Chunks(rows(100), 4 * room, 4, None, pixels_of, PER_PIXEL)
+    taken = [chunks.take() for _ in range(5)]
+    assert list(map(numbers, taken)) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11], []]  # the fifth has to wait
+    assert chunks.in_use == 4 * room
+    chunks.learn(taken[2], 10_000 * PER_PIXEL)
+    assert numbers(chunks.take()) == [12, 13, 14]
+
+
+def test_a_large_row_among_small_ones_runs_alone() -> None:
+    chunks = Chunks(rows(100), 2_000_000, 4, None, pixels_of, PER_PIXEL)  # the large one takes 39 MB
+    running: list[list[Row]] = []
+    seen: list[int] = []
+    while True:
+        while chunk := chunks.take():
+            running.append(chunk)
+            assert chunks.in_use <= 2_000_000 or (len(running) == 1 and numbers(chunk) == [50])
+        if not running:
+            break
+        seen += numbers(done := running.pop(0))
+        chunks.learn(done, max(map(pixels_of, done)) * PER_PIXEL)
+    assert seen == list(range(100))
+
+
+def test_what_rows_hold_besides_their_pictures_is_learned() -> None:
+    chunks = Chunks(rows(100), 4_000_000, 4, None, pixels_of, PER_PIXEL)
+    first = chunks.take()  # at most 1 MB: one row takes 0.3 and 0.48 while it works
+    assert numbers(first) == [0]
+    chunks.learn(first, 0)
+    second = chunks.take()
+    assert numbers(second) == [1]
+    chunks.learn(second, 10_000 * PER_PIXEL + 9_000_000)  # ten boxes, say
+    assert numbers(chunks.take()) == [2]
+    assert chunks.in_use == 10_000 * (PER_PIXEL + WORKING) + 9_000_000
+    assert chunks.take() == []
+
+
+def test_a_pixel_is_counted_for_every_picture_that_lies_there_at_one_time() -> None:
+    # At the overlay: the picture and its mask (16), the filtered map (4), its way to a file (2), the overlay (12).
+    graph = read_graph(json.loads(shipped()["api_clip_map"].read_text("utf-8")))
+    assert bytes_per_pixel(graph, all_nodes()) == 16 + 4 + 2 + 12
+    # Without the overlay: the picture until it is encoded; then the map before and after the filter.
+    nodes = {id: node for id, node in graph.nodes.items() if id not in ("11", "12")}
+    assert bytes_per_pixel(replace(graph, nodes=nodes), all_nodes()) == 16
 
 
 def test_references_are_counted_down() -> None:

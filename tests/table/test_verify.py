@@ -213,6 +213,16 @@ def test_lines_of_version_0_1(folder: Path) -> None:
     assert kinds(verify(folder / "out", depth="stat")) == {"missing": 1}
 
 
+def test_a_shard_of_another_number_of_rows_is_another_part(folder: Path) -> None:
+    """It would have rows that its neighbours have done."""
+    run(folder, shard="2/2", limit=4)
+    kept = records(folder / "out/shards/2-of-2")
+    with pytest.raises(BadInput, match=r"begun as a part of 4 rows, and of 6 it is another part \(got '2/2'\)"):
+        run(folder, shard="2/2")
+    assert records(folder / "out/shards/2-of-2") == kept
+    run(folder, shard="2/2", limit=4)
+
+
 def test_shards(folder: Path) -> None:
     shutil.rmtree(folder / "out")
     run(folder, shard="1/2")

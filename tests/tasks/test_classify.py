@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -160,6 +161,8 @@ def test_a_benchmark(demo: ClipModel, pictures: list[Scene], tmp_path: Path) -> 
     assert found.top1 > 0.6  # chance: one of about twenty
     assert found.worst is not None and found.worst[1] <= found.top1 <= found.top5
     assert evaluate_classification(demo, benchmark, "blur", templates="a {}") == found
+    with pytest.raises(BadInput, match="there is no picture to judge by"):
+        evaluate_classification(demo, replace(benchmark, examples=()), "blur")
     plain = evaluate_classification(demo, benchmark, "none", templates="a {}")
     assert plain.top1 < found.top1
 
@@ -274,6 +277,8 @@ def test_a_benchmark_of_clouds(demo: ClipModel) -> None:
     benchmark = LabelledClouds("demo", ("circle", "star", "cross"), points, targets)
     done: list[int] = []
     found = evaluate_point_clouds(demo, benchmark, batch=2, progress=done.append)
+    with pytest.raises(BadInput, match="there is no cloud to judge by"):
+        evaluate_point_clouds(demo, replace(benchmark, points=benchmark.points[:0]))
     assert done == [2, 4, 5]
     names = classify_point_cloud(points, benchmark.labels, demo).indices
     assert found.top1 == pytest.approx(sum(n == t for n, t in zip(names, targets.tolist(), strict=True)) / 5)

@@ -17,6 +17,7 @@ from api_graph.errors import BadInput
 from api_graph.pixels.prompts import draw_circle
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import Boxes
+from api_graph.tasks.examples import ReferringExample
 from api_graph.tasks.features import Fovea, box_features, plain_features, seeing
 from api_graph.tasks.prompt_methods import METHODS, prompt_method, prompt_methods
 from api_graph.tasks.referring import Chooser, choose_box, evaluate_referring
@@ -302,3 +303,15 @@ def test_the_benchmark_with_detected_boxes(demo: ClipModel, benchmark: Path) -> 
 def test_one_vector_scores_as_a_batch_of_one(demo: ClipModel) -> None:
     features, text = torch.rand(3, 5), torch.rand(5)
     assert torch.equal(score_boxes(features, text), score_boxes(features, text[None])[0])
+
+
+def test_just_half_of_the_target_is_no_hit(demo: ClipModel, benchmark: Path) -> None:
+    """In 32 bits the IoU of these boxes is 0.50000006."""
+    (picture,) = {example.image for example in read_reclip(benchmark / "demo.jsonl", benchmark)[:1]}
+    half, target = (12.4, 12.7, 34.1, 33.4), (12.4, 12.7, 34.1, 54.1)
+    report = evaluate_referring([ReferringExample(picture, (half,), (target,), ("a ring",))], Chooser.of(demo))
+    assert report.accuracy == report.first_box == 0
+    with pytest.raises(BadInput, match="area_threshold: it is a share of the image"):
+        evaluate_referring(
+            [ReferringExample(picture, (half,), (target,), ("a ring",))], Chooser.of(demo), area_threshold=5
+        )

@@ -8,9 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import pyarrow.parquet as pq
-from pyarrow import ArrowInvalid
-
 from api_graph.bench.readers.questions import LETTERS, Question, QuestionSet, lettered, needed, question_set
 from api_graph.bench.readers.vqa import WORD_OR_PHRASE
 from api_graph.json_values import Json
@@ -38,6 +35,9 @@ def read_mmmu(data: str | os.PathLike[str]) -> QuestionSet:
 
 
 def _rows(path: Path) -> Iterator[Record]:
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowInvalid
+
     try:
         table = pq.ParquetFile(path)
         names = table.schema_arrow.names

@@ -27,7 +27,7 @@ class MemoryCache:
         self.limit = Bytes(cpu_bytes, gpu_bytes)
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._pins: Counter[str] = Counter()
-        self._cpu = self._gpu = 0
+        self._cpu = self._gpu = self._lent = 0
         self._lock = threading.Lock()
 
     def get(self, key: str, *, pin: bool = False) -> Entry | None:
@@ -50,7 +50,7 @@ class MemoryCache:
             if pin:
                 self._pins[key] += 1
             self._drop(key)
-            if size.cpu <= self.limit.cpu and size.gpu <= self.limit.gpu:
+            if size.cpu <= self.limit.cpu - self._lent and size.gpu <= self.limit.gpu:
                 self._entries[key] = entry
                 self._cpu += size.cpu
                 self._gpu += size.gpu
@@ -70,6 +70,12 @@ class MemoryCache:
         with self._lock:
             if key not in self._pins:
                 self._drop(key)
+
+    def lend(self, cpu_bytes: int) -> None:
+        """Do with so much less of the limit in main memory from now on; 0 or less takes all of it back."""
+        with self._lock:
+            self._lent = min(max(cpu_bytes, 0), self.limit.cpu)
+            self._evict()
 
     def clear(self) -> None:
         """Forget every entry; pins stay with those who hold them."""
@@ -96,7 +102,7 @@ class MemoryCache:
             self._gpu -= entry.size.gpu
 
     def _evict(self) -> None:
-        over_cpu, over_gpu = self._cpu - self.limit.cpu, self._gpu - self.limit.gpu
+        over_cpu, over_gpu = self._cpu - self.limit.cpu + self._lent, self._gpu - self.limit.gpu
         if over_cpu <= 0 and over_gpu <= 0:
             return
         victims = []

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import FovealKernel, box_masks
 from api_graph.clip.foveal_pass import Form
@@ -49,6 +50,7 @@ PointsLike: TypeAlias = "Tensor | NDArray[np.floating] | Sequence[Sequence[float
 """x, y, z of one cloud, (N, 3), or of several, (B, N, 3); or the path of a file with one."""
 
 
+@typed(name="model")
 def classify_point_cloud(
     points: PointsLike,
     labels: str | Sequence[str],
@@ -146,11 +148,12 @@ def fused(
 ) -> Classification:
     """Σ_j β_j ⟨v_j, t⟩ · scale/√V of view features (B, V, E) and unit class vectors (C, E)."""
     weights = torch.tensor([1.0] * views.shape[1] if betas is None else list(betas), dtype=torch.float32)
-    if len(weights) != views.shape[1] or not bool(weights.isfinite().all()):
-        raise BadInput(f"{views.shape[1]} finite weights are needed", input="betas", value=betas)
+    if len(weights) != views.shape[1] or not bool(weights.isfinite().all()) or not bool(weights.any()):
+        hint = "Of weights that are all 0 every label would be as good as the next."
+        raise BadInput(f"{views.shape[1]} finite weights are needed, one not 0", input="betas", value=betas, hint=hint)
     visual = F.normalize(views.float(), dim=-1)
     scores = torch.einsum("v,bve,ce->bc", weights.to(visual), visual, classes.to(visual))
-    return Classification((scores * scale / math.sqrt(views.shape[1])).cpu(), labels)
+    return Classification.of(scores * scale / math.sqrt(views.shape[1]), labels)
 
 
 def evaluate_point_clouds(
@@ -168,6 +171,8 @@ def evaluate_point_clouds(
 
     `progress` is told how many clouds are done. Raises BadInput for an unknown method or template.
     """
+    if not len(benchmark.points):
+        raise BadInput("there is no cloud to judge by", input="benchmark", value=benchmark.name)
     (loaded,) = as_models(model)
     classes = class_features(loaded, benchmark.labels, templates)
     scores = list[Tensor]()

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from api_graph.arguments import typed
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.tasks.pointcloud.arrays import MOST_BYTES, read_array
 from api_graph.tasks.pointcloud.off import parse_off
@@ -25,6 +26,7 @@ _MOST_LOST = 1e-4
 """The share of a cloud's extent that rounding to 32 bits may take before it is said."""
 
 
+@typed()
 def read_points(path: str | os.PathLike[str], columns: str = "") -> Tensor:
     """The points of a file, float32 (N, 3): .npy, .npz, .txt, .xyz, .pts, .csv, .ply (text or binary) or .off.
 

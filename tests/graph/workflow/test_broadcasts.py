@@ -31,7 +31,8 @@ def inputs_of(registry: Registry):
     def inputs_of(pen: Any, *links: dict[str, Any]) -> dict[str, dict[str, Any]]:
         document = pen.document()
         document["extra"]["ue_links"] = list(links)
-        return {id: node["inputs"] for id, node in workflow_to_api(document, registry).items()}
+        api: dict[str, Any] = workflow_to_api(document, registry)
+        return {id: node["inputs"] for id, node in api.items()}
 
     return inputs_of
 
@@ -85,7 +86,8 @@ class TestSentEverywhere:
         inside = pen().node(1, "PInt", [7]).node(2, "POut", inputs=[free("v", "*")]).node(9, UE).link(1, 9, "INT")
         document = pen().node(5, "s").subgraph("s", inside).document()
         document["definitions"]["subgraphs"][0]["extra"] = {"ue_links": [sent("1", 2)]}
-        assert workflow_to_api(document, registry)["5:2"]["inputs"] == {"v": ["5:1", 0]}
+        api: dict[str, Any] = workflow_to_api(document, registry)
+        assert api["5:2"]["inputs"] == {"v": ["5:1", 0]}
 
     def test_from_and_to_the_ends_of_a_subgraph(self, pen, registry: Registry) -> None:
         inside = pen().node(2, "PAdd", inputs=[free("a"), free("b")]).node(9, UE).link(-10, 9, "INT")
@@ -93,7 +95,7 @@ class TestSentEverywhere:
         document = drawn.subgraph("s", inside, {"x": "INT"}, {"y": "INT"}).document()
         links = [sent("-10", 2, 0), sent("-10", 2, 1), sent("2", -20)]
         document["definitions"]["subgraphs"][0]["extra"] = {"ue_links": links}
-        api = workflow_to_api(document, registry)
+        api: dict[str, Any] = workflow_to_api(document, registry)
         assert api["5:2"]["inputs"] == {"a": ["1", 0], "b": ["1", 0]}
         assert api["6"]["inputs"] == {"v": ["5:2", 0]}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from api_graph.pixels.read import read_image, to_tensor
+from api_graph.pixels.frames import read_frames
 from tests.nodes.case import Case, Unseen, at, case, refused
 from tests.nodes.cases.images import no_picture, saved, shown_for_now
 from tests.nodes.cases.text import shown
@@ -18,7 +18,7 @@ MEANS_NOTHING = Unseen("older editors export their upload button with the graph:
 @case("LoadImage")
 def load_image(world: World) -> Case:
     return Case(
-        lambda context, image, upload: to_tensor(read_image(context.folders.inputs[0] / image)),
+        lambda context, image, upload: read_frames(context.folders.inputs[0] / image),
         given={"image": world.picture_file("a.png", 1)},
         others={"image": at(world.picture_file("b.png", 2)), "upload": MEANS_NOTHING},
         refusals=[refused("image", image="nowhere.png"), refused("image", image=no_picture(world))],
@@ -28,7 +28,7 @@ def load_image(world: World) -> Case:
 @case("LoadImageMask")
 def load_image_mask(world: World) -> Case:
     def expected(context: Any, image: str, channel: str, upload: str) -> Tensor:
-        picture, mask = to_tensor(read_image(context.folders.inputs[0] / image))
+        picture, mask = read_frames(context.folders.inputs[0] / image)
         return {"alpha": mask, "red": picture[..., 0], "green": picture[..., 1], "blue": picture[..., 2]}[channel]
 
     return Case(

@@ -125,7 +125,8 @@ def query_lvlm(world: World) -> Case:
 def choose_image(world: World) -> Case:
     def expected(context: Context, verdict: str, when_true: Any, when_false: Any, unclear: str) -> Any:
         chosen = {"T": "when_true", "F": "when_false"}.get(verdict, unclear)
-        context.show_text(f"{chosen.replace('_', ' ')}: {verdict}")
+        unsaid = "" if verdict in ("T", "F") else " (no clear verdict)"
+        context.show_text(f"{chosen.replace('_', ' ')}{unsaid}: {verdict}")
         return when_true if chosen == "when_true" else when_false, chosen == "when_true"
 
     images = [world.noise(1, 4, 5, 3, seed=seed) for seed in range(3)]

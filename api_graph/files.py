@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -18,7 +18,7 @@ _CHUNK = 1 << 20
 _SETTLED_NS = 2 * 10**9
 """A file that changed less than this before may change once more without a new time: some clocks tick in seconds."""
 _MOST_DIGESTS = 65536
-_MORE_ATTEMPTS = 2
+_ATTEMPTS = 3
 
 
 class FileState(NamedTuple):
@@ -68,33 +68,23 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 def _hashed(path: str) -> tuple[str, FileState]:
     """The digest of a file, and the state that it had before: read again where it changes meanwhile."""
-    digest, before, after = _hashed_once(path)
-    for _ in range(_MORE_ATTEMPTS):
-        if before == after:
+    attempts = 0
+    while True:
+        attempts += 1
+        digest = hashlib.sha256()
+        with open(path, "rb") as file:
+            before = FileState.of(path, os.fstat(file.fileno()))
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+            after = FileState.of(path, os.fstat(file.fileno()))
+        if before == after or attempts == _ATTEMPTS:
             break
-        digest, before, after = _hashed_once(path)
     if before == after and time.time_ns() - after.status_ns > _SETTLED_NS:
         with _digests_lock:
             while len(_digests) >= _MOST_DIGESTS:
                 del _digests[next(iter(_digests))]
-            _digests[before] = digest
-    return digest, before
-
-
-def _hashed_once(path: str) -> tuple[str, FileState, FileState]:
-    """The digest of a file, and its states before and after the reading."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        before = FileState.of(path, os.fstat(file.fileno()))
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-        return digest.hexdigest(), before, FileState.of(path, os.fstat(file.fileno()))
-
-
-def digests(folder: Path, suffixes: Collection[str]) -> dict[str, str]:
-    """sha256 by name of the files at the top of a folder that end in one of `suffixes`. Raises OSError."""
-    files = sorted(path for path in folder.iterdir() if path.suffix in suffixes and path.is_file())
-    return {path.name: sha256_of(path) for path in files}
+            _digests[before] = digest.hexdigest()
+    return digest.hexdigest(), before
 
 
 @contextmanager

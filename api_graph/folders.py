@@ -31,7 +31,8 @@ class Folders:
     `trusted` holds the texts that the person who started the run typed for its inputs: only those may name a path
     anywhere on the machine. A path that stands in a graph file must lie in `inputs` (images) or `models` (checkpoints).
     `answers` is the run's folder with which answers of endpoints are kept; None shares them between runs.
-    `name_of_row` makes prefixes of a row's files (see `api_graph.table.names`).
+    `name_of_row` makes of the prefix that a node asks for that of its files: over a table it tells the row (see
+    `api_graph.table.names`), else it is the same.
     """
 
     inputs: tuple[Path, ...]
@@ -40,11 +41,7 @@ class Folders:
     models: tuple[Path, ...] = ()
     trusted: frozenset[str] = field(default=frozenset())
     answers: Path | None = None
-    name_of_row: Callable[[str], str] | None = field(default=None, compare=False)
-
-    def file_prefix(self, prefix: str) -> str:
-        """What the names of saved files begin with, where a node asks for `prefix`: over a table it tells the row."""
-        return prefix if self.name_of_row is None else self.name_of_row(prefix)
+    name_of_row: Callable[[str], str] = field(default=str, compare=False)
 
     def input_file(self, name: str, *, input: str = "image") -> Path:
         """The file that `name` means; ComfyUI's suffixes `[input]`, `[output]` and `[temp]` choose the folder.

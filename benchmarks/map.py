@@ -37,8 +37,7 @@ from api_graph.clip.maps import psi_cls
 from api_graph.demo.scenes import TEST_SEEDS, scene
 from api_graph.executor import Executor, MemoryCache
 from api_graph.executor.shared import torch_threads
-from api_graph.pixels.heatmap import mean_filter, normalize
-from api_graph.pixels.measure import figures
+from api_graph.pixels.heatmap import figures, mean_filter, normalize
 from api_graph.pixels.overlay import overlay
 from api_graph.pixels.read import read_image, to_tensor
 from api_graph.pixels.resize import to_pixels

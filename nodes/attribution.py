@@ -16,8 +16,7 @@ from api_graph import clip
 from api_graph.clip import ClipModel, ImageTokens, QueryFeatures
 from api_graph.context import Context
 from api_graph.errors import inputs_named
-from api_graph.pixels.heatmap import Combination, Normalization, combine, mean_filter, normalize
-from api_graph.pixels.measure import MapFigures, figures
+from api_graph.pixels.heatmap import Combination, MapFigures, Normalization, combine, figures, mean_filter, normalize
 from api_graph.sockets import Attribution
 from api_graph.spec import Widget, node
 

@@ -105,11 +105,11 @@ def _saved(
         folder, texts = context.folders.output, context.texts
         try:
             context.check_cancelled()
-            prefix = context.folders.file_prefix(prefix)
+            prefix = context.folders.name_of_row(prefix)
             with inputs_named(**_WRITING, image=input):
                 each = images if images.ndim > 2 else images[None]  # ComfyUI's masks may be a single (H, W)
                 for png in [numbered_png(folder, prefix, image, metadata=texts) for image in each]:
-                    series[png.series].append((index, png))
+                    series[png.folder, png.name.lower()].append((index, png))
         except Exception as error:
             results[index] = error
 
@@ -148,7 +148,7 @@ def save_image(
     filename_prefix: Prefix = "api-graph",
 ) -> SameImages:
     """Write images as PNG into the output folder, with the graph embedded, so that the picture can be run again."""
-    prefix = context.folders.file_prefix(filename_prefix)
+    prefix = context.folders.name_of_row(filename_prefix)
     with inputs_named(**_WRITING, image="images"):
         for image in images:
             context.check_cancelled()
@@ -211,7 +211,7 @@ def save_heatmap(
     filename_prefix: Prefix = "heatmap",
 ) -> Annotated[Mask, Field(description="The heatmap as it came in.")]:
     """Write heatmaps as grey PNG, white where attended."""
-    prefix = context.folders.file_prefix(filename_prefix)
+    prefix = context.folders.name_of_row(filename_prefix)
     with inputs_named(**_WRITING, image="heatmap"):
         for image in heatmap if heatmap.ndim > 2 else heatmap[None]:
             context.check_cancelled()

@@ -22,11 +22,11 @@ def test_few_lines_say_any() -> None:
     assert sum(structure.lines_with_any().values()) < 250
 
 
-@pytest.mark.parametrize(("what", "files", "functions"), [("run", 60, 260), ("map", 71, 350)])
+@pytest.mark.parametrize(("what", "files", "functions"), [("run", 58, 276), ("map", 70, 374)])
 def test_the_way_from_the_command_to_the_picture_is_short(what: str, files: int, functions: int) -> None:
-    """On a busy machine some more: lines of progress are due, and what took its time is written to disk."""
+    """Versions of Python and of the packages differ by a few functions."""
     found = passed.in_own_process(what)
-    assert len(found) <= files + 2 and sum(map(len, found.values())) <= functions + 30, found
+    assert len(found) <= files and sum(map(len, found.values())) <= functions + 3, found
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 import warnings
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -169,20 +170,19 @@ def map_(
     from api_graph.table.plan import RunOptions
     from api_graph.table.shards import parse_shard
 
-    options = RunOptions(
+    limits = partial(RunOptions, limit=limit, batch_size=batch_size, chunk_size=chunk_size, threads=threads)
+    kept = partial(limits, metadata=not no_metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
+    options = kept(
         columns=parse_settings(column or (), "--column"),
         keep=tuple(keep or ()),
-        keep_null=keep_null,
         inputs=existing_folders(input_, "--input"),
         models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),
         memory=parse_size(memory, "--memory"),
         shard=parse_shard(shard) if shard else None,
         max_failures=max_failures if keep_going else 0,
-    )
-    options = replace(options, metadata=not no_metadata, names=names, retry_failed=retry_failed, adopt=adopt)
-    options = replace(
-        options, keep_answers=keep_answers, batch_size=batch_size, chunk_size=chunk_size, threads=threads, limit=limit
+        retry_failed=retry_failed,
+        adopt=adopt,
     )
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = _ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None

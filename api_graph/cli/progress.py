@@ -78,14 +78,10 @@ class _Lines:
         elif event.kind == "progress":
             if now - self._last.get(key, now) >= _NODE_LINE_EVERY:
                 self._last[key] = now
-                self._write(event, f"{event.done} of {event.total}")
-        elif event.kind == "done":
-            self._write(event, f"{now - self._started.pop(key, now):.1f} s")
+                tell(f"{one_line(event.title)}: {event.done} of {event.total}")
         else:
-            self._write(event, event.kind)
-
-    def _write(self, event: Event, what: str) -> None:
-        tell(f"{one_line(event.title)}: {what}")
+            what = f"{now - self._started.pop(key, now):.1f} s" if event.kind == "done" else event.kind
+            tell(f"{one_line(event.title)}: {what}")
 
 
 def endpoints_asked(graph: Graph) -> dict[str, str]:
@@ -117,7 +113,7 @@ class ShownRows:
         self._marks: deque[tuple[float, int]] = deque([(self._last, 0)])  # when how many rows were done
 
     def words(self) -> str:
-        """`1,200 of 2,000 rows, 410 rows/s, 2 s left, 3 failed, 46 % from the cache`."""
+        """`1,200 of 2,000 rows, 410 rows/s, 2 s left, 3 failed, 46 % from the cache`; and what is on the GPU."""
         run, now = self._run, time.monotonic()
         self._marks.append((now, run.totals.rows))
         while len(self._marks) > 2 and now - self._marks[0][0] > _RATE_OVER:
@@ -131,7 +127,10 @@ class ShownRows:
         if run.failed:
             parts.append(f"{run.failed:,} failed")
         parts.append(f"{run.totals.cache_share:.0%} of the steps shared or from the cache")
-        return ", ".join([*parts, *_gpu_memory()])
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_initialized():
+            parts.append(f"{human_size(torch.cuda.memory_allocated())} on the GPU")
+        return ", ".join(parts)
 
     def update(self) -> None:
         """Some more rows are done."""
@@ -176,11 +175,3 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, hours = round(seconds / 60), seconds / 3600
     return f"{minutes} min" if minutes < 60 else f"{int(hours)} h {minutes % 60} min"
-
-
-def _gpu_memory() -> list[str]:
-    """What this process has on the GPU; nothing where torch is not at work on one."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
-        return []
-    return [f"{human_size(torch.cuda.memory_allocated())} on the GPU"]

@@ -51,7 +51,7 @@ def raw_attention(
     """
     tower = _cls_tower(model)
     pixels, _ = model_input(model, images, pixel_values)
-    index = layer_index(layer, len(tower.blocks), "layer", default=-1)
+    index = -1 if layer is None else layer_index(layer, len(tower.blocks), "layer")
     rows: list[Tensor] = []
 
     def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -101,7 +101,9 @@ def attention_times_gradient(
     """
     tower = _cls_tower(model)
     count = len(tower.blocks)
-    start = layer_index(start_layer, count, "start_layer", default=max(0, count - _GRADIENT_LAYERS))
+    start = max(0, count - _GRADIENT_LAYERS)
+    if start_layer is not None:
+        start = layer_index(start_layer, count, "start_layer")
     text = query.features if isinstance(query, QueryFeatures) else query
     leaves: dict[int, Tensor] = {}
 

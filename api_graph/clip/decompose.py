@@ -121,7 +121,9 @@ def encode_image(
 def _paper(tower: ClsTower, pixels: Tensor, start_layer: int | None) -> tuple[Tensor, Tensor, Tensor]:
     """ψ_t = Σ_{l ≥ start} ℒ_lin(η^l_t), ℒ(Z^L_t) and Î (API eq. 1 to 6)."""
     count = len(tower.blocks)
-    start = layer_index(start_layer, count, "start_layer", default=max(0, count - _PAPER_LAYERS))
+    start = max(0, count - _PAPER_LAYERS)
+    if start_layer is not None:
+        start = layer_index(start_layer, count, "start_layer")
     summed = ContributionSum(tower, tower.prefix)
     z, _ = tower.run(pixels, summed.attend, range(start, count))
     scale = norm_moments(z[:, 0], tower.head.norm)[1].unsqueeze(1)  # (B, 1, 1)
@@ -140,7 +142,7 @@ def _reference(
         raise BadInput("does not belong to this recipe", input="start_layer", value=start_layer, hint=hint)
     count = len(tower.blocks)
     default = _REFERENCE_LAYER if count > _REFERENCE_LAYER else max(0, count - 2)
-    index = layer_index(layer, count, "layer", default)
+    index = default if layer is None else layer_index(layer, count, "layer")
     summed = ContributionSum(tower, tower.prefix, centred=False)
     z, rope = tower.run(pixels, summed.attend, (index,), stop=index + 1)
     tokens = z
@@ -165,7 +167,8 @@ def _pooled(
             value=recipe,
             hint="Use recipe='paper'.",
         )
-    layer_index(start_layer, 1, "start_layer", default=0)
+    if start_layer is not None:
+        layer_index(start_layer, 1, "start_layer")
     whole = pooled(tower, pixels)
     patches = patch_features(tower, whole.values[:, tower.prefix :])
     return whole.contributions[:, tower.prefix :], patches, whole.features

@@ -266,14 +266,11 @@ class GraphRun:
     def _load_model(self, task: Task, calls: Sequence[Arguments], context: Context | None) -> Entry:
         """A model; of other files than those behind its key, it is for this run only."""
         entry = run_calls(task.spec, calls, context)
-        entry.cacheable = entry.cacheable and self._read_as_planned(task)
+        entry.cacheable = entry.cacheable and read_as_planned(task, self.options.folders[task.row])
         return entry
 
-    def _read_as_planned(self, task: Task) -> bool:
-        return read_as_planned(task, self.options.folders[task.row])
-
     def _step(self, task: Task) -> tuple[list[Arguments], Context | None]:
-        """The task's calls, and the context that they share."""
+        """The task's calls, and the context that they share; None where the node asks for nothing of the run."""
         inputs: dict[str, Sequence[object]] = {}  # a literal is a list of one
         for name, value in task.node.inputs.items():
             if isinstance(value, Link):
@@ -282,12 +279,9 @@ class GraphRun:
                 inputs[name] = entry.outputs[value.output]
             else:
                 inputs[name] = (as_declared(task.spec.input(name), value),)
-        return calls_of(task.spec, inputs), self._context(task)
-
-    def _context(self, task: Task) -> Context | None:
-        """What the task's node may ask of the run; None if it asks for nothing."""
+        calls = calls_of(task.spec, inputs)
         if task.spec.context is None:
-            return None
+            return calls, None
         options, kind = self.options, task.spec.context[1]
         context: Context = kind(
             folders=options.folders[task.row],
@@ -301,7 +295,7 @@ class GraphRun:
         )
         if isinstance(context, SaveContext) and options.metadata:
             context.texts = self._texts_of(task.row)
-        return context
+        return calls, context
 
     def _texts_of(self, row: int) -> dict[str, str]:
         """What the row's files embed, made once for all its nodes."""
@@ -332,7 +326,7 @@ class GraphRun:
         # Keys know nothing of a result that only stands in for one, or of files that have changed since: what is made
         # from it may not be kept either.
         cacheable = entry.cacheable and all(parent.cacheable for parent in task.parents.values())
-        task.as_planned = task.spec.model or self._read_as_planned(task)
+        task.as_planned = task.spec.model or read_as_planned(task, self.options.folders[task.row])
         task.cacheable = cacheable and task.as_planned
         if task.cacheable:
             self.tiers.keep(task, entry, seconds)

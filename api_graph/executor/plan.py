@@ -208,11 +208,16 @@ class _Planner:
             if spec.fingerprint is not None:
                 asked = spec.id, *_fingerprinted(node, spec).items()
                 if asked not in self.fingerprints:  # once, so that all rows see one state of the files
-                    self.fingerprints[asked] = fingerprint_of(node, spec, self.folders)
+                    with files_noted() as files:
+                        found = spec.fingerprint(self.folders, **dict(asked[1:]))
+                    self.fingerprints[asked] = found, files
                 task.fingerprint, task.files = self.fingerprints[asked]
             task.key = step_key(head, task.links, task.fingerprint)
             if spec.model:
-                task.pool_key = model_key(task.key, node, spec)
+                # The results do not depend on the model's device, but where it lies in the pool does.
+                widgets = {i.name: node.inputs.get(i.name, i.default) for i in spec.inputs if i.is_widget}
+                typed = {name: value for name, value in widgets.items() if not isinstance(value, Link)}
+                task.pool_key = step_key(task.key + _canonical(typed), {}, {})
         except Exception as error:  # a file that is not there, a fingerprint with a bug
             task.fail(error)
 
@@ -221,15 +226,9 @@ class _Planner:
 
 
 def _fingerprinted(node: GraphNode, spec: NodeSpec) -> dict[str, object]:
+    """The literals of a node that its fingerprint stands for, by name."""
     defaults = {i.name: i.default for i in spec.inputs}
     return {name: node.inputs.get(name, defaults[name]) for name in spec.fingerprinted}
-
-
-def fingerprint_of(node: GraphNode, spec: NodeSpec, folders: Folders) -> tuple[Mapping[str, object], Digests]:
-    """What a node's fingerprint says of its literals, and the files that it read. Raises what the fingerprint does."""
-    assert spec.fingerprint is not None
-    with files_noted() as files:
-        return spec.fingerprint(folders, **_fingerprinted(node, spec)), files
 
 
 def read_as_planned(task: Task, folders: Folders) -> bool:
@@ -238,10 +237,12 @@ def read_as_planned(task: Task, folders: Folders) -> bool:
     Asked after the node has read them: then it has read the very bytes that the key stands for. Size and time of change
     do not tell, and nor does the content: a file may be exchanged, and put back.
     """
-    if not task.files:
+    if not task.files or task.spec.fingerprint is None:
         return True
     try:
-        return fingerprint_of(task.node, task.spec, folders) == (task.fingerprint, task.files)
+        with files_noted() as files:
+            found = task.spec.fingerprint(folders, **_fingerprinted(task.node, task.spec))
+        return found == task.fingerprint and files == task.files
     except Exception:  # it is gone, or another checkpoint lies there now
         return False
 
@@ -288,9 +289,3 @@ def step_key(head: str, links: Mapping[str, str], fingerprint: Mapping[str, obje
     if fingerprint:
         parts.append(f"# {_canonical(fingerprint)}")
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def model_key(key: str, node: GraphNode, spec: NodeSpec) -> str:
-    """Key of a loaded model in the pool: the results do not depend on its device, but where it lies does."""
-    literals = {i.name: node.inputs.get(i.name, i.default) for i in spec.inputs if i.is_widget}
-    return step_key(key + _canonical({name: v for name, v in literals.items() if not isinstance(v, Link)}), {}, {})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.files import FileState
 from api_graph.folders import Folders
-from api_graph.graph import Graph, GraphNode
+from api_graph.graph import Graph
 from api_graph.json_values import Json
 
 if TYPE_CHECKING:
@@ -134,29 +134,26 @@ def result_of_row(
                 for output, given in zip(spec.outputs, entry.outputs, strict=bool(entry.outputs))  # a receipt has none
             }
             outputs[node_id] = NodeOutput(values, entry.ui, shown_files(entry.ui, folders, kept=True))
-    steps = [_step(row, graph.nodes[node_id], task, ok=not failures) for node_id, task in tasks.items()]
+    steps: list[Step] = []
+    for node_id, task in tasks.items():
+        node, spec, action, why = graph.nodes[node_id], task.spec, task.action, task.why
+        # In a row that went well, a node is unneeded because what is made of its result was found.
+        if (action in ("memory", "disk") or (not failures and action == "unneeded")) and task.asks:
+            why = f"{NO_REQUEST}: {why}"
+        if task.node.id == node_id and task.row == row:
+            own = Step(node_id, task.title, spec.id, action, why, task.seconds, task.bytes, task.key)
+        else:  # it shares the task with another node or row, and did not run itself
+            if task.entry is not None or action in ("ran", "memory", "disk", "pool"):
+                twin = f"node {task.node.id}" if task.row == row else f"row {task.row + 1}"
+                action = "pool" if spec.model else "memory"
+                why = f"same inputs as {twin}, which this run has done once for both"
+            own = Step(node_id, node.title or spec.title, spec.id, action, why, 0.0, task.bytes, task.key)
+        steps.append(own)
     figures = {id: task.plain for id, task in tasks.items() if task.plain is not None}
     reads = {
         name: (read.state, read.sha256 if read.task.as_planned else None) for name, read in plan.reads[row].items()
     }
     return RunResult(outputs, list(failures.values()), steps, seconds, held, reads, figures)
-
-
-def _step(row: int, node: GraphNode, task: Task, *, ok: bool) -> Step:
-    """What was done with one node; where it shares a task with another node or row, it did not run itself.
-
-    In a row that went well, a node is unneeded because what is made of its result was found.
-    """
-    spec, action, why = task.spec, task.action, task.why
-    if (action in ("memory", "disk") or (ok and action == "unneeded")) and task.asks:
-        why = f"{NO_REQUEST}: {why}"
-    if task.node.id == node.id and task.row == row:
-        return Step(node.id, task.title, spec.id, action, why, task.seconds, task.bytes, task.key)
-    if task.entry is not None or action in ("ran", "memory", "disk", "pool"):
-        twin = f"node {task.node.id}" if task.row == row else f"row {task.row + 1}"
-        shared: Action = "pool" if spec.model else "memory"
-        action, why = shared, f"same inputs as {twin}, which this run has done once for both"
-    return Step(node.id, node.title or spec.title, spec.id, action, why, 0.0, task.bytes, task.key)
 
 
 def shown_files(ui: Mapping[str, Sequence[Json]], folders: Folders, *, kept: bool = False) -> tuple[Path, ...]:

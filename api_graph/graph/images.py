@@ -26,11 +26,6 @@ _OTHER_KINDS = {
 _BRANDS = {b"avif": "an AVIF", b"avis": "an AVIF", b"heic": "a HEIC", b"heix": "a HEIC", b"mif1": "a HEIF"}
 
 
-def holds_texts(data: bytes) -> bool:
-    """Whether these are the bytes of a PNG or a WebP, in which graphs are looked for."""
-    return data.startswith(PNG) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP")
-
-
 def other_kind(data: bytes) -> str | None:
     """What a file seems to be that is neither text nor a picture with a graph: "a JPEG". None if nothing known."""
     if data[4:8] == b"ftyp":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -166,12 +166,9 @@ class InputNames:
     def __init__(self, graph: Graph, registry: Registry) -> None:
         self._graph, self._registry = graph, registry
         self._exact = _Index(graph, registry, str)
+        self._any_case: _Index | None = None  # made when a name first needs it
         self.free: list[InputAddress] = self._exact.literals + self._exact.left_out
         self.specs: Mapping[InputAddress, InputSpec] = self._exact.specs
-
-    @cached_property
-    def _any_case(self) -> _Index:
-        return _Index(self._graph, self._registry, str.casefold)
 
     def find(self, name: str) -> InputAddress:
         """The one input that `name` means. Raises GraphError when there is none, or more than one."""
@@ -185,7 +182,11 @@ class InputNames:
 
     def matching(self, name: str) -> list[InputAddress]:
         """All inputs that `name` may mean, linked ones among them."""
-        return self._exact.find(name) or self._any_case.find(name)
+        fitting = self._exact.find(name)
+        if not fitting:
+            self._any_case = self._any_case or _Index(self._graph, self._registry, str.casefold)
+            fitting = self._any_case.find(name)
+        return fitting
 
     def full_name(self, node: str, input: str) -> str:
         """`TITLE.input`; `ID.input` if another node has the same title, or has it as its id."""

@@ -25,7 +25,17 @@ def execution_order(graph: Graph, targets: Iterable[str] | None = None) -> list[
     to nodes that do not exist are left to `validate`. Raises GraphError when nodes feed each other in a cycle, and
     BadInput for a target that is not in the graph.
     """
-    ids = graph.nodes if targets is None else _ancestors(graph, targets)
+    waiting = list(graph.nodes if targets is None else targets)
+    for target in waiting:
+        if target not in graph.nodes:
+            hint = f"Name one of {listed(list(graph.nodes))}."
+            raise BadInput("there is no such node in the graph", input="targets", value=target, hint=hint)
+    ids: set[str] = set()  # the targets and all that feeds them
+    while waiting:
+        id = waiting.pop()
+        if id not in ids and id in graph.nodes:
+            ids.add(id)
+            waiting.extend(link.node for link in graph.nodes[id].links().values())
     order = _topological(graph, ids)
     if len(order) < len(ids):
         raise GraphError(cycle_faults(graph))
@@ -74,22 +84,6 @@ def _topological(graph: Graph, ids: Collection[str]) -> list[str]:
             if not waits_for[fed]:
                 heappush(ready, rank[fed])
     return order
-
-
-def _ancestors(graph: Graph, targets: Iterable[str]) -> set[str]:
-    """The targets and all that feeds them."""
-    waiting = list(targets)
-    for target in waiting:
-        if target not in graph.nodes:
-            hint = f"Name one of {listed(list(graph.nodes))}."
-            raise BadInput("there is no such node in the graph", input="targets", value=target, hint=hint)
-    needed: set[str] = set()
-    while waiting:
-        id = waiting.pop()
-        if id not in needed and id in graph.nodes:
-            needed.add(id)
-            waiting.extend(link.node for link in graph.nodes[id].links().values())
-    return needed
 
 
 # ----------------------------------------------------------------------------------------------------- cycles

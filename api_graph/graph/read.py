@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, file_error, file_fault
-from api_graph.graph.images import embedded_texts, holds_texts, other_kind
+from api_graph.graph.images import PNG, embedded_texts, other_kind
 from api_graph.graph.literals import Repeated, json_problem
 from api_graph.graph.model import MOST_NODES, WRAPPER, Graph, GraphNode, Link, Unreadable
 from api_graph.graph.words import as_json, listed, path_words, quoted
@@ -89,7 +89,7 @@ def _load(path: Path) -> object:
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or error
         raise _refused(path, f"cannot be read ({reason})", "Check the path and its permissions.") from None
-    if holds_texts(data):
+    if data.startswith(PNG) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP"):
         return _embedded(data, path)
     kind = other_kind(data)
     if kind is not None:

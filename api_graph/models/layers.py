@@ -14,10 +14,8 @@ Commas or spaces separate the numbers of a text, and brackets mean nothing. Both
 """
 
 
-def layer_index(layer: int | None, count: int, name: str, default: int) -> int:
+def layer_index(layer: int, count: int, name: str) -> int:
     """`layer` counted from 0, of a model with `count` layers; BadInput if there is no such layer."""
-    if layer is None:
-        return default
     if not -count <= layer < count:
         raise BadInput(
             f"the model has no such layer; it has {count}",
@@ -38,7 +36,7 @@ def layer_list(layers: Layers, count: int, name: str = "layers") -> list[int]:
         found = _layers_of_text(layers, count, name)
     else:
         several = [layers] if isinstance(layers, int) else layers
-        found = [layer_index(layer, count, name, default=0) for layer in several]
+        found = [layer_index(layer, count, name) for layer in several]
     if not found:
         raise BadInput("there is no layer", input=name, value=layers, hint=_HINT)
     return list(dict.fromkeys(found))
@@ -73,13 +71,13 @@ def _layers_of_text(text: str, count: int, name: str) -> list[int]:
     if last := re.fullmatch(r"last\s+([1-9]\d*)", words):
         return list(range(max(0, count - int(last[1])), count))
     if start := re.fullmatch(rf"from\s+({_NUMBER})", words):
-        return list(range(layer_index(int(start[1]), count, name, default=0), count))
+        return list(range(layer_index(int(start[1]), count, name), count))
     found: list[int] = []
     for part in _parts(re.sub(r"\s*\.\.\s*", "..", words)):
         ends = re.fullmatch(rf"({_NUMBER})(?:\.\.({_NUMBER}))?", part)
         if ends is None:
             raise BadInput("it does not name layers", input=name, value=text, hint=_HINT)
-        low, high = (layer_index(int(end), count, name, default=0) for end in (ends[1], ends[2] or ends[1]))
+        low, high = (layer_index(int(end), count, name) for end in (ends[1], ends[2] or ends[1]))
         if high < low:
             hint = f"Write the lower layer first; of the model's {count} they are {low} and {high}."
             raise BadInput("the range runs backwards", input=name, value=part, hint=hint)

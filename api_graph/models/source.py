@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from api_graph.errors import BadInput
-from api_graph.files import digests, expanded, sha256_of
+from api_graph.files import expanded, sha256_of
 from api_graph.json_values import JsonObject
 from api_graph.models.hub import revision_key, revision_of
 
@@ -69,7 +69,8 @@ class Source:
         downloads by name and tag.
         """
         if self.path is not None and self.path.is_dir():
-            return {"folder": digests(self.path, self.deciding)}
+            deciding = [file for file in self.path.iterdir() if file.suffix in self.deciding and file.is_file()]
+            return {"folder": {file.name: sha256_of(file) for file in sorted(deciding)}}
         if self.path is not None:
             return {"name": self.name, "checkpoint": sha256_of(self.path)}
         found: JsonObject = {"name": self.name}

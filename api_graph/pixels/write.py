@@ -44,11 +44,6 @@ class NumberedPng:
     texts: Mapping[str, str] = field(default_factory=dict)
     compression: int = FOR_KEEPS
 
-    @property
-    def series(self) -> tuple[str, str]:
-        """Equal for pictures that are numbered together."""
-        return self.folder, self.name.lower()
-
 
 def write_png(
     path: str | os.PathLike[str],

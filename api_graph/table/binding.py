@@ -23,6 +23,8 @@ class Binding:
     columns set nothing and are kept with the results. With `texts`, as for CSV, the values are texts, and are read like
     those of the command line.
 
+    `inputs` has by column the node and the input that it sets, of the columns that were looked up, as by `check`.
+
     Raises GraphError if `columns` has a name that no input has, BadInput if it has that of a linked input.
     """
 
@@ -40,7 +42,7 @@ class Binding:
         self._free = frozenset(self._names.free)
         self._renamed = {column: name for name, column in (columns or {}).items()}
         self._input_names: dict[str, str | None] = {}  # by column, as far as they have been looked up
-        self._inputs: dict[str, tuple[str, str]] = {}  # by column: the node and the input that it sets
+        self.inputs: dict[str, tuple[str, str]] = {}
         for name in columns or {}:
             if self._is_linked(*self._names.find(name)):
                 hint = "Name an input of the node that feeds it."
@@ -72,7 +74,7 @@ class Binding:
                 value=", ".join(columns),
                 hint=self._renaming(columns) or "Rename one, or say --column NAME=COLUMN.",
             )
-        sets = {c: self._names.all_names(*self._inputs[c])[0] for c in columns if self._input_name(c)}
+        sets = {c: self._names.all_names(*self.inputs[c])[0] for c in columns if self._input_name(c)}
         unused = tuple(column for column in columns if not self._input_name(column))
         kept = self._kept({self._names.find(name) for name in constants}, self._chosen(keep) if keep else set())
         check_kept(kept, unused, shipped=shipped)
@@ -82,10 +84,6 @@ class Binding:
         """The node and the input that `name` means, None unless it is one that no link feeds."""
         free = [input for input in self._names.matching(name) if input in self._free]
         return free[0] if len(free) == 1 else None
-
-    def addresses(self, columns: Iterable[str]) -> dict[str, list[str] | None]:
-        """By column the node and the input that it sets, None where it sets nothing."""
-        return {column: [*self._inputs[column]] if self._input_name(column) else None for column in columns}
 
     def _renaming(self, columns: Sequence[str]) -> str:
         """The renaming that is offered where no column has the name of an input."""
@@ -98,8 +96,8 @@ class Binding:
         chosen = set()
         for name in keep:
             input = self._names.find(name)
-            if input in self._inputs.values():
-                column = next(column for column, other in self._inputs.items() if other == input)
+            if input in self.inputs.values():
+                column = next(column for column, other in self.inputs.items() if other == input)
                 hint = "Leave --keep out, or give that column another name."
                 raise BadInput(f"the column {column} sets it", input="--keep", value=name, hint=hint)
             chosen.add(input)
@@ -110,7 +108,7 @@ class Binding:
         found = []
         for s in settable(self.graph, self.registry):
             address = (s.node, s.input)
-            if not s.given or address in constant or address in self._inputs.values():
+            if not s.given or address in constant or address in self.inputs.values():
                 continue
             titled = not self.registry[self.graph.nodes[s.node].class_type].is_own_title(s.title)
             names = [s.title] if titled else [name for name in s.names if "." not in name]
@@ -144,7 +142,7 @@ class Binding:
 
     def pictures_of(self, row: Row) -> list[str]:
         """Names of the picture files that a row's graph reads."""
-        set_by = {self._inputs[column]: column for column in row.values if self._input_name(column)}
+        set_by = {self.inputs[column]: column for column in row.values if self._input_name(column)}
         found = []
         for node in self.graph.nodes.values():
             for spec in self.registry[node.class_type].inputs:
@@ -155,7 +153,7 @@ class Binding:
 
     def own_nodes(self) -> frozenset[str]:
         """Ids of the nodes that depend on every input that the rows set. No two rows share their results."""
-        every = frozenset({input: column for column, input in self._inputs.items()}.values())
+        every = frozenset({input: column for column, input in self.inputs.items()}.values())
         return frozenset(self.nodes_by_columns(()).get(every, ()))
 
     def nodes_by_columns(self, columns: Iterable[str]) -> dict[frozenset[str], list[str]]:
@@ -165,7 +163,7 @@ class Binding:
         """
         for column in columns:
             self._input_name(column)
-        set_by = {input: column for column, input in self._inputs.items()}
+        set_by = {input: column for column, input in self.inputs.items()}
         nodes: dict[frozenset[str], list[str]] = defaultdict(list)
         above: dict[str, frozenset[str]] = {}
         for id in execution_order(self.graph, list(self.graph.nodes)):
@@ -186,7 +184,7 @@ class Binding:
             fitting = self._names.matching(column) if name is None else [self._names.find(name)]
             free = [input for input in fitting if name is not None or input in self._free]
             if len(free) == 1:
-                self._input_names[column], self._inputs[column] = name or column, free[0]
+                self._input_names[column], self.inputs[column] = name or column, free[0]
             else:
                 self._input_names[column] = None
                 self._warn_if_near(column, fitting, free)

@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -91,23 +90,21 @@ def map_graph(
     batch that a model gets, `threads` the number of threads that read and write, and `memory` the bytes that results
     may take. `metadata` embeds the graph in saved images. `names` is the template of file names (see docs/tables.md),
     `adopt` takes over the results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process.
-    With `keep_answers`, cached answers of endpoints serve any `output`.
-
-    Raises GraphError or BadInput before anything runs.
+    With `keep_answers`, cached answers of endpoints serve any `output`. Raises GraphError or BadInput before any row.
     """
     source, registry, constants = open_graph(graph), all_nodes(), dict(inputs or {})
-    options = RunOptions(
+    limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
+    kept = partial(limits, metadata=metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
+    options = kept(
         columns=dict(columns or {}),
         keep=tuple(keep),
-        keep_null=keep_null,
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
-        memory=memory,
         shard=None if shard is None else parse_shard(shard),
         max_failures=0 if fail_fast else None,
+        retry_failed=retry_failed,
+        adopt=adopt,
     )
-    options = replace(options, metadata=metadata, names=names, retry_failed=retry_failed, adopt=adopt)
-    options = replace(options, keep_answers=keep_answers, batch_size=batch_size, threads=threads, limit=limit)
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     plan = plan_of(set_inputs(source, registry, constants), name, rows, Path(output), registry, constants, options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)

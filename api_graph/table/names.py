@@ -41,21 +41,6 @@ class _Field(NamedTuple):
     width: int
     inputs: tuple[InputAddress | None, InputAddress | None] = (None, None)
 
-    def text(self, row: Row, graph: Graph) -> str:
-        """What a row has for the field, fit for a file's name."""
-        form, (own, named) = "", self.inputs
-        if own is None and self.form and self.whole not in row.values:
-            form, own = self.form, named
-        if own is None:
-            value = row.values.get(self.name if form else self.whole)
-        else:
-            value = graph.nodes[own[0]].inputs.get(own[1])
-        text = "" if value is None else str(value)
-        if form == "stem":
-            text = os.path.splitext(text.replace("\\", "/").rpartition("/")[2])[0]
-        text = slug(text) if form == "slug" else _trimmed(clean(text))
-        return text[: self.width or None]
-
 
 @dataclass(frozen=True)
 class RowName:
@@ -108,7 +93,15 @@ class FileNames:
                 continue
             if conversion or not (width == "" or (width or "").isdecimal()):
                 raise _bad(template, f"has a field that cannot be read: {field!r}")
-            self._pieces.append(_field(template, field, int(width or 0), binding, columns))
+            name, _, form = field.rpartition(".")
+            if form not in _FORMS:
+                name, form = field, ""
+            inputs = binding.find(field), binding.find(name)
+            known = columns is None or any(inputs) or not {field, name}.isdisjoint(columns)
+            if not known and field not in ("key", "row"):
+                there = f"There are: {', '.join(['key', 'row', *(columns or ())])}, and inputs."
+                raise _bad(template, f"has a field that is no column and no input: {field!r}", there)
+            self._pieces.append(_Field(field, name, form, int(width or 0), inputs))
 
     def of(self, row: Row, graph: Graph) -> RowName | None:
         """The name of a row, whose `graph` has its values in it."""
@@ -125,7 +118,18 @@ class FileNames:
             elif piece.whole == "row":
                 parts.append((f"{row.number:0{piece.width}}", False))
             else:
-                parts.append((piece.text(row, graph), True))
+                form, (own, named) = "", piece.inputs
+                if own is None and piece.form and piece.whole not in row.values:
+                    form, own = piece.form, named
+                if own is None:
+                    value = row.values.get(piece.name if form else piece.whole)
+                else:
+                    value = graph.nodes[own[0]].inputs.get(own[1])
+                text = "" if value is None else str(value)
+                if form == "stem":
+                    text = os.path.splitext(text.replace("\\", "/").rpartition("/")[2])[0]
+                text = slug(text) if form == "slug" else _trimmed(clean(text))
+                parts.append((text[: piece.width or None], True))
         return RowName(tuple(parts))
 
 
@@ -146,17 +150,6 @@ def names_of_files(asked: str | None, begun: str | None, binding: Binding, colum
         return "_".join(f"{{{field}}}" for field in [*there, "key:8"])
     FileNames(asked, binding, columns)
     return asked
-
-
-def _field(template: str, field: str, width: int, binding: Binding, columns: Collection[str] | None) -> _Field:
-    name, _, form = field.rpartition(".")
-    if form not in _FORMS:
-        name, form = field, ""
-    inputs = binding.find(field), binding.find(name)
-    if field in ("key", "row") or columns is None or any(inputs) or field in columns or name in columns:
-        return _Field(field, name, form, width, inputs)
-    there = ", ".join(["key", "row", *(columns or ())])
-    raise _bad(template, f"has a field that is no column and no input: {field!r}", f"There are: {there}, and inputs.")
 
 
 def _bad(template: str, problem: str, hint: str = "Write for example '{image.stem}_{key:8}'.") -> BadInput:

@@ -186,7 +186,7 @@ def plan_of(
         arguments={argument: getattr(options, argument) for argument in _ARGUMENTS}
         | {"graph": os.path.abspath(expanded(name)) if os.path.isfile(expanded(name)) else None},
         results=result_names(job.graph, begun.results if begun else {}),
-        bindings=binding.addresses(table.columns),
+        bindings={c: [*binding.inputs[c]] if c in binding.inputs else None for c in table.columns},
         names=names,
     )
     retry, failures, size = options.retry_failed, options.max_failures, options.chunk_size

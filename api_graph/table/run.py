@@ -13,7 +13,7 @@ from pathlib import Path
 from api_graph.errors import ApiGraphWarning, BadInput, each_kind_once
 from api_graph.table.journal import NAME as JOURNAL
 from api_graph.table.journal import Journal, Record, is_journal, journal_lines, packed_key, read_records
-from api_graph.table.manifest import RunTotals, check_same, read_manifest
+from api_graph.table.manifest import check_same, read_manifest
 from api_graph.table.output import WriteFailed, output_lock, utc_now, whole_file
 from api_graph.table.plan import TablePlan
 from api_graph.table.records import results_of
@@ -57,20 +57,6 @@ class Totals:
     def cache_share(self) -> float:
         """The share of all steps that had their result already."""
         return self.cached_steps / max(1, self.cached_steps + self.ran_steps)
-
-    def to_json(self) -> RunTotals:
-        """The totals as the manifest has them."""
-        ok = self.rows - self.failed
-        return {
-            "rows": self.rows,
-            "ok": ok,
-            "failed": self.failed,
-            "seconds": round(self.seconds, 3),
-            "node_seconds": {node: round(s, 6) for node, s in self.node_seconds.items()},
-            "ran": dict(self.ran),
-            # In a failed row, a node that did not run may have had no input; so only successful rows count.
-            "cached": {node: ok - count for node, count in self.ran_in_ok_rows.items()},
-        }
 
 
 @dataclass
@@ -166,8 +152,18 @@ class TableRun:
         totals = Totals(seconds=seconds)
         for record in read_records(self.plan.folder):
             totals.add(record)
-        manifest = self.plan.manifest
-        manifest.totals, manifest.finished = totals.to_json(), utc_now() if finished else None
+        manifest, ok = self.plan.manifest, totals.rows - totals.failed
+        manifest.finished = utc_now() if finished else None
+        manifest.totals = {
+            "rows": totals.rows,
+            "ok": ok,
+            "failed": totals.failed,
+            "seconds": round(totals.seconds, 3),
+            "node_seconds": {node: round(s, 6) for node, s in totals.node_seconds.items()},
+            "ran": dict(totals.ran),
+            # In a failed row, a node that did not run may have had no input; so only successful rows count.
+            "cached": {node: ok - count for node, count in totals.ran_in_ok_rows.items()},
+        }
         manifest.write(self.plan.folder)
 
 

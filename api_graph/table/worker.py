@@ -144,7 +144,7 @@ class Worker:
         run = partial(
             self.executor.run_rows,
             list(graphs.values()),
-            [replace(self._folders, output=row_folder(output, key), name_of_row=names[key]) for key in graphs],
+            [replace(self._folders, output=row_folder(output, key), name_of_row=names[key] or str) for key in graphs],
             listener=self.listener,
             cancelled=self.cancelled,
             metadata=self.job.metadata,

@@ -150,10 +150,9 @@ def test_one_layer(layer: int, count: int) -> None:
         expected = every[layer]
     except IndexError:
         with pytest.raises(BadInput, match="layer: the model has no such layer"):
-            layer_index(layer, count, "layer", default=0)
+            layer_index(layer, count, "layer")
     else:
-        assert layer_index(layer, count, "layer", default=0) == expected
-    assert layer_index(None, count, "layer", default=7) == 7
+        assert layer_index(layer, count, "layer") == expected
 
 
 @given(st.lists(st.integers(-9999, 9999), min_size=1), st.sampled_from([",", " ", ", ", " ,, "]))

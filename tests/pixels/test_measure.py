@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from api_graph.geometry import Geometry
-from api_graph.pixels.measure import figures
+from api_graph.pixels.heatmap import figures
 from api_graph.sockets import Attribution
 
 

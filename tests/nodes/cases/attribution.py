@@ -10,8 +10,7 @@ from api_graph import clip
 from api_graph.clip import ImageTokens, QueryFeatures
 from api_graph.context import Context
 from api_graph.geometry import Geometry
-from api_graph.pixels.heatmap import combine, mean_filter, normalize
-from api_graph.pixels.measure import figures
+from api_graph.pixels.heatmap import combine, figures, mean_filter, normalize
 from api_graph.sockets import Attribution
 from tests.nodes.case import Case, at, case, refused
 from tests.nodes.world import World

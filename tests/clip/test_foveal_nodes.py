@@ -99,12 +99,13 @@ def test_unleash_of_drawn_images(model: ClipModel) -> None:
 def test_reactions(model: ClipModel) -> None:
     image = picture()
     fovea = foveal.foveal_mask(model, image, foveal.boxes(image, TEXT))
-    figure, text = foveal.reactions(model, image, fovea, most=2)
+    figure, text, *figures = foveal.reactions(model, image, fovea, most=2)
     values = head_reactions(model, image, fovea.values)
     layer, head = divmod(int(values.argmax()), values.shape[1])
     assert figure.ndim == 4 and figure.shape[-1] == 3
     assert text.splitlines()[0] == f"layer {layer}, head {head}: {float(values.max()):.4g}"
     assert len(text.splitlines()) == 2
+    assert [one[0] for one in figures] == pytest.approx([layer, head, float(values.max())])
     query = encode_queries(model, "a red circle")
     assert foveal.reactions(model, image, fovea, query=query)[1] != text
 

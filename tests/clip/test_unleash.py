@@ -262,5 +262,5 @@ def test_reactions_need_a_prompt(model: ClipModel) -> None:
 
 
 def test_the_strongest_heads_are_named() -> None:
-    lines = strongest(torch.tensor([[0.5, -3.0], [2.0, 0.0]]), 2)
-    assert lines == ["layer 0, head 1: -3", "layer 1, head 0: 2"]
+    found = strongest(torch.tensor([[0.5, -3.0], [2.0, 0.0]]), 2)
+    assert [(one.layer, one.head, one.change) for one in found] == [(0, 1, -3.0), (1, 0, 2.0)]

@@ -59,16 +59,14 @@ def node(
     aliases: Sequence[str] = (),
     formerly: str = "",
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Describe a typed function as a node and hand it back unchanged.
+    """Describe a typed function as a node and hand it back unchanged. The arguments are NodeSpec's.
 
-    The arguments are NodeSpec's; everything else (inputs, widgets, outputs, texts) is read from the signature and the
-    docstring. Raises SpecError, at import, for a signature that no editor could draw.
+    All else is read from the signature and the docstring. Raises SpecError, at import, for one that no editor can draw.
     """
 
     def describe(function: Callable[P, R]) -> Callable[P, R]:
         reader = _Reader(id, function)
-        inputs, context = reader.inputs()
-        outputs, named = reader.outputs()
+        (inputs, context), (outputs, named) = reader.inputs(), reader.outputs()
         spec = NodeSpec(
             id=id,
             function=function,

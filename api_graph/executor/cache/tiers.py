@@ -64,7 +64,8 @@ class CacheTiers:
         memory, disk = self.of(task)
         if memory is not None:
             memory.put(task.key, entry, pin=True)
-        if disk is not None and (self.shared is None or seconds >= self.shared.worth_storing):
+        # An answer that came fast was paid for all the same.
+        if disk is not None and (self.shared is None or seconds >= self.shared.worth_storing or task.asks):
             disk.put(task.key, entry, task.spec)
 
 

@@ -16,6 +16,8 @@ T = TypeVar("T", str, list[object])
 
 _LOADERS = {"APLoadImage", "LoadImage"}
 _HEATMAP_SAVER = "APSaveHeatmap"
+_VALUES = "Values in the graph; what it leaves out has its default"
+_VALUES_AND_DEFAULTS = "Values in the graph, and the defaults of what it leaves out"
 _MODEL_INPUTS = ("model", "answerer")
 _VALUES = "Values in the graph; what it leaves out has its default"
 _SETTINGS = (
@@ -91,7 +93,7 @@ def facts_of(journals: Sequence[JournalFile]) -> Facts:
         cached=_cached(manifests),
         settings=[
             *_settings(first),
-            *([("Values in the graph; what it leaves out has its default", inputs)] if inputs else []),
+            *([(_VALUES_AND_DEFAULTS if "defaults" in first else _VALUES, inputs)] if inputs else []),
         ],
         inputs=[Path(folder) for folder in _member(first, "inputs", []) if isinstance(folder, str)],
         image_columns=_image_columns(first, graph),
@@ -164,7 +166,7 @@ def _settings(manifest: Mapping[str, object]) -> Iterator[tuple[str, list[tuple[
 
 
 def _inputs(manifest: Mapping[str, object], graph: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Every value that the graph states, by its full name; of those that rows set, the column instead."""
+    """Every value of the graph by its full name, defaults too where they are known; of what rows set, the column."""
     columns, bound, found = mapping(manifest.get("columns")), _bound(manifest), []
     for id, node in graph.items():
         title, inputs = _title(id, graph), mapping(mapping(node).get("inputs"))
@@ -175,6 +177,11 @@ def _inputs(manifest: Mapping[str, object], graph: Mapping[str, object]) -> list
             column = bound.get((id, name), renamed)
             said = as_text(value) if column is None else f"column {as_text(column)}"
             found.append((clipped(names[0], 80), clipped(said, 1000)))
+        left_out = mapping(mapping(manifest.get("defaults")).get(id))
+        found += [
+            (clipped(f"{title}.{name}", 80), f"{clipped(as_text(value), 1000)} (default)")
+            for name, value in left_out.items()
+        ]
     return found
 
 

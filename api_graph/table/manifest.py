@@ -27,8 +27,8 @@ MERGED = "merged"
 """The name, among the arguments in a merged folder's manifest, of the shards that it was made from."""
 
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
-_OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings")
-_SINCE_FORMAT_2: Mapping[str, object] = {"results": {}, "bindings": {}, "names": ""}
+_OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings", "defaults")
+_SINCE_FORMAT_2: Mapping[str, object] = {"results": {}, "bindings": {}, "names": "", "defaults": {}}
 _NO_NAMES: Mapping[str, str] = {}
 _MOST_SHOWN = 5
 
@@ -65,7 +65,8 @@ class Manifest:
 
     `results` has by node id the name under which its results stand: fixed when the folder is begun. `bindings` has by
     column the node and the input that it sets, None where it sets nothing; it is empty where that is not known. `names`
-    is the template of file names, "" for numbers alone, as in version 0.1.
+    is the template of file names, "" for numbers alone, as in version 0.1. `defaults` has by node id what the
+    inputs have that the graph leaves out.
     """
 
     graph: Mapping[str, ApiNode]
@@ -84,6 +85,7 @@ class Manifest:
     results: Mapping[str, str] = field(default_factory=dict)
     bindings: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
     names: str = ""
+    defaults: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:

@@ -13,7 +13,7 @@ import torch
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded, real_path
-from api_graph.graph import Graph, validate
+from api_graph.graph import Graph, GraphNode, validate
 from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
 from api_graph.registry import Registry
@@ -188,9 +188,16 @@ def plan_of(
         results=result_names(job.graph, begun.results if begun else {}),
         bindings={c: [*binding.inputs[c]] if c in binding.inputs else None for c in table.columns},
         names=names,
+        defaults={id: _left_out(node, registry) for id, node in graph.nodes.items()},
     )
     retry, failures, size = options.retry_failed, options.max_failures, options.chunk_size
     return TablePlan(job, table, manifest, folder, numbers, retry, failures, size, report, listing, options.adopt)
+
+
+def _left_out(node: GraphNode, registry: Registry) -> dict[str, Json]:
+    """What the inputs of a node have that the graph leaves out."""
+    inputs = registry[node.class_type].inputs
+    return {i.name: i.default for i in inputs if i.is_widget and not i.required and i.name not in node.inputs}
 
 
 def _begun(output: Path, options: RunOptions) -> tuple[Manifest | None, str | None]:

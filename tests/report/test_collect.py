@@ -228,6 +228,11 @@ class TestSettings:
         expected = {"image.image": "column photo", "query.text": "a ring", "Load CLIP.model": "demo"}
         assert inputs == expected | {"Mean filter.kernel_size": "15"}
 
+    def test_defaults_of_what_the_graph_leaves_out(self) -> None:
+        settings = dict(self.facts(defaults={"3": {"device": "auto"}, "9": {}}).settings)
+        inputs = dict(settings["Values in the graph, and the defaults of what it leaves out"])
+        assert inputs["Load CLIP.device"] == "auto (default)" and inputs["Mean filter.kernel_size"] == "15"
+
     def test_a_column_under_another_name(self) -> None:
         facts = self.facts(bindings={}, columns={"query": "question"})
         assert dict(dict(facts.settings)[VALUES])["query.text"] == "column question"

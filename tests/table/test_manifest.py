@@ -27,7 +27,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "deep" / "manifest.json").read_bytes())
     assert list(document) == [
         *("format", "graph", "graph_name", "rows", "set", "columns", "inputs", "shard", "versions", "device"),
-        *("arguments", "started", "finished", "totals", "results", "bindings", "names", "fingerprint"),
+        *("arguments", "started", "finished", "totals", "results", "bindings", "names", "defaults"),
+        "fingerprint",
     ]
     assert (document["format"], document["graph"], document["shard"]) == (2, GRAPH, "2/8")
     assert re.fullmatch("[0-9a-f]{64}", document["fingerprint"])

@@ -90,9 +90,9 @@ def encode_image(
         Field(
             ge=-200,
             le=200,
-            description="paper: first layer whose attention counts, up to the last. -4, the fourth to last: the paper "
-            "names no L', and in what it builds on (Gandelsman et al., 2024) the last four decide. Its table 4 "
-            "compares single layers (23, 22, 20, 15), which is `layer` of the reference recipe.",
+            description="paper: first layer that counts, up to the last. The paper names none; the last four decide "
+            "(Gandelsman et al., 2024). Table 4 compares single layers (23, 22, 20, 15): `layer` of the reference "
+            "recipe.",
         ),
     ] = LAST_FOUR,
     layer: Annotated[

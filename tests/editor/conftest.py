@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,8 +29,14 @@ def frontend(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def served(frontend: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EditorServer]:
     """One server for all tests; its nodes are all there are, and the test's own."""
+    with serving(frontend, tmp_path_factory.mktemp("workspace")) as server:
+        yield server
+
+
+@contextmanager
+def serving(frontend: Path, folder: Path) -> Iterator[EditorServer]:
+    """A server that keeps what it is given in `folder`."""
     registry = {**all_nodes(), **registry_of([echo, wait, fail])}
-    folder = tmp_path_factory.mktemp("workspace")
     server = EditorServer(Options(folder, port=0, cache=folder / "cache"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("api_graph.editor.engine.all_nodes", lambda: registry)

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from PIL import Image
 from api_graph.editor.check import Refused, check_prompt
 from api_graph.editor.routes import extensions, files, info, jobs, prompt, templates, uploads, userdata
 from api_graph.editor.routes import settings as settings_routes
+from api_graph.editor.server import EditorServer
 from api_graph.folders import Folders
 from api_graph.registry import all_nodes
+from tests.editor.conftest import serving
 from tests.editor.lab import Client, nodes
 
 MODULES = (info, prompt, jobs, files, uploads, userdata, settings_routes, templates, extensions)
@@ -70,6 +73,13 @@ values = st.recursive(
 )
 
 UNHURRIED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@pytest.fixture(scope="module")
+def served(frontend: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EditorServer]:
+    """A server of its own: what is sent here stays in its folders."""
+    with serving(frontend, tmp_path_factory.mktemp("hostile")) as server:
+        yield server
 
 
 @st.composite

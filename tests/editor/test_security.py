@@ -219,14 +219,19 @@ def test_names_that_are_no_picture_s(client: Client, name: str) -> None:
         GOOD[:40],
         png(40_000, 40_000, (b"IDAT", zlib.compress(bytes(1000)))),
         png(9_000, 11_500, (b"IDAT", zlib.compress(bytes(1000)))),
-        png(1, 1, (b"zTXt", b"a\0\0" + zlib.compress(bytes(100 << 20))), (b"IDAT", zlib.compress(bytes(4)))),
     ],
-    ids=["empty", "svg", "cut", "40000 square", "over the limit", "text bomb"],
+    ids=["empty", "svg", "cut", "40000 square", "over the limit"],
 )
 def test_what_is_no_picture_that_can_be_held(client: Client, folder: Path, data: bytes) -> None:
     before = sorted(folder.rglob("*"))
     assert client.upload("/upload/image", "bomb.png", data).status == 415
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_picture_with_a_text_without_end_is_held(client: Client, folder: Path) -> None:
+    """Its pixels are good, and nobody unpacks the text."""
+    data = png(1, 1, (b"zTXt", b"a\0\0" + zlib.compress(bytes(100 << 20))), (b"IDAT", zlib.compress(bytes(4))))
+    assert client.upload("/upload/image", "long.png", data).status == 200
 
 
 def test_a_file_that_claims_two_gigabytes(client: Client, folder: Path) -> None:

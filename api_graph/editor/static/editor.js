@@ -2,10 +2,10 @@
 import { app } from "../../scripts/app.js";
 
 const PACK = "API Graph";
-const FIRST = "api_clip_cls";
+const FIRST = "API with CLIP - Psi cls alone";
 
 async function firstGraph() {
-  const answer = await fetch(`api/workflow_templates/${encodeURIComponent(PACK)}/${FIRST}.json`);
+  const answer = await fetch(`api/workflow_templates/${encodeURIComponent(PACK)}/${encodeURIComponent(FIRST)}.json`);
   return answer.ok ? answer.json() : undefined;
 }
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from api_graph import run_graph
+from api_graph.draw import template_name
 from api_graph.registry import all_nodes
 from api_graph.settings import shipped_graphs
 from tests.editor.browser.editor import Editor, Run
@@ -46,7 +48,8 @@ def test_a_shipped_graph_runs_in_the_editor_as_it_runs_headless(
 def test_the_templates_are_the_shipped_graphs(editor: Editor):
     """What `to_workflow` writes is, to the frontend, the graph that it was made from."""
     for file in GRAPHS:
-        answer = editor.page.request.get(f"{editor.url}api/workflow_templates/API%20Graph/{file.name}")
+        name = quote(f"{template_name(file.stem)}.json")
+        answer = editor.page.request.get(f"{editor.url}api/workflow_templates/API%20Graph/{name}")
         editor.ask("graph => app.loadGraphData(graph, true, true, testing.active())", answer.json())
         assert essence(editor.prompt()) == essence(whole(json.loads(file.read_text("utf-8")))), file.stem
     assert editor.warnings() == []

@@ -153,7 +153,8 @@ def _unwritten(error: OSError, as_json: bool) -> int:
         return READER_LEFT
     said = str(error) if error.filename is not None else f"the output cannot be written: {error.strerror or error}"
     code = _report(FAILED, [{"message": said}], as_json)
-    _discard_stdout()
+    if error.filename is None:  # else it is another file that cannot be written, and stdout can
+        _discard_stdout()
     return code
 
 

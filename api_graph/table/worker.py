@@ -83,7 +83,7 @@ class Worker:
             trusted=frozenset(job.trusted),
             answers=None if job.keep_answers else Path(job.output),
         )
-        self._names = FileNames(job.names, self.binding)
+        self._names = FileNames(job.names, self.binding, ending=job.formats.image.ending)
         self.cancelled = threading.Event()
         self.references: ReferenceCounts | None = None
         self.threads: ThreadPoolExecutor | None = None
@@ -152,6 +152,7 @@ class Worker:
             figures=True,
             run_id=self.job.run_id,
             shared=shared,
+            formats=self.job.formats,
         )
         try:
             results = run()

@@ -50,10 +50,10 @@ Rows = Annotated[
     str,
     typer.Argument(
         metavar="ROWS",
-        help="A .jsonl, .csv, .tsv or .parquet file (.gz too), a folder of images, or a glob in quotes. A row without "
-        "a value (null, an empty cell, no such key) in a column that sets an input is faulty. Lists set boxes and "
-        "labels, an item for each line. Files that rows name lie in the table's folder or in --input. docs/tables.md "
-        "has more.",
+        help="A .jsonl, .csv, .tsv, .parquet or .tar file (.gz too), a folder of images, or a glob in quotes. A row "
+        "without a value (null, an empty cell, no such key) in a column that sets an input is faulty. Lists set boxes "
+        "and labels, an item for each line. Files that rows name lie in the table's folder or in --input. "
+        "docs/tables.md has more.",
         show_default=False,
     ),
 ]

@@ -78,13 +78,14 @@ def map_graph(
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
-    `rows` is a .jsonl, .csv, .tsv or .parquet file, a folder of images, a glob, or an iterable of mappings. A column
-    sets the graph's input of the same name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that
-    have other names, and `inputs` sets what is the same for all rows. The `columns` of what is returned say which
-    column sets which input, which set nothing, and what stays as the graph has it; `keep` names inputs that are to stay
-    so, where that would be refused as a likely mistake. A row without a value (null, an empty text, no such key) in a
-    column that sets an input is faulty; with `keep_null` it has the graph's own value there. Files that rows name are
-    looked for beside the table, and in `input_folders`, or in the current folder if none are given.
+    `rows` is a .jsonl, .csv, .tsv, .parquet or .tar file, a folder of images, a glob, a data frame (pandas, polars,
+    pyarrow), or an iterable of mappings, which may hold PIL images. A column sets the graph's input of the same
+    name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that have other names, and `inputs`
+    sets what is the same for all rows. The `columns` of what is returned say which column sets which input, which
+    set nothing, and what stays as the graph has it; `keep` names inputs that are to stay so, where that would be
+    refused as a likely mistake. A row without a value (null, an empty text, no such key) in a column that sets an
+    input is faulty; with `keep_null` it has the graph's own value there. Files that rows name are looked for beside
+    the table, and in `input_folders`, or in the current folder if none are given.
 
     Results go to `output`: results.jsonl, manifest.json, and the files of each row. Calling it again continues where it
     stopped, and yields only the rows that it runs itself. Rows whose line or files are lost or damaged, or whose input

@@ -6,6 +6,7 @@ from api_graph.lvlm.generate import generate
 from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.request import Answer, Request, Sampling
+from api_graph.lvlm.words import Word, WordMaps
 
 __all__ = [
     "Answer",
@@ -14,6 +15,8 @@ __all__ = [
     "Quantization",
     "Request",
     "Sampling",
+    "Word",
+    "WordMaps",
     "ask",
     "ask_all",
     "attribute",

@@ -15,7 +15,8 @@ A benchmark is one `BenchmarkSpec`, in the file of its kind below `api_graph/ben
    "map" (a saved heatmap). `columns` adds columns that set inputs of the graph, such as boxes, and `constants` what is
    the same for all items, such as labels.
 5. `needs` are the files to fetch, and where below `data` they go; none for a benchmark that makes its own items.
-6. `official(scored, folder)` writes the files that the official tool reads, where there is one.
+6. `official(scored, folder)` writes the files that the official tool reads, where there is one. `vlmevalkit` is the
+   set's name in VLMEvalKit, where its items have the same ids there.
 """
 
 from __future__ import annotations
@@ -123,6 +124,7 @@ class BenchmarkSpec:
     constants: Callable[[Sequence[Question]], Mapping[str, str]] = lambda questions: {}
     official: Callable[[Sequence[Scored], Path], Sequence[Path]] | None = None
     judging: Judging | None = None
+    vlmevalkit: str = ""
 
     def chosen_parts(self, asked: Sequence[str]) -> tuple[str, ...]:
         """The parts to run: those asked for, in the benchmark's own order, or all. Raises BadInput."""

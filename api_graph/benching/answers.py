@@ -15,7 +15,7 @@ from api_graph.table.records import RowResult
 ASKERS = frozenset({"APQueryLVLM"})
 """Nodes that ask an LVLM."""
 
-_SHOWING = "APShowText"
+SHOWING = "APShowText"
 _GIVERS: Mapping[AnswerKind, tuple[frozenset[str], str]] = {
     "text": (ASKERS, "text"),
     "box": (frozenset({"APChooseBox"}), "corners"),
@@ -81,10 +81,11 @@ def _candidates(graph: Mapping[str, ApiNode], titles: Mapping[str, str], kind: A
     }
     if kind != "text":
         return list(found.values())
+    prompts = [graph[id]["inputs"].get("question") for id in found]
     for id, node in graph.items():
-        if node["class_type"] != _SHOWING or id not in titles:
-            continue
         link = node["inputs"].get("value")
+        if node["class_type"] != SHOWING or id not in titles or link in prompts:  # what is asked is no answer
+            continue
         if isinstance(link, list) and link[0] in found and link[1] == 0:
             found[str(link[0])].titles.append(titles[id])
         elif askers := _askers_of(graph, id):  # something was made of the answer

@@ -14,7 +14,7 @@ from api_graph.bench.declare import BenchmarkSpec
 from api_graph.bench.readers.questions import Question
 from api_graph.benching.answers import answering
 from api_graph.benching.folder import Bench, GraphRun, OnFailure, read_bench
-from api_graph.benching.scoring import identity_of
+from api_graph.benching.recorded import identity_of, with_prompts_shown
 from api_graph.benching.table import OWN_COLUMNS, more_pictures, picture_folders, write_table
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.json_values import Json
@@ -138,7 +138,7 @@ def plan_graph(
 
     constants = dict(spec.constants(questions))
     try:
-        graph = set_inputs(graph, registry, {}, constants)
+        graph = with_prompts_shown(set_inputs(graph, registry, {}, constants))
     except BadInput as error:
         raise BadInput(f"{choice.name}: {error.problem}", input="--graph", hint=error.hint) from error
     answering(graph.to_api(), result_names(graph.to_api()), spec.answer, asked.answer)
@@ -148,7 +148,7 @@ def plan_graph(
     options = replace(asked.options, columns=columns, inputs=picture_folders(asked.data, asked.options.inputs))
     table = str(asked.out / "table.jsonl")
     all_given = {**given, **constants}
-    with _own_columns_unsaid():
+    with own_columns_unsaid():
         plan = plan_of(graph, choice.source, table, asked.out / choice.name, registry, all_given, options)
     answer = answering(plan.manifest.graph, plan.manifest.results, spec.answer, asked.answer)
     _say_what_is_not_shown(questions, plan)
@@ -158,21 +158,19 @@ def plan_graph(
         set=dict(all_given),
         columns=columns,
         answer=answer.title,
-        models=identity_of(plan.manifest),
+        models=identity_of(plan, registry),
         batch_size=options.batch_size,
     )
     return GraphPlan(run, graph, plan)
 
 
 @contextmanager
-def _own_columns_unsaid() -> Iterator[None]:
-    """Inside, nobody is told that a column of every benchmark sets nothing, though an input has nearly its name."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+def own_columns_unsaid() -> Iterator[None]:
+    """Inside, nobody is warned that a column of every benchmark sets nothing, though an input has nearly its name."""
+    with warnings.catch_warnings():
+        said = rf"the column ({'|'.join(OWN_COLUMNS)}) sets nothing"
+        warnings.filterwarnings("ignore", said, ApiGraphWarning)
         yield
-    for warning in caught:
-        if not str(warning.message).startswith(tuple(f"the column {name} sets nothing" for name in OWN_COLUMNS)):
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def prompt_columns(

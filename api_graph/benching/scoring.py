@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from api_graph.benching.folder import Bench, GraphRun
 from api_graph.benching.judge import Judge, replies_of
 from api_graph.benching.table import read_table
 from api_graph.errors import BadInput
-from api_graph.json_values import Json
 from api_graph.table.journal import NAME as JOURNAL
 from api_graph.table.manifest import Manifest, read_manifest
 from api_graph.table.output import whole_file
@@ -131,19 +129,3 @@ def figures_of(spec: BenchmarkSpec, scored: Sequence[Scored]) -> list[Figure]:
         if has and (any(has) or status != "drawn"):
             figures.append(Figure(status, sum(has) / len(has), len(has)))
     return figures
-
-
-def identity_of(manifest: Manifest) -> dict[str, Json]:
-    """By title what the graph's loaders load: checkpoint, device, precision, as the graph says it or by default."""
-    from api_graph.registry import all_nodes
-
-    registry, found = all_nodes(), dict[str, Json]()
-    for id, node in manifest.graph.items():
-        spec = registry.get(node["class_type"])
-        if spec is None or not spec.model:
-            continue
-        given = {**manifest.defaults.get(id, {}), **node["inputs"]}
-        plain = {name: value for name, value in given.items() if not isinstance(value, list)}
-        if plain:
-            found[node.get("_meta", {}).get("title") or id] = json.loads(json.dumps(plain))
-    return found

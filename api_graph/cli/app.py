@@ -76,7 +76,7 @@ _bench = typer.Typer(
     rich_markup_mode=None,
     help="Run benchmarks over graphs: `api-graph bench NAME --data DIR --graph GRAPH`.",
 )
-for function in (bench.run, bench.list_, bench.score):
+for function in (bench.run, bench.list_, bench.score, bench.export):
     _bench.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
 app.add_typer(_bench, name="bench")
 

@@ -224,14 +224,18 @@ def _run(
 
 def _run_graph(bench: Bench, asked: Asked, planned: GraphPlan, ray: RayOptions | None, *, quiet: bool) -> Bench:
     """Run one graph's rows; where failures count as empty answers, the failed ones are tried once more."""
+    from api_graph.benching.plan import own_columns_unsaid
+
     if not quiet:
         tell(f"{planned.run.name}:")
-    ran = run_plan(planned.graph, planned.plan, ray, quiet=quiet)
+    with own_columns_unsaid():
+        ran = run_plan(planned.graph, planned.plan, ray, quiet=quiet)
     before = bench.graphs[planned.run.name].retried
     if ran.run.failed and asked.on_failure == "empty" and not before:
         if not quiet:
             tell(f"{ran.run.failed:,} failed items are tried once more")
-        ran = run_plan(planned.graph, replace(planned.plan, retry_failed=True), ray, quiet=quiet)
+        with own_columns_unsaid():
+            ran = run_plan(planned.graph, replace(planned.plan, retry_failed=True), ray, quiet=quiet)
         bench = bench.with_graph(replace(bench.graphs[planned.run.name], retried=True))
         bench.write(asked.out)
     if not quiet:
@@ -278,6 +282,39 @@ def score(
         bench = replace(bench, on_failure=on_failure)
     bench.write(out)
     return _tell(spec, bench, score_all(spec, bench, out, judging), out, as_json=as_json, quiet=False)
+
+
+def export(
+    folder: Folder,
+    graph: Annotated[
+        list[str] | None,
+        typer.Option("--graph", metavar="NAME", help="Only this graph of the folder. Repeatable.", show_default="all"),
+    ] = None,
+    format_: Annotated[
+        Literal["official", "vlmevalkit", "all"],
+        typer.Option("--format", help="The official tool's, VLMEvalKit's, or all that the benchmark has."),
+    ] = "all",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Write the answers in DIR as the official tool of the benchmark reads them, and as VLMEvalKit does.
+
+    The files go to DIR/export/GRAPH/official and DIR/export/GRAPH/vlmevalkit, so that anyone can score them again.
+    """
+    from api_graph.benching.export import export_graphs
+    from api_graph.benching.folder import existing_bench
+    from api_graph.benching.registry import benchmark
+
+    out = expanded(folder)
+    bench = existing_bench(out)
+    spec = benchmark(bench.benchmark)
+    files = export_graphs(spec, bench, out, graph or (), None if format_ == "all" else format_)
+    if as_json:
+        print_json({"benchmark": spec.name, "files": files})
+        return OK
+    for file in files:
+        say(str(file))
+    return OK
 
 
 def list_(

@@ -17,6 +17,7 @@ import pytest
 from api_graph.bench.scores import read_figures, read_scores
 from api_graph.benching.registry import benchmarks
 from api_graph.table.results import read_results
+from tests.benching.official import OFFICIAL, read_tsv
 from tests.benching.sets import SETS, answers, wrong_at
 from tests.benching.stub import answering, profiles
 from tests.cli.conftest import Cli
@@ -110,6 +111,17 @@ def test_a_stub_with_known_answers_gets_exactly_its_score(
     assert again.code == 0 and again.json["graphs"] == ran.json["graphs"]
     assert (len(servers["stub"].seen), len(servers["judge"].seen)) == requests, "nobody is asked twice"
 
+    said = list(answers(known).values())
+    exported = cli("bench", "export", "out")
+    assert exported.code == 0, exported.err
+    folder = tmp_path / "out" / "export" / "lvlm_ask"
+    (tsv,) = (folder / "vlmevalkit").iterdir()
+    assert [row["prediction"] for row in read_tsv(tsv)] == said
+    assert (folder / "official").exists() == (name in OFFICIAL)
+    if name in OFFICIAL:  # MMMU's are letters already
+        letters = {"(B)": "B", "(C)": "C"} if name == "mmmu" else {}
+        assert OFFICIAL[name](folder / "official") == [letters.get(text, text) for text in said]
+
 
 def test_two_graphs_stand_side_by_side(cli: Cli, tmp_path: Path) -> None:
     """With the demo models, each with the settings that are meant for it; the tables have all three."""
@@ -118,13 +130,15 @@ def test_two_graphs_stand_side_by_side(cli: Cli, tmp_path: Path) -> None:
     settings = ("--set", "grey:Alpha blend.background=grey", "--set", "Query LVLM.max_tokens=8")
     ran = cli("bench", "pope", "--data", "data", *graphs, *settings, "--part", "popular", "--out", "out")
     assert ran.code == 0, ran.err
-    assert "prompt sets suffix.prompt" in ran.err
+    assert "prompt sets suffix.prompt" in ran.err and "did you mean" not in ran.err
     out = tmp_path / "out"
     bench = json.loads((out / "bench.json").read_text())
     assert list(bench["graphs"]) == ["plain", "api_clip_ask", "grey"]
     assert bench["graphs"]["grey"]["set"] == {"Alpha blend.background": "grey", "Query LVLM.max_tokens": "8"}
     assert bench["graphs"]["plain"]["set"] == {"Query LVLM.max_tokens": "8"}
-    assert bench["graphs"]["plain"]["models"]["answerer"]["answerer"] == "demo" and bench["versions"]["torch"]
+    model = bench["graphs"]["plain"]["models"]["answerer"]
+    assert (model["answerer"], model["precision"]) == ("demo", "float32") and model["weights"]
+    assert bench["versions"]["torch"]
     assert len(list(read_results(out / "plain"))) == 20
     with (out / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -313,3 +327,27 @@ def test_the_list_says_what_is_there(cli: Cli, tmp_path: Path) -> None:
     assert rows["mmvp"].endswith("missing: Questions.csv, MMVP Images")
     listed = {each["name"]: each for each in cli("bench", "list", "--data", "data", "--json").json}
     assert listed["vizwiz"]["missing"] == [] and listed["pope"]["parts"] == ["random", "popular", "adversarial"]
+
+
+def test_what_cannot_be_exported(cli: Cli, tmp_path: Path, servers: dict[str, Server]) -> None:
+    known = SETS["realworldqa"](tmp_path / "data")
+    servers["stub"].replies = [answering(answers(known).__getitem__)]
+    words = ("bench", "realworldqa", "--data", "data", *STUB, "--out", "out", "--graph")
+    assert cli(*words, "a=lvlm_ask", "--limit", "2").code == cli(*words, "b=lvlm_ask", "--limit", "3").code == 0
+    for more, said in (
+        (("--format", "official"), "RealWorldQA has no such format (got 'official'). There is: vlmevalkit."),
+        (("--graph", "c"), "no graph of that name was run here (got 'c'). There are: a, b."),
+        ((), "a: 1 of 3 items are not finished"),
+    ):
+        ran = cli("bench", "export", "out", *more)
+        assert ran.code == 2 and said in ran.err, ran.err
+    ran = cli("bench", "export", "out", "--graph", "b", "--json")
+    (file,) = ran.json["files"]
+    assert Path(file).name == "b_RealWorldQA.tsv"
+    rows = read_tsv(tmp_path / file)
+    assert list(rows[0]) == ["index", "question", "A", "B", "C", "D", "answer", "prediction"]
+    assert [(row["index"], row["answer"], row["prediction"]) for row in rows] == [
+        ("0", "A", "A"),
+        ("1", "B", "B"),
+        ("2", "C", "C"),
+    ]

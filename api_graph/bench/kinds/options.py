@@ -212,6 +212,7 @@ def _hr_bench(name: str, size: str) -> BenchmarkSpec:
         score=score_option,
         figures=_hr_bench_figures,
         category=_fact("category"),
+        vlmevalkit=f"HRBench{size}",
     )
 
 
@@ -236,6 +237,7 @@ def _tsv_figures(scored: Sequence[Scored]) -> list[Figure]:
 
 REAL_WORLD_QA = BenchmarkSpec(
     name="realworldqa",
+    vlmevalkit="RealWorldQA",
     title="RealWorldQA",
     about="765 questions on what cars and people see",
     metric="accuracy",

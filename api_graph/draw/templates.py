@@ -52,6 +52,7 @@ TEMPLATES = {
     "rec_shade": "FALIP which box - shaded boxes",
     "lvlm_reflect": "LVLM - answer, reflect, answer",
     "lvlm_step_by_step": "LVLM - step by step",
+    "lvlm_words": "LVLM - words of an answer",
 }
 """Name of the template by the name of the graph: six to begin with, then by method. `.app` opens as an app."""
 

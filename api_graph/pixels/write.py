@@ -1,4 +1,4 @@
-"""Write PNG files whole or not at all, with ComfyUI's metadata and ComfyUI's numbered names.
+"""Write PNG files, and pages, whole or not at all, with ComfyUI's metadata and ComfyUI's numbered names.
 
 Nothing here imports torch: processes that only write start at once.
 """
@@ -115,6 +115,25 @@ def write_numbered(
     return Path(written(png, write_next(png)))
 
 
+def write_numbered_text(folder: str | os.PathLike[str], prefix: str, text: str, suffix: str) -> Path:
+    """Write `text` in UTF-8 as the next `<prefix>_00001_<suffix>` of `folder`, and return its path.
+
+    A lone surrogate becomes "?". A failure is a BadInput, and leaves no file.
+    """
+    target, name = _inside(folder, prefix)
+    try:
+        path = _next_free(Path(target), name, suffix)
+        try:
+            with whole_file(path) as file:
+                file.write(text.encode("utf-8", "replace"))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    return path
+
+
 def write_in_turn(pngs: Sequence[NumberedPng]) -> list[str | OSError]:
     """`write_next` of each, so that their numbers follow their order."""
     return [write_next(png) for png in pngs]
@@ -154,18 +173,19 @@ def _save(path: Path, picture: Image.Image, texts: Mapping[str, str], compressio
         picture.save(file, format="PNG", pnginfo=chunks, compress_level=compression)
 
 
-def _next_free(folder: Path, name: str) -> Path:
-    """Reserve the next `name`_00001_.png in `folder` by creating it empty. Missing folders are made. Raises OSError.
+def _next_free(folder: Path, name: str, suffix: str = ".png") -> Path:
+    """Reserve the next `name`_00001_.png, or one with another suffix, in `folder` by creating it empty.
 
-    The number follows the highest one in use. Two processes never get the same name.
+    Missing folders are made. The number follows the highest one in use. Two processes never get the same name. Raises
+    OSError.
     """
-    numbered = re.compile(re.escape(name) + r"_(\d+)_?\.png", re.IGNORECASE)
+    numbered = re.compile(re.escape(name) + r"_(\d+)_?" + re.escape(suffix), re.IGNORECASE)
     folder.mkdir(parents=True, exist_ok=True)
     matches = (numbered.fullmatch(entry) for entry in os.listdir(folder))
     number = max((int(match[1]) for match in matches if match), default=0)
     while True:
         number += 1
-        path = folder / f"{name}_{number:05}_.png"
+        path = folder / f"{name}_{number:05}_{suffix}"
         try:
             path.touch(exist_ok=False)
         except FileExistsError:  # another process was faster

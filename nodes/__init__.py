@@ -15,6 +15,7 @@ from . import (
     selection,
     tasks,
     text,
+    words,
 )
 
 NODES = (
@@ -92,4 +93,8 @@ NODES = (
     tasks.project_point_cloud,
     tasks.classify_point_cloud,
     baselines.baseline,
+    words.map_words,
+    words.map_of_words,
+    words.strip,
+    words.save_page,
 )

@@ -6,6 +6,8 @@ from api_graph.lvlm.generate import generate
 from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.request import Answer, Request, Sampling
+from api_graph.lvlm.steer import Steering
+from api_graph.lvlm.steer import preset as steer_preset
 
 __all__ = [
     "Answer",
@@ -14,6 +16,7 @@ __all__ = [
     "Quantization",
     "Request",
     "Sampling",
+    "Steering",
     "ask",
     "ask_all",
     "attribute",
@@ -23,4 +26,5 @@ __all__ = [
     "load_lvlm",
     "lvlm_attribution",
     "lvlm_dtype",
+    "steer_preset",
 ]

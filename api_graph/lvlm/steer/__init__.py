@@ -32,7 +32,7 @@ from api_graph.lvlm.steer.steering import (
     SinkRule,
     Steering,
     SteerSettings,
-    preset,
+    steer_preset,
     steering_of,
 )
 
@@ -49,8 +49,8 @@ __all__ = [
     "SteerSettings",
     "Steering",
     "as_foveas",
-    "preset",
     "settings_key",
+    "steer_preset",
     "steered",
     "steering_of",
     "warn_if_repeating",

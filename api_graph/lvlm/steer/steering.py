@@ -222,10 +222,10 @@ _PRESETS: dict[str, SteerSettings] = {
 }
 
 PRESETS = tuple(_PRESETS)
-"""Names of published methods whose settings `preset` knows."""
+"""Names of published methods whose settings `steer_preset` knows."""
 
 
-def preset(name: str) -> SteerSettings:
+def steer_preset(name: str) -> SteerSettings:
     """The settings of a published method, for `ask(..., fovea=..., **steer_preset("PAI"))`.
 
     PAI, AdaptVis and VAR point at the whole image (`fovea="image"`). AdaptVis chooses between its two settings by the

@@ -15,7 +15,7 @@ from api_graph.demo.scenes import Scene, SceneObject, scene
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.lvlm import Request, Sampling, ask_all, generate
 from api_graph.lvlm.remote import Endpoint
-from api_graph.lvlm.steer import PRESETS, Steering, preset, warn_if_repeating
+from api_graph.lvlm.steer import PRESETS, Steering, steer_preset, warn_if_repeating
 from api_graph.models.layers import layer_list
 from tests.lvlm.asked import picture, tiny
 
@@ -107,7 +107,7 @@ def test_the_map_of_a_steered_model_lies_on_the_fovea(demo: api_graph.LvlmModel)
 
 
 def settings_of(name: str) -> dict[str, Any]:
-    return dict(preset(name))
+    return dict(steer_preset(name))
 
 
 def test_presets_have_the_values_of_their_papers() -> None:
@@ -141,7 +141,7 @@ def test_presets_are_taken_by_ask(demo: api_graph.LvlmModel) -> None:
 
 def test_a_preset_of_no_method() -> None:
     with pytest.raises(BadInput, match=r"preset: there is no such preset \(got 'pai'\). Use one of .*PAI"):
-        preset("pai")
+        steer_preset("pai")
 
 
 # ------------------------------------------------------------- warnings, refusals

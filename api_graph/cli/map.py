@@ -34,6 +34,7 @@ from api_graph.cli.options import (
     writable_folder,
 )
 from api_graph.errors import ApiGraphWarning
+from api_graph.files import QUALITY, PictureKind
 
 if TYPE_CHECKING:
     from api_graph.graph import Graph
@@ -49,10 +50,10 @@ Rows = Annotated[
     str,
     typer.Argument(
         metavar="ROWS",
-        help="A .jsonl, .csv, .tsv or .parquet file (.gz too), a folder of images, or a glob in quotes. A row without "
-        "a value (null, an empty cell, no such key) in a column that sets an input is faulty. Lists set boxes and "
-        "labels, an item for each line. Files that rows name lie in the table's folder or in --input. docs/tables.md "
-        "has more.",
+        help="A .jsonl, .csv, .tsv, .parquet or .tar file (.gz too), a folder of images, or a glob in quotes. A row "
+        "without a value (null, an empty cell, no such key) in a column that sets an input is faulty. Lists set boxes "
+        "and labels, an item for each line. Files that rows name lie in the table's folder or in --input. "
+        "docs/tables.md has more.",
         show_default=False,
     ),
 ]
@@ -88,6 +89,19 @@ FileNames = Annotated[
         help="Template of file names; fields are inputs, columns, key and row.",
         show_default="{image.stem}_{query.slug}_{key:8}",
     ),
+]
+ImageFormat = Annotated[
+    PictureKind | None,
+    typer.Option(
+        help="How pictures are written: png and webp embed the graph, jpeg does not.",
+        show_default="the folder's, or png",
+    ),
+]
+HeatmapFormat = Annotated[
+    PictureKind | None, typer.Option(help="How heatmaps are written.", show_default="the folder's, or png")
+]
+Quality = Annotated[
+    int | None, typer.Option(metavar="N", help="Of jpeg and webp, 1 to 100.", show_default=str(QUALITY))
 ]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Only the table's first N rows.")]
 KeepGoing = Annotated[
@@ -158,6 +172,9 @@ def map_(
     keep_answers: KeepAnswers = False,
     no_metadata: NoMetadata = False,
     names: FileNames = None,
+    image_format: ImageFormat = None,
+    heatmap_format: HeatmapFormat = None,
+    quality: Quality = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Take over results whose manifest is gone.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     debug: Debug = False,
@@ -183,6 +200,9 @@ def map_(
         max_failures=max_failures if keep_going else 0,
         retry_failed=retry_failed,
         adopt=adopt,
+        image_format=image_format,
+        heatmap_format=heatmap_format,
+        quality=quality,
     )
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
@@ -259,6 +279,8 @@ def run_plan(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, quiet: bo
         for line in plan.columns.lines():
             tell(one_line(line))
         for said in plan.listing.in_words() if plan.listing is not None else ():
+            complain(said, kind="note")
+        for said in plan.notes:
             complain(said, kind="note")
     run, started = TableRun(plan), time.monotonic()
     with clean_stdout() as warned:

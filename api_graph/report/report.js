@@ -8,7 +8,7 @@
   const read = (element) => ({
     element,
     number: element.dataset.row,
-    ok: element.dataset.ok === "1",
+    kind: element.dataset.kind,
     text: plain([element.dataset.row, ...[...element.querySelectorAll("dd, .error")].map((e) => e.textContent)].join("\n")),
   });
   const sections = [
@@ -28,7 +28,7 @@
     const counts = sections.map(({ name, rows }) => {
       let found = 0;
       for (const row of rows) {
-        const wanted = (show === "all" || row.ok === (show === "ok")) && matches(row, words);
+        const wanted = (show === "all" || row.kind === show) && matches(row, words);
         row.element.hidden = !wanted;
         found += wanted;
       }

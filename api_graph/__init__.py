@@ -12,6 +12,7 @@ The public Python API, loaded when first used:
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
 * `map_graph`: the same over the rows of a table; `read_results`: what it gave, read back.
+* `compare_results`: runs over the same rows side by side, with intervals.
 """
 
 import os as _os
@@ -22,6 +23,7 @@ from typing import Any as _Any
 if TYPE_CHECKING:
     from api_graph.annotation import Annotated, annotate
     from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, foveal_features, foveal_mask, load_clip
+    from api_graph.comparison.compare import ComparedResults, compare_results
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
     from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, ask, load_lvlm, lvlm_attribution
     from api_graph.runs import run_graph
@@ -39,6 +41,7 @@ __all__ = [
     "BadInput",
     "ClipAttribution",
     "ClipModel",
+    "ComparedResults",
     "LvlmAttribution",
     "LvlmModel",
     "RowResult",
@@ -48,6 +51,7 @@ __all__ = [
     "classify",
     "classify_point_cloud",
     "clip_attribution",
+    "compare_results",
     "foveal_features",
     "foveal_mask",
     "load_clip",
@@ -66,6 +70,7 @@ _HOME = {
     "BadInput": "errors",
     "ClipAttribution": "clip",
     "ClipModel": "clip",
+    "ComparedResults": "comparison.compare",
     "LvlmAttribution": "lvlm",
     "LvlmModel": "lvlm",
     "RowResult": "table.records",
@@ -75,6 +80,7 @@ _HOME = {
     "classify": "tasks",
     "classify_point_cloud": "tasks",
     "clip_attribution": "clip",
+    "compare_results": "comparison.compare",
     "foveal_features": "clip",
     "foveal_mask": "clip",
     "load_clip": "clip",

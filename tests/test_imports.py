@@ -57,9 +57,10 @@ MAY_IMPORT = {
     "draw": CONTRACT | {"graph"},
     "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
+    "comparison": CONTRACT | {"settings", "table", "report", "bench"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "editor", "annotation"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "comparison", "editor", "annotation"}
     | ROOMS,
     "__main__": {"cli"},
 }

@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from api_graph import __version__
-from api_graph.cli import cache, demo, doctor, edit, endpoints, export, graphs, map, nodes, report, results, run, verify
+from api_graph.cli import (
+    cache,
+    compare,
+    demo,
+    doctor,
+    edit,
+    endpoints,
+    export,
+    graphs,
+    map,
+    nodes,
+    report,
+    results,
+    run,
+    verify,
+)
 from api_graph.cli.exits import EXIT_CODES, command
 from api_graph.cli.options import Debug, Json
 
@@ -45,6 +60,7 @@ for function in (
     verify.verify,
     report.report,
     results.results,
+    compare.compare,
     demo.demo,
     edit.edit,
     graphs.check,

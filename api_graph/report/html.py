@@ -44,13 +44,13 @@ def rendered_page(
 
 
 def write_page(path: Path, page: str, *, option: str) -> None:
-    """Write a page, whole or not at all. Raises BadInput, which names the option that chose the file."""
+    """Write a page, or another text, whole or not at all. Raises BadInput with the option that chose the file."""
     try:
         with whole_file(path) as file:
             file.write(page.encode())
     except OSError as error:
         raise BadInput(
-            f"the page cannot be written ({error.strerror or error})",
+            f"it cannot be written ({error.strerror or error})",
             input=option,
             value=str(path),
             hint="Choose a file in a folder that you may write to.",

@@ -11,10 +11,11 @@
     kind: element.dataset.kind,
     text: plain([element.dataset.row, ...[...element.querySelectorAll("dd, .error")].map((e) => e.textContent)].join("\n")),
   });
-  const sections = [
-    { name: "with pictures", rows: [...document.querySelectorAll(".card")].map(read) },
-    { name: "listed", rows: [...document.querySelectorAll(".list tbody tr")].map(read) },
-  ].filter((section) => section.rows.length);
+  // Elements that hold rows, each with what a row in it is counted as.
+  const sections = [...document.querySelectorAll("[data-counted]")].map((section) => ({
+    name: section.dataset.counted,
+    rows: [...section.querySelectorAll("[data-row]")].map(read),
+  }));
   const search = byId("search");
   const filters = [...document.querySelectorAll("[data-show]")];
   let show = "all";

@@ -242,7 +242,7 @@ def test_the_page_appears_whole_or_not_at_all(finished_run: Path, monkeypatch: p
 
     before = sorted(finished_run.iterdir())
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(BadInput, match=r"--out: the page cannot be written \(No space left on device\)"):
+    with pytest.raises(BadInput, match=r"--out: it cannot be written \(No space left on device\)"):
         write_report(finished_run)
     assert (finished_run / "report.html").read_text() == "the old one"
     assert sorted(finished_run.iterdir()) == before

@@ -10,6 +10,7 @@ from api_graph import __version__
 from api_graph.cli import (
     bench,
     cache,
+    compare,
     demo,
     doctor,
     edit,
@@ -60,6 +61,7 @@ for function in (
     verify.verify,
     report.report,
     results.results,
+    compare.compare,
     demo.demo,
     edit.edit,
     graphs.check,

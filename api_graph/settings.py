@@ -156,6 +156,12 @@ def example_workflows_folder() -> Path | None:
     return _shipped_folder("example_workflows")
 
 
+def blueprints() -> dict[str, Path]:
+    """Files of the shipped blueprints by name; none where they are not installed."""
+    folder = _shipped_folder("subgraphs")
+    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.json"))}
+
+
 def _shipped_folder(name: str) -> Path | None:
     """A folder that lies inside the installed package, or next to it in a checkout."""
     import api_graph

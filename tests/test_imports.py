@@ -20,9 +20,11 @@ LEAVES = {
     "geometry",
     "files",
     "json_values",
+    "lazily",
     "moved",
     "regions",
     "segs",
+    "socket_names",
     "sockets",
 }
 CONTRACT = LEAVES | {"folders", "context", "spec", "registry"}
@@ -35,6 +37,7 @@ MAY_IMPORT = {
     "json_values": set(),
     "files": set(),
     "geometry": {"errors"},
+    "lazily": set(),
     "moved": set(),
     "evaluate": {"moved"},
     "folders": {"errors", "files", "json_values"},
@@ -42,7 +45,8 @@ MAY_IMPORT = {
     "regions": {"errors", "json_values"},
     "bounding_boxes": {"errors", "regions"},
     "segs": {"errors", "regions"},
-    "sockets": {"errors", "geometry", "json_values"},
+    "socket_names": set(),
+    "sockets": {"errors", "geometry", "json_values", "socket_names"},
     "context": {"errors", "files", "folders", "json_values"},
     "spec": LEAVES | {"folders", "context"},
     "registry": {"errors", "spec", "nodes"},
@@ -57,9 +61,10 @@ MAY_IMPORT = {
     "draw": CONTRACT | {"graph"},
     "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
+    "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "editor", "annotation"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "editor", "annotation"}
     | ROOMS,
     "__main__": {"cli"},
 }

@@ -7,20 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from api_graph.bench.scores import read_scores
-from api_graph.cli.exits import BAD_USAGE, OK, command
-from api_graph.cli.scenes import scenes
+from api_graph.cli.app import app
+from api_graph.cli.exits import BAD_USAGE, OK
 
-app = typer.Typer(rich_markup_mode=None)
-app.command("scenes")(command(scenes))
 RUNNER = CliRunner()
 
 
 def run(*words: str | Path) -> Any:
-    return RUNNER.invoke(app, [str(word) for word in words])
+    return RUNNER.invoke(app, ["bench", "scenes", *map(str, words)])
 
 
 def test_a_part_and_its_files(tmp_path: Path) -> None:

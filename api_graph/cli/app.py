@@ -22,6 +22,7 @@ from api_graph.cli import (
     report,
     results,
     run,
+    scenes,
     verify,
 )
 from api_graph.cli.exits import EXIT_CODES, command
@@ -78,7 +79,7 @@ _bench = typer.Typer(
     rich_markup_mode=None,
     help="Run benchmarks over graphs: `api-graph bench NAME --data DIR --graph GRAPH`.",
 )
-for function in (bench.run, bench.list_, bench.score, bench.export):
+for function in (bench.run, bench.list_, bench.score, bench.export, scenes.scenes):
     _bench.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
 app.add_typer(_bench, name="bench")
 

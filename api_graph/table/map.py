@@ -19,6 +19,7 @@ from api_graph.runs import GraphSource, open_graph
 from api_graph.settings import cache_folder
 from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.columns import ColumnReport
+from api_graph.table.grid import GridValues
 from api_graph.table.plan import GIB, RunOptions, TablePlan, plan_of
 from api_graph.table.processes import Processes, processors
 from api_graph.table.ray_cluster import RayOptions
@@ -71,6 +72,7 @@ def map_graph(
     adopt: bool = False,
     ray: RayOptions | None = None,
     keep_answers: bool = False,
+    grid: GridValues | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -90,20 +92,19 @@ def map_graph(
     batch that a model gets, `threads` the number of threads that read and write, and `memory` the bytes that results
     may take. `metadata` embeds the graph in saved images. `names` is the template of file names (see docs/tables.md),
     `adopt` takes over the results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process.
-    With `keep_answers`, cached answers of endpoints serve any `output`. Raises GraphError or BadInput before any row.
+    With `keep_answers`, cached answers of endpoints serve any `output`. With `grid` (by name of an input a list of
+    values) every row is run with all combinations, and its `values` have them. Raises GraphError or BadInput before.
     """
     source, registry, constants = open_graph(graph), all_nodes(), dict(inputs or {})
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
     kept = partial(limits, metadata=metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    options = kept(
-        columns=dict(columns or {}),
-        keep=tuple(keep),
+    told = partial(kept, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}), adopt=adopt)
+    options = told(
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
         shard=None if shard is None else parse_shard(shard),
         max_failures=0 if fail_fast else None,
         retry_failed=retry_failed,
-        adopt=adopt,
     )
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     plan = plan_of(set_inputs(source, registry, constants), name, rows, Path(output), registry, constants, options)

@@ -15,9 +15,9 @@ The public Python API, loaded when first used:
 """
 
 import os as _os
-from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
-from typing import Any as _Any
+
+from api_graph.lazily import lazily as _lazily
 
 if TYPE_CHECKING:
     from api_graph.annotation import Annotated, annotate
@@ -58,45 +58,35 @@ __all__ = [
     "run_graph",
 ]
 
-_HOME = {
-    "Annotated": "annotation",
-    "Answer": "lvlm",
-    "ApiGraphError": "errors",
-    "ApiGraphWarning": "errors",
-    "BadInput": "errors",
-    "ClipAttribution": "clip",
-    "ClipModel": "clip",
-    "LvlmAttribution": "lvlm",
-    "LvlmModel": "lvlm",
-    "RowResult": "table.records",
-    "annotate": "annotation",
-    "ask": "lvlm",
-    "choose_box": "tasks",
-    "classify": "tasks",
-    "classify_point_cloud": "tasks",
-    "clip_attribution": "clip",
-    "foveal_features": "clip",
-    "foveal_mask": "clip",
-    "load_clip": "clip",
-    "load_lvlm": "lvlm",
-    "lvlm_attribution": "lvlm",
-    "map_graph": "table.map",
-    "read_results": "table.results",
-    "run_graph": "runs",
-}
-
-
-def __getattr__(name: str) -> _Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
-
+__getattr__, __dir__ = _lazily(
+    __name__,
+    {
+        "Annotated": "annotation",
+        "Answer": "lvlm",
+        "ApiGraphError": "errors",
+        "ApiGraphWarning": "errors",
+        "BadInput": "errors",
+        "ClipAttribution": "clip",
+        "ClipModel": "clip",
+        "LvlmAttribution": "lvlm",
+        "LvlmModel": "lvlm",
+        "RowResult": "table.records",
+        "annotate": "annotation",
+        "ask": "lvlm",
+        "choose_box": "tasks",
+        "classify": "tasks",
+        "classify_point_cloud": "tasks",
+        "clip_attribution": "clip",
+        "foveal_features": "clip",
+        "foveal_mask": "clip",
+        "load_clip": "clip",
+        "load_lvlm": "lvlm",
+        "lvlm_attribution": "lvlm",
+        "map_graph": "table.map",
+        "read_results": "table.results",
+        "run_graph": "runs",
+    },
+)
 
 # In a checkout the typed nodes and the saved graphs lie beside this folder (ComfyUI's layout); in a wheel inside
 # it. Either way they are `api_graph.nodes` and `api_graph.graphs`, so that no top-level module called `nodes` exists.

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from inspect import signature
-from typing import Any
-
-from pydantic import TypeAdapter
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from api_graph.context import DeferredWork
 from api_graph.errors import SpecError
 from api_graph.folders import Folders
 from api_graph.json_values import Json
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 class _Required(Enum):
@@ -36,6 +37,7 @@ PLAIN_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN")
 JSON_SOCKETS = ("BOUNDING_BOX",)
 """Sockets of ComfyUI that no widget draws, and whose values are JSON all the same: one may stand in a graph."""
 _NUMBERS = ("INT", "FLOAT", "BOOLEAN")
+_TYPES: Mapping[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,10 @@ class Choices:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One input of a node. `adapter` validates a literal strictly; links have none.
+    """One input of a node.
 
-    `required`: it has no default. `is_widget`: a literal value may stand in the graph; a `list[str]` or `str | None` is
-    a link all the same. `takes_json`: it is a link, and an object or a list of JSON may stand in its place.
+    `is_widget`: a literal value may stand in the graph; a `list[str]` or `str | None` is a link all the same.
+    `required`: it has no default. `takes_json`: it is a link, and an object or a list of JSON may stand in its place.
     """
 
     name: str
@@ -83,15 +85,26 @@ class InputSpec:
     maximum: float | None = None
     choices: tuple[str, ...] | Choices | None = None
     widget: Widget = Widget()
-    adapter: TypeAdapter[object] | None = field(default=None, compare=False, repr=False)
+    is_widget: bool = field(default=False, compare=False, repr=False)
     required: bool = field(init=False, compare=False, repr=False)
-    is_widget: bool = field(init=False, compare=False, repr=False)
     takes_json: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", self.default is REQUIRED)
-        object.__setattr__(self, "is_widget", self.adapter is not None)
         object.__setattr__(self, "takes_json", not {*self.socket.split(",")}.isdisjoint(JSON_SOCKETS))
+
+    @cached_property  # a pack has hundreds of inputs, and a graph sets a few
+    def adapter(self) -> TypeAdapter[object] | None:
+        """What validates a literal strictly, as the type that was declared does; links have none."""
+        if not self.is_widget:
+            return None
+        from pydantic import ConfigDict, Field, TypeAdapter
+
+        kind: Any = _TYPES.get(self.socket, str)
+        if isinstance(self.choices, tuple):
+            kind = Literal[self.choices]
+        ruled: Any = Annotated[kind, Field(ge=self.minimum, le=self.maximum, description=self.description or None)]
+        return TypeAdapter(ruled, config=ConfigDict(strict=True, allow_inf_nan=False))
 
     def options(self, folders: Folders | None = None) -> tuple[str, ...]:
         """The entries of a combo, now, with those that lie in `folders`."""
@@ -170,18 +183,17 @@ class NodeSpec:
     fingerprinted: tuple[str, ...] = ()
     needs: Callable[..., Sequence[str]] | None = None
     estimate: Callable[..., int] | None = None
+    estimated: tuple[str, ...] = ()
     lazy: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     formerly: str = ""
     context: tuple[str, type] | None = None
     named_outputs: bool = False
-    estimated: tuple[str, ...] = field(init=False, compare=False, repr=False)
     lists: frozenset[str] = field(init=False, compare=False, repr=False)
     figures: bool = field(init=False, compare=False, repr=False)
     _by_name: Mapping[str, InputSpec] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "estimated", tuple(signature(self.estimate).parameters) if self.estimate else ())
         object.__setattr__(self, "lists", frozenset(i.name for i in self.inputs if i.is_list))
         numbers = any(output.socket in _NUMBERS for output in self.outputs)
         object.__setattr__(self, "figures", numbers and not all(i.is_widget for i in self.inputs))

@@ -65,6 +65,7 @@ class RecordedRead(TypedDict):
 
 
 class _Format2(TypedDict, total=False):
+    fingerprint: str
     results: Mapping[str, Mapping[str, Json]]
     reads: Mapping[str, RecordedRead]
     written: Mapping[str, RecordedFile]
@@ -75,8 +76,8 @@ class Record(_Format2):
 
     `outputs`, `texts` and `files` are by node id; files are relative to the output folder. `results` says the same by
     the names in the manifest (see `records.results_of`). `reads` are the files that the row's own nodes read, by the
-    names that the row or the graph gives them, models' weights left out; `written` are all of `files`. Version 0.1
-    wrote none of these three.
+    names that the row or the graph gives them, models' weights left out; `written` are all of `files`. `fingerprint` is
+    the manifest's: the graph that gave the line. Version 0.1 wrote none of these four.
     """
 
     row: int

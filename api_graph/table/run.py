@@ -21,7 +21,7 @@ from api_graph.table.rows import Row
 from api_graph.table.worker import FinishedChunk
 
 LEFT = "results.left.jsonl"
-"""Lines of a folder without a manifest that are of no row of the table with which it was adopted."""
+"""Lines of a folder without a manifest that are of another graph, or of no row of the table that adopted it."""
 
 Engine = Callable[[Iterator[Row]], Generator[FinishedChunk, None, None]]
 
@@ -114,13 +114,14 @@ class TableRun:
                 plan.listing.write(Path(plan.job.output))
             plan.manifest.write(plan.folder)
             self.total = len(plan.numbers)
-            finished = False
+            finished, fingerprint = False, plan.manifest.fingerprint
             try:
                 # Closed before the lock is released, because its threads write to the folder.
                 with closing(engine(self._unfinished(journal))) as chunks:
                     for chunk in chunks:
                         for record in chunk.records:
                             record["results"] = results_of(record, plan.manifest.results)
+                            record["fingerprint"] = fingerprint
                         journal.append(chunk.records)
                         for record in chunk.records:
                             self.totals.add(record)
@@ -168,10 +169,11 @@ class TableRun:
 
 
 def adopt(plan: TablePlan) -> None:
-    """Take over the results of a folder without a manifest: the lines whose rows the table has, by their keys.
+    """Take over the results of a folder without a manifest: this graph's lines whose rows the table has, by their keys.
 
-    All others go to LEFT. A warning says how many there were, and that nobody can tell which graph gave them. Raises
-    BadInput where the user has not asked for it, and for a damaged line; WriteFailed.
+    All others go to LEFT. Lines of version 0.1 do not name their graph. A warning says how many lines there were, and
+    whether nobody can tell which graph gave them. Raises BadInput where the user has not asked for it, and for a
+    damaged line; WriteFailed.
     """
     path, left = plan.folder / JOURNAL, plan.folder / LEFT
     if not plan.adopt:
@@ -179,15 +181,23 @@ def adopt(plan: TablePlan) -> None:
         hint = "Restore it, name another folder, or say --adopt: then the lines of rows of this table are taken over."
         raise BadInput(problem, input="--out", value=str(plan.folder), hint=hint)
     keys = {packed_key(row.key) for row in plan.rows()}
-    lines = [line for line in journal_lines(path) if packed_key(line.record["key"]) not in keys]
+    fingerprint, lines, unnamed, count = plan.manifest.fingerprint, [], 0, 0
+    for line in journal_lines(path):
+        made_by = line.record.get("fingerprint", fingerprint)
+        if packed_key(line.record["key"]) not in keys or made_by != fingerprint:
+            lines.append(line)
+        else:
+            unnamed += "fingerprint" not in line.record
+            count += 1
     others = {line.number for line in lines}
-    count = sum(line.number not in others for line in journal_lines(path))
     if others:
         with whole_file(left) as file:  # first, so that a kill between the two loses nothing
             file.write(left.read_bytes() if left.exists() else b"")
             file.writelines(line.raw for line in lines)
         with whole_file(path) as file:
             file.writelines(line.raw for line in journal_lines(path) if line.number not in others)
-    more = f"; {len(others):,} of other rows went to {LEFT}" if others else ""
-    text = f"{count:,} results were adopted{more}. Whether this graph gave them cannot be checked."
+    more = f"; {len(others):,} of other rows or of another graph went to {LEFT}" if others else ""
+    text = f"{count:,} results were adopted{more}."
+    if unnamed:
+        text += f" Whether this graph gave {'them' if unnamed == count else f'{unnamed:,} of them'} cannot be checked."
     warnings.warn(text, ApiGraphWarning, stacklevel=2)

@@ -38,7 +38,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no_image.png": (lambda path: path.write_text("hello"), "this is not an image", "Save it in one of PNG, JPEG"),
     "svg.png": (lambda path: path.write_text("<svg/>"), "this is not an image", "Save it in one of PNG, JPEG"),
     "eps.png": (lambda path: path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n"), "this is not an image", "Save it in"),
-    "cut.jpg": (cut_jpeg, "damaged or cut short", "Download or save it again."),
+    "cut.jpg": (cut_jpeg, "the file is cut short: of its 320 rows the last", "Download or save it again."),
     "empty.png": (lambda path: path.write_bytes(b""), "the file is empty", "Download or save it again."),
     "bomb.png": (lambda path: path.write_bytes(png_of(40_000, 40_000)), "1600000000 pixels", "Make it smaller."),
     "large.png": (lambda path: path.write_bytes(png_of(12_000, 10_000)), "12000×10000", "Make it smaller"),

@@ -97,7 +97,7 @@ def test_weights_that_make_nan_are_an_error_of_the_first_node_that_looks(cli: Cl
     answer = cli("run", "api_clip_cls", "--quiet", model=model_folder)
     errors = answer.lines()
     assert answer.code == 1
-    assert errors[0].startswith('node 7 "Normalize map": attribution: map 0 holds NaN or infinite values.')
+    assert errors[0].startswith('node 7 "Normalize map": attribution: map 0 holds NaN or infinite values (got nan).')
     assert "Look at the step that made it" in errors[0]
     assert not list(Path("output").glob("*"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphWarning, BadInput
-from api_graph.registry import Registry, all_nodes, registry_of
+from api_graph.registry import Registry, all_nodes
 from api_graph.sockets import Image
 from api_graph.spec import node
 
@@ -94,13 +95,15 @@ def ran() -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """The command line's nodes: all there are, and the test's own."""
-    nodes = {**all_nodes(), **registry_of([count, fail, warn, load, picture, progress])}
-    for module in ("session", "nodes", "graphs"):
-        monkeypatch.setattr(f"api_graph.cli.{module}.all_nodes", lambda: nodes, raising=False)
-    monkeypatch.setattr("api_graph.registry.all_nodes", lambda: nodes)
-    return nodes
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """The command line's nodes: all there are, and the test's own, whoever has imported `all_nodes` before."""
+    with monkeypatch.context() as patched:
+        core = import_module("api_graph.nodes.core")
+        patched.setattr(core, "CORE_NODES", [*core.CORE_NODES, count, fail, warn, load, picture, progress])
+        patched.setattr("api_graph.registry.described_nodes", lambda: all_nodes())
+        all_nodes.cache_clear()
+        yield all_nodes()
+    all_nodes.cache_clear()
 
 
 @pytest.fixture

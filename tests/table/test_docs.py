@@ -93,7 +93,7 @@ def test_the_job_array(folder: Path) -> None:
 
 
 def test_fields_of_a_line_are_those_that_are_written(folder: Path) -> None:
-    fields = ("row", "ok", "values", "reads", "outputs", "results", "seconds", "ran")
+    fields = ("row", "ok", "values", "fingerprint", "reads", "outputs", "results", "seconds", "ran")
     names = "|".join(f"`{name}`.*?" for name in fields)
     rows = re.findall(rf"^\| ({names}) \|", DOCS, re.M)
     told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}

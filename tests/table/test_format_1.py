@@ -49,7 +49,10 @@ def made_by_0_1(folder: Path) -> None:
     decisive = json.dumps({"graph": graph, "columns": document["columns"]}, sort_keys=True, separators=(",", ":"))
     fingerprint = hashlib.sha256(decisive.encode("ascii")).hexdigest()
     path.write_text(json.dumps({**document, "format": 1, "fingerprint": fingerprint}, indent=1))
-    lines = [{name: value for name, value in line.items() if name not in OF_FORMAT_2} for line in records(folder)]
+    lines = [
+        {name: value for name, value in line.items() if name not in {*OF_FORMAT_2, "fingerprint"}}
+        for line in records(folder)
+    ]
     (folder / "results.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
 
 
@@ -141,12 +144,30 @@ def test_lines_of_other_rows_are_put_aside(pictures: Path) -> None:
     before = (out / "results.jsonl").read_bytes().splitlines()
     for kept in (4, 2):
         (out / "manifest.json").unlink()
-        with pytest.warns(ApiGraphWarning, match=f"{kept} results were adopted; 2 of other rows went to results.left"):
+        with pytest.warns(ApiGraphWarning, match=f"{kept} results were adopted; 2 of other rows or of another"):
             assert run(pictures, out, ROWS[:kept], adopt=True) == []
     both = [(out / name).read_bytes().splitlines() for name in ("results.jsonl", "results.left.jsonl")]
     assert [len(lines) for lines in both] == [2, 4] and sorted([*both[0], *both[1]]) == sorted(before)
     manifest = read_manifest(out)
     assert manifest is not None and manifest.names == "{image.stem}_{query.slug}_{key:8}"
+
+
+def test_lines_of_another_graph_are_put_aside(pictures: Path) -> None:
+    """Since format 2 a line names its graph, so that a folder without a manifest cannot mix two."""
+    out, other = (
+        pictures / "out",
+        {**GRAPH, "4": {**GRAPH["4"], "inputs": {"images": ["1", 0], "filename_prefix": "x"}}},
+    )
+    assert run(pictures, out, ROWS[:4]) == [0, 1, 2, 3]
+    (out / "manifest.json").unlink()
+    with pytest.warns(
+        ApiGraphWarning,
+        match=r"^0 results were adopted; 4 of other rows or of another graph went to ",
+    ):
+        assert run(pictures, out, graph=other, adopt=True) == list(range(6))
+    (out / "manifest.json").unlink()
+    with pytest.warns(ApiGraphWarning, match=r"^6 results were adopted\.$"):
+        assert run(pictures, out, graph=other, adopt=True) == []
 
 
 def test_a_damaged_line_is_not_adopted(pictures: Path, old: Path) -> None:

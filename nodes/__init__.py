@@ -5,6 +5,7 @@ from . import (
     baselines,
     blend,
     boxes,
+    controls,
     foveal,
     heatmap,
     images,
@@ -91,4 +92,6 @@ NODES = (
     tasks.project_point_cloud,
     tasks.classify_point_cloud,
     baselines.baseline,
+    controls.control,
+    controls.other_heads,
 )

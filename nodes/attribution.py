@@ -126,11 +126,11 @@ def encode_image(
     return clip.encode_image_at(model, image, [_choice(recipe, start_layer, layer)])[0]
 
 
-def encode_queries(query: Sequence[str], hint: Sequence[str], *, model: ClipModel) -> list[QueryFeatures]:
+def encode_queries(query: Sequence[str], hint: Sequence[str], *, model: ClipModel, blank: bool) -> list[QueryFeatures]:
     """`Encode query` for many calls. Each gets the same features, to the last bit, whatever other calls go with it."""
     texts = [own_hint if own_hint.strip() else text for text, own_hint in zip(query, hint, strict=True)]
     with inputs_named(queries="query"):
-        found = clip.encode_queries(model, texts, steady=True)
+        found = clip.encode_queries(model, texts, steady=True, blank=blank)
     return [QueryFeatures(found.features[i : i + 1].clone(), (text,)) for i, text in enumerate(found.texts)]
 
 
@@ -148,10 +148,16 @@ def encode_query(
     hint: Annotated[
         str, Field(description="Steers the map in place of the question, which stays as it is for the LVLM.")
     ] = "",
+    blank: Annotated[
+        bool,
+        Field(
+            description="Encode an empty query, too: what the map shows without a question, as a control. Off: refuse."
+        ),
+    ] = False,
 ) -> Annotated[QueryFeatures, Field(description="The text's features, to compare patches, boxes and images with.")]:
     """Run a question, or a hint that stands in for it, through CLIP's text tower."""
     with inputs_named(queries="query"):
-        return clip.encode_queries(model, hint if hint.strip() else query)
+        return clip.encode_queries(model, hint if hint.strip() else query, blank=blank)
 
 
 def _maps_of_queries(

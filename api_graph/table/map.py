@@ -106,8 +106,8 @@ def map_graph(
     source, registry, constants = open_graph(graph), all_nodes(), dict(inputs or {})
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
     kept = partial(limits, metadata=metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    told = partial(kept, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}), adopt=adopt)
-    options = told(
+    named = partial(kept, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}))
+    options = named(
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
         shard=None if shard is None else parse_shard(shard),

@@ -13,6 +13,7 @@ from . import (
     prompts,
     segment,
     selection,
+    steer,
     tasks,
     text,
 )
@@ -92,4 +93,7 @@ NODES = (
     tasks.project_point_cloud,
     tasks.classify_point_cloud,
     baselines.baseline,
+    steer.fovea,
+    steer.steer,
+    steer.preview_fovea,
 )

@@ -13,6 +13,7 @@ The public Python API, loaded when first used:
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
 * `map_graph`: the same over the rows of a table; `read_results`: what it gave, read back.
+* `compare_results`: runs over the same rows side by side, with intervals.
 """
 
 import os as _os
@@ -23,6 +24,7 @@ from api_graph.lazily import lazily as _lazily
 if TYPE_CHECKING:
     from api_graph.annotation import Annotated, annotate
     from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, foveal_features, foveal_mask, load_clip
+    from api_graph.comparison.compare import ComparedResults, compare_results
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
     from api_graph.lvlm import (
         Answer,
@@ -49,6 +51,7 @@ __all__ = [
     "BadInput",
     "ClipAttribution",
     "ClipModel",
+    "ComparedResults",
     "LvlmAttribution",
     "LvlmModel",
     "RowResult",
@@ -59,6 +62,7 @@ __all__ = [
     "classify",
     "classify_point_cloud",
     "clip_attribution",
+    "compare_results",
     "foveal_features",
     "foveal_mask",
     "load_clip",
@@ -80,6 +84,7 @@ __getattr__, __dir__ = _lazily(
         "BadInput": "errors",
         "ClipAttribution": "clip",
         "ClipModel": "clip",
+        "ComparedResults": "comparison.compare",
         "LvlmAttribution": "lvlm",
         "LvlmModel": "lvlm",
         "RowResult": "table.records",
@@ -90,6 +95,7 @@ __getattr__, __dir__ = _lazily(
         "classify": "tasks",
         "classify_point_cloud": "tasks",
         "clip_attribution": "clip",
+        "compare_results": "comparison.compare",
         "foveal_features": "clip",
         "foveal_mask": "clip",
         "load_clip": "clip",

@@ -5,6 +5,7 @@ from . import (
     baselines,
     blend,
     boxes,
+    controls,
     foveal,
     heatmap,
     images,
@@ -16,6 +17,7 @@ from . import (
     steer,
     tasks,
     text,
+    words,
 )
 
 NODES = (
@@ -93,6 +95,12 @@ NODES = (
     tasks.project_point_cloud,
     tasks.classify_point_cloud,
     baselines.baseline,
+    words.map_words,
+    words.map_of_words,
+    words.strip,
+    words.save_page,
+    controls.control,
+    controls.other_heads,
     steer.fovea,
     steer.steer,
     steer.preview_fovea,

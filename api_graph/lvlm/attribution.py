@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -25,16 +25,13 @@ from api_graph.lvlm.protocols import ModelInputs, Tokenizer
 from api_graph.lvlm.request import Request, Sampling
 from api_graph.lvlm.steer import AsFovea, Mode, Rows, Steering, steered, steering_of
 from api_graph.lvlm.steps import Steps, chosen_steps
-from api_graph.lvlm.words import Word, words_of
+from api_graph.lvlm.words import Method, Word, words_of
 from api_graph.models.layers import Layers, layer_list
 from api_graph.pixels.read import Images, as_pictures
 from api_graph.sockets import Attribution
 
 GivenAnswer = str | Sequence[int]
 """An answer to be read instead of generated: its text, or its token ids."""
-
-Method = Literal["attention", "activation"]
-"""Where the model looked while it said a token (API eq. 8), or which image tokens support the token (TAM)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,7 +41,7 @@ from torch.utils._pytree import tree_leaves
 from api_graph.geometry import Geometry
 from api_graph.lvlm import LvlmModel, Sampling
 from api_graph.lvlm.capture import capture
-from api_graph.lvlm.generate import generate_ids
+from api_graph.lvlm.generation import generate_ids
 from api_graph.lvlm.layout import TokenLayout, View
 from api_graph.lvlm.steer import Rows, Steering, steered
 

@@ -36,7 +36,6 @@ OWN_WORDS = {
     ("choose_box", "method"),
     ("foveal_features", "unleash"),
     ("ask", "fovea"),
-    ("ask", "heads"),
     ("ask", "schedule"),
     ("compare_results", "folders"),
     ("lvlm_attribution", "fovea"),
@@ -70,6 +69,10 @@ KINDS: dict[str, list[Any]] = {
     "model": MODEL,
     "layers": [2.5, ["zz"], {"a": 1}, None, object(), Path("x")],
     "layer": [2.5, ["zz"], {"a": 1}, object()],
+    "mode": TEXT,
+    "strength": [value for value in NUMBER if value is not None],
+    "fovea": [],
+    "schedule": [],
     "heads": [3, 2.5, "0", ["a"], {"a": 1}, object()],
     "boxes": [3, 2.5, [1], {"a": 1}, True, object(), Path("x")],
     "box": [3, "1 2 3 4", ["a"], {"a": 1}, None, object()],
@@ -103,7 +106,7 @@ KINDS: dict[str, list[Any]] = {
 NEEDED: dict[str, Any] = {"labels": "a\nb", "boxes": [[1, 2, 3, 4]], "text": "a ring", "question": "What?"}
 SHAPES = {"image_size": (64, 64), "grid": (8, 8), "box": [1, 2, 30, 40], "points": torch.zeros(3, 3), "rows": [{}]}
 NEEDED |= {**SHAPES, "graph": "api_clip", "model": "demo", "queries": "a ring", "images": "x.png", "image": "x.png"}
-NEEDED |= {"folder": "results", "folders": ["results"], "name": "pai"}
+NEEDED |= {"folder": "results", "folders": ["results"], "name": "PAI"}
 
 
 @pytest.fixture
@@ -138,6 +141,8 @@ def of_another_type(function: Callable[..., Any], name: str) -> list[Any]:
         values = [value for value in values if not isinstance(value, list)] + [[1], [None]]
     if name == "method" and function is not api_graph.choose_box:
         values = [*values, ["none"]]
+    if name == "heads" and function is api_graph.ask:
+        values = [value for value in values if not isinstance(value, str | dict)]
     if name == "layer" and function is not api_graph.lvlm_attribution:
         values = WHOLE
     if name == "grid" and function is api_graph.map_graph:

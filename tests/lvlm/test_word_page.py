@@ -198,6 +198,8 @@ def test_keys_and_buttons_go_from_word_to_word(opened: Open) -> None:
 def test_the_colours_can_be_weakened(opened: Open) -> None:
     page = opened([ATTENTION])
     page.locator("#opacity").focus()
+    page.keyboard.press("ArrowRight")
+    assert near(colours(page)[1], blended(255, opacity=0.61))
     page.keyboard.press("Home")
     assert chosen(page) == ["red"]  # its keys are the slider's own
     assert near(colours(page)[1], [100, 100, 100])

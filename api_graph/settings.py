@@ -101,6 +101,9 @@ DEMO_MODEL = "The demo model knows rendered shapes, as in the example picture, a
 EXAMPLE_PICTURE = "api_graph_example.png"
 """The picture among the shipped graphs that they open with. ComfyUI has an `example.png` of its own."""
 
+EXAMPLE_MASKS = "api_graph_example_masks.png"
+"""The masks of its five objects, a frame each."""
+
 
 def shipped_graphs() -> Path:
     """The folder of the graphs and the example picture that come with the package."""

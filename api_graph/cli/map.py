@@ -103,6 +103,7 @@ HeatmapFormat = Annotated[
 Quality = Annotated[
     int | None, typer.Option(metavar="N", help="Of jpeg and webp, 1 to 100.", show_default=str(QUALITY))
 ]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do failed rows once more.")]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="Only the table's first N rows.")]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going/--fail-fast", help="Note a failed row and go on, or stop there.")
@@ -132,6 +133,7 @@ Shard = Annotated[
 Concurrency = Annotated[
     int | None, typer.Option(metavar="N", help="ray: how many actors.", show_default="one per GPU, or one")
 ]
+Engine = Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray's actors.")]
 GpusPerActor = Annotated[
     float | None,
     typer.Option(metavar="N", help="ray: GPUs of each; a fraction shares one.", show_default="1 where there are any"),
@@ -155,14 +157,14 @@ def map_(
     limit: Limit = None,
     keep_going: KeepGoing = True,
     max_failures: MaxFailures = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do failed rows once more.")] = False,
+    retry_failed: RetryFailed = False,
     format_: ResultFormat = "jsonl",
     batch_size: BatchSize = None,
     chunk_size: ChunkSize = None,
     threads: Threads = None,
     memory: Memory = "2G",
     shard: Shard = "",
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray's actors.")] = "local",
+    engine: Engine = "local",
     concurrency: Concurrency = None,
     gpus_per_actor: GpusPerActor = None,
     ray_address: RayAddress = "",
@@ -189,23 +191,17 @@ def map_(
 
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, chunk_size=chunk_size, threads=threads)
     kept = partial(limits, metadata=not no_metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    options = kept(
-        columns=parse_settings(column or (), "--column"),
-        keep=tuple(keep or ()),
-        inputs=existing_folders(input_, "--input"),
-        models=existing_folders(models, "--models"),
+    written = partial(kept, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
+    again = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=max_failures if keep_going else 0)
+    read = partial(again, inputs=existing_folders(input_, "--input"), models=existing_folders(models, "--models"))
+    asked = partial(read, columns=parse_settings(column or (), "--column"), keep=tuple(keep or ()))
+    options = asked(
         cache=kept_results(cache, no_cache),
         memory=parse_size(memory, "--memory"),
         shard=parse_shard(shard) if shard else None,
-        max_failures=max_failures if keep_going else 0,
-        retry_failed=retry_failed,
-        adopt=adopt,
-        image_format=image_format,
-        heatmap_format=heatmap_format,
-        quality=quality,
     )
-    ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = _ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
+    ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     return _run(ready, plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
 
 

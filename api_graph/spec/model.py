@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from api_graph.context import DeferredWork
 from api_graph.errors import SpecError
 from api_graph.folders import Folders
 from api_graph.json_values import Json
@@ -116,7 +115,7 @@ class OutputSpec:
         return list(given) if self.is_list or len(given) != 1 else given[0]
 
 
-BatchedForm = Callable[..., Sequence[object] | DeferredWork]
+BatchedForm = Callable[..., Sequence[object]]
 """The same work for many calls at once; see `NodeSpec`."""
 
 
@@ -136,7 +135,7 @@ class NodeSpec:
                    parameters have the node's names: the inputs in `over` and the context are sequences with one element
                    per call, all others are what the calls share. It gives a list with one result per call, or with an
                    exception in the place of a call that failed. That of an output node is called once for all calls,
-                   so it must not raise when some of it is done; it may give a `DeferredWork`.
+                   so it must not raise when some of it is done.
     `over`         the inputs in which calls that go together may differ; of a rowwise node its links.
     `fingerprint`  `(folders, **literals) -> dict` of what enters the cache key in place of those literals: the content
                    of the file that a name means, the precision that "auto" means.

@@ -18,14 +18,13 @@ from api_graph.graph import Graph, GraphNode, validate
 from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
 from api_graph.registry import Registry
-from api_graph.settings import cache_folder, headless_folders, is_shipped
+from api_graph.settings import cache_folder, headless_folders, is_shipped, processors
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport
 from api_graph.table.journal import is_journal, read_records
 from api_graph.table.listing import Listing, list_pictures
 from api_graph.table.manifest import FORMATS, Manifest, read_manifest, result_names
 from api_graph.table.names import names_of_files
-from api_graph.table.processes import processors
 from api_graph.table.rows import Row, Rows, Table, open_table
 from api_graph.table.shards import Shard
 
@@ -45,13 +44,13 @@ class RunOptions:
     are folders of checkpoints. `cache` is the folder of the disk cache, None for none. `names` is the template of
     file names (see `table.names`), None for the folder's own or the default. `batch_size` is the largest batch that a
     model gets, `chunk_size` the number of rows in a chunk; None derives both from `memory`, the bytes of
-    results that may be held at a time. `threads` is the number of threads that read files, and the most processes that
-    make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
-    the number of failed rows after which the run still goes on. With `keep_null` a row without a value in a column has
-    the graph's own there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve
-    runs with any output folder. With `adopt` the lines of a folder that has lost its manifest are taken over, as far as
-    they are of rows of the table. `image_format` and `heatmap_format` are those of the files, and `quality` that of
-    JPEG and WebP; None is what the folder has, or png.
+    results that may be held at a time. `threads` is the number of threads that read files and make pictures; None is
+    one for each processor. `limit` is the number of the table's rows that count, `max_failures` the number of failed
+    rows after which the run still goes on. With `keep_null` a row without a value in a column has the graph's own
+    there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve runs with any
+    output folder. With `adopt` the lines of a folder that has lost its manifest are taken over, as far as they are of
+    rows of the table. `image_format` and `heatmap_format` are those of the files, and `quality` that of JPEG and WebP;
+    None is what the folder has, or png.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -192,8 +191,7 @@ def plan_of(
     table = table if options.keep_null else replace(table, sets=report.sets)
     trusted = tuple(value for value in constants.values() if isinstance(value, str))
     begun, old_names = _begun(real_path(output), options)
-    names = names_of_files(options.names, old_names, binding, table.columns)
-    options = _with_formats(options, begun)
+    names, options = names_of_files(options.names, old_names, binding, table.columns), _with_formats(options, begun)
     job = _job(graph, table, real_path(output), texts, trusted, names, options)
     listing = None
     if table.kind in ("folder", "glob"):

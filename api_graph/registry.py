@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 from api_graph.errors import SpecError
 from api_graph.spec import NodeSpec, spec_of
+from api_graph.spec.stored import from_stored, to_stored
 
 Registry = Mapping[str, NodeSpec]
+
+STORED = "specs.json"
+"""The file beside the nodes that says what they declare. `tools/make_docs.py` writes it."""
 
 
 def registry_of(functions: Iterable[Callable[..., object]]) -> Registry:
@@ -33,3 +41,38 @@ def own_nodes() -> Registry:
 def all_nodes() -> Registry:
     """This pack's nodes and the stand-ins for ComfyUI's own: what headless graphs may use."""
     return registry_of([*import_module("api_graph.nodes").NODES, *import_module("api_graph.nodes.core").CORE_NODES])
+
+
+@cache
+def described_nodes() -> Registry:
+    """What `all_nodes` declare, for those who run none: no node is imported. Outputs have no `type`.
+
+    It is read from a file. Where that is missing, or older than the nodes' sources, the nodes themselves are asked.
+    """
+    try:
+        document = json.loads((_folder() / STORED).read_bytes())
+        if document["sources"] != _digest_of_sources():
+            return all_nodes()
+        return {stored["id"]: from_stored(stored) for stored in document["nodes"]}
+    except (OSError, LookupError, TypeError, ValueError):
+        return all_nodes()
+
+
+def stored_nodes() -> str:
+    """The text of the file that `described_nodes` reads, a node a line."""
+    nodes = ",\n".join(json.dumps(to_stored(spec), ensure_ascii=False) for spec in all_nodes().values())
+    return f'{{"sources": "{_digest_of_sources()}", "nodes": [\n{nodes}\n]}}\n'
+
+
+def _digest_of_sources() -> str:
+    digest = hashlib.sha256()
+    for file in sorted(_folder().glob("*.py")):
+        digest.update(file.read_bytes().replace(b"\r\n", b"\n"))  # a checkout on Windows has other line ends
+    return digest.hexdigest()
+
+
+def _folder() -> Path:
+    spec = find_spec("api_graph.nodes")  # imports none of it
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("api_graph.nodes")
+    return Path(spec.origin).parent

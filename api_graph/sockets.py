@@ -16,14 +16,7 @@ from torch import Tensor
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry, GeometryFields
 from api_graph.json_values import Json
-
-
-@dataclass(frozen=True)
-class Socket:
-    """Names the ComfyUI socket that an annotated type travels through, as in `Annotated[Tensor, Socket("IMAGE")]`."""
-
-    name: str
-
+from api_graph.socket_names import Socket
 
 Image = Annotated[Tensor, Socket("IMAGE")]
 """float32 (B, H, W, 3) in [0, 1]."""

@@ -19,10 +19,14 @@ LEAVES = {
     "errors",
     "geometry",
     "files",
+    "fonts",
+    "html_page",
     "json_values",
+    "lazily",
     "moved",
     "regions",
     "segs",
+    "socket_names",
     "sockets",
 }
 CONTRACT = LEAVES | {"folders", "context", "spec", "registry"}
@@ -34,7 +38,10 @@ MAY_IMPORT = {
     "arguments": {"errors"},
     "json_values": set(),
     "files": set(),
+    "fonts": set(),
+    "html_page": set(),
     "geometry": {"errors"},
+    "lazily": set(),
     "moved": set(),
     "evaluate": {"moved"},
     "folders": {"errors", "files", "json_values"},
@@ -42,7 +49,8 @@ MAY_IMPORT = {
     "regions": {"errors", "json_values"},
     "bounding_boxes": {"errors", "regions"},
     "segs": {"errors", "regions"},
-    "sockets": {"errors", "geometry", "json_values"},
+    "socket_names": set(),
+    "sockets": {"errors", "geometry", "json_values", "socket_names"},
     "context": {"errors", "files", "folders", "json_values"},
     "spec": LEAVES | {"folders", "context"},
     "registry": {"errors", "spec", "nodes"},
@@ -57,9 +65,12 @@ MAY_IMPORT = {
     "draw": CONTRACT | {"graph"},
     "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
+    "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
+    "comparison": CONTRACT | {"settings", "table", "report", "bench"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "editor", "annotation"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "editor"}
+    | {"annotation"}
     | ROOMS,
     "__main__": {"cli"},
 }

@@ -1,7 +1,7 @@
 """Writes what is generated from the nodes and the shipped graphs: run it after a node or a graph has changed.
 
-    python tools/make_docs.py            all texts: docs/nodes.md, locales/, web/docs/, example_workflows/*.json,
-                                         subgraphs/*.json
+    python tools/make_docs.py            all texts: docs/nodes.md, nodes/specs.json, locales/, web/docs/,
+                                         example_workflows/*.json, subgraphs/*.json
     python tools/make_docs.py --pictures the thumbnails beside the example workflows, too (runs every shipped graph)
 
 A test compares the texts with what is committed. Texts that `api_graph/docs/zh.json` does not translate are written in
@@ -25,7 +25,7 @@ from api_graph.docs import Catalogue, chinese, help_page, locale_files, referenc
 from api_graph.draw import template_name, to_picture, to_template
 from api_graph.draw.blueprint import Blueprint, to_blueprint
 from api_graph.graph import Graph, read_graph
-from api_graph.registry import Registry, all_nodes, own_nodes
+from api_graph.registry import STORED, Registry, all_nodes, own_nodes, stored_nodes
 from api_graph.settings import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +80,7 @@ def texts() -> dict[str, str]:
     """Content of each generated text file, by its path in the repository."""
     own = own_nodes()
     languages = {"en": Catalogue(), "zh": chinese()}
-    found = {"docs/nodes.md": reference(all_nodes())}
+    found = {"docs/nodes.md": reference(all_nodes()), f"nodes/{STORED}": stored_nodes()}
     for language, words in languages.items():
         for name, document in locale_files(own, words).items():
             found[f"locales/{language}/{name}"] = _json(document)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def graphs(as_json: Json = False, debug: Debug = False) -> int:
     """List the shipped graphs: what they take and give."""
     from api_graph.graph import read_graph, settable
-    from api_graph.registry import all_nodes
+    from api_graph.registry import described_nodes
     from api_graph.settings import shipped
 
-    registry = all_nodes()
+    registry = described_nodes()
     facts: list[dict[str, object]] = []
     rows: list[tuple[str, str, str]] = []
     for name, file in shipped().items():
@@ -41,11 +41,11 @@ def graphs(as_json: Json = False, debug: Debug = False) -> int:
 def check(graph: GraphName, as_json: Json = False, debug: Debug = False) -> int:
     """Check a graph, and list what can be set in it."""
     from api_graph.graph import read_graph, settable, validate
-    from api_graph.registry import all_nodes
+    from api_graph.registry import described_nodes
     from api_graph.settings import find_graph
 
     file = find_graph(graph)
-    registry = all_nodes()
+    registry = described_nodes()
     read = read_graph(file, registry)
     validate(read, registry)
     inputs = settable(read, registry)

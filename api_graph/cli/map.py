@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -50,10 +50,10 @@ Rows = Annotated[
     str,
     typer.Argument(
         metavar="ROWS",
-        help="A .jsonl, .csv, .tsv or .parquet file (.gz too), a folder of images, or a glob in quotes. A row without "
-        "a value (null, an empty cell, no such key) in a column that sets an input is faulty. Lists set boxes and "
-        "labels, an item for each line. Files that rows name lie in the table's folder or in --input. docs/tables.md "
-        "has more.",
+        help="A .jsonl, .csv, .tsv, .parquet or .tar file (.gz too), a folder of images, or a glob in quotes. A row "
+        "without a value (null, an empty cell, no such key) in a column that sets an input is faulty. Lists set boxes "
+        "and labels, an item for each line. Files that rows name lie in the table's folder or in --input. "
+        "docs/tables.md has more.",
         show_default=False,
     ),
 ]
@@ -104,7 +104,18 @@ Quality = Annotated[
     int | None, typer.Option(metavar="N", help="Of jpeg and webp, 1 to 100.", show_default=str(QUALITY))
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do failed rows once more.")]
-Limit = Annotated[int | None, typer.Option(metavar="N", help="Only the table's first N rows.")]
+Grid = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grid",
+        metavar="NAME=V1,V2,..",
+        help="Run every row with each of these values; with several, with all combinations, the last changing fastest. "
+        "The names are those of --set. A JSON list takes texts with commas.",
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option(metavar="N", help="Only the table's first N rows; with --grid, all settings of these.")
+]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going/--fail-fast", help="Note a failed row and go on, or stop there.")
 ]
@@ -120,7 +131,12 @@ BatchSize = Annotated[
     typer.Option(metavar="N", help="Most calls that a model gets at once.", show_default="what memory has room for"),
 ]
 ChunkSize = Annotated[
-    int | None, typer.Option(metavar="N", help="Rows that go together.", show_default="what memory has room for")
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Rows that go together; with --grid, whole rows of the table.",
+        show_default="what memory has room for",
+    ),
 ]
 Threads = Annotated[
     int | None,
@@ -148,6 +164,7 @@ def map_(
     rows: Rows,
     out: Out = Path("output"),
     set_: SharedSetting = None,
+    grid: Grid = None,
     column: Columns = None,
     keep: Keep = None,
     keep_null: KeepNull = False,
@@ -193,15 +210,12 @@ def map_(
     kept = partial(limits, metadata=not no_metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
     written = partial(kept, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
     again = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=max_failures if keep_going else 0)
-    read = partial(again, inputs=existing_folders(input_, "--input"), models=existing_folders(models, "--models"))
-    asked = partial(read, columns=parse_settings(column or (), "--column"), keep=tuple(keep or ()))
-    options = asked(
-        cache=kept_results(cache, no_cache),
-        memory=parse_size(memory, "--memory"),
-        shard=parse_shard(shard) if shard else None,
-    )
-    ray = _ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
+    named = partial(again, columns=parse_settings(column or (), "--column"), grid=parse_settings(grid or (), "--grid"))
+    looked_at = partial(named, inputs=existing_folders(input_, "--input"), models=existing_folders(models, "--models"))
+    sized = partial(looked_at, keep=tuple(keep or ()), memory=parse_size(memory, "--memory"))
+    options = sized(cache=kept_results(cache, no_cache), shard=parse_shard(shard) if shard else None)
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
+    ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     return _run(ready, plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
 
 
@@ -217,15 +231,51 @@ def _planned(
     return graph, plan_of(graph, name, rows, writable_folder(out, "--out"), registry, constants, options)
 
 
-def _ray_options(concurrency: int | None, gpus_per_actor: float | None, address: str) -> RayOptions:
+def ray_options(concurrency: int | None, gpus_per_actor: float | None, address: str) -> RayOptions:
+    """The options of the engine ray."""
     from api_graph.table.map import RayOptions
 
     return RayOptions(concurrency, gpus_per_actor, address or None)
 
 
+@dataclass(frozen=True)
+class RanTable:
+    """What a run over a table has done: `kept` answers were shared or kept, `warned` are our warnings."""
+
+    run: TableRun
+    seconds: float
+    kept: int
+    warned: list[str]
+    files: list[Path]
+
+
 def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
-    from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
     from api_graph.executor.results import NO_REQUEST
+
+    ran = run_plan(graph, plan, ray, quiet=quiet, parquet=parquet)
+    code = FAILED if ran.run.failed else OK
+    if as_json:
+        print_json(
+            {
+                **_document(ran.run, ran.seconds),
+                "columns": asdict(plan.columns),
+                "files": ran.files,
+                "warnings": ran.warned,
+                "exit_code": code,
+            }
+        )
+    elif not quiet:
+        say(summary_of(ran))
+        if ran.kept:
+            say(f"{ran.kept:,} answers shared or {NO_REQUEST}")
+        for file in ran.files:
+            say(str(file))
+    return code
+
+
+def run_plan(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, quiet: bool, parquet: bool = False) -> RanTable:
+    """Run a plan's rows, with what is to be said before the first, and progress, on stderr."""
+    from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
     from api_graph.registry import all_nodes
     from api_graph.settings import headless_folders
     from api_graph.table.formats.parquet import write_parquet
@@ -259,25 +309,7 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
         files = [plan.folder / "results.jsonl"]
         if parquet:
             files.append(write_parquet(plan.folder))
-    code = FAILED if run.failed else OK
-    seconds = time.monotonic() - started
-    if as_json:
-        print_json(
-            {
-                **_document(run, seconds),
-                "columns": asdict(plan.columns),
-                "files": files,
-                "warnings": warned,
-                "exit_code": code,
-            }
-        )
-    elif not quiet:
-        say(_summary(run, seconds))
-        if kept:
-            say(f"{kept:,} answers shared or {NO_REQUEST}")
-        for file in files:
-            say(str(file))
-    return code
+    return RanTable(run, time.monotonic() - started, kept, warned, files)
 
 
 def _complain(run: TableRun, failed: list[Record]) -> None:
@@ -290,8 +322,9 @@ def _complain(run: TableRun, failed: list[Record]) -> None:
             complain("more rows have failed: results.jsonl has them all", kind="note")
 
 
-def _summary(run: TableRun, seconds: float) -> str:
+def summary_of(ran: RanTable) -> str:
     """`2,000 rows: 1,998 ok, 2 failed; 412 rows/s, 46 % of the steps shared or from the cache; 4.9 s`."""
+    run, seconds = ran.run, ran.seconds
     totals = run.totals
     before = f" ({run.finished_before:,} before)" if run.finished_before else ""
     rows = run.finished_before + totals.rows

@@ -29,10 +29,10 @@ def nodes(
     debug: Debug = False,
 ) -> int:
     """List the nodes, or show one of them in full."""
-    from api_graph.registry import all_nodes
+    from api_graph.registry import described_nodes
     from api_graph.spec.schema import describe, node_schema
 
-    registry = all_nodes()
+    registry = described_nodes()
     if name is None:
         if as_json:
             print_json([describe(spec) for spec in registry.values()])

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from api_graph.context import SaveContext
 from api_graph.executor.plan import Task
 from api_graph.folders import Folders
-from api_graph.spec import NodeSpec
 
 LastSteps = Mapping[int, Sequence[Sequence[Task]]]
 """Tasks that are done in one go, in this order, by the number of stages that must have run before."""
@@ -33,7 +32,7 @@ def last_steps(stages: Sequence[Sequence[Task]], folders: Sequence[Folders]) -> 
             if not task.needed or task.entry is not None or len(theirs) < task.readers:
                 continue
             folder = str(folders[task.row].output)
-            if {folder, *theirs} != {folder} or not (_saves(task.spec) or _between(task)):
+            if {folder, *theirs} != {folder} or not (_saves(task) or _between(task)):
                 continue
             series[task] = folder
             for parent in task.parents.values():
@@ -55,8 +54,10 @@ def last_steps(stages: Sequence[Sequence[Task]], folders: Sequence[Folders]) -> 
     return by_number
 
 
-def _saves(spec: NodeSpec) -> bool:
-    return spec.output and spec.context is not None and spec.context[1] is SaveContext and spec.batched is None
+def _saves(task: Task) -> bool:
+    spec = task.spec
+    writes = spec.output and spec.context is not None and spec.context[1] is SaveContext and spec.batched is None
+    return writes and not any(parent.spec.model for parent in task.parents.values())
 
 
 def _between(task: Task) -> bool:

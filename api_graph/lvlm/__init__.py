@@ -1,11 +1,18 @@
 """LVLMs: the one that says where to look (its attention), and the one that answers (local, or behind an endpoint)."""
 
-from api_graph.lvlm.ask import ask, ask_all
-from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
-from api_graph.lvlm.generate import generate
-from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
-from api_graph.lvlm.model import LvlmModel
-from api_graph.lvlm.request import Answer, Request, Sampling
+from typing import TYPE_CHECKING
+
+from api_graph.lazily import lazily
+
+if TYPE_CHECKING:
+    from api_graph.lvlm.ask import ask, ask_all
+    from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
+    from api_graph.lvlm.generate import generate
+    from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
+    from api_graph.lvlm.model import LvlmModel
+    from api_graph.lvlm.request import Answer, Request, Sampling
+    from api_graph.lvlm.steer.steering import Steering, steer_preset
+    from api_graph.lvlm.words import Word, WordMaps
 
 __all__ = [
     "Answer",
@@ -14,6 +21,9 @@ __all__ = [
     "Quantization",
     "Request",
     "Sampling",
+    "Steering",
+    "Word",
+    "WordMaps",
     "ask",
     "ask_all",
     "attribute",
@@ -23,4 +33,30 @@ __all__ = [
     "load_lvlm",
     "lvlm_attribution",
     "lvlm_dtype",
+    "steer_preset",
 ]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Answer": "request",
+        "LvlmAttribution": "attribution",
+        "LvlmModel": "model",
+        "Quantization": "load",
+        "Request": "request",
+        "Sampling": "request",
+        "Steering": "steer.steering",
+        "Word": "words",
+        "WordMaps": "words",
+        "ask": "ask",
+        "ask_all": "ask",
+        "attribute": "attribution",
+        "checkpoint_identity": "load",
+        "generate": "generate",
+        "is_lvlm": "load",
+        "load_lvlm": "load",
+        "lvlm_attribution": "attribution",
+        "lvlm_dtype": "load",
+        "steer_preset": "steer.steering",
+    },
+)

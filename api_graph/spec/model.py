@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from inspect import signature
-from typing import Any
-
-from pydantic import TypeAdapter
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from api_graph.errors import SpecError
 from api_graph.folders import Folders
 from api_graph.json_values import Json
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 class _Required(Enum):
@@ -35,6 +36,7 @@ PLAIN_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN")
 JSON_SOCKETS = ("BOUNDING_BOX",)
 """Sockets of ComfyUI that no widget draws, and whose values are JSON all the same: one may stand in a graph."""
 _NUMBERS = ("INT", "FLOAT", "BOOLEAN")
+_TYPES: Mapping[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class Choices:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One input of a node. `adapter` validates a literal strictly; links have none.
+    """One input of a node.
 
-    `required`: it has no default. `is_widget`: a literal value may stand in the graph; a `list[str]` or `str | None` is
-    a link all the same. `takes_json`: it is a link, and an object or a list of JSON may stand in its place.
+    `is_widget`: a literal value may stand in the graph; a `list[str]` or `str | None` is a link all the same.
+    `required`: it has no default. `takes_json`: it is a link, and an object or a list of JSON may stand in its place.
     """
 
     name: str
@@ -82,15 +84,26 @@ class InputSpec:
     maximum: float | None = None
     choices: tuple[str, ...] | Choices | None = None
     widget: Widget = Widget()
-    adapter: TypeAdapter[object] | None = field(default=None, compare=False, repr=False)
+    is_widget: bool = field(default=False, compare=False, repr=False)
     required: bool = field(init=False, compare=False, repr=False)
-    is_widget: bool = field(init=False, compare=False, repr=False)
     takes_json: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", self.default is REQUIRED)
-        object.__setattr__(self, "is_widget", self.adapter is not None)
         object.__setattr__(self, "takes_json", not {*self.socket.split(",")}.isdisjoint(JSON_SOCKETS))
+
+    @cached_property  # a pack has hundreds of inputs, and a graph sets a few
+    def adapter(self) -> TypeAdapter[object] | None:
+        """What validates a literal strictly, as the type that was declared does; links have none."""
+        if not self.is_widget:
+            return None
+        from pydantic import ConfigDict, Field, TypeAdapter
+
+        kind: Any = _TYPES.get(self.socket, str)
+        if isinstance(self.choices, tuple):
+            kind = Literal[self.choices]
+        ruled: Any = Annotated[kind, Field(ge=self.minimum, le=self.maximum, description=self.description or None)]
+        return TypeAdapter(ruled, config=ConfigDict(strict=True, allow_inf_nan=False))
 
     def options(self, folders: Folders | None = None) -> tuple[str, ...]:
         """The entries of a combo, now, with those that lie in `folders`."""
@@ -137,6 +150,8 @@ class NodeSpec:
                    exception in the place of a call that failed. That of an output node is called once for all calls,
                    so it must not raise when some of it is done.
     `over`         the inputs in which calls that go together may differ; of a rowwise node its links.
+    `at_once`      those in `over` of which one more value costs next to nothing: calls that differ in these alone
+                   always go together, and count as one where batches are limited.
     `fingerprint`  `(folders, **literals) -> dict` of what enters the cache key in place of those literals: the content
                    of the file that a name means, the precision that "auto" means.
     `figures`      it computes numbers from what is linked to it: over a table they are kept, whoever reads them.
@@ -162,22 +177,22 @@ class NodeSpec:
     rowwise: bool = False
     batched: BatchedForm | None = None
     over: tuple[str, ...] = ()
+    at_once: tuple[str, ...] = ()
     fingerprint: Callable[..., Mapping[str, Json]] | None = None
     fingerprinted: tuple[str, ...] = ()
     needs: Callable[..., Sequence[str]] | None = None
     estimate: Callable[..., int] | None = None
+    estimated: tuple[str, ...] = ()
     lazy: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     formerly: str = ""
     context: tuple[str, type] | None = None
     named_outputs: bool = False
-    estimated: tuple[str, ...] = field(init=False, compare=False, repr=False)
     lists: frozenset[str] = field(init=False, compare=False, repr=False)
     figures: bool = field(init=False, compare=False, repr=False)
     _by_name: Mapping[str, InputSpec] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "estimated", tuple(signature(self.estimate).parameters) if self.estimate else ())
         object.__setattr__(self, "lists", frozenset(i.name for i in self.inputs if i.is_list))
         numbers = any(output.socket in _NUMBERS for output in self.outputs)
         object.__setattr__(self, "figures", numbers and not all(i.is_widget for i in self.inputs))

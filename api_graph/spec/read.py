@@ -8,15 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import annotated_types
-from pydantic import TypeAdapter
-from pydantic.config import ConfigDict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from api_graph.context import Context
 from api_graph.errors import SpecError
 from api_graph.json_values import Json
-from api_graph.sockets import Socket
+from api_graph.socket_names import Socket
 from api_graph.spec.model import (
     REQUIRED,
     SPEC_ATTRIBUTE,
@@ -53,16 +51,14 @@ def node(
     rowwise: bool = False,
     batched: BatchedForm | None = None,
     over: Sequence[str] = (),
+    at_once: Sequence[str] = (),
     fingerprint: Callable[..., Mapping[str, Json]] | None = None,
     needs: Callable[..., Sequence[str]] | None = None,
     estimate: Callable[..., int] | None = None,
     aliases: Sequence[str] = (),
     formerly: str = "",
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Describe a typed function as a node and hand it back unchanged. The arguments are NodeSpec's.
-
-    All else is read from the signature and the docstring. Raises SpecError, at import, for one that no editor can draw.
-    """
+    """Describe a typed function as a node, by NodeSpec's arguments; hand it back unchanged. Raises SpecError."""
 
     def describe(function: Callable[P, R]) -> Callable[P, R]:
         reader = _Reader(id, function)
@@ -84,18 +80,19 @@ def node(
             rowwise=rowwise,
             batched=batched,
             over=reader.over(over, inputs, rowwise),
+            at_once=tuple(at_once),
             fingerprint=fingerprint,
             fingerprinted=reader.fingerprinted(fingerprint, inputs),
             needs=needs,
             estimate=estimate,
+            estimated=tuple(inspect.signature(estimate).parameters) if estimate else (),
             lazy=reader.lazy(needs, inputs),
             aliases=tuple(aliases),
             formerly=formerly,
             context=context,
             named_outputs=named,
         )
-        reader.check_batched(spec)
-        setattr(function, SPEC_ATTRIBUTE, spec)
+        setattr(function, SPEC_ATTRIBUTE, reader.checked(spec))
         return function
 
     return describe
@@ -160,8 +157,8 @@ class _Reader:
                 self.fail(name, "the batched form runs over it, but it is no input of the node")
         return tuple(i.name for i in inputs if not i.is_widget) if rowwise else tuple(over)
 
-    def check_batched(self, spec: NodeSpec) -> None:
-        """Raise SpecError unless the batched form and the estimate, if there are, take what the node takes."""
+    def checked(self, spec: NodeSpec) -> NodeSpec:
+        """`spec`. Raises SpecError unless its batched form and its estimate, if there are, take what the node takes."""
         for name in spec.estimated:
             if spec.input(name) is None:
                 self.fail(name, "its size is estimated from it, but it is no input of the node")
@@ -169,10 +166,13 @@ class _Reader:
             self.fail(spec.context[0], "many calls of a rowwise node are one call, which has no context of its own")
         if spec.rowwise and spec.batched is not None:
             self.fail(None, "a node is rowwise or has a batched form, not both")
+        for name in spec.at_once:
+            if name not in spec.over or name not in {i.name for i in spec.inputs if i.is_widget}:
+                self.fail(name, "at_once names values in which the calls of a batched form may differ: those in over")
         if spec.batched is None or not spec.over:
             if spec.batched is not None or (spec.over and not spec.rowwise):
                 self.fail(None, "batched and over go together: over names the inputs in which calls may differ")
-            return
+            return spec
         for declared in spec.inputs if spec.output else ():
             if declared.name not in spec.over:
                 self.fail(declared.name, "an output node's batched form is called once for all: over names every input")
@@ -191,6 +191,7 @@ class _Reader:
             expected = types.GenericAlias(Sequence, (own[name],)) if several else own[name]
             if given.get(name, expected) != expected:
                 self.fail(name, f"{form} takes {given[name]} instead of {expected}")
+        return spec
 
     # ------------------------------------------------------------------------------------------ inputs
 
@@ -272,25 +273,16 @@ class _Reader:
             self.fail(name, _BOUNDS_MISPLACED)
         if name in _SEED_NAMES and (socket != "INT" or minimum != 0 or maximum is None or maximum > _LARGEST_SEED):
             self.fail(name, "a seed is an int with ge=0 and le=2**32 - 1; the editor adds a control to it")
-        ruled: Any = Annotated[base, field] if field else base
-        adapter: TypeAdapter[object] = TypeAdapter(ruled, config=ConfigDict(strict=True, allow_inf_nan=False))
-        if default is not REQUIRED:
+        description = (field.description or "") if field else ""
+        declared = InputSpec(
+            name, socket, default, False, description, minimum, maximum, entries, widget, is_widget=True
+        )
+        if default is not REQUIRED and declared.adapter is not None:
             try:
-                adapter.validate_python(default)
+                declared.adapter.validate_python(default)
             except ValueError:
                 self.fail(name, f"its default {default!r} breaks its own rule")
-        return InputSpec(
-            name,
-            socket,
-            default,
-            False,
-            (field.description or "") if field else "",
-            minimum,
-            maximum,
-            entries,
-            widget,
-            adapter,
-        )
+        return declared
 
     def bounds(self, name: str, field: FieldInfo | None) -> tuple[float | None, float | None]:
         bounds: dict[str, Any] = {}

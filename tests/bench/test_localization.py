@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +13,6 @@ from PIL import Image
 from api_graph.bench.localization import (
     Case,
     Scores,
-    bootstrap_interval,
     energy_in_box,
     evaluate_maps,
     iou_at_otsu,
@@ -23,7 +20,6 @@ from api_graph.bench.localization import (
     otsu_threshold,
     peak,
     pointing_game,
-    wilson_interval,
 )
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
@@ -127,29 +123,6 @@ def test_scaling_a_map_moves_neither_peak_nor_iou(values: np.ndarray, exponent: 
     assert iou_best(values, (1, 0, 3, 2)) == pytest.approx(iou_best(other, (1, 0, 3, 2)))
 
 
-def test_wilson_by_hand() -> None:
-    # Wilson 1927 for 8 of 10: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)
-    low, high = wilson_interval(8, 10)
-    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
-    assert wilson_interval(0, 0) == (0.0, 1.0)
-    for hits in (0.8, -1, 11):
-        with pytest.raises(BadInput, match="hits: it counts hits among 10 trials"):
-            wilson_interval(hits, 10)  # type: ignore[arg-type]
-    assert wilson_interval(10, 10)[1] == 1.0 and wilson_interval(0, 10)[0] == 0.0
-
-
-def test_bootstrap() -> None:
-    assert bootstrap_interval([0.4, 0.4, 0.4]) == (pytest.approx(0.4), pytest.approx(0.4))
-    values = np.random.RandomState(0).randn(400)
-    low, high = bootstrap_interval(values.tolist())
-    standard_error = values.std() / math.sqrt(400)
-    assert (high - low) / 2 == pytest.approx(1.96 * standard_error, rel=0.1)
-    with pytest.raises(BadInput, match="at least one value"):
-        bootstrap_interval([])
-    with pytest.raises(BadInput, match="a value is NaN or infinite"):
-        bootstrap_interval([0.4, float("nan")])
-
-
 def test_evaluate_maps() -> None:
     """A map that finds "left" and answers "left" to everything else, too."""
 
@@ -168,7 +141,7 @@ def test_evaluate_maps() -> None:
     assert scores.swapped[0] == 0 and np.isnan(scores.swapped[1])
     assert scores.mean("pointing") == 0.5 and scores.mean("swapped") == 0
     assert scores.mean("pointing", np.array([True, False])) == 1
-    assert np.isnan(Scores(*np.empty((5, 0))).mean("energy"))
+    assert np.isnan(Scores(*np.empty((7, 0))).mean("energy"))
 
 
 @pytest.mark.parametrize(
@@ -182,3 +155,26 @@ def test_evaluate_maps() -> None:
 def test_bad_inputs(heatmap: torch.Tensor, box: tuple[float, float, float, float], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         energy_in_box(heatmap + 1, box)
+
+
+def test_box_of_the_peak_and_precision() -> None:
+    """A map that is 1 on the object is right in both, one that is 1 elsewhere or nowhere in neither."""
+    mask = np.zeros((60, 60), dtype=bool)
+    mask[20:50, 10:40] = True
+    case = Case(Image.new("RGB", (60, 60)), "it", (10.0, 20.0, 40.0, 50.0), mask=mask)
+    inside = torch.from_numpy(mask).float()
+    elsewhere = torch.zeros(60, 60)
+    elsewhere[:10, 50:] = 1
+    tried = {"inside": inside, "elsewhere": elsewhere, "constant": torch.full((60, 60), 0.5)}
+    functions = {
+        name: lambda images, queries, values=values: Attribution(values[None], (Geometry.whole(60, 60),))
+        for name, values in tried.items()
+    }
+    scores = evaluate_maps([case], functions)
+    assert [float(scores[name].peak_box[0]) for name in tried] == [1, 0, 0]
+    assert float(scores["inside"].precision[0]) == 1
+    # All pixels of the object are among the equals at the end: as many of all pixels are the object's.
+    assert float(scores["constant"].precision[0]) == pytest.approx(900 / 3600)
+    assert float(scores["elsewhere"].precision[0]) == pytest.approx(900 / 3600)
+    blind = Case(case.image, "it", case.box)
+    assert np.isnan(evaluate_maps([blind], {"inside": functions["inside"]})["inside"].precision[0])

@@ -100,6 +100,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     with monkeypatch.context() as patched:
         core = import_module("api_graph.nodes.core")
         patched.setattr(core, "CORE_NODES", [*core.CORE_NODES, count, fail, warn, load, picture, progress])
+        patched.setattr("api_graph.registry.described_nodes", lambda: all_nodes())
         all_nodes.cache_clear()
         yield all_nodes()
     all_nodes.cache_clear()

@@ -19,16 +19,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import load, save
 
 from api_graph.errors import ApiGraphError, ApiGraphWarning
-from api_graph.executor.cache.entry import Entry, pack, unpack
-from api_graph.executor.cache.memory import GIB
 from api_graph.spec import NodeSpec
+
+if TYPE_CHECKING:
+    from api_graph.executor.cache.entry import Entry
+
+GIB = 1 << 30
 
 _FORMAT = 2
 _PART = ".part"
@@ -72,7 +73,7 @@ class DiskCache:
             return None
         try:
             entry = self._read(key, spec, text)
-        except (FileNotFoundError, MemoryError, torch.cuda.OutOfMemoryError):
+        except (FileNotFoundError, MemoryError):
             return None  # no damage: another process prunes just now, or there is no room for the tensors
         except Exception as error:  # whatever a damaged file makes of a parser
             self._discard(key)
@@ -138,22 +139,33 @@ class DiskCache:
         return self.folder / key[:2] / (f"{key}.json" if checksum is None else f"{key}.{checksum[:16]}.safetensors")
 
     def _read(self, key: str, spec: NodeSpec, text: bytes) -> Entry:
+        import torch  # here, so that who only looks at the folder does not wait for it
+        from safetensors.torch import load
+
+        from api_graph.executor.cache.entry import Entry, unpack
+
         document = json.loads(text)
         held = document["entry"]
         if document["checksum"] != _checksum(held):
             raise ValueError("its sidecar does not match its checksum")
         if (held["format"], held["key"], held["node"], held["version"]) != (_FORMAT, key, spec.id, spec.version):
             raise ValueError("its sidecar belongs to another entry")
-        tensors = {}
+        data = b""
         if held["tensors"] is not None:
             data = self._path(key, held["tensors"]).read_bytes()
             if hashlib.sha256(data).hexdigest() != held["tensors"]:
                 raise ValueError("its tensors do not match their checksum")
-            tensors = load(data)
-        return Entry(unpack(tensors, held["outputs"], spec), held["ui"])
+        try:
+            return Entry(unpack(load(data) if data else {}, held["outputs"], spec), held["ui"])
+        except torch.cuda.OutOfMemoryError as error:
+            raise MemoryError from error
 
     def _write(self, key: str, entry: Entry, spec: NodeSpec) -> int:
         """Returns the number of bytes written: 0 for an entry that would fill the cache alone."""
+        from safetensors.torch import save
+
+        from api_graph.executor.cache.entry import pack
+
         tensors, described = pack(entry, spec)
         data = save(tensors) if tensors else None
         checksum = None if data is None else hashlib.sha256(data).hexdigest()

@@ -4,11 +4,16 @@ A graph names a profile and nothing else. URL and key belong to the machine: `en
 `address` what may be reached, and `secret` who gets to see the key.
 """
 
-from api_graph.lvlm.remote.ask import ask_endpoint, try_endpoint
-from api_graph.lvlm.remote.endpoint import Endpoint, endpoint_in, identity, marked
-from api_graph.lvlm.remote.endpoints_file import find_profile, profiles
-from api_graph.lvlm.remote.failure import EndpointError
-from api_graph.lvlm.remote.profile import Profile
+from typing import TYPE_CHECKING
+
+from api_graph.lazily import lazily
+
+if TYPE_CHECKING:
+    from api_graph.lvlm.remote.ask import ask_endpoint, try_endpoint
+    from api_graph.lvlm.remote.endpoint import Endpoint, endpoint_in, identity, marked
+    from api_graph.lvlm.remote.endpoints_file import find_profile, profiles
+    from api_graph.lvlm.remote.failure import EndpointError
+    from api_graph.lvlm.remote.profile import Profile
 
 __all__ = [
     "Endpoint",
@@ -22,3 +27,19 @@ __all__ = [
     "profiles",
     "try_endpoint",
 ]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Endpoint": "endpoint",
+        "EndpointError": "failure",
+        "Profile": "profile",
+        "ask_endpoint": "ask",
+        "endpoint_in": "endpoint",
+        "find_profile": "endpoints_file",
+        "identity": "endpoint",
+        "marked": "endpoint",
+        "profiles": "endpoints_file",
+        "try_endpoint": "ask",
+    },
+)

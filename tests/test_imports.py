@@ -62,9 +62,22 @@ MAY_IMPORT = {
     "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
     "comparison": CONTRACT | {"settings", "table", "report", "bench"},
+    "figure": CONTRACT | {"table", "report", "pixels"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "comparison", "editor", "annotation"}
+    | {
+        "graph",
+        "draw",
+        "executor",
+        "runs",
+        "settings",
+        "table",
+        "report",
+        "comparison",
+        "figure",
+        "editor",
+        "annotation",
+    }
     | ROOMS,
     "__main__": {"cli"},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from api_graph.arguments import typed
@@ -75,9 +75,9 @@ class ComparedResults:
         return found + [f"{_items(count)} left out: {name} has no score." for name, count in self.unscored.items()]
 
 
-@typed("folders")
+@typed()
 def compare_results(
-    folders: Iterable[str | os.PathLike[str]],
+    folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     figure: str | None = None,
     *,
     truth: str | None = None,

@@ -6,7 +6,8 @@ The public Python API, loaded when first used:
 * `clip_attribution`: Ψ for images and questions, on the token grid.
 * `load_lvlm`, `LvlmModel`: a local vision-language model, or one that you loaded with transformers.
 * `lvlm_attribution`: Ψ from where it looks while it answers.
-* `ask`: a question to a local model or to an endpoint.
+* `ask`: a question to a local model or to an endpoint; with `fovea`, a local one is pointed at a place in the image.
+* `Steering`, `steer_preset`: how it is pointed there, in full, and the settings of published methods.
 * `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
 * `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
 * `annotate`: annotated images and heatmaps.
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
     from api_graph.comparison.compare import ComparedResults, compare_results
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
     from api_graph.figure.draw import DrawnFigure, draw_figure
-    from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, ask, load_lvlm, lvlm_attribution
+    from api_graph.lvlm import (
+        Answer,
+        LvlmAttribution,
+        LvlmModel,
+        Steering,
+        ask,
+        load_lvlm,
+        lvlm_attribution,
+        steer_preset,
+    )
     from api_graph.runs import run_graph
     from api_graph.table.map import map_graph
     from api_graph.table.records import RowResult
@@ -48,6 +58,7 @@ __all__ = [
     "LvlmAttribution",
     "LvlmModel",
     "RowResult",
+    "Steering",
     "annotate",
     "ask",
     "choose_box",
@@ -64,6 +75,7 @@ __all__ = [
     "map_graph",
     "read_results",
     "run_graph",
+    "steer_preset",
 ]
 
 __getattr__, __dir__ = _lazily(
@@ -81,6 +93,7 @@ __getattr__, __dir__ = _lazily(
         "LvlmAttribution": "lvlm",
         "LvlmModel": "lvlm",
         "RowResult": "table.records",
+        "Steering": "lvlm",
         "annotate": "annotation",
         "ask": "lvlm",
         "choose_box": "tasks",
@@ -97,6 +110,7 @@ __getattr__, __dir__ = _lazily(
         "map_graph": "table.map",
         "read_results": "table.results",
         "run_graph": "runs",
+        "steer_preset": "lvlm",
     },
 )
 

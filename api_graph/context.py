@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from api_graph.errors import Cancelled
-from api_graph.files import name_below
+from api_graph.files import ALL_PNG, SaveFormats, name_below
 from api_graph.folders import Folders
 from api_graph.json_values import Json
 
@@ -93,8 +93,8 @@ class Context:
     def show_file(self, path: str | Path, *, temporary: bool = False, kind: str = "images") -> None:
         """Show an image file of the output folder, or of the temp folder, under the node.
 
-        An editor draws `images` by itself; other kinds are for the pack's own extension of it (`web/js`). Raises
-        ValueError for a file outside that folder.
+        An editor draws `images` by itself. `pages` are HTML files, which belong to a row's files as images do. Other
+        kinds are for the pack's own extension of it (`web/js`). Raises ValueError for a file outside that folder.
         """
         root = self.folders.temp if temporary else self.folders.output
         name = name_below(root, path)
@@ -115,7 +115,8 @@ class SaveContext(Context):
     """A Context for nodes that write files: it also carries `texts`, JSON by keyword, which saved images embed.
 
     As in ComfyUI's own files these are the graph in its API format (`prompt`) and the editor's form of it (`workflow`).
-    There are none where the user does not want them in files.
+    There are none where the user does not want them in files. `formats` are those of the files.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
+    formats: SaveFormats = ALL_PNG

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from api_graph.arguments import typed
 from api_graph.executor import Listener
+from api_graph.files import PictureKind
 from api_graph.graph import set_inputs
 from api_graph.json_values import Json
 from api_graph.registry import all_nodes
@@ -19,6 +20,7 @@ from api_graph.runs import GraphSource, open_graph
 from api_graph.settings import cache_folder
 from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.columns import ColumnReport
+from api_graph.table.grid import GridValues
 from api_graph.table.plan import GIB, RunOptions, TablePlan, plan_of
 from api_graph.table.processes import Processes, processors
 from api_graph.table.ray_cluster import RayOptions
@@ -71,16 +73,21 @@ def map_graph(
     adopt: bool = False,
     ray: RayOptions | None = None,
     keep_answers: bool = False,
+    image_format: PictureKind | None = None,
+    heatmap_format: PictureKind | None = None,
+    quality: int | None = None,
+    grid: GridValues | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
-    `rows` is a .jsonl, .csv, .tsv or .parquet file, a folder of images, a glob, or an iterable of mappings. A column
-    sets the graph's input of the same name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that
-    have other names, and `inputs` sets what is the same for all rows. The `columns` of what is returned say which
-    column sets which input, which set nothing, and what stays as the graph has it; `keep` names inputs that are to stay
-    so, where that would be refused as a likely mistake. A row without a value (null, an empty text, no such key) in a
-    column that sets an input is faulty; with `keep_null` it has the graph's own value there. Files that rows name are
-    looked for beside the table, and in `input_folders`, or in the current folder if none are given.
+    `rows` is a .jsonl, .csv, .tsv, .parquet or .tar file, a folder of images, a glob, a data frame (pandas, polars,
+    pyarrow), or an iterable of mappings, which may hold PIL images. A column sets the graph's input of the same
+    name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that have other names, and `inputs`
+    sets what is the same for all rows. The `columns` of what is returned say which column sets which input, which
+    set nothing, and what stays as the graph has it; `keep` names inputs that are to stay so, where that would be
+    refused as a likely mistake. A row without a value (null, an empty text, no such key) in a column that sets an
+    input is faulty; with `keep_null` it has the graph's own value there. Files that rows name are looked for beside
+    the table, and in `input_folders`, or in the current folder if none are given.
 
     Results go to `output`: results.jsonl, manifest.json, and the files of each row. Calling it again continues where it
     stopped, and yields only the rows that it runs itself. Rows whose line or files are lost or damaged, or whose input
@@ -90,20 +97,26 @@ def map_graph(
     batch that a model gets, `threads` the number of threads that read and write, and `memory` the bytes that results
     may take. `metadata` embeds the graph in saved images. `names` is the template of file names (see docs/tables.md),
     `adopt` takes over the results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process.
-    With `keep_answers`, cached answers of endpoints serve any `output`. Raises GraphError or BadInput before any row.
+    With `keep_answers`, cached answers of endpoints serve any `output`. `image_format` is png (the default), which
+    embeds the graph, webp, which does so as ComfyUI does, or jpeg, which does not; `heatmap_format` is that of
+    heatmaps, png if it is not said; `quality` is that of jpeg and webp, 1 to 100. With `grid` (by name of an input a
+    list of values) every row is run with all combinations, and its `values` have them. Raises GraphError or BadInput
+    before any row.
     """
     source, registry, constants = open_graph(graph), all_nodes(), dict(inputs or {})
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
     kept = partial(limits, metadata=metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    options = kept(
-        columns=dict(columns or {}),
-        keep=tuple(keep),
+    told = partial(kept, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}), adopt=adopt)
+    options = told(
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
         shard=None if shard is None else parse_shard(shard),
         max_failures=0 if fail_fast else None,
         retry_failed=retry_failed,
         adopt=adopt,
+        image_format=image_format,
+        heatmap_format=heatmap_format,
+        quality=quality,
     )
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     plan = plan_of(set_inputs(source, registry, constants), name, rows, Path(output), registry, constants, options)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from api_graph.bench.statistics import signed
+from api_graph.bench.tables import tex_escaped, tex_table
 from api_graph.comparison.compare import ComparedResults, Line, Pair
 from api_graph.json_values import Json
 from api_graph.table.export import csv_cell
@@ -20,17 +21,6 @@ SAME = "0 (no item differs)"
 """Instead of an interval: the bootstrap of nothing but zeros has none."""
 
 _MARKUP = re.compile(r"[\\`*\[\]<>|#~$&]|(?<!\w)_+|_+(?!\w)")
-_TEX = {letter: f"\\{letter}" for letter in "{}$&#%_"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "[": "{[}",
-    "]": "{]}",
-    "\N{MINUS SIGN}": "$-$",
-}
 _CSV = ("figure", "first", "second", "category", "n", "first_score", "first_low", "first_high", "second_score")
 _MORE_CSV = ("second_low", "second_high", "difference", "low", "high", "p", "higher", "lower", "is_told")
 
@@ -107,21 +97,9 @@ def latex(compared: ComparedResults) -> str:
     """The whole comparison in LaTeX: a `tabular` of the package booktabs for each pair, and the verdict below it."""
     lines = ["% \\usepackage{booktabs}"]
     for pair in compared.pairs:
-        heads = headings(pair)
-        lines += [rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}", r"\toprule", _tex_row(heads), r"\midrule"]
-        lines += [_tex_row(line) for line in cells(pair)]
-        lines += [r"\bottomrule", r"\end{tabular}", "", _tex(pair.verdict), ""]
-    lines += [_tex(line) for line in (f"{subject(compared)}.", caption(compared), *compared.notes)]
+        lines += [tex_table(headings(pair), cells(pair)), tex_escaped(pair.verdict), ""]
+    lines += [tex_escaped(line) for line in (f"{subject(compared)}.", caption(compared), *compared.notes)]
     return "\n".join([*lines, ""])
-
-
-def _tex_row(texts: Sequence[str]) -> str:
-    return rf"{' & '.join(map(_tex, texts))} \\"
-
-
-def _tex(text: str) -> str:
-    """`text` as LaTeX sets it, letter for letter, on one line."""
-    return "".join(_TEX.get(letter, letter) for letter in " ".join(text.split()))
 
 
 def as_csv(compared: ComparedResults) -> str:

@@ -28,7 +28,7 @@ _STYLE = """
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); gap: 0.75rem 1.5rem; }
 .side { min-width: 0; }
 .side h4 { margin: 0 0 0.35rem; font-size: 0.875rem; overflow-wrap: anywhere; }
-.side .number { color: var(--quiet); font-weight: 400; }
+.side .number:not(.state) { color: var(--quiet); font-weight: 400; }
 .lines { width: auto; }
 .lines th:not(:first-child), .lines td { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .lines th { overflow-wrap: anywhere; }
@@ -39,10 +39,11 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class SideOfRow:
-    """What one side gave for a row: its score as a text, and the row with its own pictures."""
+    """What one side gave for a row: its score as a text, how that differs from the first's, and its own pictures."""
 
     name: str
     score: str
+    kind: str
     card: Card
 
 
@@ -81,8 +82,8 @@ def write_comparison(compared: ComparedResults, out: Path, *, most: int = MOST) 
     At most `most` rows are shown, evenly spread: first of those on which the sides differ, then of the others; fewer if
     the page would become larger than 10 MB. Raises BadInput if results cannot be read, or the page cannot be written.
     """
-    differing = [item for item in compared.items if _kind(item, compared) != SAME]
-    equal = [item for item in compared.items if _kind(item, compared) == SAME]
+    differing = [item for item in compared.items if _kind(item.scores, compared) != SAME]
+    equal = [item for item in compared.items if _kind(item.scores, compared) == SAME]
     items = _evenly(differing, most)
     items += _evenly(equal, most - len(items))
     cards = [_cards(side, [item.rows[index] for item in items]) for index, side in enumerate(compared.sides)]
@@ -123,10 +124,10 @@ def _kinds(compared: ComparedResults) -> tuple[str, str, str, str]:
     return ("better", "worse", "mixed", SAME) if compared.percent else ("higher", "lower", "mixed", SAME)
 
 
-def _kind(item: ComparedItem, compared: ComparedResults) -> str:
-    """How the later sides' scores differ from the first one's."""
-    more = any(score > item.scores[0] for score in item.scores[1:])
-    less = any(score < item.scores[0] for score in item.scores[1:])
+def _kind(scores: Sequence[float], compared: ComparedResults) -> str:
+    """How the later scores differ from the first one."""
+    more = any(score > scores[0] for score in scores[1:])
+    less = any(score < scores[0] for score in scores[1:])
     better, worse, mixed, same = _kinds(compared)
     return mixed if more and less else better if more else worse if less else same
 
@@ -148,12 +149,17 @@ def _row(item: ComparedItem, compared: ComparedResults, cards: Sequence[Card]) -
         number=item.rows[0],
         name=clipped(item.name, _LONGEST_NAME),
         category=clipped(item.category or "", _LONGEST_NAME),
-        kind=_kind(item, compared),
+        kind=_kind(item.scores, compared),
         row=first.row,
         truth=[("truth", clipped(text, LONGEST_TEXT)) for text in item.truth[:_MOST_TRUTHS] if text not in values],
         originals=[picture for picture in first.pictures if picture.kind == "original"],
         sides=[
-            SideOfRow(side.name, _score(score, percent=compared.percent), _without_original(card))
+            SideOfRow(
+                side.name,
+                _score(score, percent=compared.percent),
+                _kind([item.scores[0], score], compared),
+                _without_original(card),
+            )
             for side, score, card in zip(compared.sides, item.scores, cards, strict=True)
         ],
     )

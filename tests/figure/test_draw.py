@@ -62,6 +62,13 @@ def test_texts_take_what_they_need(made: Made, tmp_path: Path) -> None:
     draw_figure(folder, tmp_path / "long.png", rows="0", columns="answer,annotated", width=4, dpi=100)
     left = runs_of(tmp_path / "long.png", (0, 0, 255))[0]
     assert left == pytest.approx(4 + 6 + 100 * 0.8 * (4 - 0.14) / 1.8, abs=2)
+    # A row is as high as the highest cell in it, and the picture stands in its middle.
+    head = 4 + 100 * (10 / 72 + 0.06)
+    assert len(pixels(tmp_path / "short.png")) == pytest.approx(head + narrow[3] - narrow[1] + 4, abs=2)
+    tall = len(pixels(tmp_path / "long.png"))
+    top, bottom = runs_of(tmp_path / "long.png", (0, 0, 255))[1::2]
+    assert tall > head + bottom - top + 40
+    assert (top + bottom) / 2 == pytest.approx((head + tall - 4) / 2, abs=2)
 
 
 def test_grey_maps_are_coloured(made: Made, tmp_path: Path) -> None:
@@ -120,7 +127,7 @@ def test_the_same_again(made: Made, tmp_path: Path) -> None:
 
 
 def test_texts_are_no_markup(made: Made, tmp_path: Path) -> None:
-    hostile = r"$\frac{ $x^2$ <script>alert(1)</script> ]]> --> \href{x} %s"
+    hostile = r"$\frac{$ $x^2$ <script>alert(1)</script> ]]> --> \href{x} %s"
     drawn = draw_figure(made.write(texts=(hostile,)), tmp_path / "a.svg", rows="0", columns=f"answer,image={hostile}")
     root = ElementTree.fromstring((tmp_path / "a.svg").read_text("utf-8"))
     assert drawn.notes == [] and not [each for each in root.iter() if str(each.tag).endswith("script")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from api_graph.bench.statistics import signed
 from api_graph.bench.tables import tex_escaped, tex_table
@@ -104,8 +104,21 @@ def latex(compared: ComparedResults) -> str:
 
 def as_csv(compared: ComparedResults) -> str:
     """A row for each pair and category; figures unscaled, and in full. No text is a formula to a spreadsheet."""
+    return _csv(_rows(compared))
+
+
+def items_csv(compared: ComparedResults) -> str:
+    """A row for each item: its name, category and row in the first results, each side's score, and what has changed."""
+    scores = [f"score of {side.name}" for side in compared.sides]
+    rows: list[list[Json]] = [["item", "category", "row", *scores, "change"]]
+    for item in compared.items:
+        rows.append([item.name, item.category, item.rows[0], *item.scores, compared.change(item.scores)])
+    return _csv(rows)
+
+
+def _csv(rows: Iterable[Sequence[Json]]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerows([csv_cell(cell) for cell in row] for row in _rows(compared))
+    csv.writer(buffer, lineterminator="\r\n").writerows([csv_cell(cell) for cell in row] for row in rows)
     return buffer.getvalue()
 
 

@@ -41,6 +41,11 @@ def test_several_files(cli: Cli, made: Made) -> None:
         (("nowhere",), "DIR: there is no such folder"),
         (("out", "--rows", "x"), "--rows: this is no row"),
         (("out", "--columns", "map"), "--columns: it may be Grey map or Coloured heatmap"),
+        (("out", "--opacity", "2"), "--opacity: it must lie within 0 and 1"),
+        (("out", "--width", "0"), "--width: it must lie within 1 and 40"),
+        (("out", "--dpi", "1"), "--dpi: it must lie within 30 and 1200"),
+        (("out", "--font", "Nobody's"), "--font: there is no such font"),
+        (("out", "--columns", "image", "--colormap", "grey"), "--colormap: no column has grey heatmaps"),
         (("out", "--out", "a.txt"), "--out: a figure is a .pdf, .svg or .png file"),
     ],
 )

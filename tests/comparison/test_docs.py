@@ -35,7 +35,7 @@ def test_the_commands(folder: Path) -> None:
     assert [line for line in printed.splitlines() if line.startswith("ended")] == [f"ended 0 {c}" for c in COMMANDS]
     assert re.search(r"^all +4 ", printed, re.M) and re.search(r"^colour +2 ", printed, re.M)
     figures = ("figure.pdf", "maps.svg", "maps.png") if PLOTS else ()
-    for file in ("page.html", "table.md", "table.tex", "table.csv", *figures):
+    for file in ("page.html", "table.md", "table.tex", "table.csv", "items.csv", *figures):
         assert (folder / file).is_file()
     assert (folder / "page.html").read_text("utf-8").count("<article") == 4
 

@@ -102,11 +102,18 @@ KINDS: dict[str, list[Any]] = {
     "dtype": [3, [1], {"a": 1}, object()],
     "steps": [3, 2.5, {"a": 1}, None, object(), [1.5]],
     "answer": [3, 2.5, ["a"], {"a": 1}, object()],
+    **{name: [*TEXT, Path("x")] for name in ("figure", "truth", "by", "font", "colormap")},
+    **{name: [3, {"a": 1}, [1], None, True, object()] for name in ("folders", "out")},
+    "on": [3, "item", [1], {"a": 1}, None, object()],
+    "allow_missing": FLAG,
+    "width": NUMBER,
+    "opacity": [value for value in NUMBER if value is not None],
+    "dpi": [*WHOLE, None],
 }
 NEEDED: dict[str, Any] = {"labels": "a\nb", "boxes": [[1, 2, 3, 4]], "text": "a ring", "question": "What?"}
 SHAPES = {"image_size": (64, 64), "grid": (8, 8), "box": [1, 2, 30, 40], "points": torch.zeros(3, 3), "rows": [{}]}
 NEEDED |= {**SHAPES, "graph": "api_clip", "model": "demo", "queries": "a ring", "images": "x.png", "image": "x.png"}
-NEEDED |= {"folder": "results", "folders": ["results"], "name": "PAI"}
+NEEDED |= {"folder": "results", "folders": ["one", "other"], "out": "figure.pdf", "name": "PAI"}
 
 
 @pytest.fixture
@@ -151,6 +158,8 @@ def of_another_type(function: Callable[..., Any], name: str) -> list[Any]:
         values = [*TEXT, None]
     if name == "layers" and function is api_graph.ask:
         values = [value for value in values if value is not None]
+    if function is api_graph.draw_figure and name in ("rows", "columns"):
+        values = TEXT if name == "rows" else [*TEXT, None]
     if name == "kernel_size":
         values = WHOLE if function is api_graph.annotate else [*WHOLE, None]
     return values

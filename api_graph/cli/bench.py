@@ -170,7 +170,8 @@ def run(
     asked = chosen(expanded(data or Path()), folder, options, parts=tuple(part or ()))
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     with output_lock(folder):
-        return _run(spec, asked, graph or [], parse_settings(set_ or ()), device, ray, as_json=as_json, quiet=quiet)
+        ran = run_benchmark(spec, asked, graph or [], parse_settings(set_ or ()), device, ray, quiet=quiet)
+        return _tell(spec, *ran, folder, as_json=as_json, quiet=quiet)
 
 
 def _wanted(name: str, data: Path | None, graphs: list[str] | None) -> BenchmarkSpec:
@@ -187,7 +188,7 @@ def _wanted(name: str, data: Path | None, graphs: list[str] | None) -> Benchmark
     return spec
 
 
-def _run(
+def run_benchmark(
     spec: BenchmarkSpec,
     asked: Asked,
     graphs: list[str],
@@ -195,9 +196,9 @@ def _run(
     device: str,
     ray: RayOptions | None,
     *,
-    as_json: bool,
     quiet: bool,
-) -> int:
+) -> tuple[Bench, list[ScoredGraph]]:
+    """Run a benchmark over graphs, and score all that its folder has. Raises GraphError or BadInput."""
     from api_graph.benching.judge import Judge
     from api_graph.benching.plan import begun, graph_choices, plan_graph, questions_of, settings_by_graph, write_items
     from api_graph.benching.scoring import score_all
@@ -219,7 +220,7 @@ def _run(
     bench.write(asked.out)
     for planned in plans:
         bench = _run_graph(bench, asked, planned, ray, quiet=quiet)
-    return _tell(spec, bench, score_all(spec, bench, asked.out, judge), asked.out, as_json=as_json, quiet=quiet)
+    return bench, score_all(spec, bench, asked.out, judge)
 
 
 def _run_graph(bench: Bench, asked: Asked, planned: GraphPlan, ray: RayOptions | None, *, quiet: bool) -> Bench:

@@ -5,6 +5,7 @@ from . import (
     baselines,
     blend,
     boxes,
+    controls,
     foveal,
     heatmap,
     images,
@@ -15,6 +16,7 @@ from . import (
     selection,
     tasks,
     text,
+    words,
 )
 
 NODES = (
@@ -92,4 +94,10 @@ NODES = (
     tasks.project_point_cloud,
     tasks.classify_point_cloud,
     baselines.baseline,
+    words.map_words,
+    words.map_of_words,
+    words.strip,
+    words.save_page,
+    controls.control,
+    controls.other_heads,
 )

@@ -11,6 +11,7 @@ from api_graph.cli import (
     bench,
     bench_paper,
     cache,
+    compare,
     demo,
     doctor,
     edit,
@@ -22,6 +23,7 @@ from api_graph.cli import (
     report,
     results,
     run,
+    scenes,
     verify,
 )
 from api_graph.cli.exits import EXIT_CODES, command
@@ -61,6 +63,7 @@ for function in (
     verify.verify,
     report.report,
     results.results,
+    compare.compare,
     demo.demo,
     edit.edit,
     graphs.check,
@@ -77,7 +80,7 @@ _bench = typer.Typer(
     rich_markup_mode=None,
     help="Run benchmarks over graphs: `api-graph bench NAME --data DIR --graph GRAPH`.",
 )
-for function in (bench.run, bench.list_, bench.score, bench.export, bench_paper.paper):
+for function in (bench.run, bench.list_, bench.score, bench.export, bench_paper.paper, scenes.scenes):
     _bench.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
 app.add_typer(_bench, name="bench")
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from api_graph.benching.folder import Bench
     from api_graph.benching.plan import Asked, GraphPlan
     from api_graph.benching.scoring import ScoredGraph
+    from api_graph.executor import Executor
     from api_graph.table.map import RayOptions
 
 
@@ -203,6 +204,7 @@ def run_benchmark(
     from api_graph.benching.plan import begun, graph_choices, plan_graph, questions_of, settings_by_graph, write_items
     from api_graph.benching.scoring import score_all
     from api_graph.registry import all_nodes
+    from api_graph.table.worker import Worker
 
     registry, choices = all_nodes(), graph_choices(graphs)
     given = settings_by_graph(settings, [choice.name for choice in choices])
@@ -218,25 +220,29 @@ def run_benchmark(
     for planned in plans:
         bench = bench.with_graph(planned.run)
     bench.write(asked.out)
+    executor = Worker(plans[0].plan.job).executor  # one for all graphs: models are loaded once
     for planned in plans:
-        bench = _run_graph(bench, asked, planned, ray, quiet=quiet)
+        bench = _run_graph(bench, asked, planned, ray, executor, quiet=quiet)
     return bench, score_all(spec, bench, asked.out, judge)
 
 
-def _run_graph(bench: Bench, asked: Asked, planned: GraphPlan, ray: RayOptions | None, *, quiet: bool) -> Bench:
+def _run_graph(
+    bench: Bench, asked: Asked, planned: GraphPlan, ray: RayOptions | None, executor: Executor, *, quiet: bool
+) -> Bench:
     """Run one graph's rows; where failures count as empty answers, the failed ones are tried once more."""
     from api_graph.benching.plan import own_columns_unsaid
 
     if not quiet:
         tell(f"{planned.run.name}:")
     with own_columns_unsaid():
-        ran = run_plan(planned.graph, planned.plan, ray, quiet=quiet)
+        ran = run_plan(planned.graph, planned.plan, ray, quiet=quiet, executor=executor)
     before = bench.graphs[planned.run.name].retried
     if ran.run.failed and asked.on_failure == "empty" and not before:
         if not quiet:
             tell(f"{ran.run.failed:,} failed items are tried once more")
         with own_columns_unsaid():
-            ran = run_plan(planned.graph, replace(planned.plan, retry_failed=True), ray, quiet=quiet)
+            again = replace(planned.plan, retry_failed=True)
+            ran = run_plan(planned.graph, again, ray, quiet=quiet, executor=executor)
         bench = bench.with_graph(replace(bench.graphs[planned.run.name], retried=True))
         bench.write(asked.out)
     if not quiet:

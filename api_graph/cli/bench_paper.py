@@ -25,7 +25,6 @@ from api_graph.cli.options import (
     parse_settings,
     writable_folder,
 )
-from api_graph.files import expanded
 
 if TYPE_CHECKING:
     from api_graph.bench.papers import PaperTable
@@ -40,35 +39,40 @@ Root = Annotated[
 ]
 
 
+TableName = Annotated[str, typer.Argument(metavar="[NAME]", help="A table, such as api-1; without it they are listed.")]
+PaperOut = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.", show_default="bench/NAME")
+]
+RoleModels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="ROLE=MODEL",
+        help="Another model than the paper's: answerer, clip or lvlm. Repeatable.",
+        show_default=False,
+    ),
+]
+RowGraphs = Annotated[
+    list[str] | None,
+    typer.Option("--graph", metavar="ROW=GRAPH", help="Another graph for a row. Repeatable.", show_default=False),
+]
+RowSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="[ROW:]NAME=VALUE", help="As `bench` has it. Repeatable.", show_default=False),
+]
+ItemsOfEach = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Only the first N items of each benchmark, or of each part.")
+]
+
+
 def paper(
-    name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="A table, such as api-1; without it they are listed.")
-    ] = "",
+    name: TableName = "",
     data: Root = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Folder for the results.", show_default="bench/NAME")
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            metavar="ROLE=MODEL",
-            help="Another model than the paper's: answerer, clip or lvlm. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    graph: Annotated[
-        list[str] | None,
-        typer.Option("--graph", metavar="ROW=GRAPH", help="Another graph for a row. Repeatable.", show_default=False),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="[ROW:]NAME=VALUE", help="As `bench` has it. Repeatable.", show_default=False),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Only the first N items of each benchmark, or of each of its parts."),
-    ] = None,
+    out: PaperOut = None,
+    model: RoleModels = None,
+    graph: RowGraphs = None,
+    set_: RowSettings = None,
+    limit: ItemsOfEach = None,
     on_failure: OnFailure = None,
     judge: JudgeName = "",
     models: Models = None,
@@ -89,34 +93,32 @@ def paper(
     from api_graph.bench.papers import paper_table
     from api_graph.benching.paper import graphs_of, settings_of
     from api_graph.benching.plan import Asked
-    from api_graph.errors import BadInput
     from api_graph.table.output import output_lock
     from api_graph.table.plan import RunOptions
 
     if not name:
         return _list(as_json=as_json)
     table = paper_table(name)
-    if data is None:
-        hint = f"It has folders of the names {', '.join(table.benchmarks())}."
-        raise BadInput("the folder of the data is not named", input="--data", hint=hint)
+    root = _root(table, data)
     graphs = graphs_of(table, parse_settings(graph or (), "--graph"))
     settings = settings_of(table, graphs, parse_settings(model or (), "--model"), parse_settings(set_ or ()))
     limits = partial(RunOptions, batch_size=batch_size, threads=threads, cache=kept_results(cache, no_cache))
     folder = writable_folder(out or Path("bench") / name, "--out")
-    asked = Asked(
-        data=existing_folders([data], "--data")[0],
-        out=folder,
-        options=limits(models=existing_folders(models, "--models")),
-        limit=limit,
-        answer=table.answer,
-        on_failure=on_failure or "empty",
-        judge=judge,
-        of_each_part=True,
-    )
-    named = [f"{row}={source}" for row, source in graphs.items()]
+    chosen = partial(Asked, limit=limit, of_each_part=True, on_failure=on_failure or "empty", judge=judge)
+    asked = chosen(root, folder, limits(models=existing_folders(models, "--models")), answer=table.answer)
     with output_lock(folder):
+        named = [f"{row}={source}" for row, source in graphs.items()]
         failed = _run_all(table, asked, named, settings, device, quiet=quiet)
-        return _told(table, expanded(folder), failed=failed, as_json=as_json, quiet=quiet)
+        return _told(table, folder, failed=failed, as_json=as_json, quiet=quiet)
+
+
+def _root(table: PaperTable, data: Path | None) -> Path:
+    from api_graph.errors import BadInput
+
+    if data is None:
+        hint = f"It has folders of the names {', '.join(table.benchmarks())}."
+        raise BadInput("the folder of the data is not named", input="--data", hint=hint)
+    return existing_folders([data], "--data")[0]
 
 
 def _list(*, as_json: bool) -> int:

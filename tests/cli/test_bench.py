@@ -140,6 +140,9 @@ def test_two_graphs_stand_side_by_side(cli: Cli, tmp_path: Path) -> None:
     assert (model["answerer"], model["precision"]) == ("demo", "float32") and model["weights"]
     assert bench["versions"]["torch"]
     assert len(list(read_results(out / "plain"))) == 20
+    for name, loads in (("plain", 1), ("api_clip_ask", 0), ("grey", 0)):  # the answering model is node 3 in both graphs
+        steps = [json.loads(line)["steps"] for line in (out / name / "results.jsonl").read_text().splitlines()]
+        assert sum("3" in own for own in steps) == loads, "one executor: the model is loaded once"
     with (out / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     accuracy = {row["graph"]: float(row["value"]) for row in rows if row["figure"] == "accuracy"}

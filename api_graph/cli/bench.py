@@ -151,11 +151,11 @@ def run(
     Each graph has a subfolder of --out, a results folder of `map`; the same command goes on where it was stopped. A
     --set NAME=VALUE holds for all graphs, --set GRAPH:NAME=VALUE for one.
     """
+    spec = _wanted(name, data, graph)
     from api_graph.benching.plan import Asked
     from api_graph.table.output import output_lock
     from api_graph.table.plan import RunOptions
 
-    spec = _wanted(name, data, graph)
     limits = partial(RunOptions, batch_size=batch_size, chunk_size=chunk_size, threads=threads)
     kept = partial(limits, keep=tuple(keep or ()), keep_answers=keep_answers, metadata=not no_metadata)
     options = kept(

@@ -90,14 +90,14 @@ def paper(
     Each benchmark has a folder of its name below --data, and its results one below --out, as `api-graph bench` makes
     it. What is not there is left out, and said.
     """
+    if not name:
+        return _list(as_json=as_json)
     from api_graph.bench.papers import paper_table
     from api_graph.benching.paper import graphs_of, settings_of
     from api_graph.benching.plan import Asked
     from api_graph.table.output import output_lock
     from api_graph.table.plan import RunOptions
 
-    if not name:
-        return _list(as_json=as_json)
     table = paper_table(name)
     root = _root(table, data)
     graphs = graphs_of(table, parse_settings(graph or (), "--graph"))

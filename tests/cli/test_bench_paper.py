@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,3 +149,19 @@ def test_what_does_not_fit_is_told(cli: Cli, tmp_path: Path) -> None:
         assert ran.code == 2 and said in ran.err, ran.err
     listed = cli("bench", "paper", "--json").json
     assert [table["name"] for table in listed] == list(PAPERS)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(["list"], 0), (["paper"], 0), (["pop", "--data", "x"], 2), (["paper", "api-9"], 2)]
+)
+def test_what_runs_no_model_waits_for_none(tmp_path: Path, words: list[str], code: int) -> None:
+    script = (
+        "import sys; from api_graph.cli.app import app\n"
+        f"try: app({['bench', *words]!r}, prog_name='api-graph')\n"
+        "except SystemExit as ended: print(); print(ended.code or 0, 'torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    if words == ["paper", "api-9"]:
+        assert "There are: api-1" in ran.stderr
+    else:
+        assert ran.stdout.splitlines()[-1] == f"{code} False"

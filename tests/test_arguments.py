@@ -96,7 +96,12 @@ def nothing_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the arguments have not been looked at")
 
-    modules = {"annotation": "load_clip", "tasks.features": "load_clip", "lvlm.ask": "load_lvlm", "runs": "open_graph"}
+    modules = {
+        "annotation": "load_clip",
+        "tasks.features": "load_clip",
+        "lvlm.asking": "load_lvlm",
+        "runs": "open_graph",
+    }
     for module, name in {**modules, "table.map": "open_graph"}.items():
         monkeypatch.setattr(sys.modules[f"api_graph.{module}"], name, refuse)
     monkeypatch.chdir(tmp_path)

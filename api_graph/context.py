@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from api_graph.errors import Cancelled
-from api_graph.files import name_below
+from api_graph.files import ALL_PNG, SaveFormats, name_below
 from api_graph.folders import Folders
 from api_graph.json_values import Json
 
@@ -115,7 +115,8 @@ class SaveContext(Context):
     """A Context for nodes that write files: it also carries `texts`, JSON by keyword, which saved images embed.
 
     As in ComfyUI's own files these are the graph in its API format (`prompt`) and the editor's form of it (`workflow`).
-    There are none where the user does not want them in files.
+    There are none where the user does not want them in files. `formats` are those of the files.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
+    formats: SaveFormats = ALL_PNG

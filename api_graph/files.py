@@ -12,13 +12,41 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from stat import S_IFDIR, S_IFMT, S_IFREG
-from typing import IO, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 _CHUNK = 1 << 20
 _SETTLED_NS = 2 * 10**9
 """A file that changed less than this before may change once more without a new time: some clocks tick in seconds."""
 _MOST_DIGESTS = 65536
 _ATTEMPTS = 3
+
+
+PictureKind = Literal["png", "jpeg", "webp"]
+
+QUALITY = 90
+"""Of JPEG and WebP, where nobody says."""
+
+
+class PictureFormat(NamedTuple):
+    """How a picture is written: `png` as it is, `jpeg` and `webp` with a loss that `quality` (1..100) makes less."""
+
+    kind: PictureKind = "png"
+    quality: int = QUALITY
+
+    @property
+    def ending(self) -> str:
+        """Of the file's name."""
+        return ".jpg" if self.kind == "jpeg" else f".{self.kind}"
+
+
+class SaveFormats(NamedTuple):
+    """How a run writes images, and how heatmaps."""
+
+    image: PictureFormat = PictureFormat()
+    heatmap: PictureFormat = PictureFormat()
+
+
+ALL_PNG = SaveFormats()
 
 
 class FileState(NamedTuple):

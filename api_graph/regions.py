@@ -87,8 +87,9 @@ def read_boxes(
 
     `xyxy`: left, top, right, bottom in pixels; `xywh`: left, top, width, height in pixels; `normalized`: left, top,
     right, bottom as shares of the sides. In a text the numbers are parted by commas or spaces; several boxes on a line,
-    or a JSON list of them, have brackets around each, which mean nothing otherwise; empty lines and those that begin
-    with # are passed over. `clip` cuts what reaches beyond the image. Warns where pixels look like shares.
+    or a JSON list of them, have brackets around each, which mean nothing otherwise; what stands behind a # is the label
+    of the line's boxes, and lines without any box are passed over. `clip` cuts what reaches beyond the image. Warns
+    where pixels look like shares.
 
     Raises BadInput, naming the line, for anything but four finite numbers, a negative width or height, and, with
     `clip`, a box that lies outside the image; BadInput too where there is no box at all.
@@ -98,16 +99,15 @@ def read_boxes(
     if min(size) < 1:
         raise BadInput("the image is empty", input="size", value=size, hint="Give its width and height in pixels.")
     found = list(_rows(boxes, format))
-    rows = [_to_xyxy(numbers, where, format, size) for where, numbers in found]
+    rows = [_to_xyxy(numbers, where, format, size) for where, numbers, _ in found]
     if format != "normalized" and not isinstance(boxes, Tensor):
-        warn_of_fractions([numbers for _, numbers in found])
+        warn_of_fractions([numbers for _, numbers, _ in found])
     if not rows:
         given = boxes if isinstance(boxes, str) else []
         raise BadInput("there is no box", input="boxes", value=given, hint=_HINTS[format])
-    if clip:
-        rows = [clipped_box(box, where, size) for where, box in rows]
-        return Boxes(torch.tensor(rows, dtype=torch.float64), size)
-    return Boxes(torch.tensor([box for _, box in rows], dtype=torch.float64), size)
+    values = [clipped_box(box, where, size) if clip else box for where, box in rows]
+    labels = tuple(label for *_, label in found)
+    return Boxes(torch.tensor(values, dtype=torch.float64), size, labels if any(labels) else ())
 
 
 def boxes_around(masks: Tensor, threshold: float = 0.5) -> Boxes:
@@ -174,24 +174,27 @@ def warn_of_fractions(boxes: Sequence[Sequence[float]]) -> None:
         )
 
 
-def _rows(boxes: str | Sequence[Sequence[float]] | Tensor, format: str) -> Iterator[tuple[str, list[float]]]:
-    """What to call each box in a complaint, and its numbers."""
+def _rows(
+    boxes: str | Sequence[Sequence[float]] | Tensor, format: str
+) -> Iterator[tuple[str, list[float], str | None]]:
+    """What to call each box in a complaint, its numbers, and its label."""
     given = _json_list(boxes) if isinstance(boxes, str) else boxes.tolist() if isinstance(boxes, Tensor) else boxes
     if given is not None:
         for count, row in enumerate(given, start=1):
-            yield f"box {count}", _numbers(row, row, f"box {count}", format)
+            yield f"box {count}", _numbers(row, row, f"box {count}", format), None
         return
-    for count, line in enumerate(str(boxes).splitlines(), start=1):
-        words = _words(line)
-        if not words or line.lstrip().startswith("#"):
+    for count, written in enumerate(str(boxes).splitlines(), start=1):
+        line, _, label = written.partition("#")
+        words, label = _words(line), label.strip() or None
+        if not words:
             continue
         parts = [part for part in _BRACKETED.findall(line) if _words(part)]
         if len(parts) > 1 and all(len(_words(part)) == 4 for part in parts) and len(words) == 4 * len(parts):
             for number, part in enumerate(parts, start=1):
                 where = f"line {count}, box {number}"
-                yield where, _numbers(_words(part), part, where, format)
+                yield where, _numbers(_words(part), part, where, format), label
         else:
-            yield f"line {count}", _numbers(words, line, f"line {count}", format)
+            yield f"line {count}", _numbers(words, line, f"line {count}", format), label
 
 
 def _words(text: str) -> list[str]:

@@ -101,6 +101,9 @@ DEMO_MODEL = "The demo model knows rendered shapes, as in the example picture, a
 EXAMPLE_PICTURE = "api_graph_example.png"
 """The picture among the shipped graphs that they open with. ComfyUI has an `example.png` of its own."""
 
+EXAMPLE_MASKS = "api_graph_example_masks.png"
+"""The masks of its five objects, a frame each."""
+
 
 def shipped_graphs() -> Path:
     """The folder of the graphs and the example picture that come with the package."""
@@ -151,6 +154,12 @@ def locales_folder() -> Path | None:
 def example_workflows_folder() -> Path | None:
     """The shipped graphs as the editor saves them, each with a picture; None where they are not installed."""
     return _shipped_folder("example_workflows")
+
+
+def blueprints() -> dict[str, Path]:
+    """Files of the shipped blueprints by name; none where they are not installed."""
+    folder = _shipped_folder("subgraphs")
+    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.json"))}
 
 
 def _shipped_folder(name: str) -> Path | None:

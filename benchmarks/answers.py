@@ -24,8 +24,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from api_graph.bench.answers import mcnemar_p
-from api_graph.bench.localization import wilson_interval
+from api_graph.bench.statistics import mcnemar_p, wilson_interval
 from api_graph.clip.load import load_clip
 from api_graph.demo.asking import answers_right, attention_maps, points_at_target
 from api_graph.demo.maps import cls_map

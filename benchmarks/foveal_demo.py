@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from api_graph.bench.localization import wilson_interval
+from api_graph.bench.statistics import wilson_interval
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import FovealKernel, box_masks
 from api_graph.clip.load import load_clip

@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from api_graph.bench.localization import Case, MapFunction, Scores, evaluate_maps, wilson_interval
+from api_graph.bench.localization import Case, MapFunction, Scores, evaluate_maps
+from api_graph.bench.statistics import wilson_interval
 from api_graph.clip.baselines import BaselineMethod, baseline_map
 from api_graph.clip.decompose import encode_image
 from api_graph.clip.load import load_clip

@@ -85,6 +85,7 @@ NODES = (
     tasks.aggregate_scores,
     tasks.mean_text,
     tasks.choose_box,
+    tasks.choose_mark,
     tasks.template_set,
     tasks.encode_labels,
     tasks.classify,

@@ -26,7 +26,9 @@ SELECTION = "attention prompting/selection"
 def boxes(
     image: Annotated[Image, Field(description="The image that the boxes lie in.")],
     boxes: Annotated[
-        str, Field(description="One box per line, four numbers; # begins a comment."), Widget(multiline=True)
+        str,
+        Field(description="One box per line, four numbers; behind a # its name, or a comment."),
+        Widget(multiline=True),
     ],
     format: Annotated[
         BoxFormat,

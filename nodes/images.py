@@ -14,7 +14,7 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, names_in
 from api_graph.pixels.read import read_image, to_tensor
-from api_graph.pixels.write import FOR_NOW, NumberedPng, numbered_png, write_in_turn, write_numbered, written
+from api_graph.pixels.write import FOR_NOW, NumberedPicture, numbered_picture, write_in_turn, write_numbered, written
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
@@ -100,31 +100,33 @@ def _saved(
     """
     results: list[Tensor | Exception] = [*pictures]
     # Files that are numbered together are written in turn: the first picture gets the first number.
-    series: dict[tuple[str, str], list[tuple[int, NumberedPng]]] = defaultdict(list)
+    series: dict[tuple[str, str], list[tuple[int, NumberedPicture]]] = defaultdict(list)
     for index, (images, prefix, context) in enumerate(zip(pictures, prefixes, contexts, strict=True)):
         folder, texts = context.folders.output, context.texts
+        format = context.formats.heatmap if input == "heatmap" else context.formats.image
         try:
             context.check_cancelled()
             prefix = context.folders.name_of_row(prefix)
             with inputs_named(**_WRITING, image=input):
                 each = images if images.ndim > 2 else images[None]  # ComfyUI's masks may be a single (H, W)
-                for png in [numbered_png(folder, prefix, image, metadata=texts) for image in each]:
-                    series[png.folder, png.name.lower()].append((index, png))
+                made = [numbered_picture(folder, prefix, image, metadata=texts, format=format) for image in each]
+                for picture in made:
+                    series[picture.folder, picture.name.lower()].append((index, picture))
         except Exception as error:
             results[index] = error
 
-    def in_turn() -> Iterator[list[NumberedPng]]:
-        for pngs in series.values():
+    def in_turn() -> Iterator[list[NumberedPicture]]:
+        for numbered in series.values():
             contexts[0].check_cancelled()
-            yield [png for _, png in pngs]
+            yield [picture for _, picture in numbered]
 
     def work() -> list[Tensor | Exception]:
         paths = contexts[0].parallel_map(write_in_turn, in_turn())
-        for pngs, their_paths in zip(series.values(), list(paths), strict=True):
-            for (index, png), path in zip(pngs, their_paths, strict=True):
+        for numbered, their_paths in zip(series.values(), list(paths), strict=True):
+            for (index, picture), path in zip(numbered, their_paths, strict=True):
                 try:
                     with inputs_named(**_WRITING, image=input):
-                        contexts[index].show_file(written(png, path))
+                        contexts[index].show_file(written(picture, path))
                 except BadInput as error:
                     results[index] = error
         return results
@@ -152,8 +154,8 @@ def save_image(
     with inputs_named(**_WRITING, image="images"):
         for image in images:
             context.check_cancelled()
-            path = write_numbered(context.folders.output, prefix, image, metadata=context.texts)
-            context.show_file(path)
+            folder, texts, format = context.folders.output, context.texts, context.formats.image
+            context.show_file(write_numbered(folder, prefix, image, metadata=texts, format=format))
     return images
 
 
@@ -215,6 +217,6 @@ def save_heatmap(
     with inputs_named(**_WRITING, image="heatmap"):
         for image in heatmap if heatmap.ndim > 2 else heatmap[None]:
             context.check_cancelled()
-            path = write_numbered(context.folders.output, prefix, image, metadata=context.texts)
-            context.show_file(path)
+            folder, texts, format = context.folders.output, context.texts, context.formats.heatmap
+            context.show_file(write_numbered(folder, prefix, image, metadata=texts, format=format))
     return heatmap

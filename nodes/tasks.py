@@ -14,10 +14,10 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, names_in
 from api_graph.geometry import ResizeMode
-from api_graph.pixels._check import checked_image
+from api_graph.pixels._check import checked_image, required_masks
 from api_graph.pixels.pairing import EVERY, Pairs
-from api_graph.pixels.prompts import draw_box
-from api_graph.regions import Boxes
+from api_graph.pixels.prompts import draw_box, named_mark
+from api_graph.regions import Boxes, boxes_around
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 from api_graph.tasks import scores as box_scores
@@ -161,6 +161,42 @@ def choose_box(
     box = found.pick([chosen])
     picture = draw_box(image[shown : shown + 1], box.values)
     return ChosenBox(chosen, "\n".join(lines), picture, box, choice.margin, chances, values[chosen].tolist())
+
+
+class ChosenMark(NamedTuple):
+    choice: Annotated[int, Field(description="The index of the mask, counted from 0; −1 where no mark is named.")]
+    text: Annotated[str, Field(description="The choice in words.")]
+    image: Annotated[Image, Field(description="With a box around the mask; as it was where no mark is named.")]
+    mask: Annotated[Mask, Field(description="The one that was chosen; empty where no mark is named.")]
+
+
+@node("APChooseMark", category=CATEGORY, title="Choose mark", aliases=("SoM", "set of mark", "referring expression"))
+def choose_mark(
+    answer: Annotated[
+        str, Field(description="What a model said about the marked image, as 3 or [3]."), Widget(multiline=True)
+    ],
+    marks: Annotated[str, Field(description="The marks, one per line, from Set of mark."), Widget(multiline=True)],
+    masks: Annotated[Mask, Field(description="The masks in the order of their marks, from Set of mark.")],
+    image: Annotated[Image, Field(description="The image that they lie in, one.")],
+) -> ChosenMark:
+    """Choose the object whose mark an answer names. Where it names none of them, or several, none is chosen."""
+    image, names = checked_image(image), [line.strip() for line in marks.splitlines() if line.strip()]
+    if len(image) != 1:
+        raise BadInput("marks lie on one image at a time", input="image", value=tuple(image.shape), hint="Take it out.")
+    inside = required_masks(masks, image, "masks")
+    if len(names) != len(inside):
+        problem, hint = f"there are {len(inside)} masks", "Link both from the same Set of mark."
+        raise BadInput(problem, input="marks", value=len(names), hint=hint)
+    index = named_mark(answer, names)
+    if index is None:
+        said = f"no mark is chosen: the answer names none of {', '.join(names)}, or several"
+        return ChosenMark(-1, said, image, inside[:1] * 0)
+    chosen = inside[index : index + 1]
+    with inputs_named(mask="masks"):
+        where = boxes_around(chosen)
+    edges = ", ".join(f"{edge:.0f}" for edge in where.values[0].tolist())
+    told = f"mark {names[index]} of {len(names)}, at ({edges})"
+    return ChosenMark(index, told, draw_box(image, where.values), chosen)
 
 
 # --------------------------------------------------------------------------------------- classification

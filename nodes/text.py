@@ -45,9 +45,13 @@ def format_question(
             "unanswerable for VisWiz."
         ),
     ] = "none",
+    prompt: Annotated[
+        str,
+        Field(description="Asked in place of the question, as a benchmark words it; empty: the question."),
+    ] = "",
 ) -> Annotated[str, Field(description="The question with its suffix.")]:
     """The question as a benchmark asks it. Maps are made from the plain question, answers from this one."""
-    return strategies.with_suffix(question, suffix)
+    return strategies.with_suffix(prompt if prompt.strip() else question, suffix)
 
 
 @node("APStrategyPrompt", category=CATEGORY, title="Strategy prompt", aliases=("step by step", "hint", "reflection"))

@@ -27,7 +27,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 NODES_NEED = (ROOT / "requirements.txt").read_text("utf-8")
 
 # Imported where they are there, and named by the message where they are not.
-OPTIONAL = {"bitsandbytes", "pillow_heif", "torchaudio"}
+OPTIONAL = {"bitsandbytes", "isal", "pillow_heif", "torchaudio"}
 # In files that nodes read, but for the command line alone: it writes the endpoints file.
 COMMAND_LINE_ALONE = {"tomli_w"}
 MODULES = {"pillow": {"PIL"}, "open-clip-torch": {"open_clip"}, "tomli": {"tomli", "tomllib"}}

@@ -69,10 +69,12 @@ def test_a_row_is_the_function_choose_box(name, query, model, tmp_path) -> None:
 
 def test_there_is_a_graph_for_each_row_here() -> None:
     shipped = {path.stem for path in shipped_graphs().glob("rec_*.json")}
-    assert shipped == {*ROWS, "rec_crop", "rec_ensemble", "rec_foveal_subtract"}
+    assert shipped == {*ROWS, "rec_crop", "rec_ensemble", "rec_fgvp", "rec_foveal_subtract", "rec_som"}
 
 
-@pytest.mark.parametrize("name", ["rec_foveal", "rec_crop", "rec_ensemble", "rec_grey", "rec_foveal_subtract"])
+@pytest.mark.parametrize(
+    "name", ["rec_foveal", "rec_crop", "rec_ensemble", "rec_grey", "rec_foveal_subtract", "rec_fgvp"]
+)
 def test_these_find_every_object_of_the_picture(name, tmp_path) -> None:
     executor = Executor()
     for index, what in enumerate(OBJECTS):

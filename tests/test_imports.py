@@ -61,9 +61,10 @@ MAY_IMPORT = {
     "draw": CONTRACT | {"graph"},
     "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
+    "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "editor", "annotation"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "editor", "annotation"}
     | ROOMS,
     "__main__": {"cli"},
 }

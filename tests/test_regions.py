@@ -31,6 +31,14 @@ def test_a_text_has_one_box_per_line() -> None:
     assert read(text, SIZE) == [[1, 2, 3, 4], [5, 6, 7.5, 8]]
 
 
+def test_what_stands_behind_a_hash_names_the_boxes_of_its_line() -> None:
+    boxes = read_boxes("# 9 9 9 9\n1 2 3 4 #  the ring # of gold \n5,6,7,8 #\n[1 2 3 4] [5 6 7 8]# stars", SIZE)
+    assert boxes.values.tolist() == [[1, 2, 3, 4], [5, 6, 7, 8], [1, 2, 3, 4], [5, 6, 7, 8]]
+    assert boxes.labels == ("the ring # of gold", None, "stars", "stars")
+    assert read_boxes("1 2 3 4 #\n# a note", SIZE).labels == ()
+    assert read_boxes("[[1, 2, 3, 4]]", SIZE).labels == ()
+
+
 @pytest.mark.parametrize(
     "text",
     [

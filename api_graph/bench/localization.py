@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image as PIL
 from torch import Tensor
 
+from api_graph.bench.statistics import bootstrap_interval as bootstrap_interval  # where they were in version 0.1
+from api_graph.bench.statistics import wilson_interval as wilson_interval
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.pixels import threshold
@@ -74,33 +76,6 @@ def iou_best(heatmap: Heatmap, box: Box, geometry: Geometry | None = None) -> fl
     iou = shared / (np.arange(1, order.size + 1) * cell + _area(box) - shared)
     last_of_its_value = np.append(ordered[1:] != ordered[:-1], True)
     return float(iou[last_of_its_value].max())
-
-
-def wilson_interval(hits: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's score interval of a proportion; 95 % by default, (0, 1) for no trial at all.
-
-    Raises BadInput unless `hits` counts some of the `trials`: a share or a percentage would give an interval, too.
-    """
-    if hits != int(hits) or not 0 <= hits <= trials:
-        raise BadInput(f"it counts hits among {trials} trials", input="hits", value=hits, hint="Give whole numbers.")
-    if trials == 0:
-        return 0.0, 1.0
-    p, z2 = hits / trials, z * z
-    centre = (p + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = z / (1 + z2 / trials) * np.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials))
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
-
-
-def bootstrap_interval(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap: the 95 % interval of the mean of `values`."""
-    sample = np.asarray(values, dtype=float)
-    if sample.size == 0:
-        raise BadInput("an interval needs at least one value", input="values")
-    if not np.isfinite(sample).all():
-        raise BadInput("a value is NaN or infinite", input="values", hint="Leave out the cases that have none.")
-    drawn = np.random.RandomState(seed).randint(sample.size, size=(resamples, sample.size))
-    low, high = np.percentile(sample[drawn].mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,22 @@ from typing import Annotated
 import typer
 
 from api_graph import __version__
-from api_graph.cli import cache, demo, doctor, edit, endpoints, export, graphs, map, nodes, report, results, run, verify
+from api_graph.cli import (
+    bench,
+    cache,
+    demo,
+    doctor,
+    edit,
+    endpoints,
+    export,
+    graphs,
+    map,
+    nodes,
+    report,
+    results,
+    run,
+    verify,
+)
 from api_graph.cli.exits import EXIT_CODES, command
 from api_graph.cli.options import Debug, Json
 
@@ -54,6 +69,16 @@ for function in (
     doctor.doctor,
 ):
     app.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
+
+_bench = typer.Typer(
+    cls=bench.BenchGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Run benchmarks over graphs: `api-graph bench NAME --data DIR --graph GRAPH`.",
+)
+for function in (bench.run, bench.list_, bench.score, bench.export):
+    _bench.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
+app.add_typer(_bench, name="bench")
 
 _cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at the kept results, or remove them.")
 for function in (cache.info, cache.prune, cache.clear):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -34,6 +34,7 @@ from api_graph.cli.options import (
     writable_folder,
 )
 from api_graph.errors import ApiGraphWarning
+from api_graph.files import QUALITY, PictureKind
 
 if TYPE_CHECKING:
     from api_graph.graph import Graph
@@ -49,10 +50,10 @@ Rows = Annotated[
     str,
     typer.Argument(
         metavar="ROWS",
-        help="A .jsonl, .csv, .tsv or .parquet file (.gz too), a folder of images, or a glob in quotes. A row without "
-        "a value (null, an empty cell, no such key) in a column that sets an input is faulty. Lists set boxes and "
-        "labels, an item for each line. Files that rows name lie in the table's folder or in --input. docs/tables.md "
-        "has more.",
+        help="A .jsonl, .csv, .tsv, .parquet or .tar file (.gz too), a folder of images, or a glob in quotes. A row "
+        "without a value (null, an empty cell, no such key) in a column that sets an input is faulty. Lists set boxes "
+        "and labels, an item for each line. Files that rows name lie in the table's folder or in --input. "
+        "docs/tables.md has more.",
         show_default=False,
     ),
 ]
@@ -88,6 +89,19 @@ FileNames = Annotated[
         help="Template of file names; fields are inputs, columns, key and row.",
         show_default="{image.stem}_{query.slug}_{key:8}",
     ),
+]
+ImageFormat = Annotated[
+    PictureKind | None,
+    typer.Option(
+        help="How pictures are written: png and webp embed the graph, jpeg does not.",
+        show_default="the folder's, or png",
+    ),
+]
+HeatmapFormat = Annotated[
+    PictureKind | None, typer.Option(help="How heatmaps are written.", show_default="the folder's, or png")
+]
+Quality = Annotated[
+    int | None, typer.Option(metavar="N", help="Of jpeg and webp, 1 to 100.", show_default=str(QUALITY))
 ]
 Grid = Annotated[
     list[str] | None,
@@ -175,6 +189,9 @@ def map_(
     keep_answers: KeepAnswers = False,
     no_metadata: NoMetadata = False,
     names: FileNames = None,
+    image_format: ImageFormat = None,
+    heatmap_format: HeatmapFormat = None,
+    quality: Quality = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Take over results whose manifest is gone.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     debug: Debug = False,
@@ -199,9 +216,12 @@ def map_(
         max_failures=max_failures if keep_going else 0,
         retry_failed=retry_failed,
         adopt=adopt,
+        image_format=image_format,
+        heatmap_format=heatmap_format,
+        quality=quality,
     )
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
-    ray = _ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
+    ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     return _run(ready, plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
 
 
@@ -217,15 +237,51 @@ def _planned(
     return graph, plan_of(graph, name, rows, writable_folder(out, "--out"), registry, constants, options)
 
 
-def _ray_options(concurrency: int | None, gpus_per_actor: float | None, address: str) -> RayOptions:
+def ray_options(concurrency: int | None, gpus_per_actor: float | None, address: str) -> RayOptions:
+    """The options of the engine ray."""
     from api_graph.table.map import RayOptions
 
     return RayOptions(concurrency, gpus_per_actor, address or None)
 
 
+@dataclass(frozen=True)
+class RanTable:
+    """What a run over a table has done: `kept` answers were shared or kept, `warned` are our warnings."""
+
+    run: TableRun
+    seconds: float
+    kept: int
+    warned: list[str]
+    files: list[Path]
+
+
 def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
-    from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
     from api_graph.executor.results import NO_REQUEST
+
+    ran = run_plan(graph, plan, ray, quiet=quiet, parquet=parquet)
+    code = FAILED if ran.run.failed else OK
+    if as_json:
+        print_json(
+            {
+                **_document(ran.run, ran.seconds),
+                "columns": asdict(plan.columns),
+                "files": ran.files,
+                "warnings": ran.warned,
+                "exit_code": code,
+            }
+        )
+    elif not quiet:
+        say(summary_of(ran))
+        if ran.kept:
+            say(f"{ran.kept:,} answers shared or {NO_REQUEST}")
+        for file in ran.files:
+            say(str(file))
+    return code
+
+
+def run_plan(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, quiet: bool, parquet: bool = False) -> RanTable:
+    """Run a plan's rows, with what is to be said before the first, and progress, on stderr."""
+    from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
     from api_graph.registry import all_nodes
     from api_graph.settings import headless_folders
     from api_graph.table.formats.parquet import write_parquet
@@ -239,6 +295,8 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
         for line in plan.columns.lines():
             tell(one_line(line))
         for said in plan.listing.in_words() if plan.listing is not None else ():
+            complain(said, kind="note")
+        for said in plan.notes:
             complain(said, kind="note")
     run, started = TableRun(plan), time.monotonic()
     with clean_stdout() as warned:
@@ -257,25 +315,7 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
         files = [plan.folder / "results.jsonl"]
         if parquet:
             files.append(write_parquet(plan.folder))
-    code = FAILED if run.failed else OK
-    seconds = time.monotonic() - started
-    if as_json:
-        print_json(
-            {
-                **_document(run, seconds),
-                "columns": asdict(plan.columns),
-                "files": files,
-                "warnings": warned,
-                "exit_code": code,
-            }
-        )
-    elif not quiet:
-        say(_summary(run, seconds))
-        if kept:
-            say(f"{kept:,} answers shared or {NO_REQUEST}")
-        for file in files:
-            say(str(file))
-    return code
+    return RanTable(run, time.monotonic() - started, kept, warned, files)
 
 
 def _complain(run: TableRun, failed: list[Record]) -> None:
@@ -288,8 +328,9 @@ def _complain(run: TableRun, failed: list[Record]) -> None:
             complain("more rows have failed: results.jsonl has them all", kind="note")
 
 
-def _summary(run: TableRun, seconds: float) -> str:
+def summary_of(ran: RanTable) -> str:
     """`2,000 rows: 1,998 ok, 2 failed; 412 rows/s, 46 % of the steps shared or from the cache; 4.9 s`."""
+    run, seconds = ran.run, ran.seconds
     totals = run.totals
     before = f" ({run.finished_before:,} before)" if run.finished_before else ""
     rows = run.finished_before + totals.rows

@@ -22,7 +22,7 @@ from api_graph.comfy.placement import devices
 from api_graph.context import Context, SaveContext
 from api_graph.errors import Cancelled
 from api_graph.folders import Folders
-from api_graph.settings import EXAMPLE_PICTURE, shipped_graphs
+from api_graph.settings import EXAMPLE_MASKS, EXAMPLE_PICTURE, shipped_graphs
 
 MODEL_FOLDER = "api_graph"
 _MODEL_FOLDERS = (MODEL_FOLDER, "clip", "clip_vision", "LLM", "VLM")
@@ -64,18 +64,22 @@ def register_model_folder() -> None:
 
 
 def lend_example() -> None:
-    """Put the picture of the shipped graphs into ComfyUI's input folder, unless something there has its name.
+    """Put the pictures of the shipped graphs into ComfyUI's input folder, unless something there has their name.
 
     ComfyUI's own Load Image lists, and its editor shows, nothing but what lies at the top of that folder. Where it
-    cannot be written, our nodes find the picture among the shipped graphs still.
+    cannot be written, our nodes find the pictures among the shipped graphs still.
     """
     try:
         import folder_paths  # pyright: ignore[reportMissingImports]
     except ImportError:
         return
-    place = os.path.join(folder_paths.get_input_directory(), EXAMPLE_PICTURE)
+    for name in (EXAMPLE_PICTURE, EXAMPLE_MASKS):
+        _lend(name, os.path.join(folder_paths.get_input_directory(), name))
+
+
+def _lend(name: str, place: str) -> None:
     try:
-        picture = (shipped_graphs() / EXAMPLE_PICTURE).read_bytes()
+        picture = (shipped_graphs() / name).read_bytes()
         with open(place, "xb") as file:
             try:
                 file.write(picture)

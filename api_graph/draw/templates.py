@@ -43,6 +43,7 @@ TEMPLATES = {
     "rec_circle_unleash": "FALIP which box - red circle unleashed",
     "rec_crop": "FALIP which box - crops",
     "rec_ensemble": "FALIP which box - ensemble",
+    "rec_fgvp": "FALIP which box - FGVP on masks",
     "rec_foveal_diagonal": "FALIP which box - foveal attention, diagonal",
     "rec_foveal_rows": "FALIP which box - foveal attention, more rows",
     "rec_foveal_subtract": "FALIP which box - foveal attention, captions subtracted",
@@ -50,7 +51,10 @@ TEMPLATES = {
     "rec_grey": "FALIP which box - grey",
     "rec_none": "FALIP which box - without a prompt",
     "rec_shade": "FALIP which box - shaded boxes",
+    "rec_som": "LVLM which object - set of mark",
+    "lvlm_fgvp": "LVLM - FGVP on masks",
     "lvlm_reflect": "LVLM - answer, reflect, answer",
+    "lvlm_som": "LVLM - set of mark",
     "lvlm_step_by_step": "LVLM - step by step",
 }
 """Name of the template by the name of the graph: six to begin with, then by method. `.app` opens as an app."""

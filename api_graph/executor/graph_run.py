@@ -35,6 +35,7 @@ from api_graph.executor.plan import GraphPlan, Task, as_declared, read_as_planne
 from api_graph.executor.results import FOUND, NO_REQUEST, LastRun, RunResult, result_of_row, why_it_runs
 from api_graph.executor.shared import SharedResources
 from api_graph.executor.threads import BackgroundTask, BackgroundTasks, over_threads, run_in_threads
+from api_graph.files import ALL_PNG, SaveFormats
 from api_graph.folders import Folders
 from api_graph.graph import Graph, Link
 from api_graph.json_values import Json
@@ -53,6 +54,7 @@ class GraphRunOptions:
     run_id: str
     batches: BatchLimits = field(default_factory=BatchLimits)
     shared: SharedResources | None = None
+    formats: SaveFormats = ALL_PNG
 
 
 class GraphRun:
@@ -293,8 +295,10 @@ class GraphRun:
             waiting=nullcontext if task.spec.waits else self.outside,
             parallel_map=self.parallel_map,
         )
-        if isinstance(context, SaveContext) and options.metadata:
-            context.texts = self._texts_of(task.row)
+        if isinstance(context, SaveContext):
+            context.formats = options.formats
+            if options.metadata:
+                context.texts = self._texts_of(task.row)
         return calls, context
 
     def _texts_of(self, row: int) -> dict[str, str]:

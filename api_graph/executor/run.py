@@ -18,6 +18,7 @@ from api_graph.executor.in_flight import InFlight
 from api_graph.executor.plan import plan_rows
 from api_graph.executor.results import LastRun, RunResult
 from api_graph.executor.shared import SharedResources
+from api_graph.files import ALL_PNG, SaveFormats
 from api_graph.folders import Folders
 from api_graph.graph import Graph, execution_order
 from api_graph.registry import all_nodes
@@ -90,6 +91,7 @@ class Executor:
         previews: bool = True,
         figures: bool = False,
         shared: SharedResources | None = None,
+        formats: SaveFormats = ALL_PNG,
     ) -> list[RunResult]:
         """Run rows of one valid graph together: the same nodes and links, other literals. Results are in row order.
 
@@ -101,7 +103,7 @@ class Executor:
         named again, its other outputs are left out. Calls with one `run_id` are one run to what is limited per run
         (requests to an endpoint); without it every call is a run of its own. Without `previews`, nodes that only show
         what nobody keeps are left out. With `figures`, results also have the plain outputs of every node above the
-        outputs that computes numbers.
+        outputs that computes numbers. Pictures are written in `formats`.
 
         A node that fails takes with it only what depends on it, in its own row; everything computed before stays
         cached. Raises Cancelled as soon as `cancelled` is set, BadInput for an unknown target or rows of different
@@ -130,5 +132,6 @@ class Executor:
             run_id or uuid4().hex,
             self.batches,
             shared,
+            formats,
         )
         return GraphRun(graphs, plan, tiers, history, self.in_flight, options).run()

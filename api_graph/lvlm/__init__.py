@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
     from api_graph.lvlm.model import LvlmModel
     from api_graph.lvlm.request import Answer, Request, Sampling
+    from api_graph.lvlm.words import Word, WordMaps
 
 __all__ = [
     "Answer",
@@ -19,6 +20,8 @@ __all__ = [
     "Quantization",
     "Request",
     "Sampling",
+    "Word",
+    "WordMaps",
     "ask",
     "ask_all",
     "attribute",
@@ -39,6 +42,8 @@ __getattr__, __dir__ = lazily(
         "Quantization": "load",
         "Request": "request",
         "Sampling": "request",
+        "Word": "words",
+        "WordMaps": "words",
         "ask": "ask",
         "ask_all": "ask",
         "attribute": "attribution",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from api_graph.arguments import typed
 from api_graph.errors import BadInput, inputs_named
 from api_graph.geometry import Geometry
+from api_graph.lvlm.activation import activation_rows, final_states
 from api_graph.lvlm.attention_rows import Normalization
 from api_graph.lvlm.capture import Capture, capture
 from api_graph.lvlm.forced import answer_ids, needs_steps, run_forced
@@ -19,15 +21,19 @@ from api_graph.lvlm.generate import Progress, decoded, generate_ids
 from api_graph.lvlm.layout import Size, TokenLayout, merge, token_layouts
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.prompt import Prompt, build_prompt, on_device
-from api_graph.lvlm.protocols import ModelInputs
+from api_graph.lvlm.protocols import ModelInputs, Tokenizer
 from api_graph.lvlm.request import Request, Sampling
 from api_graph.lvlm.steps import Steps, chosen_steps
+from api_graph.lvlm.words import Word, words_of
 from api_graph.models.layers import Layers, layer_list
 from api_graph.pixels.read import Images, as_pictures
 from api_graph.sockets import Attribution
 
 GivenAnswer = str | Sequence[int]
 """An answer to be read instead of generated: its text, or its token ids."""
+
+Method = Literal["attention", "activation"]
+"""Where the model looked while it said a token (API eq. 8), or which image tokens support the token (TAM)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +44,7 @@ class LvlmAttribution:
     chosen steps: the mean over heads (and layers), at the N image tokens that show a part of the image, in the
     prompt's order. `answer` is the answer's text ("" without a tokenizer), `tokens` are all its ids with the end
     token, and `steps` the numbers of the chosen ones: step m is the query that predicts token m. `layers` are those
-    that were read.
+    that were read; none for TAM, which reads the final states. `layout` says where the N image tokens lie.
     """
 
     attribution: Attribution
@@ -47,6 +53,17 @@ class LvlmAttribution:
     tokens: list[int]
     steps: list[int]
     layers: tuple[int, ...]
+    layout: TokenLayout = field(repr=False)
+    tokenizer: Tokenizer | None = field(repr=False)
+
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        """The words of the answer in order, each with the map of its tokens; none without a tokenizer.
+
+        A word has letters, digits, marks or symbols in a row. In scripts that do not part their words by spaces, such
+        as Chinese, it is what the model said at once: one token's characters. Words without a chosen step are left out.
+        """
+        return words_of(self.tokenizer, self.tokens, self.steps, self.step_maps, self.layout)
 
     @property
     def map(self) -> Tensor:
@@ -68,6 +85,7 @@ class _Reading:
     normalize: Normalization
     max_new_tokens: int
     heads: Sequence[int] | None
+    method: Method = "attention"
 
 
 @typed(images="image")
@@ -85,6 +103,7 @@ def lvlm_attribution(
     answer: GivenAnswer | None = None,
     system: str = "",
     heads: Sequence[int] | None = None,
+    method: Method = "attention",
     **model_inputs: Tensor,
 ) -> LvlmAttribution:
     """Ask a model about an image, and see where it looked while it answered.
@@ -99,6 +118,8 @@ def lvlm_attribution(
     `steps`: "all", "first", a range or (start, stop), or a phrase of the answer, whose tokens then count.
     `normalize`: "full", weights of the full softmax (eq. 8); "image_only", a softmax over the image's tokens alone per
     head and step (the official code). `heads`: those to average, all by default.
+    `method`: "attention", or "activation" for token activation maps (TAM), which read no attention: they take no
+    `layer`, `normalize` or `heads`.
     `answer`: read this answer (its text or its token ids) in one forward, instead of generating one greedily. The
     model's own answer gives the maps that generating it gives. `max_new_tokens`: most tokens of either; 20 as in the
     official code.
@@ -106,7 +127,7 @@ def lvlm_attribution(
     Raises BadInput for every argument that does not fit the model.
     """
     answers = None if answer is None else [answer]
-    reading = _Reading(layer, steps, normalize, max_new_tokens, heads)
+    reading = _Reading(layer, steps, normalize, max_new_tokens, heads, method)
     with inputs_named(layers="layer"):
         if input_ids is None:
             if pixel_values is not None or model_inputs:
@@ -131,6 +152,7 @@ def attribute(
     heads: Sequence[int] | None = None,
     answers: Sequence[GivenAnswer] | None = None,
     progress: Progress | None = None,
+    method: Method = "attention",
 ) -> list[LvlmAttribution]:
     """`lvlm_attribution` of several requests, one image each, as one left-padded batch.
 
@@ -147,7 +169,7 @@ def attribute(
     if answers is not None and len(answers) != len(requests):
         raise BadInput(f"there are {len(requests)} requests", input="answers", value=len(answers))
     prompt = build_prompt(model, requests)
-    reading = _Reading(layers, steps, normalize, max_new_tokens, heads)
+    reading = _Reading(layers, steps, normalize, max_new_tokens, heads, method)
     return _attributed(model, prompt, prompt.sizes, reading, answers, progress)
 
 
@@ -187,6 +209,9 @@ def _attributed(
     layouts = [_only(images) for images in token_layouts(model.config, processor, prompt.tensors, sizes)]
     if reading.max_new_tokens < 1:
         raise BadInput("at least one token must be read", input="max_new_tokens", value=reading.max_new_tokens)
+    _check_method(reading)
+    if reading.method == "activation":
+        return _activated(model, prompt.tensors, layouts, reading, answers, progress)
     columns = [layout.columns for layout in layouts]
     kept, tokens = _watched(model, prompt.tensors, columns, reading, answers, progress)
     rows = _averaged(kept, reading.heads)  # (B, M, N)
@@ -194,6 +219,58 @@ def _attributed(
         _result(model, layout, rows[i, : len(ids), : len(layout.columns)], ids, reading, kept.layers)
         for i, (layout, ids) in enumerate(zip(layouts, tokens, strict=True))
     ]
+
+
+def _check_method(reading: _Reading) -> None:
+    if reading.method not in get_args(Method):
+        hint = "Use attention or activation."
+        raise BadInput("there is no such method", input="method", value=reading.method, hint=hint)
+    if reading.method == "attention":
+        return
+    auto = reading.layers is None or reading.layers == "auto"
+    for name, left in (("layers", auto), ("normalize", reading.normalize == "full"), ("heads", reading.heads is None)):
+        if not left:
+            value = getattr(reading, name)
+            raise BadInput("activation maps read no attention", input=name, value=value, hint="Leave it out.")
+
+
+def _activated(
+    model: LvlmModel,
+    inputs: ModelInputs,
+    layouts: Sequence[TokenLayout],
+    reading: _Reading,
+    answers: Sequence[GivenAnswer] | None,
+    progress: Progress | None,
+) -> list[LvlmAttribution]:
+    """Token activation maps: of the model's own answers, or of those that are given."""
+    with final_states(model) as states:
+        if answers is None:
+            tokens = generate_ids(model, inputs, Sampling(max_tokens=reading.max_new_tokens), progress)
+        else:
+            tokens = _read(model, inputs, answers, reading.max_new_tokens, progress)
+    every = torch.cat(states, dim=1)  # (B, S + M − 1, d)
+    ids = inputs["input_ids"].cpu()
+    mask = inputs.get("attention_mask", torch.ones_like(ids)).cpu()
+    return [
+        _result(model, layout, activation_rows(model, every[i], ids[i], mask[i], own, layout), own, reading, layers=())
+        for i, (layout, own) in enumerate(zip(layouts, tokens, strict=True))
+    ]
+
+
+def _read(
+    model: LvlmModel,
+    inputs: ModelInputs,
+    answers: Sequence[GivenAnswer],
+    most: int,
+    progress: Progress | None,
+) -> list[list[int]]:
+    """Let the model read the answers: all in one forward, or, in a prefix LM, token by token."""
+    tokens = [answer_ids(model, answer, most) for answer in answers]
+    if needs_steps(model):
+        generate_ids(model, inputs, Sampling(max_tokens=max(map(len, tokens))), progress, forced=tokens)
+    else:
+        run_forced(model, inputs, tokens)
+    return tokens
 
 
 def _watched(
@@ -256,4 +333,5 @@ def _result(
     step_maps = rows[steps]  # (M, N)
     values, geometry = merge(layout, step_maps.mean(dim=0))  # (gh, gw)
     attribution = Attribution(values[None], (geometry,))
-    return LvlmAttribution(attribution, step_maps, decoded(model, tokens), tokens, steps, layers)
+    answer = decoded(model, tokens)
+    return LvlmAttribution(attribution, step_maps, answer, tokens, steps, layers, layout, model.tokenizer)

@@ -92,9 +92,21 @@ def _onevision(config: Any) -> Iterator[Field]:
 
 
 def _qwen(config: Any) -> Iterator[Field]:
-    """Qwen-VL, whose image processor cuts the patches itself."""
+    """Qwen-VL and GLM-4V, whose image processor cuts the patches itself."""
     for field, of_model in (("patch_size",) * 2, ("merge_size", "spatial_merge_size"), ("temporal_patch_size",) * 2):
         yield Field(field, _whole(config.vision_config, of_model), of_images=True)
+
+
+def _mistral3(config: Any) -> Iterator[Field]:
+    yield Field("patch_size", _whole(config.vision_config, "patch_size"))
+    yield Field("spatial_merge_size", _whole(config, "spatial_merge_size"))
+
+
+def _aya(config: Any) -> Iterator[Field]:
+    """Aya Vision, whose processor counts the patches that are left after its pixel shuffle."""
+    patch, factor = _whole(config.vision_config, "patch_size"), _whole(config, "downsample_factor")
+    yield Field("patch_size", patch * factor if patch and factor else None)
+    yield Field("img_size", _whole(config.vision_config, "image_size"))
 
 
 def _internvl(config: Any) -> Iterator[Field]:
@@ -121,7 +133,9 @@ _FIXED = ("internvl", "idefics3", "smolvlm", "paligemma", "gemma3")
 _FIELDS: dict[str, Callable[[Any], Iterator[Field]]] = {
     **dict.fromkeys(_LLAVAS, _llava),
     "llava_onevision": _onevision,
-    **dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen3_vl"), _qwen),
+    **dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "glm4v"), _qwen),
+    "mistral3": _mistral3,
+    "aya_vision": _aya,
     "internvl": _internvl,
     "idefics3": _idefics,
     "smolvlm": _idefics,

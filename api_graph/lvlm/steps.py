@@ -44,7 +44,7 @@ def _steps_of_phrase(phrase: str, tokens: Sequence[int], tokenizer: Tokenizer | 
         raise BadInput("without a tokenizer there is no text to look in", input="steps", value=phrase)
     if not phrase.strip():
         raise BadInput("the phrase is empty", input="steps", value=phrase, hint="Write 'all' to take every token.")
-    text = _decoded(tokenizer, tokens)
+    text = decoded_whole(tokenizer, tokens)
     start = text.find(phrase)
     start = start if start >= 0 else text.lower().find(phrase.lower())
     if start < 0:
@@ -54,13 +54,17 @@ def _steps_of_phrase(phrase: str, tokens: Sequence[int], tokenizer: Tokenizer | 
             value=phrase,
             hint="Take a phrase of the answer, 'all' or 'first'; if the answer was cut, allow more tokens.",
         )
-    spans = _spans(tokenizer, tokens, text)
+    spans = token_spans(tokenizer, tokens)
     return [step for step, (first, last) in enumerate(spans) if first < start + len(phrase) and last > start]
 
 
-def _spans(tokenizer: Tokenizer, tokens: Sequence[int], text: str) -> list[tuple[int, int]]:
-    """First and last + 1 of each token's characters in `text`; tokens that make up one character together share it."""
-    edges = [_agreement(_decoded(tokenizer, tokens[:i]), text) for i in range(len(tokens) + 1)]
+def token_spans(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last + 1 of each token's characters in `decoded_whole`.
+
+    Tokens that make up one character together share it. A special token has no character: its first is its last + 1.
+    """
+    text = decoded_whole(tokenizer, tokens)
+    edges = [_agreement(decoded_whole(tokenizer, tokens[:i]), text) for i in range(len(tokens) + 1)]
     ends = [next((later for later in edges[i + 1 :] if later > edge), edge) for i, edge in enumerate(edges[:-1])]
     return list(zip(edges[:-1], ends, strict=True))
 
@@ -71,5 +75,6 @@ def _agreement(beginning: str, text: str) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(beginning), len(text)))
 
 
-def _decoded(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
+def decoded_whole(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
+    """The text of an answer with the spaces at its ends, without special tokens."""
     return tokenizer.decode(list(tokens), skip_special_tokens=True)

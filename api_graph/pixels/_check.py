@@ -73,6 +73,14 @@ def checked_image(image: Tensor, input: str = "image") -> Tensor:
     return image if image.shape[-1] == 3 else image[..., :3] * image[..., 3:].clamp(0, 1)
 
 
+def checked_picture(image: Tensor, input: str = "image") -> Tensor:
+    """`image` as it is where it is uint8 (B, H, W, 3), 8 bits as files have them; else `checked_image`."""
+    if isinstance(image, Tensor) and image.dtype == torch.uint8 and image.numel():
+        is_batch = image.ndim == 4 and image.shape[-1] == 3
+        return image if is_batch else checked_image(image, input)
+    return checked_image(image, input)
+
+
 def check_sizes(image: Tensor, other: Tensor, input: str) -> None:
     """Raise BadInput unless `other` (N, H, W, ...) has the image's height and width, and as many entries, or one."""
     counts = {image.shape[0], other.shape[0]} - {1}

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from api_graph.errors import BadInput
-from api_graph.pixels._check import check_sizes, checked_image, fitted_heatmap, in_range, wide
+from api_graph.pixels._check import check_sizes, checked_image, checked_picture, fitted_heatmap, in_range, wide
+from api_graph.pixels.row_blocks import as_floats, put, row_blocks
 
 Background = Literal["black", "grey", "colour", "blur", "image"]
 
@@ -37,48 +38,72 @@ def alpha_blend(
 ) -> Tensor:
     """I^a = Φ·I + (1 − Φ)·background, with Φ pulled towards 1 as 1 − strength·(1 − Φ); (B, H, W, 3).
 
-    `image` is (B, H, W, 3) and `heatmap` (B, H, W), clamped to [0, 1]; either may hold one for the other's
-    many. The background is black, a grey level in [0, 1], a colour, the image blurred (standard deviation in
-    pixels), or `background_image`, of the image's size. Strength 0 returns the image, 1 the full effect.
+    `image` is (B, H, W, 3), float32 or uint8, as the result will be, and `heatmap` (B, H, W), clamped to [0, 1]; either
+    may hold one for the other's many. The background is black, a grey level in [0, 1], a colour, the image blurred
+    (standard deviation in pixels), or `background_image`, of the image's size. Strength 0 returns the image, 1 the full
+    effect.
     A heatmap of another size is stretched, with a warning; numbers that do not fit are a BadInput.
     """
-    image = checked_image(image)
+    image = checked_picture(image)
     heatmap = fitted_heatmap(heatmap, image)
     in_range(strength, 0.0, 1.0, "strength")
-    if background == "black":
-        behind = image.new_zeros(3)
-    elif background == "grey":
-        behind = image.new_full((3,), in_range(grey, 0.0, 1.0, "grey"))
-    elif background == "colour":
-        behind = parse_colour(colour).to(image)
-    elif background == "blur":
-        behind = gaussian_blur(image, blur_radius)
-    elif background == "image" and background_image is not None:
-        behind = checked_image(background_image, "background_image").to(image)
+    behind = _behind(image, background, grey, colour, blur_radius, background_image)
+    if background == "image":
         for other in (image, heatmap):
             check_sizes(other, behind[..., 0], "background_image")
-    elif background == "image":
+    count, height, width = max(map(len, (image, heatmap, behind))), image.shape[1], image.shape[2]
+    result = image.new_empty(count, height, width, 3)
+    behind = behind.to(image.device, torch.float32)
+    if image.dtype == torch.uint8:
+        behind = behind.clamp(0, 1) * 255
+    for rows in row_blocks(count, height, width, image.device):
+        hidden = strength * (1 - heatmap[:, rows].clamp(0, 1))[..., None]  # (B, rows, W, 1)
+        blended = (1 - hidden) * image[:, rows]
+        if background != "black":
+            blended = blended + hidden * (behind if behind.shape[1] == 1 else behind[:, rows])
+        put(result[:, rows], blended)
+    return result
+
+
+def _behind(
+    image: Tensor,
+    background: Background,
+    grey: float,
+    colour: Colour,
+    blur_radius: float,
+    background_image: Tensor | None,
+) -> Tensor:
+    """The background in [0, 1]: a picture (B, H, W, 3), or (1, 1, 1, 3) where it is one colour."""
+    if background == "black":
+        return torch.zeros(1, 1, 1, 3)
+    if background == "grey":
+        return torch.full((1, 1, 1, 3), in_range(grey, 0.0, 1.0, "grey"))
+    if background == "colour":
+        return parse_colour(colour).view(1, 1, 1, 3)
+    if background == "blur":
+        return gaussian_blur(as_floats(image), blur_radius)
+    if background == "image" and background_image is not None:
+        return as_floats(checked_picture(background_image, "background_image"))
+    if background == "image":
         raise BadInput("the background is an image, but none is given", input="background_image", hint="Link one.")
-    else:
-        hint = f"Use one of {', '.join(get_args(Background))}."
-        raise BadInput("unknown background", input="background", value=background, hint=hint)
-    hidden = strength * (1 - heatmap.clamp(0, 1))[..., None]  # (B, H, W, 1)
-    return (1 - hidden) * image + hidden * behind
+    hint = f"Use one of {', '.join(get_args(Background))}."
+    raise BadInput("unknown background", input="background", value=background, hint=hint)
 
 
 def reference_blend(image: Tensor, heatmap: Tensor, grey: float = 0.0) -> Tensor:
-    """The official blend in 8 bits, trunc(I·α + (1 − α)·grey), as float32 (B, H, W, 3) of 255ths.
+    """The official blend in 8 bits, trunc(I·α + (1 − α)·grey), as float32 (B, H, W, 3) of 255ths, or as uint8.
 
-    `image` (B, H, W, 3) and `heatmap` (B, H, W) are in [0, 1] and taken to the nearest 255th; `grey` counts
-    in 0..255.
+    `image` (B, H, W, 3) and `heatmap` (B, H, W) are in [0, 1] and taken to the nearest 255th, or the image is uint8, as
+    the result will be; `grey` counts in 0..255.
     """
-    image = checked_image(image)
+    image = checked_picture(image)
     heatmap = fitted_heatmap(heatmap, image)
     in_range(grey, 0.0, 255.0, "grey")
-    levels = (image.clamp(0, 1) * 255).round()
+    levels = image.float() if image.dtype == torch.uint8 else (image.clamp(0, 1) * 255).round()
     alpha = ((heatmap.clamp(0, 1) * 255).round() / 255)[..., None]  # (B, H, W, 1)
     # Many sums are whole numbers that rounding may leave just below: these are the official float widths.
-    return (wide(levels * alpha) + wide(1 - alpha) * grey).trunc().float() / 255
+    blended = (wide(levels * alpha) + wide(1 - alpha) * grey).trunc()
+    return blended.to(torch.uint8) if image.dtype == torch.uint8 else blended.float() / 255
 
 
 def parse_colour(colour: Colour, input: str = "colour") -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.pixels._check import checked_maps, in_range, value_range, wide
+from api_graph.pixels.row_blocks import values_at_once
 from api_graph.sockets import Attribution
 
 Normalization = Literal["none", "minmax", "sigmoid"]
@@ -28,7 +30,7 @@ UNIFORM = 0.5
 """What a constant map becomes: no patch matters more than another. It is the sigmoid of a z-score of 0."""
 
 _TOP_SHARE = 0.1
-_VALUES_AT_ONCE = 2**20
+_CACHE_LINE = 16
 _ROUNDING = 4 * torch.finfo(torch.float32).eps
 
 
@@ -113,7 +115,8 @@ def soft_or(a: Tensor, b: Tensor) -> Tensor:
 def mean_filter(heatmap: Tensor, kernel_size: int) -> Tensor:
     """Mean over the `kernel_size` × `kernel_size` window around each cell of (B, H, W), edges replicated.
 
-    The cost is the same for every size. An even or non-positive size is a BadInput; one larger than the map is fine;
+    The cost grows with the size's number of digits alone, and the sums are float32. Means stay within each map's own
+    range, which must be finite. An even or non-positive size is a BadInput; one larger than the map is fine;
     1 changes nothing.
     """
     if kernel_size < 1 or kernel_size % 2 == 0:
@@ -126,24 +129,65 @@ def mean_filter(heatmap: Tensor, kernel_size: int) -> Tensor:
     heatmap = checked_maps(heatmap, "heatmap")
     if kernel_size == 1:
         return heatmap
-    reach, x = kernel_size // 2, heatmap
-    for axis in (2, 1):  # the square window's mean is the mean along one axis of the means along the other
-        other, length = 3 - axis, x.shape[axis]
-        near = min(reach, length)
-        edges = [near if i == axis else -1 for i in range(x.ndim)]
-        result = x.new_empty(x.shape, dtype=torch.float32 if axis == 1 else wide(x[:0]).dtype)
-        lines = max(1, _VALUES_AT_ONCE // (len(x) * length))
-        for start in range(0, x.shape[other], lines):  # some lines at a time: the sums take much memory
-            cells = wide(x.narrow(other, start, min(lines, x.shape[other] - start)))
-            first, last = cells.narrow(axis, 0, 1), cells.narrow(axis, length - 1, 1)
-            total = torch.cat([first.expand(edges), cells, last.expand(edges)], axis).cumsum(axis)  # [i]: of i + 1
-            window = total.narrow(axis, 2 * near, length).clone()
-            window.narrow(axis, 1, length - 1).sub_(total.narrow(axis, 0, length - 1))
-            if reach > near:  # further out, every window has the same cells: no need to lay them out
-                window += (reach - near) * (first + last)
-            result.narrow(other, start, cells.shape[other]).copy_(window.div_(kernel_size))
-        x = result
-    return x
+    low, high = value_range(heatmap, "heatmap")
+    # The square window's sum is the sum along one axis of the sums along the other.
+    rows = heatmap.contiguous().view(1, -1, heatmap.shape[2])  # (1, B·H, W)
+    across = torch.empty_like(rows)
+    for block in _blocks(rows, 2):
+        across[block] = _replicated_sums(rows[block], 2, kernel_size)
+    across, result = across.view(heatmap.shape), torch.empty_like(heatmap)
+    for block in _blocks(heatmap, 1):
+        means = _replicated_sums(across[block], 1, kernel_size).div_(kernel_size**2)
+        # No mean lies outside its map, and a constant map stays what it is, whatever rounding says.
+        maps = block[0]
+        torch.minimum(torch.maximum(means, low[maps], out=means), high[maps], out=result[block])
+    return result
+
+
+def _replicated_sums(cells: Tensor, axis: int, kernel_size: int) -> Tensor:
+    """Sums over the window around each of (B, H, W) along one axis, 1 or 2, edges replicated."""
+    reach, length = kernel_size // 2, cells.shape[axis]
+    near = min(reach, length)
+    first, last = cells.narrow(axis, 0, 1), cells.narrow(axis, length - 1, 1)
+    edges = [near if i == axis else -1 for i in range(3)]
+    sums = _window_sums(torch.cat([first.expand(edges), cells, last.expand(edges)], axis), axis, 2 * near + 1)
+    if reach > near:  # further out, every window has the same cells: no need to lay them out
+        sums += (reach - near) * (first + last)
+    return sums
+
+
+def _window_sums(cells: Tensor, axis: int, size: int) -> Tensor:
+    """Sums of each `size` cells in a row along the axis: those of 2, 4, 8, ... cells are sums of two others."""
+    count = cells.shape[axis] - size + 1
+    sums, width, start = cells, 1, 0
+    total: Tensor | None = None
+    while True:
+        if size & width:  # the windows are put together of those of the powers of two in their size
+            part = sums.narrow(axis, start, count)
+            total = part.clone() if total is None else total.add_(part)
+            start += width
+        if start == size:
+            assert total is not None
+            return total
+        pairs = sums.shape[axis] - width
+        sums, width = sums.narrow(axis, 0, pairs) + sums.narrow(axis, width, pairs), 2 * width
+
+
+def _blocks(maps: Tensor, axis: int) -> Iterator[tuple[slice, ...]]:
+    """Parts of (B, H, W) with the whole of the axis, 1 or 2, each of few values."""
+    count, height, width = maps.shape
+    most = 2 * values_at_once(maps.device)
+    whole = slice(None)
+    if axis == 2:
+        step = max(1, most // width)
+        yield from ((whole, slice(top, top + step)) for top in range(0, height, step))
+    elif height * width <= most:
+        step = most // (height * width)
+        yield from ((slice(first, first + step),) for first in range(0, count, step))
+    else:
+        step = max(_CACHE_LINE, most // height)
+        lefts = range(0, width, step)
+        yield from ((slice(i, i + 1), whole, slice(left, left + step)) for i in range(count) for left in lefts)
 
 
 # ------------------------------------------------------------------------------------------ figures of a map

@@ -10,37 +10,34 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from api_graph.errors import BadInput
-from api_graph.pixels._check import checked_image, checked_maps, fitted_heatmap, in_range
+from api_graph.pixels._check import checked_maps, checked_picture, fitted_heatmap, in_range
+from api_graph.pixels.row_blocks import levels_of, put, row_blocks
 
 Colormap = Literal["turbo", "viridis", "inferno", "grey"]
 
-_PIXELS_AT_ONCE = 2**20
-
 
 def overlay(image: Tensor, heatmap: Tensor, opacity: float = 0.5, colormap: Colormap = "turbo") -> Tensor:
-    """(1 − opacity)·image + opacity·colours of the heatmap: float32 (B, H, W, 3).
+    """(1 − opacity)·image + opacity·colours of the heatmap: (B, H, W, 3), float32 or uint8 as the image is.
 
     `image` is (B, H, W, 3) and `heatmap` (B, H, W), clamped to [0, 1]; either may hold one for the other's many.
     A heatmap of another size is stretched, with a warning. Numbers that do not fit, NaN, and an opacity outside [0, 1]
     are a BadInput.
     """
-    image = checked_image(image)
+    image = checked_picture(image)
     heatmap = fitted_heatmap(heatmap, image)
     in_range(opacity, 0.0, 1.0, "opacity")
-    table = (opacity * color_table(colormap)).to(image.device)
-    height = max(1, _PIXELS_AT_ONCE // (max(len(image), len(heatmap)) * image.shape[2]))
-    result = image.new_empty(max(len(image), len(heatmap)), *image.shape[1:])
-    for top in range(0, image.shape[1], height):  # some rows at a time take little memory besides the result's
-        seen, level = image[:, top : top + height], heatmap[:, top : top + height]
-        level = level.clamp(0, 1).mul_(255).round_().int()
+    table = (levels_of(image) * opacity * color_table(colormap)).to(image.device)
+    count, height, width = max(len(image), len(heatmap)), image.shape[1], image.shape[2]
+    result = image.new_empty(count, height, width, 3)
+    for rows in row_blocks(count, height, width, image.device):
+        level = heatmap[:, rows].clamp(0, 1).mul_(255).round_().int()
         colours = F.embedding(level, table)  # a quarter of table[level]'s time
+        seen = image[:, rows]
         if len(colours) < len(seen):
             colours = colours.add(seen, alpha=1 - opacity)
         else:
-            colours.add_(seen, alpha=1 - opacity)  # where they lie already: two thirds of the time
-        if colours.shape == result.shape:
-            return colours
-        result[:, top : top + height] = colours
+            colours.add_(seen, alpha=1 - opacity)
+        put(result[:, rows], colours)
     return result
 
 

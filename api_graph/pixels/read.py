@@ -105,6 +105,15 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise _unreadable(path, problem, "Download or save it again.") from error
 
 
+def pixels_in(content: bytes) -> int:
+    """Pixels of the picture that is encoded in `content`, as its header says; 0 where it is none that can be read."""
+    try:
+        with _pillow_warnings_ignored(), Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+            return picture.width * picture.height
+    except Exception:  # as above
+        return 0
+
+
 def _register_heif() -> bool:
     """Let Pillow read HEIC and HEIF, if pillow-heif is there."""
     try:

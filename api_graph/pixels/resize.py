@@ -53,7 +53,7 @@ def to_pixels(
     across = torch.stack([one.weights for one in columns]).to(values.device)  # (B, W, gw)
     heatmap = down @ values @ across.mT  # (B, H, gh) (B, gh, gw) (B, gw, W) -> (B, H, W)
     # A kernel with negative lobes overshoots; a uint8 image, which Pillow resizes, would cut that off too.
-    heatmap = torch.minimum(torch.maximum(heatmap, low), high)
+    heatmap = torch.minimum(torch.maximum(heatmap, low, out=heatmap), high, out=heatmap)
     unseen = max(1 - row.share * column.share for row, column in zip(rows, columns, strict=True))
     if unseen == 0:
         return heatmap

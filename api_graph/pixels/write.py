@@ -1,4 +1,4 @@
-"""Write PNG files whole or not at all, with ComfyUI's metadata and ComfyUI's numbered names.
+"""Write pictures whole or not at all, with ComfyUI's metadata and ComfyUI's numbered names.
 
 Nothing here imports torch: processes that only write start at once.
 """
@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from api_graph.errors import BadInput
-from api_graph.files import whole_file
+from api_graph.files import PictureFormat, whole_file
+from api_graph.pixels.encode import Pixels, check_size, encode
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+PNG = PictureFormat()
 FOR_KEEPS, FOR_NOW = 4, 1
 """zlib's level for files that stay, and for previews. Its default, 6, takes twice as long to save another 8 %."""
 
@@ -31,17 +31,17 @@ _KEYWORD = re.compile(r"[\x20-\x7f]{1,79}")
 
 
 @dataclass(frozen=True)
-class NumberedPng:
+class NumberedPicture:
     """A picture on its way to `folder`/`name`_00001_.png, or whatever number is the next.
 
-    `pixels` are 8 bits, (H, W, 3), or (H, W) for grey; `texts` become text chunks. The folder is a text and not a
-    Path: pictures go from process to process, and a Path takes longer to send.
+    `pixels` are 8 bits, (H, W, 3), or (H, W) for grey; `texts` are what the file embeds, if its format can.
     """
 
     folder: str
     name: str
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     texts: Mapping[str, str] = field(default_factory=dict)
+    format: PictureFormat = PNG
     compression: int = FOR_KEEPS
 
 
@@ -63,9 +63,10 @@ def write_png(
     path, texts = Path(path), metadata or {}
     if not all(map(_KEYWORD.fullmatch, texts)):
         raise _no_keyword(texts)
-    picture = to_rgb_or_rgba(image) if isinstance(image, Image.Image) else Image.fromarray(to_levels(image))
+    pixels = np.asarray(to_rgb_or_rgba(image)) if isinstance(image, Image.Image) else to_levels(image)
     try:
-        _save(path, picture, texts, compression)
+        with whole_file(path) as file:
+            encode(file, pixels, PNG, texts, compression)
     except OSError as error:
         raise _unwritable(path, error) from error
     return path
@@ -84,14 +85,15 @@ def next_numbered(folder: str | os.PathLike[str], prefix: str) -> Path:
         raise _unwritable(target, error) from error
 
 
-def numbered_png(
+def numbered_picture(
     folder: str | os.PathLike[str],
     prefix: str,
     image: Tensor,
     *,
     metadata: Mapping[str, str] | None = None,
+    format: PictureFormat = PNG,
     compression: int = FOR_KEEPS,
-) -> NumberedPng:
+) -> NumberedPicture:
     """One image, (1, H, W, 3), (H, W, 3), or (H, W) for grey, ready to be written under the `next_numbered` name."""
     from api_graph.pixels.read import to_levels  # with torch
 
@@ -99,7 +101,9 @@ def numbered_png(
     texts = metadata or {}
     if not all(map(_KEYWORD.fullmatch, texts)):
         raise _no_keyword(texts)
-    return NumberedPng(str(target), name, to_levels(image), texts, compression)
+    pixels = to_levels(image)
+    check_size(pixels, format)
+    return NumberedPicture(str(target), name, pixels, texts, format, compression)
 
 
 def write_numbered(
@@ -108,27 +112,26 @@ def write_numbered(
     image: Tensor,
     *,
     metadata: Mapping[str, str] | None = None,
+    format: PictureFormat = PNG,
     compression: int = FOR_KEEPS,
 ) -> Path:
-    """Write the `numbered_png` and return its path. A failure is a BadInput, and leaves no file."""
-    png = numbered_png(folder, prefix, image, metadata=metadata, compression=compression)
-    return Path(written(png, write_next(png)))
+    """Write the `numbered_picture` and return its path. A failure is a BadInput, and leaves no file."""
+    picture = numbered_picture(folder, prefix, image, metadata=metadata, format=format, compression=compression)
+    return Path(written(picture, write_next(picture)))
 
 
-def write_in_turn(pngs: Sequence[NumberedPng]) -> list[str | OSError]:
+def write_in_turn(pictures: Sequence[NumberedPicture]) -> list[str | OSError]:
     """`write_next` of each, so that their numbers follow their order."""
-    return [write_next(png) for png in pngs]
+    return [write_next(picture) for picture in pictures]
 
 
-def write_next(png: NumberedPng) -> str | OSError:
-    """Write `png` under a name that no other process gets, and return its path, or the OSError where that fails.
-
-    It may run in another process: an error that is returned arrives whole, one that is raised might not.
-    """
+def write_next(picture: NumberedPicture) -> str | OSError:
+    """Write a picture under a name that no other process gets, and return its path, or the OSError where that fails."""
     try:
-        path = _next_free(Path(png.folder), png.name)
+        path = _next_free(Path(picture.folder), picture.name, picture.format.ending)
         try:
-            _save(path, Image.fromarray(png.pixels), png.texts, png.compression)
+            with whole_file(path) as file:
+                encode(file, picture.pixels, picture.format, picture.texts, picture.compression)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -137,35 +140,25 @@ def write_next(png: NumberedPng) -> str | OSError:
         return error
 
 
-def written(png: NumberedPng, outcome: str | OSError) -> str:
-    """The path that `write_next` gave for `png`; a BadInput where it gave an error."""
+def written(picture: NumberedPicture, outcome: str | OSError) -> str:
+    """The path that `write_next` gave for `picture`; a BadInput where it gave an error."""
     if isinstance(outcome, OSError):
-        raise _unwritable(png.folder, outcome) from outcome
+        raise _unwritable(picture.folder, outcome) from outcome
     return outcome
 
 
-def _save(path: Path, picture: Image.Image, texts: Mapping[str, str], compression: int) -> None:
-    """The picture in a file that appears under its name only when it is complete. Raises OSError."""
-    chunks = PngInfo()
-    for key, value in texts.items():  # tEXt where Latin-1 suffices, else iTXt (UTF-8)
-        # A lone surrogate, which JSON can carry, has no UTF-8; it becomes "?".
-        chunks.add_text(key, value.encode("utf-8", "replace").decode("utf-8"))
-    with whole_file(path) as file:
-        picture.save(file, format="PNG", pnginfo=chunks, compress_level=compression)
-
-
-def _next_free(folder: Path, name: str) -> Path:
+def _next_free(folder: Path, name: str, ending: str = ".png") -> Path:
     """Reserve the next `name`_00001_.png in `folder` by creating it empty. Missing folders are made. Raises OSError.
 
-    The number follows the highest one in use. Two processes never get the same name.
+    The number follows the highest one in use, of whichever format. Two processes never get the same name.
     """
-    numbered = re.compile(re.escape(name) + r"_(\d+)_?\.png", re.IGNORECASE)
+    numbered = re.compile(re.escape(name) + r"_(\d+)_?\.(?:png|jpg|webp)", re.IGNORECASE)
     folder.mkdir(parents=True, exist_ok=True)
     matches = (numbered.fullmatch(entry) for entry in os.listdir(folder))
     number = max((int(match[1]) for match in matches if match), default=0)
     while True:
         number += 1
-        path = folder / f"{name}_{number:05}_.png"
+        path = folder / f"{name}_{number:05}_{ending}"
         try:
             path.touch(exist_ok=False)
         except FileExistsError:  # another process was faster

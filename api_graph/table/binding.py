@@ -45,6 +45,7 @@ class Binding:
         self._renamed = {column: name for name, column in (columns or {}).items()}
         self._input_names: dict[str, str | None] = {}  # by column, as far as they have been looked up
         self.inputs: dict[str, tuple[str, str]] = {}
+        self._taken = {self._names.find(name) for name in columns or {}}  # from columns of their name
         for name in columns or {}:
             if self._is_linked(*self._names.find(name)):
                 hint = "Name an input of the node that feeds it."
@@ -205,12 +206,13 @@ class Binding:
         if column not in self._input_names:
             name = self._renamed.get(column)
             fitting = self._names.matching(column) if name is None else [self._names.find(name)]
-            free = [input for input in fitting if name is not None or input in self._free]
+            free = [input for input in fitting if name is not None or input in self._free - self._taken]
             if len(free) == 1:
                 self._input_names[column], self.inputs[column] = name or column, free[0]
             else:
                 self._input_names[column] = None
-                self._warn_if_near(column, fitting, free)
+                if self._taken.isdisjoint(fitting):
+                    self._warn_if_near(column, fitting, free)
         return self._input_names[column]
 
     def _warn_if_near(self, column: str, fitting: Sequence[tuple[str, str]], free: Sequence[tuple[str, str]]) -> None:

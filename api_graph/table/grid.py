@@ -79,7 +79,7 @@ class _GridReader:
         for row in self.reader:
             for own, text in settings:
                 values = {} if row.fault is not None else {**row.values, **own}
-                yield RowContent(values, content_digest(row.digest + text), row.fault)
+                yield RowContent(values, content_digest(row.digest + text), row.fault, row.pictures)
 
 
 def grid_of(graph: Graph, registry: Registry, values: GridValues) -> Grid:

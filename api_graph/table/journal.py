@@ -51,11 +51,16 @@ class RecordedFile(TypedDict):
     sha256: str
 
 
-class RecordedRead(TypedDict):
+class _Inside(TypedDict, total=False):
+    inside: bool
+
+
+class RecordedRead(_Inside):
     """A file that a row read, as it was when its step was planned: the state for which the row's result stands.
 
     `path` is absolute, or relative to the first of the manifest's `inputs`. `sha256` is None where the file changed
-    before it was read.
+    before it was read. A picture `inside` the table has the name that the row has for it as its path: another picture
+    there has another name, and the row another key.
     """
 
     path: str

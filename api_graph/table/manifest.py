@@ -19,6 +19,7 @@ from api_graph.table.output import whole_file
 
 if TYPE_CHECKING:  # it needs torch, and versions are told without
     from api_graph.graph.model import ApiNode
+    from api_graph.table.rows import Table
 
 NAME = "manifest.json"
 FORMAT = 2
@@ -26,6 +27,9 @@ _READ = (1, 2)
 
 MERGED = "merged"
 """The name, among the arguments in a merged folder's manifest, of the shards that it was made from."""
+
+FORMATS: Mapping[str, Json] = {"image_format": "png", "heatmap_format": "png", "quality": None}
+"""Arguments that say how pictures are written, and what a folder had that does not say it."""
 
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
 _OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings", "defaults", "grid")
@@ -107,6 +111,8 @@ class Manifest:
         document: dict[str, object] = {"graph": nodes, "columns": dict(self.columns)}
         if self.bindings:  # else it is what version 0.1 has written
             document["bindings"] = {column: address for column, address in self.bindings.items() if address}
+        if (formats := self.formats) != FORMATS:
+            document["formats"] = formats
         decisive = _canonical(document)
         return hashlib.sha256(decisive.encode("ascii")).hexdigest()
 
@@ -115,6 +121,17 @@ class Manifest:
         """How many rows `--limit` has left: it counts those of the table, and each has all settings of the grid."""
         limit = self.arguments.get("limit")
         return limit * prod(map(len, self.grid.values())) if isinstance(limit, int) else None
+
+    @property
+    def formats(self) -> dict[str, Json]:
+        """How pictures are written."""
+        return {name: self.arguments.get(name, default) for name, default in FORMATS.items()}
+
+    def over(self, table: Table) -> Table:
+        """The table as it was run: with the settings of the grid for each of its rows."""
+        from api_graph.table.grid import Grid
+
+        return Grid(self.grid).over(table)
 
     def set_by_rows(self) -> set[tuple[str, str]]:
         """The inputs (node id and name) that every row sets: what the graph has there, no result depends on."""
@@ -259,6 +276,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         if old.bindings[column] != new.bindings[column]:
             sets = [".".join(each.bindings[column] or ["nothing"]) for each in (old, new)]
             found.append(f"the column {column} has set {sets[0]} and sets {sets[1]}")
+    found += _changed(old.formats, new.formats, "{}")
     return found + _changed(old.columns, new.columns, "column of {}")
 
 

@@ -19,7 +19,7 @@ MOST_BYTES = 100
 """Of a file's name in UTF-8, with its prefix, its number and its ending."""
 
 _DEFAULT = ("image.stem", "query.slug")
-_NUMBER = "_00001_.png"
+_NUMBER = "_00001_"
 _LONGEST_PREFIX = 48  # bytes, where a row's name stands before it
 _FORBIDDEN = frozenset('<>:"/\\|?*')
 _DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"} | {
@@ -47,6 +47,7 @@ class RowName:
     """The name of one row, in parts: texts, and whether they may be cut. Called with a prefix, it goes before that."""
 
     parts: tuple[tuple[str, bool], ...]
+    ending: str = ".png"
 
     def __call__(self, prefix: str) -> str:
         """`prefix`, which may name a folder, with the row's name before its last part: at most MOST_BYTES in all."""
@@ -54,7 +55,7 @@ class RowName:
         if last in ("", ".", ".."):  # an error, as it is without a template
             return prefix
         last = cut(clean(last), _LONGEST_PREFIX)
-        room = MOST_BYTES - len(f"_{last}{_NUMBER}".encode())
+        room = MOST_BYTES - len(f"_{last}{_NUMBER}{self.ending}".encode())
         texts = [cut(text, room) if may_be_cut else text for text, may_be_cut in self.parts]
         while len("".join(texts).encode()) > room and (places := self._cuttable(texts)):
             longest = max(places, key=lambda place: len(texts[place].encode()))
@@ -62,7 +63,7 @@ class RowName:
         own = _trimmed(cut("".join(texts), room))
         name = f"{own}_{last}" if own else last
         if name.partition(".")[0].rstrip().upper() in _DEVICES:
-            name = cut(f"_{name}", MOST_BYTES - len(_NUMBER))
+            name = cut(f"_{name}", MOST_BYTES - len(_NUMBER + self.ending))
         return f"{folder}{slash}{name}"
 
     def _cuttable(self, texts: list[str]) -> list[int]:
@@ -78,8 +79,11 @@ class FileNames:
     given, for a field that is neither.
     """
 
-    def __init__(self, template: str, binding: Binding, columns: Collection[str] | None = None) -> None:
+    def __init__(
+        self, template: str, binding: Binding, columns: Collection[str] | None = None, ending: str = ".png"
+    ) -> None:
         self._pieces: list[str | _Field] = []
+        self._ending = ending
         try:
             parsed = list(string.Formatter().parse(template))
         except ValueError as error:
@@ -131,7 +135,7 @@ class FileNames:
                 if not isinstance(value, int | float):  # -2 is not 2
                     text = slug(text) if form == "slug" else _trimmed(clean(text))
                 parts.append((text[: piece.width or None], True))
-        return RowName(tuple(parts))
+        return RowName(tuple(parts), self._ending)
 
 
 def names_of_files(asked: str | None, begun: str | None, binding: Binding, columns: Collection[str]) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import get_args
 from uuid import uuid4
 
 import torch
 
 from api_graph.errors import BadInput
-from api_graph.files import expanded, real_path
+from api_graph.files import QUALITY, PictureFormat, PictureKind, SaveFormats, expanded, real_path
 from api_graph.graph import Graph, GraphNode, validate
 from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
@@ -23,7 +24,7 @@ from api_graph.table.columns import ColumnReport
 from api_graph.table.grid import GridValues, grid_of
 from api_graph.table.journal import is_journal, read_records
 from api_graph.table.listing import Listing, list_pictures
-from api_graph.table.manifest import Manifest, read_manifest, result_names
+from api_graph.table.manifest import FORMATS, Manifest, read_manifest, result_names
 from api_graph.table.names import names_of_files
 from api_graph.table.processes import processors
 from api_graph.table.rows import Row, Rows, Table, open_table
@@ -32,7 +33,7 @@ from api_graph.table.shards import Shard
 GIB = 1 << 30
 
 _TEXT_KINDS = ("csv", "tsv")
-_ARGUMENTS = ("batch_size", "chunk_size", "threads", "memory", "limit", "metadata", "keep_null")
+_ARGUMENTS = ("batch_size", "chunk_size", "threads", "memory", "limit", "metadata", "keep_null", *FORMATS)
 """Options that the manifest notes, besides those that it has fields for."""
 
 
@@ -49,9 +50,10 @@ class RunOptions:
     make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
     the number of failed rows after which the run still goes on. With `keep_null` a row without a value in a column has
     the graph's own there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve
-    runs with any output folder. `grid` has by name of an input the values that every row of the table is run with, in
-    all combinations; `limit` counts the table's own rows. With `adopt` the lines of a folder that
-    has lost its manifest are taken over, as far as they are of rows of the table.
+    runs with any output folder. With `adopt` the lines of a folder that has lost its manifest are taken over, as far as
+    they are of rows of the table. `image_format` and `heatmap_format` are those of the files, and `quality` that of
+    JPEG and WebP; None is what the folder has, or png. `grid` has by name of an input the values that every row of the
+    table is run with, in all combinations; `limit` counts the table's own rows.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -72,6 +74,9 @@ class RunOptions:
     keep_answers: bool = False
     keep_null: bool = False
     adopt: bool = False
+    image_format: PictureKind | None = None
+    heatmap_format: PictureKind | None = None
+    quality: int | None = None
     grid: GridValues = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,6 +84,13 @@ class RunOptions:
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise BadInput("must be at least 1", input=name, value=number)
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise BadInput("a quality is a number from 1 to 100", input="quality", value=self.quality)
+        for name in ("image_format", "heatmap_format"):
+            kind = getattr(self, name)
+            if kind is not None and kind not in get_args(PictureKind):
+                hint = f"Use one of {', '.join(get_args(PictureKind))}."
+                raise BadInput("unknown format of pictures", input=name, value=kind, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,16 @@ class Job:
     keep_answers: bool = False
     grid: tuple[str, ...] = ()
     settings: int = 1
+    image_format: PictureKind = "png"
+    heatmap_format: PictureKind = "png"
+    quality: int = QUALITY
+
+    @property
+    def formats(self) -> SaveFormats:
+        """How pictures are written."""
+        return SaveFormats(
+            PictureFormat(self.image_format, self.quality), PictureFormat(self.heatmap_format, self.quality)
+        )
 
 
 @dataclass(frozen=True)
@@ -132,6 +154,13 @@ class TablePlan:
     columns: ColumnReport = field(default_factory=lambda: ColumnReport({}))
     listing: Listing | None = None
     adopt: bool = False
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said once, before the first row."""
+        if self.job.metadata and "jpeg" in (self.job.image_format, self.job.heatmap_format):
+            return ["JPEG files carry no graph: manifest.json has it"]
+        return []
 
     def rows(self) -> Iterator[Row]:
         """The rows to run, read from the table anew."""
@@ -173,6 +202,7 @@ def plan_of(
     trusted = tuple(value for value in typed if isinstance(value, str))
     begun, old_names = _begun(real_path(output), options)
     names = names_of_files(options.names, old_names, binding, (*table.columns, *set_by_grid))
+    options = _with_formats(options, begun)
     job = _job(graph, table, real_path(output), texts, trusted, names, options)
     listing = None
     if table.kind in ("folder", "glob"):
@@ -242,6 +272,29 @@ def _begun(output: Path, options: RunOptions) -> tuple[Manifest | None, str | No
     return None, "" if old else None
 
 
+def _with_formats(options: RunOptions, begun: Manifest | None) -> RunOptions:
+    """The options with the formats of the folder's files where none are asked for, and png in a new folder.
+
+    Raises BadInput for a quality where nothing has one, and for a shard whose others have another format.
+    """
+    old = begun.arguments if begun is not None else {}
+    if begun is not None and options.shard is not None:
+        for name, has in begun.formats.items():
+            if (asked := getattr(options, name)) not in (None, has):
+                hint = "Leave it out, or name another folder."
+                raise BadInput(f"other shards in this folder have {has}", input=name, value=asked, hint=hint)
+    image, heatmap = (
+        getattr(options, name) or old.get(name) or FORMATS[name] for name in ("image_format", "heatmap_format")
+    )
+    if image == heatmap == "png":
+        if options.quality is not None:
+            hint = "Say --image-format jpeg or webp too, or leave it out."
+            raise BadInput("PNG files lose nothing: they have no quality", input="quality", hint=hint)
+        return replace(options, image_format=image, heatmap_format=heatmap)
+    quality = options.quality or old.get("quality") or QUALITY
+    return replace(options, image_format=image, heatmap_format=heatmap, quality=quality)
+
+
 def _job(
     graph: Graph,
     table: Table,
@@ -272,6 +325,9 @@ def _job(
         threads=options.threads or processors(),
         memory=options.memory,
         keep_answers=options.keep_answers,
+        image_format=options.image_format or "png",
+        heatmap_format=options.heatmap_format or "png",
+        quality=options.quality or QUALITY,
     )
 
 

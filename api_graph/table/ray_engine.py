@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 
-from api_graph.errors import ApiGraphWarning, RunStopped
+from api_graph.errors import ApiGraphWarning, BadInput, RunStopped
 from api_graph.table import ray_actor
 from api_graph.table.plan import Job
 from api_graph.table.ray_actor import RayActor, home_of_driver, row_to_text
@@ -38,7 +38,14 @@ def run_on_ray(
     Raises BadInput if there is no Ray, no cluster, or no room on it. Raises RayFailed if its machines cannot run this
     package, or lose a block again and again.
     """
-    texts = [row_to_text(row) for row in rows]
+    texts = []
+    for row in rows:
+        if row.pictures:
+            hint = (
+                "Run without --ray, in shards if need be; or write the pictures as files, and their names as the rows."
+            )
+            raise BadInput("pictures inside a table are not sent to other machines", input="ROWS", hint=hint)
+        texts.append(row_to_text(row))
     if not texts:
         return
     with cluster(options, sum(map(len, texts))) as room, _readable_errors():

@@ -14,10 +14,10 @@ from typing import Any
 
 from api_graph.errors import ApiGraphError
 from api_graph.executor import RunResult
-from api_graph.files import name_below, sha256_of
+from api_graph.files import FileState, name_below, sha256_of
 from api_graph.graph import GraphError
 from api_graph.json_values import Json
-from api_graph.table.journal import Record, RecordedError, RecordedFile
+from api_graph.table.journal import Record, RecordedError, RecordedFile, RecordedRead
 from api_graph.table.rows import Row
 
 _UNNAMED = "string"
@@ -66,15 +66,7 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         "outputs": {id: values for id, values in plain.items() if values},
         "texts": {id: [str(text) for text in out.ui["text"]] for id, out in outputs if out.ui.get("text")},
         "files": files,
-        "reads": {
-            name: {
-                "path": name_below(base, state.path) or state.path,
-                "size": state.size,
-                "mtime_ns": state.changed_ns,
-                "sha256": digest,
-            }
-            for name, (state, digest) in result.reads.items()
-        },
+        "reads": {name: _read_of(name, *read, row, base) for name, read in result.reads.items()},
         "written": written,
         "seconds": round(sum(step.seconds for step in result.steps), 6),
         "ran": len(steps),
@@ -82,6 +74,14 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         "steps": steps,
         "error": error,
     }
+
+
+def _read_of(name: str, state: FileState, digest: str | None, row: Row, base: str) -> RecordedRead:
+    """What is noted of a file that a row read. One inside the table has no place and no time of its own."""
+    if name in row.pictures:
+        return {"path": name, "size": state.size, "mtime_ns": 0, "sha256": digest, "inside": True}
+    path = name_below(base, state.path) or state.path
+    return {"path": path, "size": state.size, "mtime_ns": state.changed_ns, "sha256": digest}
 
 
 def results_of(record: Record, names: Mapping[str, str]) -> dict[str, dict[str, Json]]:

@@ -9,21 +9,25 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded
 from api_graph.json_values import Json
+from api_graph.table.embedded import NO_PICTURES
 
-Rows = str | os.PathLike[str] | Iterable[Mapping[str, object]]
+if TYPE_CHECKING:
+    from api_graph.table.formats.arrow import HasArrowStream
 
-KINDS = ("jsonl", "csv", "tsv", "parquet", "folder", "glob")
+Rows: TypeAlias = "str | os.PathLike[str] | Iterable[Mapping[str, object]] | HasArrowStream"
+
+KINDS = ("jsonl", "csv", "tsv", "parquet", "tar", "folder", "glob")
 
 DIGEST_BYTES = 10
 """Bytes of sha256 that are kept. Among a million different rows, two share them with a probability of 4e-13."""
 
-_KIND_OF = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
-_ENDINGS = "Name a .jsonl, .csv, .tsv or .parquet file (.gz too), a folder of pictures, or a glob such as 'pics/*.jpg'."
+_KIND_OF = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".tar": "tar"}
+_ENDINGS = "Name a .jsonl, .csv, .tsv, .parquet or .tar file (.gz too), a folder of pictures, or a glob: 'pics/*.jpg'."
 _HINTS = {
     ".json": "Write one object per line, and name the file .jsonl.",
     ".xlsx": "Export it as CSV in UTF-8.",
@@ -46,22 +50,24 @@ class Row:
 
     `key` is the digest of the row's content as 20 hexadecimal digits; the second, third, ... row of equal content has
     "-2", "-3", ... appended. It does not depend on the row's number, so the results are still found after the table has
-    grown or been sorted.
+    grown or been sorted. `pictures` are those inside the table, by the names that the values have for them.
     """
 
     number: int
     key: str
     values: Mapping[str, Json]
     fault: BadInput | None = None
+    pictures: Mapping[str, bytes] = field(default_factory=lambda: NO_PICTURES, repr=False)
 
 
 @dataclass(frozen=True)
 class RowContent:
-    """What a reader gives for each row: its values, or else a fault, and a digest of the content."""
+    """What a reader gives for each row: its values, or else a fault, a digest of the content, and pictures inside."""
 
     values: Mapping[str, Json]
     digest: bytes
     fault: BadInput | None = None
+    pictures: Mapping[str, bytes] = field(default_factory=lambda: NO_PICTURES, repr=False)
 
 
 class Reader(Protocol):
@@ -111,7 +117,7 @@ class Table:
             if fault is None:
                 lacking = [column for column in self.sets if not has_value(content.values.get(column))]
                 fault = _no_value(lacking, self.sets) if lacking else None
-            yield Row(number, key, content.values, fault)
+            yield Row(number, key, content.values, fault, content.pictures)
 
 
 def has_value(value: object) -> bool:
@@ -164,7 +170,7 @@ def survey(items: Iterable[tuple[Item, Iterable[str] | None]], read: Callable[[I
     return Survey(rows, tuple(columns), {column: number for column, number in left.items() if number > 0})
 
 
-def row_content(values: Mapping[str, object], where: str) -> RowContent:
+def row_content(values: Mapping[str, object], where: str, pictures: Mapping[str, bytes] = NO_PICTURES) -> RowContent:
     """The content of a row with these values; a faulty row if JSON cannot express them. `where` is as in `row_fault`.
 
     The digest does not depend on the order of the columns. It is of the names as they are written; `values` have them
@@ -177,7 +183,7 @@ def row_content(values: Mapping[str, object], where: str) -> RowContent:
         return RowContent({}, content_digest(repr(values).encode("utf-8", "backslashreplace")), fault)
     stripped = {name.strip(): value for name, value in values.items()}
     values = stripped if len(stripped) == len(values) else values  # as they are written, where two would become one
-    return RowContent(cast("Mapping[str, Json]", values), digest)  # the encoder has just checked it
+    return RowContent(cast("Mapping[str, Json]", values), digest, None, pictures)  # the encoder has just checked it
 
 
 def content_digest(content: bytes) -> bytes:
@@ -207,17 +213,24 @@ def open_table(source: Rows, *, kind: str | None = None) -> Table:
         kind = kind or _kind_of(path, name)
         base, reader = _base_and_reader(kind, path, name)
     else:
-        from api_graph.table.formats.mappings import Mappings
-
-        if isinstance(source, Mapping) or not isinstance(source, Iterable):
-            raise _no_table("these are no rows", source, "Give a path, or a list with a mapping for each row.")
-        kind, name, base, reader = "python", "python", Path.cwd(), Mappings(source)
+        kind, name, base, reader = "python", "python", Path.cwd(), _of_python(source)
     first = next(iter(reader), None)
     if first is None:
         raise _no_rows(kind, name, reader)
     if not reader.columns and first.fault is not None:
         raise first.fault
     return Table(kind, name, base, reader.columns, reader, getattr(reader, "partial", {}))
+
+
+def _of_python(source: Iterable[Mapping[str, object]] | HasArrowStream) -> Reader:
+    from api_graph.table.formats.arrow import ArrowStream, is_frame
+    from api_graph.table.formats.mappings import Mappings
+
+    if is_frame(source):
+        return ArrowStream(source)
+    if isinstance(source, Mapping) or not isinstance(source, Iterable):
+        raise _no_table("these are no rows", source, "Give a path, or a list with a mapping for each row.")
+    return Mappings(source)
 
 
 def _kind_of(path: Path, name: str) -> str:
@@ -227,10 +240,10 @@ def _kind_of(path: Path, name: str) -> str:
         raise _no_table("this names no table", name, _ENDINGS)
     if os.path.isdir(path):
         return "folder"
-    if not os.path.exists(path) and is_glob(name):
-        return "glob"
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     ending = "".join(suffixes[-1:] if suffixes[-1:] != [".gz"] else suffixes[:-1])
+    if not os.path.exists(path) and is_glob(name):
+        return "tar" if _KIND_OF.get(ending) == "tar" else "glob"
     if ending == ".json" and _holds_json_lines(path):
         return "jsonl"
     if ending not in _KIND_OF:
@@ -256,6 +269,8 @@ def _holds_json_lines(path: Path) -> bool:
 def _base_and_reader(kind: str, path: Path, name: str) -> tuple[Path, Reader]:
     if kind in ("folder", "glob"):
         return _pictures(kind, path, name)
+    if kind == "tar":
+        return _tars(path, name)
     if not os.path.exists(path):
         raise _no_table("there is no such file", name, "Check the spelling and the folder.")
     if not os.path.isfile(path):
@@ -280,6 +295,20 @@ def _pictures(kind: str, path: Path, name: str) -> tuple[Path, Reader]:
     if not os.path.isdir(base):
         raise _no_table(f"there is no folder {base}", name, "Check the spelling.")
     return base, ImageNames(base, pattern)
+
+
+def _tars(path: Path, name: str) -> tuple[Path, Reader]:
+    from api_graph.table.formats.images import is_glob, split_glob
+    from api_graph.table.formats.tar import Tars
+
+    if os.path.isfile(path):
+        return path.parent, Tars([path])
+    base, pattern = split_glob(path) if is_glob(name) else (path.parent, (path.name,))
+    files = sorted((file for file in base.glob("/".join(pattern)) if file.is_file()), key=os.fspath)
+    if not files:
+        hint = "Check the spelling and the folder; several are named by a glob in quotes: 'shards/*.tar'."
+        raise _no_table("there is no such file", name, hint)
+    return base, Tars(files)
 
 
 def _no_rows(kind: str, name: str, reader: Reader) -> BadInput:

@@ -20,11 +20,12 @@ from api_graph.executor import DiskCache, Executor, Listener, MemoryCache, RunRe
 from api_graph.executor.shared import ComputeLock, SharedResources, torch_threads
 from api_graph.folders import Folders
 from api_graph.graph import Graph, read_graph
-from api_graph.pixels.read import opened
+from api_graph.pixels.read import opened, pixels_in
 from api_graph.registry import all_nodes
 from api_graph.settings import cache_limit
 from api_graph.table.binding import Binding
 from api_graph.table.chunks import Chunks, ReferenceCounts, bytes_per_pixel
+from api_graph.table.embedded import as_files
 from api_graph.table.journal import Record
 from api_graph.table.names import FileNames, RowName
 from api_graph.table.output import clear_row_folders, row_folder
@@ -83,7 +84,7 @@ class Worker:
             trusted=frozenset(job.trusted),
             answers=None if job.keep_answers else Path(job.output),
         )
-        self._names = FileNames(job.names, self.binding)
+        self._names = FileNames(job.names, self.binding, ending=job.formats.image.ending)
         self.cancelled = threading.Event()
         self.references: ReferenceCounts | None = None
         self.threads: ThreadPoolExecutor | None = None
@@ -98,7 +99,7 @@ class Worker:
         output = self._folders.output
         # A killed run may have left files there. This waits for the file system, so it is done before taking the lock.
         clear_row_folders(output, [row.key for row in rows])
-        with self._compute_lock.inside() as turn:
+        with as_files(rows, self.job.temp) as inside, self._compute_lock.inside() as turn:
             graphs: dict[str, Graph] = {}  # by the row's key, as are records and results
             records: dict[str, Record] = {}
             with self._binding_lock:
@@ -112,7 +113,9 @@ class Worker:
                 turn, self.threads, self.parallel_map, self.model_threads, transient, _WORTH_STORING
             )
             names = {row.key: self._names.of(row, graphs[row.key]) for row in rows if row.key in graphs}
-            results = self._run_graphs(graphs, names, shared)
+            # No other file has the name of a picture inside the table, which begins with its digest.
+            inputs = self._folders.inputs if inside is None else (inside, *self._folders.inputs)
+            results = self._run_graphs(graphs, replace(self._folders, inputs=inputs), names, shared)
             self._drop_unneeded(rows, results)
         for row in rows:  # what was written is hashed, and others compute meanwhile
             if row.key in results and not disk_is_full(results[row.key]):
@@ -129,6 +132,9 @@ class Worker:
             if name not in self._pixels:
                 if len(self._pixels) > _SIZES_KEPT:
                     self._pixels.clear()
+                if name in row.pictures:
+                    self._pixels[name] = pixels_in(row.pictures[name])
+                    continue
                 try:
                     with opened(self._folders.input_file(name)) as picture:
                         self._pixels[name] = picture.width * picture.height
@@ -137,14 +143,18 @@ class Worker:
         return max((self._pixels[name] for name in names), default=0)
 
     def _run_graphs(
-        self, graphs: Mapping[str, Graph], names: Mapping[str, RowName | None], shared: SharedResources
+        self,
+        graphs: Mapping[str, Graph],
+        folders: Folders,
+        names: Mapping[str, RowName | None],
+        shared: SharedResources,
     ) -> dict[str, RunResult]:
         """Run graphs by their rows' keys; `names` are those of their files. If a process dies, all run once more."""
         output = self._folders.output
         run = partial(
             self.executor.run_rows,
             list(graphs.values()),
-            [replace(self._folders, output=row_folder(output, key), name_of_row=names[key] or str) for key in graphs],
+            [replace(folders, output=row_folder(output, key), name_of_row=names[key] or str) for key in graphs],
             listener=self.listener,
             cancelled=self.cancelled,
             metadata=self.job.metadata,
@@ -152,6 +162,7 @@ class Worker:
             figures=True,
             run_id=self.job.run_id,
             shared=shared,
+            formats=self.job.formats,
         )
         try:
             results = run()

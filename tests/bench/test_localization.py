@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +13,6 @@ from PIL import Image
 from api_graph.bench.localization import (
     Case,
     Scores,
-    bootstrap_interval,
     energy_in_box,
     evaluate_maps,
     iou_at_otsu,
@@ -23,7 +20,6 @@ from api_graph.bench.localization import (
     otsu_threshold,
     peak,
     pointing_game,
-    wilson_interval,
 )
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
@@ -125,29 +121,6 @@ def test_scaling_a_map_moves_neither_peak_nor_iou(values: np.ndarray, exponent: 
     assert peak(values) == peak(other)
     assert iou_at_otsu(values, (1, 0, 3, 2)) == pytest.approx(iou_at_otsu(other, (1, 0, 3, 2)))
     assert iou_best(values, (1, 0, 3, 2)) == pytest.approx(iou_best(other, (1, 0, 3, 2)))
-
-
-def test_wilson_by_hand() -> None:
-    # Wilson 1927 for 8 of 10: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)
-    low, high = wilson_interval(8, 10)
-    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
-    assert wilson_interval(0, 0) == (0.0, 1.0)
-    for hits in (0.8, -1, 11):
-        with pytest.raises(BadInput, match="hits: it counts hits among 10 trials"):
-            wilson_interval(hits, 10)  # type: ignore[arg-type]
-    assert wilson_interval(10, 10)[1] == 1.0 and wilson_interval(0, 10)[0] == 0.0
-
-
-def test_bootstrap() -> None:
-    assert bootstrap_interval([0.4, 0.4, 0.4]) == (pytest.approx(0.4), pytest.approx(0.4))
-    values = np.random.RandomState(0).randn(400)
-    low, high = bootstrap_interval(values.tolist())
-    standard_error = values.std() / math.sqrt(400)
-    assert (high - low) / 2 == pytest.approx(1.96 * standard_error, rel=0.1)
-    with pytest.raises(BadInput, match="at least one value"):
-        bootstrap_interval([])
-    with pytest.raises(BadInput, match="a value is NaN or infinite"):
-        bootstrap_interval([0.4, float("nan")])
 
 
 def test_evaluate_maps() -> None:

@@ -339,6 +339,35 @@ def test_a_full_disk_ends_the_run_with_one_line_and_the_same_command_goes_on(
     assert len(records(tmp_path / "out")) == 6
 
 
+@pytest.mark.parametrize(("more", "times"), [((), 1), (("--no-metadata",), 0), (("--quiet",), 0)])
+def test_jpeg_files_and_what_is_said_of_them_once(
+    cli: Cli, brief: str, rows: list[dict[str, Any]], more: tuple[str, ...], times: int, tmp_path: Path
+) -> None:
+    table(tmp_path, rows)
+    answer = cli("map", brief, "rows.jsonl", "--out", "out", "--image-format", "jpeg", "--quality", "80", *more)
+    assert answer.code == 0 and answer.err.count("JPEG files carry no graph: manifest.json has it") == times
+    for record in records(tmp_path / "out"):
+        (name,) = record["files"]["5"]
+        with Image.open(tmp_path / "out" / name) as saved:
+            assert saved.format == "JPEG" and name.endswith(".jpg")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--image-format", "gif"), "gif"),
+        (("--quality", "80"), "PNG files lose nothing"),
+        (("--image-format", "webp", "--quality", "101"), "from 1 to 100"),
+    ],
+)
+def test_formats_that_cannot_be(
+    cli: Cli, brief: str, rows: list[dict[str, Any]], words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    table(tmp_path, rows)
+    answer = cli("map", brief, "rows.jsonl", "--out", "out", *words)
+    assert answer.code == 2 and said in answer.err and not (tmp_path / "out").exists()
+
+
 def test_a_grid_is_said_and_its_settings_are_in_the_results(
     cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:

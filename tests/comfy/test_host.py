@@ -10,7 +10,7 @@ import pytest
 from api_graph.comfy import lend_example, register_model_folder
 from api_graph.comfy.host import host_folders
 from api_graph.errors import BadInput
-from api_graph.settings import EXAMPLE_PICTURE, shipped_graphs
+from api_graph.settings import EXAMPLE_MASKS, EXAMPLE_PICTURE, shipped_graphs
 
 
 def test_folders(comfy) -> None:
@@ -71,6 +71,7 @@ def test_the_shipped_graphs_find_their_pictures(comfy) -> None:
 def test_the_example_picture_is_put_into_the_input_folder(comfy) -> None:
     lent = comfy.root / "input" / EXAMPLE_PICTURE
     lend_example()
+    assert (lent.parent / EXAMPLE_MASKS).read_bytes() == (shipped_graphs() / EXAMPLE_MASKS).read_bytes()
     assert lent.read_bytes() == (shipped_graphs() / EXAMPLE_PICTURE).read_bytes()
     assert host_folders().input_file(EXAMPLE_PICTURE) == lent.resolve()
     lent.write_bytes(b"the user's own")

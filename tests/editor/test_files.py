@@ -42,6 +42,16 @@ def test_an_upload_is_listed_and_shown(client: Client, folder: Path) -> None:
     assert choices[1]["image_upload"] is True
 
 
+def test_only_pictures_are_listed(client: Client, folder: Path) -> None:
+    names = {"a.PNG", "b.jpeg", "c.tif", "notes.json", "__init__.py", ".hidden.png", "points.ply", "png"}
+    for name in names:
+        (folder / "output" / name).write_bytes(RED)
+    (folder / "output" / "folder.png").mkdir()
+    assert client.get("/internal/files/output").json == ["a.PNG", "b.jpeg", "c.tif"]
+    shipped = client.get("/internal/files/input").json
+    assert EXAMPLE_PICTURE in shipped and not [name for name in shipped if name.endswith((".py", ".json", ".ply"))]
+
+
 def test_graphs_that_name_the_picture_as_version_0_1_did(client: Client, folder: Path) -> None:
     def shown(name: str) -> bytes:
         return client.get("/api/view", filename=name, subfolder="", type="input").body

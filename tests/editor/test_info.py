@@ -17,6 +17,7 @@ from api_graph.draw.templates import TEMPLATES
 from api_graph.registry import all_nodes, own_nodes
 from tests.editor.lab import Client, eventually, nodes
 
+ROOT = Path(__file__).parents[2]
 SHOWN = nodes(a=("TEcho", {"text": "hi"}), b=("APShowText", {"value": ["a", 0]}))
 
 
@@ -79,7 +80,6 @@ def test_the_page(client: Client) -> None:
         ("/embeddings", []),
         ("/experiment/models", []),
         ("/models/checkpoints", []),
-        ("/global_subgraphs", {}),
         ("/prompt", {"exec_info": {"queue_remaining": 0}}),
         ("/queue", {"queue_running": [], "queue_pending": []}),
         ("/history", {}),
@@ -163,6 +163,17 @@ def test_templates_have_pictures(client: Client, made: bool, monkeypatch: pytest
     assert answer.headers["Content-Type"] == "image/jpeg"
     with Image.open(io.BytesIO(answer.body)) as picture:
         assert picture.format == "JPEG" and max(picture.size) <= 1024
+
+
+def test_the_shipped_blueprints_are_in_the_library(client: Client) -> None:
+    files = {file.stem: file for file in (ROOT / "subgraphs").glob("*.json")}
+    listed = client.get("/api/global_subgraphs").json
+    assert sorted(one["name"] for one in listed.values()) == sorted(files)
+    for id, one in listed.items():
+        assert one["info"] == {"node_pack": "custom_nodes.api-graph"} and "data" not in one
+        whole = client.get(f"/api/global_subgraphs/{id}").json
+        assert whole == {**one, "data": files[one["name"]].read_text("utf-8")}
+    assert client.get("/global_subgraphs/none").status == 404
 
 
 # ------------------------------------------------------------------------------------------------- jobs and history

@@ -15,6 +15,7 @@ from api_graph.errors import BadInput, Cancelled
 from api_graph.lvlm import LvlmModel, Sampling, attribute
 from api_graph.lvlm.attention_rows import Columns, masked_scores, weights_at
 from api_graph.lvlm.capture import capture
+from api_graph.lvlm.decoder import attention_modules
 from api_graph.lvlm.generate import generate_ids
 from api_graph.lvlm.layout import token_layouts
 from api_graph.lvlm.prompt import Prompt, arguments_of, build_prompt
@@ -43,9 +44,10 @@ def eager_rows(model: LvlmModel, prompt: Prompt, layer: int, columns: list[Tenso
         )
     finally:
         module.set_attn_implementation("sdpa")
-    rows = torch.zeros(len(columns), found.attentions[0][layer].shape[1], TOKENS, max(map(len, columns)))
+    nth = list(attention_modules(module)).index(layer)  # layers without attention have no weights in the list
+    rows = torch.zeros(len(columns), found.attentions[0][nth].shape[1], TOKENS, max(map(len, columns)))
     for step, layers in enumerate(found.attentions):
-        newest = layers[layer][:, :, -1]  # (B, H, K)
+        newest = layers[nth][:, :, -1]  # (B, H, K)
         gone = prompt.length + step - newest.shape[-1]
         for i, wanted in enumerate(columns):
             for n, column in enumerate(wanted.tolist()):
@@ -61,9 +63,10 @@ def test_rows_of_every_layer_are_those_of_eager_attention(family: str) -> None:
     columns = columns_of(model, prompt)
     sampling = Sampling(max_tokens=TOKENS)
     plain = generate_ids(model, prompt.tensors, sampling)
-    with capture(model, range(model.layers), columns) as kept:
+    layers = list(attention_modules(model.module))  # all but those of linear attention
+    with capture(model, layers, columns) as kept:
         assert generate_ids(model, prompt.tensors, sampling) == plain
-    for layer in range(model.layers):
+    for layer in layers:
         expected = eager_rows(model, prompt, layer, columns)
         for i, ids in enumerate(plain):
             m, n = len(ids), len(columns[i])

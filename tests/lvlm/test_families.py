@@ -34,7 +34,7 @@ def test_a_folder_holds_all_of_it(build: Callable[[], Any], tmp_path: Path) -> N
     processor.save_pretrained(tmp_path)
     again = AutoModelForImageTextToText.from_pretrained(tmp_path)
     inputs, reread = asked(processor, "red"), asked(AutoProcessor.from_pretrained(tmp_path), "red")
-    assert model.config.model_type == build.__name__
+    assert model.config.model_type == ("llava" if build.__name__ == "pixtral" else build.__name__)
     assert torch.equal(inputs["input_ids"], reread["input_ids"])
     # In some releases a reread processor resizes with torch where the first did with PIL.
     assert (inputs["pixel_values"] - reread["pixel_values"]).abs().mean() <= 0.02

@@ -205,6 +205,8 @@ COUNTS = {
     "llava_next": ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens"),
     "llava_onevision": ("num_image_tokens", "vision_aspect_ratio", "vision_feature_select_strategy"),
     "internvl": ("image_seq_length",),
+    "mistral3": ("patch_size", "spatial_merge_size"),
+    "aya_vision": ("patch_size", "img_size"),
     "idefics3": ("image_seq_len",),
     "smolvlm": ("image_seq_len",),
 }
@@ -231,7 +233,7 @@ def test_what_other_families_count(saved: tuple[Path, str]) -> None:
     assert shown(model) == whole
 
 
-@pytest.mark.parametrize("saved", ["qwen3_vl"], indirect=True)
+@pytest.mark.parametrize("saved", ["qwen3_vl", "qwen3_5"], indirect=True)
 def test_the_patches_of_an_image_processor(saved: tuple[Path, str]) -> None:
     folder, _ = saved
     whole = shown(load_lvlm(str(folder), "cpu"))

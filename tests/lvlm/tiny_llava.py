@@ -1,4 +1,4 @@
-"""Tiny random LLaVAs: 1.5, NeXT, OneVision."""
+"""Tiny random LLaVAs: 1.5, NeXT, NeXT-Video, OneVision."""
 
 from __future__ import annotations
 
@@ -46,6 +46,40 @@ def llava_next() -> tuple[Any, Any]:
     images = LlavaNextImageProcessor(size={"shortest_edge": SIDE}, crop_size=SQUARE, image_grid_pinpoints=pinpoints)
     processor = LlavaNextProcessor(
         images,
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=chat_template("<image>"),
+    )
+    return model_of(Model, config), processor
+
+
+def llava_next_video() -> tuple[Any, Any]:
+    """As `llava_next`, which it is for images."""
+    from transformers import (
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaNextImageProcessor,
+        LlavaNextVideoConfig,
+        LlavaNextVideoProcessor,
+        LlavaNextVideoVideoProcessor,
+    )
+    from transformers import LlavaNextVideoForConditionalGeneration as Model
+
+    tokenizer = tokenizer_for(LlavaNextVideoProcessor, image_token="<image>", video_token="<video>")
+    pinpoints = [[48, 96], [96, 48], [96, 96], [144, 48], [48, 144]]
+    config = LlavaNextVideoConfig(
+        vision_config=CLIPVisionConfig(**VISION, image_size=SIDE, patch_size=8),
+        text_config=text_config(LlamaConfig, tokenizer),
+        image_grid_pinpoints=pinpoints,
+        video_token_index=tokenizer.convert_tokens_to_ids("<video>"),
+        **image_token_index(tokenizer),
+    )
+    size = {"shortest_edge": SIDE}
+    processor = LlavaNextVideoProcessor(
+        LlavaNextVideoVideoProcessor(size=size, crop_size=SQUARE),
+        LlavaNextImageProcessor(size=size, crop_size=SQUARE, image_grid_pinpoints=pinpoints),
         tokenizer,
         patch_size=8,
         vision_feature_select_strategy="default",

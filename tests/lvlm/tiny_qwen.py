@@ -1,8 +1,10 @@
-"""Tiny random Qwen-VLs: 2, 2.5, 3."""
+"""Tiny random Qwen-VLs: 2, 2.5, 3, 3.5."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import pytest
 
 from tests.lvlm.tiny import HIDDEN, TEXT, chat_template, model_of, tokenizer_for
 
@@ -61,6 +63,39 @@ def qwen3_vl() -> tuple[Any, Any]:
     }
     text = {**_qwen_text(tokenizer), "head_dim": 16}
     config = Qwen3VLConfig(vision_config=vision, text_config=text, **_qwen_ids(tokenizer))
+    size = {"shortest_edge": 64 * 64, "longest_edge": 224 * 224}
+    images = Qwen2VLImageProcessor(size=size, patch_size=16)
+    processor = Qwen3VLProcessor(images, tokenizer, Qwen3VLVideoProcessor(size=size), chat_template=_qwen_chat())
+    return model_of(Model, config), processor
+
+
+def qwen3_5() -> tuple[Any, Any]:
+    """As `qwen3_vl`, with a first layer of linear attention, which has no maps."""
+    pytest.importorskip("transformers.models.qwen3_5", reason="transformers has it since version 5")
+    from transformers import Qwen2VLImageProcessor, Qwen3_5Config, Qwen3VLProcessor, Qwen3VLVideoProcessor
+    from transformers import Qwen3_5ForConditionalGeneration as Model
+
+    tokenizer = _qwen_tokenizer(Qwen3VLProcessor)
+    vision = {
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_heads": 2,
+        "out_hidden_size": HIDDEN,
+        "patch_size": 16,
+        "num_position_embeddings": 16,
+    }
+    text = {
+        **_qwen_text(tokenizer),
+        "head_dim": 16,
+        "layer_types": ["linear_attention", "full_attention", "full_attention"],
+        "linear_key_head_dim": 16,
+        "linear_value_head_dim": 16,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+    }
+    text["rope_parameters"] = {**text.pop("rope_scaling"), "rope_theta": 10000.0, "partial_rotary_factor": 1.0}
+    config = Qwen3_5Config(vision_config=vision, text_config=text, **_qwen_ids(tokenizer))
     size = {"shortest_edge": 64 * 64, "longest_edge": 224 * 224}
     images = Qwen2VLImageProcessor(size=size, patch_size=16)
     processor = Qwen3VLProcessor(images, tokenizer, Qwen3VLVideoProcessor(size=size), chat_template=_qwen_chat())

@@ -1,4 +1,4 @@
-"""Tiny random LVLMs that cut an image into tiles: InternVL, Idefics3, SmolVLM."""
+"""Tiny random LVLMs that cut an image into tiles: InternVL, Aya Vision, Idefics3, SmolVLM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.lvlm.tiny import SIDE, SQUARE, VISION, chat_template, model_of, text_config, tokenizer_for
+from tests.lvlm.tiny import (
+    SIDE,
+    SQUARE,
+    VISION,
+    chat_template,
+    image_token_index,
+    model_of,
+    text_config,
+    tokenizer_for,
+)
 
 
 def internvl() -> tuple[Any, Any]:
@@ -38,6 +47,38 @@ def internvl() -> tuple[Any, Any]:
     videos = InternVLVideoProcessor(size=SQUARE)
     processor = InternVLProcessor(
         images, tokenizer, videos, image_seq_length=9, chat_template=chat_template("<IMG_CONTEXT>")
+    )
+    return model_of(Model, config), processor
+
+
+def aya_vision() -> tuple[Any, Any]:
+    """Tiles of 3 × 3 tokens after the pixel shuffle, each behind its number, the whole image last."""
+    from transformers import (
+        AyaVisionConfig,
+        AyaVisionProcessor,
+        Cohere2Config,
+        GotOcr2ImageProcessor,
+        SiglipVisionConfig,
+    )
+    from transformers import AyaVisionForConditionalGeneration as Model
+
+    tokenizer = tokenizer_for(
+        AyaVisionProcessor,
+        image_token="<image>",
+        start_of_img_token="<|START_OF_IMG|>",
+        end_of_img_token="<|END_OF_IMG|>",
+        img_patch_token="<|IMG_PATCH|>",
+    )
+    config = AyaVisionConfig(
+        vision_config=SiglipVisionConfig(**VISION, image_size=SIDE, patch_size=8, vision_use_head=False),
+        text_config=text_config(Cohere2Config, tokenizer, sliding_window=4096),
+        downsample_factor=2,
+        tie_word_embeddings=False,
+        **image_token_index(tokenizer, "<|IMG_PATCH|>"),
+    )
+    images = GotOcr2ImageProcessor(size=SQUARE, crop_to_patches=True, min_patches=1, max_patches=6)
+    processor = AyaVisionProcessor(
+        images, tokenizer, patch_size=8, img_size=SIDE, downsample_factor=2, chat_template=chat_template("<image>")
     )
     return model_of(Model, config), processor
 

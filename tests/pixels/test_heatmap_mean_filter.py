@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import uniform_filter
 
 from api_graph.errors import BadInput
 from api_graph.pixels.heatmap import mean_filter
@@ -60,6 +61,25 @@ def test_a_kernel_far_beyond_the_map_is_worked_out_without_padding():
     """Nearly all of a huge window lies in the replicated corners."""
     heatmap = torch.tensor([[[0.0, 0.0], [0.0, 4.0]]])
     assert torch.allclose(mean_filter(heatmap, 10**9 + 1), torch.ones(1, 2, 2))
+
+
+@pytest.mark.parametrize("kernel_size", [3, 15, 31, 101])
+def test_a_picture_of_several_blocks(kernel_size):
+    """Both ways of cutting maps into blocks: many small maps, and columns of a large one."""
+    random = np.random.default_rng(kernel_size)
+    for shape in ((400, 24, 24), (2, 601, 467)):
+        heatmap = random.random(shape, dtype=np.float32)
+        result = mean_filter(torch.from_numpy(heatmap), kernel_size).numpy()
+        at = [0, shape[0] - 1]
+        exact = np.stack([uniform_filter(heatmap[i].astype(np.float64), kernel_size, mode="nearest") for i in at])
+        np.testing.assert_allclose(result[at], exact, rtol=0, atol=3e-7)
+
+
+def test_means_stay_in_the_range_of_their_map():
+    heatmap = torch.rand(3, 40, 50) ** 8 + torch.tensor([0.0, 1e6, -3.0])[:, None, None]
+    result = mean_filter(heatmap, 7)
+    for own, mean in zip(heatmap, result, strict=True):
+        assert own.min() <= mean.min() and mean.max() <= own.max()
 
 
 @pytest.mark.parametrize(("size", "hint"), [(4, "3 or 5"), (0, "1, 3, 5"), (-3, "1, 3, 5")])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_graph.errors import ApiGraphWarning, BadInput
-from api_graph.pixels.prompts import preset, set_of_mark
+from api_graph.pixels.prompts import named_mark, preset, set_of_mark
 from api_graph.pixels.prompts.som import _names, draw_label, label_box, label_boxes
 
 GREY = torch.full((1, 80, 120, 3), 0.5)
@@ -166,3 +166,36 @@ def test_one_image_at_a_time_and_other_refusals():
         set_of_mark(GREY, disc(40, 30, 20)[None], order="random")
     with pytest.raises(BadInput, match="font_size: the number is out of range"):
         set_of_mark(GREY, disc(40, 30, 20)[None], font_size=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        ("3", 2),
+        ("3.", 2),
+        ("[3]", 2),
+        ("It is number 3, left of the star.", 2),
+        ("The one marked [ 2 ], not 1 or 3", 1),
+        ("mark-1", 0),
+        ("3 or 3", 2),
+        ("[1, 2]", None),
+        ("1 and 2", None),
+        ("4", None),
+        ("", None),
+        ("-1", None),
+        ("\u22121", None),
+        ("1.5", None),
+        ("13", None),
+        ("the third", None),
+        ("[4], so 3", None),
+        ("3, not []", 2),
+    ],
+)
+def test_the_mark_that_an_answer_names(answer: str, named: int | None) -> None:
+    assert named_mark(answer, ["1", "2", "3"]) == named
+
+
+def test_a_letter_is_a_mark_only_where_it_is_all_that_is_said() -> None:
+    letters = ["a", "b"]
+    assert named_mark("a", letters) == named_mark("A.", letters) == named_mark("it is [a]", letters) == 0
+    assert named_mark("a star", letters) is None and named_mark("a b", letters) is None

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from api_graph.errors import BadInput
+from api_graph.pixels import encode
 from api_graph.pixels.read import read_image, to_tensor
 from api_graph.pixels.write import next_numbered, write_numbered, write_png
 
@@ -72,6 +73,7 @@ def failing_save(monkeypatch):
             file.write(b"half a file")
             raise error
 
+        monkeypatch.setattr(encode, "_fast_compressor", lambda: None)
         monkeypatch.setattr(Image.Image, "save", save)
 
     return fail_with

@@ -2,10 +2,10 @@
 
     python -m tests.table.kill_often FOLDER KILLS SEED
 
-FOLDER holds rows.jsonl, or is itself a table of pictures; results go to FOLDER/out. A run is a fork of this process,
-which has imported all that a run needs: it begins at once. It is killed when some more rows are finished, and a random
-part of a row later, so that every kill hits a run that works. Prints, as JSON, at how many finished rows each run was
-killed.
+FOLDER holds rows.jsonl, rows.tar or another such table, or is itself one of pictures; results go to FOLDER/out. A
+run is a fork of this process, which has imported all that a run needs: it begins at once. It is killed when some
+more rows are finished, and a random part of a row later, so that every kill hits a run that works. Prints, as JSON,
+at how many finished rows each run was killed.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def main(folder: Path, kills: int, seed: int) -> None:
 
 def _table(folder: Path) -> tuple[Path, dict[str, str]]:
     """The table, and what it does not set."""
-    rows = folder / "rows.jsonl"
-    return (rows, {}) if rows.exists() else (folder, {"query": "the ring"})
+    rows = next(folder.glob("rows.*"), None)
+    return (folder, {"query": "the ring"}) if rows is None else (rows, {})
 
 
 def _run(folder: Path) -> None:

@@ -51,6 +51,13 @@ def test_what_columns_set_and_what_stays() -> None:
     assert dict(report(OWN, ["image", "query"], constants=["5.text"]).kept) == {}
 
 
+def test_an_input_whose_column_is_named_takes_no_other(recwarn: pytest.WarningsRecorder) -> None:
+    """Nor is anybody warned that the column of its own name sets nothing."""
+    found = report(OWN, ["image", "query", "ask"], to={"query": "ask"})
+    assert dict(found.sets) == {"image": "image", "ask": "query"} and found.unused == ("query",)
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("column", ["question", "Prompt", "text", "caption", "qery"])
 def test_a_column_that_could_mean_the_query(column: str) -> None:
     """In a user's own graph: a synonym is offered, never taken."""

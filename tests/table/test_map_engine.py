@@ -17,7 +17,7 @@ from api_graph import clip
 from api_graph.executor import Event
 from api_graph.graph import set_inputs
 from api_graph.pixels import write as png_files
-from api_graph.pixels.write import NumberedPng
+from api_graph.pixels.write import NumberedPicture
 from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
 from api_graph.table.chunks import ReferenceCounts
@@ -99,7 +99,7 @@ def test_a_full_disk_stops_and_keeps_what_is_done(tmp_path: Path, monkeypatch: p
     path = table(tmp_path, rows_of(20, 2))
     write, written, lock = png_files.write_next, [0], threading.Lock()
 
-    def full(wanted: NumberedPng) -> str | OSError:
+    def full(wanted: NumberedPicture) -> str | OSError:
         with lock:
             written[0] += 1
             room = written[0] <= 30

@@ -62,9 +62,9 @@ def test_dates_and_decimals_are_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        ([b"png"], "binary"),
-        ([{"bytes": b"png", "path": "a.png"}], "struct<bytes: binary, path: string>"),
         ([[b"png"]], "list<"),
+        ([{"bytes": b"png", "path": "a.png", "mask": b"png"}], "struct<"),
+        ([[{"bytes": b"png", "path": "a.png"}]], "list<"),
         (pyarrow.array([5], pyarrow.duration("s")), "duration"),
     ],
 )
@@ -72,7 +72,7 @@ def test_columns_that_no_row_can_have(tmp_path: Path, values: Any, kind: str) ->
     with pytest.raises(BadInput) as caught:
         table_of(tmp_path, {"image": values})
     assert str(caught.value).startswith(f"ROWS: column 'image' holds {kind}")
-    assert "Write pictures as files" in caught.value.hint
+    assert "Give each picture a column of its own" in caught.value.hint
 
 
 def test_a_number_that_json_does_not_have_is_a_fault_of_its_row(tmp_path: Path) -> None:

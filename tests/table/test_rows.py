@@ -118,7 +118,7 @@ def test_rows_of_a_python_program() -> None:
 
 
 def test_python_rows_that_are_none() -> None:
-    rows: list[Any] = [{"a": 1}, ["a"], {1: "a"}, {"a": b"b"}]
+    rows: list[Any] = [{"a": 1}, ["a"], {1: "a"}, {"a": {"b"}}]
     faults = [str(row.fault) for row in open_table(rows)]
     assert faults[0] == "None"
     assert faults[1].startswith("ROWS: row 1: a row is a mapping whose keys are texts (got ['a'])")

@@ -1,19 +1,42 @@
 // The text of a "Boxes" node, as lines: what `read_boxes` of api_graph/regions.py reads, and how an edit is written back.
-// Lines that hold no box (comments, blanks, what is not four numbers) stay as they are.
+// Lines that hold no box (comments, blanks, what is not four numbers) stay as they are. The name of a box stands behind
+// a #.
 
-/** Each line as {text} or {text, box: [left, top, right, bottom]} in pixels of an image of `size` [width, height]. */
+/**
+ * Each line as {text} or {text, box: [left, top, right, bottom], label} in pixels of an image of `size` [width, height].
+ */
 export function parse(text, format, size) {
   return text.split(/\r\n|\r|\n/).map((line) => {
-    const words = line.replace(/[[\]();,]/g, " ").split(/\s+/).filter(Boolean);
+    const [numbered, label] = parted(line);
+    const words = numbered.replace(/[[\]();,]/g, " ").split(/\s+/).filter(Boolean);
     const numbers = words.map(Number);
-    const isBox = !line.trimStart().startsWith("#") && words.length === 4 && numbers.every(Number.isFinite);
-    return isBox ? { text: line, box: toPixels(numbers, format, size) } : { text: line };
+    const isBox = words.length === 4 && numbers.every(Number.isFinite);
+    return isBox ? { text: line, box: toPixels(numbers, format, size), label } : { text: line };
   });
 }
 
 /** The text of lines; one whose box was changed has no text of its own any more. */
 export function write(lines, format, size) {
-  return lines.map((line) => line.text ?? fromPixels(line.box, format, size).join(", ")).join("\n");
+  return lines
+    .map(({ text, box, label }) => text ?? named(fromPixels(box, format, size).join(", "), label))
+    .join("\n");
+}
+
+/** The lines with another name for the box of one; its numbers stay as they were typed. */
+export function labelled(lines, index, name) {
+  const label = name.trim().replace(/\s+/g, " ");
+  const { text, box } = lines[index];
+  return lines.with(index, { box, label, text: text && named(parted(text)[0].trimEnd(), label) });
+}
+
+function named(numbers, label) {
+  return label ? `${numbers} # ${label}` : numbers;
+}
+
+/** What stands before the first # of a line, and what behind it. */
+function parted(line) {
+  const at = line.indexOf("#");
+  return at < 0 ? [line, ""] : [line.slice(0, at), line.slice(at + 1).trim()];
 }
 
 /** The lines with one more box at the end; an empty last line is used up. */

@@ -1,9 +1,18 @@
 // "Compare two images": two images on top of each other with a slider between them. Mouse, touch and arrow keys move it.
 
 import { app } from "../../../scripts/app.js";
-import { addressOf, chain, element, keepEvents } from "./dom.js";
+import { addPart, addressOf, chain, element, keepEvents, outputOf, setOutput } from "./dom.js";
 
 const HEIGHT = 220; // pixels, at least
+const SIDE = {
+  position: "absolute",
+  top: "4px",
+  padding: "0 6px",
+  borderRadius: "4px",
+  font: "12px/18px sans-serif",
+  color: "#fff",
+  background: "rgba(0, 0, 0, 0.65)",
+};
 const FILL = { position: "absolute", inset: "0", width: "100%", height: "100%" };
 
 class Comparison {
@@ -25,6 +34,14 @@ class Comparison {
       style: { ...FILL, margin: "0", opacity: "0", cursor: "ew-resize", touchAction: "none" },
     });
     this.slider.addEventListener("input", () => this.draw());
+    // What says which side is which is cut off at the line, as the images are.
+    this.sides = ["left", "right"].map((side, i) =>
+      element(
+        "div",
+        { hidden: true, style: { ...FILL, pointerEvents: "none" } },
+        element("span", { style: { ...SIDE, [side]: "4px" } }, ["before", "after"][i]),
+      ),
+    );
     this.next = element("button", {
       type: "button",
       title: "Next pair",
@@ -37,6 +54,7 @@ class Comparison {
       this.before,
       this.after,
       this.line,
+      ...this.sides,
       this.slider,
       this.next,
     );
@@ -53,7 +71,7 @@ class Comparison {
     const at = (files, i) => addressOf(files[Math.min(i, files.length - 1)]);
     this.pairs = Array.from({ length: count }, (_, i) => [at(before, i), at(after, i)]);
     this.next.style.display = count > 1 ? "" : "none";
-    for (const part of [this.before, this.after, this.line]) part.hidden = false;
+    for (const part of [this.before, this.after, this.line, ...this.sides]) part.hidden = false;
     this.index = -1;
     this.turn();
   }
@@ -66,7 +84,8 @@ class Comparison {
 
   draw() {
     const share = Number(this.slider.value);
-    this.after.style.clipPath = `inset(0 0 0 ${share}%)`;
+    for (const shown of [this.after, this.sides[1]]) shown.style.clipPath = `inset(0 0 0 ${share}%)`;
+    this.sides[0].style.clipPath = `inset(0 ${100 - share}% 0 0)`;
     this.line.style.left = `calc(${share}% - 1px)`;
   }
 }
@@ -74,8 +93,14 @@ class Comparison {
 /** The slider takes the place of the plain previews, which are for editors without this extension. */
 function dropPreviews(node, output) {
   delete output.images;
-  if (app.nodeOutputs?.[node.id]) app.nodeOutputs[node.id] = { ...output };
+  if (outputOf(node)) setOutput(node, { ...output });
   node.images = node.imgs = undefined;
+}
+
+function show(node, output) {
+  if (!output?.before?.length || !output.after?.length) return;
+  dropPreviews(node, output);
+  node.comparison.show(output.before, output.after);
 }
 
 app.registerExtension({
@@ -84,16 +109,13 @@ app.registerExtension({
     if (nodeData.name !== "APCompareImages") return;
     chain(nodeType.prototype, "onNodeCreated", (node) => {
       node.comparison = new Comparison();
-      node.addDOMWidget("comparison", "apComparison", node.comparison.root, {
-        serialize: false,
-        getMinHeight: () => HEIGHT,
-      }).serialize = false;
+      addPart(node, "comparison", node.comparison.root, HEIGHT);
       node.setSize([Math.max(node.size[0], 320), Math.max(node.size[1], 300)]);
     });
-    chain(nodeType.prototype, "onExecuted", (node, output) => {
-      if (!output?.before?.length || !output.after?.length) return;
-      dropPreviews(node, output);
-      node.comparison.show(output.before, output.after);
-    });
+    chain(nodeType.prototype, "onExecuted", show);
+  },
+  loadedGraphNode(node) {
+    // Opened again, or undone: what has been shown is still known.
+    if (node.comparison) show(node, outputOf(node));
   },
 });

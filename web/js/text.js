@@ -1,7 +1,7 @@
 // Shows under a node the text that it has said (ComfyUI's `ui.text`), which the editor does not draw by itself.
 
 import { app } from "../../../scripts/app.js";
-import { chain, element, isOurs, keepEvents } from "./dom.js";
+import { addPart, chain, element, isOurs, keepEvents, outputOf } from "./dom.js";
 
 const NAME = "said"; // the widget's
 const HEIGHT = 90; // pixels, at least
@@ -21,13 +21,10 @@ function addWidget(node) {
     style: { resize: "none", width: "100%", height: "100%", boxSizing: "border-box", minHeight: `${HEIGHT}px` },
   });
   keepEvents(area, "pointerdown", "wheel", "keydown");
-  const widget = node.addDOMWidget(NAME, "apText", area, {
-    serialize: false,
-    getMinHeight: () => HEIGHT,
+  const widget = addPart(node, NAME, area, HEIGHT, {
     getValue: () => area.value,
     setValue: () => {}, // a saved workflow holds no answers
   });
-  widget.serialize = false; // of the workflow; the option above is of the prompt
   const [width, height] = node.computeSize();
   node.setSize([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
   return widget;
@@ -41,6 +38,6 @@ app.registerExtension({
   },
   loadedGraphNode(node) {
     // The tab of a workflow that has run is opened again.
-    if (isOurs(node.constructor.nodeData ?? {})) show(node, app.nodeOutputs?.[node.id]?.text);
+    if (isOurs(node.constructor.nodeData ?? {})) show(node, outputOf(node)?.text);
   },
 });

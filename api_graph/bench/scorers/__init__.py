@@ -8,6 +8,7 @@ from api_graph.bench.scorers.choices import (
     open_answer_correct,
     parse_multiple_choice,
     parse_open,
+    read_letter,
     vstar_correct,
 )
 from api_graph.bench.scorers.judges import (
@@ -59,6 +60,7 @@ __all__ = [
     "parse_pope",
     "per_class_mean",
     "pope_scores",
+    "read_letter",
     "refers_to",
     "segmentation_scores",
     "strict_yes_no",

@@ -13,6 +13,9 @@ _STRIPPED = ",.!?;:'"
 _LONG = 5
 """A response of more words than this may hold an option's text rather than its letter."""
 
+_LETTER_ALONE = re.compile(r"\W*([A-Za-z])\W*")
+_LETTER_FIRST = re.compile(r"\(?([A-Za-z])[).:]\s")
+
 _KEYS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
 _NO_ANSWER = {":", ",", ".", "!", "?", ";", "'"}
 
@@ -49,6 +52,21 @@ def parse_multiple_choice(response: str, choices: Sequence[str], index_to_answer
 def _last(last: Mapping[str, int]) -> str:
     """The letter that is found furthest on, the first of equals."""
     return max(last, key=lambda letter: last[letter])
+
+
+def read_letter(response: str, choices: Mapping[str, str]) -> str | None:
+    """The letter that a response means, to a reader who draws none: None where nobody could tell.
+
+    Read are a letter by itself ("b", "(B)", "B."), one that begins the response ("B. red", "(b) red"), an option's text
+    word for word, and then what `parse_multiple_choice` reads. `choices` are the options by letter.
+    """
+    said = response.strip()
+    match = _LETTER_ALONE.fullmatch(said) or _LETTER_FIRST.match(said)
+    if match and match[1].upper() in choices:
+        return match[1].upper()
+    plain = said.rstrip(".").casefold()
+    same = [letter for letter, option in choices.items() if option.strip().rstrip(".").casefold() == plain]
+    return same[0] if len(same) == 1 else parse_multiple_choice(response, list(choices), choices)
 
 
 def draw_choice(choices: Sequence[str], item: str, seed: int = 0) -> str:

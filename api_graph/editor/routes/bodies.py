@@ -20,6 +20,9 @@ TYPES = {
 }
 """Files of users that a browser may show; all others it can only download, so that none can bring a script."""
 
+PICTURES = (*TYPES, ".tif", ".tiff")
+"""Endings of the files that are uploaded as pictures, and listed as such."""
+
 
 def refusal(status: int, error: dict[str, object], node_errors: dict[str, object] | None = None) -> web.Response:
     """ComfyUI's answer to a prompt that cannot run."""

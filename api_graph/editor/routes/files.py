@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from api_graph.editor.routes.bodies import user_file, whole_number
+from api_graph.editor.routes.bodies import PICTURES, user_file, whole_number
 from api_graph.editor.state import state_of
 from api_graph.editor.workspace import Workspace
 from api_graph.errors import BadInput
@@ -70,6 +70,10 @@ def _copy(path: Path, preview: str, channel: str) -> tuple[bytes, str]:
 
 @routes.get("/internal/files/{kind}")
 async def listed(request: web.Request) -> web.Response:
-    """Names of the files at the top of a folder."""
+    """Names of the pictures at the top of a folder. The shipped ones lie among graphs, which are none."""
     roots = state_of(request).workspace.roots(request.match_info["kind"])
-    return web.json_response(await asyncio.to_thread(names_in, roots, Path.is_file))
+    return web.json_response(await asyncio.to_thread(names_in, roots, _is_picture))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file()

@@ -1,8 +1,9 @@
-"""The shipped graphs, in the editor's template browser."""
+"""What came with the package: the graphs in the editor's template browser, the blueprints in its node library."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from api_graph.draw import template_name
+from api_graph.editor import PACK
 from api_graph.editor.state import state_of
-from api_graph.settings import example_workflows_folder, shipped
+from api_graph.settings import blueprints, example_workflows_folder, shipped
 
 if TYPE_CHECKING:
     from api_graph.editor.engine import Engine
@@ -63,3 +65,26 @@ async def comfyui_s_own(request: web.Request) -> web.Response:
     if not name.startswith("index") or not name.endswith(".json"):
         raise web.HTTPNotFound(text="there is no such template")
     return web.json_response({} if name == "index_logo.json" else [])
+
+
+@routes.get("/global_subgraphs")
+async def listed_blueprints(request: web.Request) -> web.Response:
+    """The shipped blueprints, each by an id that stays the same."""
+    return web.json_response({id: _blueprint(path) for id, path in _blueprints().items()})
+
+
+@routes.get("/global_subgraphs/{id}")
+async def blueprint(request: web.Request) -> web.Response:
+    path = _blueprints().get(request.match_info["id"])
+    if path is None:
+        raise web.HTTPNotFound(text="there is no such blueprint")
+    data = await asyncio.to_thread(path.read_text, "utf-8")
+    return web.json_response({**_blueprint(path), "data": data})
+
+
+def _blueprints() -> dict[str, Path]:
+    return {hashlib.sha256(name.encode()).hexdigest(): path for name, path in blueprints().items()}
+
+
+def _blueprint(path: Path) -> dict[str, object]:
+    return {"source": "custom_node", "name": path.stem, "info": {"node_pack": f"custom_nodes.{PACK}"}}

@@ -15,7 +15,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from api_graph.editor import limits
-from api_graph.editor.routes.bodies import disk_errors
+from api_graph.editor.routes.bodies import PICTURES, disk_errors
 from api_graph.editor.routes.files import find_file
 from api_graph.editor.state import state_of
 from api_graph.editor.workspace import Workspace
@@ -25,7 +25,6 @@ from api_graph.folders import inside
 
 routes = web.RouteTableDef()
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 _CHUNK = 1 << 18
 _LONGEST_FIELD = 10_000
 _LONGEST_NAME = 150  # bytes, so that a number fits behind it
@@ -112,8 +111,8 @@ def safe_name(name: str) -> str:
     name = PurePosixPath(name.replace("\\", "/")).name
     name = "".join(c for c in name if c.isprintable() and c not in '<>:"|?*')
     stem, suffix = os.path.splitext(name)
-    if not stem or stem.startswith(".") or suffix.lower() not in _SUFFIXES:
-        raise web.HTTPBadRequest(text=f"a picture's name ends in one of {', '.join(_SUFFIXES)}")
+    if not stem or stem.startswith(".") or suffix.lower() not in PICTURES:
+        raise web.HTTPBadRequest(text=f"a picture's name ends in one of {', '.join(PICTURES)}")
     return stem.encode("utf-8", "ignore")[:_LONGEST_NAME].decode("utf-8", "ignore").rstrip() + suffix
 
 

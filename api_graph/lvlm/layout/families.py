@@ -9,7 +9,7 @@ from api_graph.geometry import Geometry
 from api_graph.lvlm.layout.anyres import anyres_views
 from api_graph.lvlm.layout.facts import PromptFacts, Size
 from api_graph.lvlm.layout.preprocessing import patched, seen_rectangle
-from api_graph.lvlm.layout.tiled import gemma3_views, idefics_views, internvl_views
+from api_graph.lvlm.layout.tiled import aya_views, gemma3_views, idefics_views, internvl_views
 from api_graph.lvlm.layout.views import TokenLayout, ViewSpec, laid_out
 from api_graph.lvlm.protocols import ModelConfig, ModelInputs, Processor
 
@@ -18,16 +18,12 @@ def llava_views(facts: PromptFacts) -> list[list[ViewSpec]]:
     """LLaVA 1.5 and PaliGemma: one row-major view per image, from `pixel_values` (n, 3, H, W).
 
     The processor's settings say what the view shows: a centre crop (CLIP), the image padded to a square (LLaVA), or
-    the image stretched to a square (PaliGemma). The CLS token, where the model keeps it, comes first.
+    the image stretched to a square (PaliGemma). The CLS token, where the model keeps it, comes first. A LLaVA whose
+    vision tower is Pixtral's takes images of any size.
     """
     vision = facts.config.vision_config
-    if "image_sizes" in facts.inputs:
-        raise BadInput(
-            "this LLaVA's vision tower takes images of any size (Pixtral), which is not known here",
-            input="config",
-            value=vision.model_type,
-            hint="Use a LLaVA with a CLIP or SigLIP tower.",
-        )
+    if vision.model_type == "pixtral":
+        return pixtral_views(facts)
     pixels = tuple(facts.per_image("pixel_values").shape[-2:])
     strategy = getattr(facts.config, "vision_feature_select_strategy", "default")
     keeps_cls = vision.model_type == "clip_vision_model" and strategy == "full"
@@ -48,8 +44,18 @@ def _fixed_view(facts: PromptFacts, size: Size, pixels: tuple[int, ...], before:
     return ViewSpec(grid, area, before)
 
 
+def pixtral_views(facts: PromptFacts) -> list[list[ViewSpec]]:
+    """Pixtral and Mistral 3: one row-major view of the whole, resized image; a token of text ends each row.
+
+    `image_sizes` holds the resized height and width, of which m × m patches are merged to one token.
+    """
+    cell = facts.config.vision_config.patch_size * getattr(facts.config, "spatial_merge_size", 1)
+    grids = [(height // cell, width // cell) for height, width in facts.numbers_per_image("image_sizes")]
+    return [[ViewSpec(grid, Geometry.whole(*size))] for grid, size in zip(grids, facts.images, strict=True)]
+
+
 def qwen_views(facts: PromptFacts) -> list[list[ViewSpec]]:
-    """Qwen2-VL, Qwen2.5-VL and Qwen3-VL: one row-major view of the whole, resized image.
+    """Qwen2-VL to Qwen3.5, and GLM-4V: one row-major view of the whole, resized image.
 
     `image_grid_thw` counts its h × w patches, of which m × m are merged to one token.
     """
@@ -61,11 +67,16 @@ def qwen_views(facts: PromptFacts) -> list[list[ViewSpec]]:
 _VIEWS: dict[str, Callable[[PromptFacts], list[list[ViewSpec]]]] = {
     "llava": llava_views,
     "llava_next": anyres_views,
+    "llava_next_video": anyres_views,
     "llava_onevision": anyres_views,
     "qwen2_vl": qwen_views,
     "qwen2_5_vl": qwen_views,
     "qwen3_vl": qwen_views,
+    "qwen3_5": qwen_views,
+    "glm4v": qwen_views,
+    "mistral3": pixtral_views,
     "internvl": internvl_views,
+    "aya_vision": aya_views,
     "idefics3": idefics_views,
     "smolvlm": idefics_views,
     "paligemma": llava_views,

@@ -1,9 +1,11 @@
-"""Families that show tiles or crops besides the whole image: InternVL, Idefics3 and SmolVLM, Gemma 3."""
+"""Families that show tiles or crops besides the whole image: InternVL, Aya Vision, Idefics3 and SmolVLM, Gemma 3."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+from typing import Any
 
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
@@ -64,6 +66,55 @@ def internvl_views(facts: PromptFacts) -> list[list[ViewSpec]]:
             shape = internvl_canvas(size, tiles, tile_h * tile_w) if tiles > 0 else None
             found.append([*(tile_views(size, grid, *shape) if shape else []), whole_view(size, grid)])
     return found
+
+
+# -------------------------------------------------------------- Aya Vision
+
+
+def aya_views(facts: PromptFacts) -> list[list[ViewSpec]]:
+    """Aya Vision: tiles row-major over a canvas to which the image is stretched, then the whole image.
+
+    Every view is one run of tokens. Between two images stands the token that ends one, if the prompt has several.
+    """
+    vision = facts.config.vision_config
+    side = vision.image_size // vision.patch_size // facts.config.downsample_factor
+    found = []
+    for prompt, sizes in enumerate(facts.sizes):
+        counts = _views_per_image(facts, prompt)
+        if len(counts) != len(sizes):
+            raise BadInput(
+                f"prompt {prompt} shows {len(counts)} images, but {len(sizes)} sizes were given",
+                input="sizes",
+                value=sizes,
+                hint="Give the size of every image of every prompt.",
+            )
+        for size, views in zip(sizes, counts, strict=True):
+            shape = internvl_canvas(size, views - 1, vision.image_size**2) if views > 1 else None
+            tiles = tile_views(size, (side, side), *shape) if shape else []
+            found.append([*tiles, whole_view(size, (side, side))])
+    return found
+
+
+def _views_per_image(facts: PromptFacts, prompt: int) -> list[int]:
+    runs = facts.runs(prompt)
+    if len(facts.sizes[prompt]) < 2 or not runs:
+        return [len(runs)] if runs else []
+    if facts.processor is None:
+        raise BadInput(
+            "only the processor knows where one image ends and the next begins",
+            input="processor",
+            hint="Give the model's processor, or show one image at a time.",
+        )
+    ids = facts.inputs["input_ids"][prompt].tolist()
+    end_word: Any = facts.processor  # a name that only this family's processor has
+    end = end_word.tokenizer.convert_tokens_to_ids(end_word.end_of_img_token)
+    counts = [1]
+    for (start, length), (following, _) in itertools.pairwise(runs):
+        if end in ids[start + length : following]:
+            counts.append(1)
+        else:
+            counts[-1] += 1
+    return counts
 
 
 def internvl_canvas(size: Size, tiles: int, tile_area: int) -> tuple[int, int]:

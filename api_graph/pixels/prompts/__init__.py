@@ -7,7 +7,7 @@ from api_graph.pixels.prompts.fgvp import fgvp
 from api_graph.pixels.prompts.marks import SHADE_TEMPLATE, draw_box, draw_circle, draw_keypoint, shade_boxes
 from api_graph.pixels.prompts.outside import weaken_outside
 from api_graph.pixels.prompts.presets import PRESETS, Preset, preset
-from api_graph.pixels.prompts.som import SetOfMark, set_of_mark
+from api_graph.pixels.prompts.som import SetOfMark, named_mark, set_of_mark
 
 __all__ = [
     "PRESETS",
@@ -22,6 +22,7 @@ __all__ = [
     "draw_contour",
     "draw_keypoint",
     "fgvp",
+    "named_mark",
     "preset",
     "set_of_mark",
     "shade_boxes",

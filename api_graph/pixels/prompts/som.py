@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import math
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,6 +83,20 @@ def set_of_mark(
             plate = painted(marked[:, top:bottom, left:right], behind, label_colour, label_opacity)
             marked[:, top:bottom, left:right] = painted(plate, label.letters[None], text_colour)
     return SetOfMark(marked, inside.float(), tuple(label.text for label in drawn))
+
+
+def named_mark(answer: str, marks: Sequence[str]) -> int | None:
+    """The index of the one mark that an answer names; None where it names none of them, or several.
+
+    Where marks stand in [brackets], as Set-of-Mark asks models to write them, these count alone. Else whole words
+    count; a letter does only where it is all of the answer: "a" is a word as well.
+    """
+    bracketed = [word for inside in re.findall(r"\[([^\[\]]*)\]", answer) for word in re.findall(r"[^\s,]+", inside)]
+    words = re.findall(r"(?<![\w.])(?:(?<!\w)[-\u2212])?\w+(?!\.?\w)", answer)
+    spoken = [word for word in words if word.isdecimal() or len(words) == 1]
+    known = {mark.lower(): index for index, mark in enumerate(marks)}
+    named = {known[word.lower()] for word in bracketed or spoken if word.lower() in known}
+    return named.pop() if len(named) == 1 else None
 
 
 def _ordered(inside: Tensor, order: Order, min_area: int) -> Tensor:

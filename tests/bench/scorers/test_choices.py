@@ -15,6 +15,7 @@ from api_graph.bench.scorers import (
     open_answer_correct,
     parse_multiple_choice,
     parse_open,
+    read_letter,
     vstar_correct,
 )
 from api_graph.errors import BadInput
@@ -65,6 +66,29 @@ def test_a_letter_is_read_as_by_a_second_reading(response: str) -> None:
 
 def test_a_bracket_wins_over_a_bare_letter() -> None:
     assert parse_multiple_choice("(A) and not D", list(OPTIONS), OPTIONS) == "A"
+
+
+@pytest.mark.parametrize(
+    ("response", "letter"),
+    [
+        ("b", "B"),
+        ("(b)", "B"),
+        (" **B**\n", "B"),
+        ("B. red", "B"),
+        ("(b) none of them", "B"),
+        ("b: because", "B"),
+        ("a red car is there", None),  # "a" begins no list
+        ("E", None),
+        ("", None),
+    ],
+)
+def test_a_letter_as_people_write_it(response: str, letter: str | None) -> None:
+    assert read_letter(response, OPTIONS) == letter
+
+
+def test_an_option_word_for_word_means_its_letter() -> None:
+    colours = {"A": "Red", "B": "dark blue.", "C": "red", "D": "grey"}
+    assert [read_letter(said, colours) for said in ("Dark blue", "GREY.", "red")] == ["B", "D", None]
 
 
 def test_a_draw_is_the_same_for_an_item_and_a_seed() -> None:

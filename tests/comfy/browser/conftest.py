@@ -1,24 +1,32 @@
-"""The pack's extensions of the editor in a real browser, over `api-graph edit`.
+"""The pack's extensions of the editor in a real browser, over `api-graph edit`, and over ComfyUI itself where
+API_GRAPH_COMFYUI names a checkout (see test_real_comfyui.py).
 
 Skipped where playwright, Chromium or the frontend's package is missing. `API_GRAPH_CHROMIUM` names another Chromium
-than the one in the path.
+than the one in the path; `API_GRAPH_SCREENSHOTS` a folder that keeps pictures for people to look at.
 """
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
+import re
 import shutil
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from api_graph.draw.workflow import to_workflow
 from api_graph.graph import read_graph
 from api_graph.registry import own_nodes
+from tests.comfy.real import RealComfyUI
 
 CHROMIUM = os.environ.get("API_GRAPH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 NEEDED = ("playwright", "comfyui_frontend_package", "aiohttp")
@@ -38,14 +46,36 @@ GRAPH = {
 """480×320 pixels, two boxes."""
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+CHECKOUT = os.environ.get("API_GRAPH_COMFYUI")
+
+KNOWN = "Attempted to cleanup event listeners for graph that was never set up"
+"""1.35.9 says it to itself whenever a subgraph is entered."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where an editor is: `api-graph edit`, which is our `own`, or ComfyUI's."""
+
+    url: str
+    own: bool
+
+
+@pytest.fixture(scope="session", params=["edit", "comfyui"] if CHECKOUT else ["edit"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     if MISSING:
         pytest.skip(f"missing: {', '.join(MISSING)}")
-    from api_graph.editor.server import EditorServer, Options
+    if request.param == "edit":
+        from api_graph.editor.server import EditorServer, Options
 
-    with EditorServer(Options(folder=tmp_path_factory.mktemp("editor"), port=0)) as running:
-        yield running.url.rstrip("/")
+        with EditorServer(Options(folder=tmp_path_factory.mktemp("editor"), port=0)) as running:
+            yield Served(running.url.rstrip("/"), own=True)
+        return
+    comfyui = RealComfyUI(Path(CHECKOUT or ""), tmp_path_factory.mktemp("comfyui"))
+    try:
+        comfyui.wait_until_ready()
+        yield Served(comfyui.url, own=False)
+    finally:
+        comfyui.stop()
 
 
 @pytest.fixture(scope="module")  # while Playwright is there, the thread has an event loop: others want their own
@@ -61,13 +91,26 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["canvas", "vue"])
-def opened(request: pytest.FixtureRequest, server: str, browser: Any) -> Iterator[Editor]:
+def opened(request: pytest.FixtureRequest, server: Served, browser: Any) -> Iterator[Editor]:
     """A page with the editor, drawn by either of the frontend's two renderers."""
     page = browser.new_context(viewport={"width": 1600, "height": 1000}, has_touch=True).new_page()
     editor = Editor(page, server, vue=request.param)
     editor.load(GRAPH)  # 1.35 moves the nodes of the first graph that it draws with Vue
     yield editor
     page.context.close()
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Pictures:
+    """`picture(editor, "drawn")` takes a picture of the page, where it is to be kept."""
+    kept = os.environ.get("API_GRAPH_SCREENSHOTS")
+    test = re.sub(r"\W+", "_", request.node.name).strip("_")
+
+    def take(editor: Editor, name: str) -> None:
+        if kept:
+            editor.page.screenshot(path=Path(kept) / f"{test}_{name}.png")
+
+    return take
 
 
 @pytest.fixture
@@ -78,27 +121,38 @@ def editor(opened: Editor) -> Iterator[Editor]:
     assert opened.errors == []
 
 
+Pictures = Callable[["Editor", str], None]
+
+
 class Editor:
     """One page. `errors` are the errors that the page has told since it was opened."""
 
-    def __init__(self, page: Any, server: str, *, vue: bool) -> None:
+    def __init__(self, page: Any, server: Served, *, vue: bool) -> None:
         self.page, self.server = page, server
         self.errors: list[str] = []
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        page.on("console", self._said)
         self.set("Comfy.VueNodes.Enabled", vue)
-        page.goto(server + "/")
+        self.set("Comfy.TutorialCompleted", True)
+        page.goto(server.url + "/")
         page.wait_for_function("() => window.app?.graph && app.extensionManager?.workflow?.activeWorkflow")
 
+    def _said(self, message: Any) -> None:
+        # ComfyUI's page asks for files of its own that are not there.
+        elsewhere = not self.server.own and "/api-graph/" not in message.location.get("url", "")
+        missing = message.text.startswith("Failed to load resource") and elsewhere
+        if message.type == "error" and KNOWN not in message.text and not missing:
+            self.errors.append(message.text)
+
     def set(self, name: str, value: Any) -> None:
-        headers = {"Content-Type": "application/json", "Origin": self.server}
+        headers = {"Content-Type": "application/json", "Origin": self.server.url}
         body = json.dumps(value).encode()
-        urllib.request.urlopen(urllib.request.Request(f"{self.server}/settings/{name}", body, headers)).close()
+        urllib.request.urlopen(urllib.request.Request(f"{self.server.url}/settings/{name}", body, headers)).close()
 
     def load(self, graph: Mapping[str, Any]) -> None:
         """A graph in API format, its nodes side by side."""
-        workflow = to_workflow(read_graph(graph), own_nodes())
+        workflow: dict[str, Any] = to_workflow(read_graph(graph), own_nodes())
         for place, node in enumerate(sorted(workflow["nodes"], key=lambda node: node["id"])):
             node["pos"] = [80 + place % 3 * 440, 80 + place // 3 * 500]
             node["size"] = [max(node["size"][0], 300), max(node["size"][1], 400)]
@@ -106,7 +160,10 @@ class Editor:
             "workflow => app.loadGraphData(workflow, true, true, app.extensionManager.workflow.activeWorkflow)",
             workflow,
         )
-        # The frontend moves the view for a while, so that all can be seen.
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait for the boxes of the graph in view, at rest: the frontend moves the view so that all can be seen."""
         self.page.wait_for_function(
             """() => {
               const ds = app.canvas.ds;
@@ -119,6 +176,24 @@ class Editor:
             polling=30,
         )
         self.page.locator(".ap-boxes [data-line]").first.wait_for()
+
+    def upload(self, name: str, size: tuple[int, int]) -> None:
+        """Put a picture of this size into the input folder."""
+        data = io.BytesIO()
+        Image.new("RGB", size, "#33aa66").save(data, "PNG")
+        self.page.evaluate(
+            """async ([name, code]) => {
+              const form = new FormData();
+              const bytes = Uint8Array.from(atob(code), letter => letter.charCodeAt(0));
+              form.append("image", new File([bytes], name, { type: "image/png" }));
+              await fetch("/upload/image", { method: "POST", body: form });
+            }""",
+            [name, base64.b64encode(data.getvalue()).decode("ascii")],
+        )
+
+    def wait(self, condition: str, value: Any = None) -> None:
+        """Until a function of the page is true."""
+        self.page.wait_for_function(condition, arg=value, polling=30)
 
     def run(self) -> None:
         """Queue the graph and wait for its end."""

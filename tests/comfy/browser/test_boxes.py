@@ -9,7 +9,7 @@ import pytest
 from api_graph.errors import BadInput
 from api_graph.regions import read_boxes
 
-from .conftest import Editor
+from .conftest import Editor, Pictures
 
 WIDTH, HEIGHT = 480, 320
 
@@ -27,6 +27,10 @@ def drag(editor: Editor, start: tuple[float, float], end: tuple[float, float]) -
     mouse.move(*at(editor, *((a + b) / 2 for a, b in zip(start, end, strict=True))))
     mouse.move(*at(editor, *end))
     mouse.up()
+
+
+def boxes_in(editor: Editor) -> dict[str, float]:
+    return editor.page.locator(".ap-boxes img").bounding_box()
 
 
 def text(editor: Editor) -> list[str]:
@@ -153,6 +157,174 @@ def test_a_linked_text_cannot_be_drawn_on(editor: Editor) -> None:
     assert len(text(editor)) == 3
 
 
+# ------------------------------------------------------------------------------------------ names
+
+
+def test_a_double_click_names_a_box(editor: Editor, picture: Pictures) -> None:
+    mouse, keyboard = editor.page.mouse, editor.page.keyboard
+    mouse.dblclick(*at(editor, 240, 100))
+    keyboard.type("the ring,  left of it")
+    keyboard.press("Enter")
+    assert text(editor) == ["# two", "200, 50, 280, 130 # the ring, left of it", "350, 160, 430, 240"]
+    assert box(editor, 0).inner_text() == "0 the ring, left of it"
+    picture(editor, "named")
+    keyboard.press("ArrowRight")  # the box has the focus again
+    assert text(editor)[1] == "201, 50, 281, 130 # the ring, left of it"
+    keyboard.press("Enter")
+    keyboard.type("star")
+    keyboard.press("Escape")
+    assert text(editor)[1] == "201, 50, 281, 130 # the ring, left of it"
+
+
+def test_a_name_leaves_the_numbers_as_they_were_typed(editor: Editor) -> None:
+    editor.type(2, "boxes", "[200.25 50; 280 130] # old")
+    box(editor, 0).focus()
+    for name in ("new", ""):
+        editor.page.keyboard.press("Enter")
+        editor.page.get_by_label("Name of the box").fill(name)
+        mouse = editor.page.mouse
+        mouse.click(*at(editor, 60, 280))  # elsewhere: it is taken, and nothing is drawn
+        assert text(editor) == [f"[200.25 50; 280 130]{' # new' * (name == 'new')}"]
+        box(editor, 0).focus()
+    drag(editor, (240, 90), (240, 110))
+    assert len(text(editor)) == 1
+
+
+# ------------------------------------------------------------------------------------------ where the node lies
+
+
+@pytest.mark.parametrize(("width", "height"), [(700, 700), (300, 1200), (1600, 300)])
+def test_the_picture_lies_inside_its_node(editor: Editor, width: int, height: int, picture: Pictures) -> None:
+    name = f"of_{width}x{height}.png"
+    editor.upload(name, (width, height))
+    editor.type(1, "image", name)
+    editor.wait("size => document.querySelector('.ap-boxes img').naturalWidth === size", width)
+    editor.page.wait_for_timeout(300)  # what is too large would make its node grow
+    picture(editor, "inside")
+    shown, root = (editor.page.locator(f".ap-boxes{part}").bounding_box() for part in (" img", ""))
+    assert abs(shown["width"] / shown["height"] - width / height) < 0.06 * width / height
+    x, y, right, bottom = editor.page.evaluate(
+        """() => {
+          const { pos, size } = app.graph.getNodeById(2);
+          const corners = [pos, [pos[0] + size[0], pos[1] + size[1]]];
+          return corners.flatMap((corner) => [...app.canvasPosToClientPos(corner)]);
+        }"""
+    )
+    assert bottom - y < 500, "the node has not grown"
+    for inner in (shown, root):
+        assert x <= inner["x"] and inner["x"] + inner["width"] <= right + 1
+        assert y <= inner["y"] and inner["y"] + inner["height"] <= bottom + 1
+
+
+def test_another_picture_is_shown_at_once(editor: Editor) -> None:
+    editor.upload("another.png", (300, 200))
+    editor.page.mouse.move(5, 5)  # not over the node
+    editor.type(1, "image", "another.png")
+    editor.wait("() => document.querySelector('.ap-boxes img').naturalWidth === 300")
+    editor.page.evaluate("() => app.graph.getNodeById(2).disconnectInput(0)")
+    editor.page.get_by_text("Link an image").wait_for()
+
+
+def test_undo_takes_back_one_box_after_the_other(editor: Editor) -> None:
+    before = text(editor)
+    drag(editor, (40, 100), (160, 220))
+    drag(editor, (20, 20), (90, 80))
+    after = text(editor)
+    for key, lines in (("z", 4), ("z", 3), ("y", 4), ("y", 5)):
+        box(editor, 0).focus()  # undone or not, the graph is there anew
+        editor.page.keyboard.press(f"Control+{key}")
+        editor.wait("count => app.graph.getNodeById(2).widgets[0].value.split('\\n').length === count", lines)
+        assert text(editor) == (after[:lines] if lines > 3 else before)
+        editor.wait("count => document.querySelectorAll('.ap-boxes [data-line]').length === count", lines - 1)
+
+
+def test_undo_takes_back_keys(editor: Editor) -> None:
+    box(editor, 0).focus()
+    editor.page.keyboard.press("ArrowRight")
+    editor.page.keyboard.press("Delete")
+    assert len(text(editor)) == 2
+    editor.page.keyboard.press("Control+z")
+    editor.wait("() => app.graph.getNodeById(2).widgets[0].value.includes('201, 50, 281, 130')")
+
+
+# ------------------------------------------------------------------------------------------ subgraphs
+
+
+def subgraph_of(editor: Editor, *nodes: int) -> str:
+    """Make a subgraph of nodes of the graph in view; the id of the node that stands for it."""
+    return editor.page.evaluate(
+        """async (ids) => {
+          const known = new Set(app.graph.nodes.map((node) => node.id));
+          app.canvas.deselectAll();
+          app.canvas.selectItems(ids.map((id) => app.graph.getNodeById(id)));
+          await new Promise((done) => setTimeout(done, 50));
+          await app.extensionManager.command.execute("Comfy.Graph.ConvertToSubgraph");
+          const made = app.graph.nodes.find((node) => !known.has(node.id) && node.subgraph);
+          return String(made.id);
+        }""",
+        list(nodes),
+    )
+
+
+def enter(editor: Editor, *hosts: str) -> None:
+    """Look into the subgraph of a node, and so on."""
+    for host in hosts:
+        editor.page.evaluate(
+            """(host) => {
+              const node = app.canvas.graph.nodes.find((node) => String(node.id) === host);
+              app.canvas.openSubgraph(node.subgraph, node);
+            }""",
+            host,
+        )
+    editor.settle()
+
+
+def inner_text(editor: Editor) -> list[str]:
+    """Of the Boxes node in view."""
+    return editor.page.evaluate(
+        """() => app.canvas.graph.nodes.find((node) => node.type === "APBoxes").boxEditor.widget("boxes").value"""
+    ).split("\n")
+
+
+def test_boxes_are_drawn_in_a_subgraph(editor: Editor, picture: Pictures) -> None:
+    host = subgraph_of(editor, 2, 3)
+    enter(editor, host)
+    drag(editor, (40, 100), (160, 220))
+    picture(editor, "drawn")
+    lines = inner_text(editor)
+    assert len(lines) == 4 and near(lines[3], [40, 100, 160, 220])
+    sent = [node["inputs"]["boxes"] for node in editor.prompt().values() if node["class_type"] == "APBoxes"]
+    assert sent == ["\n".join(lines)]
+    editor.page.keyboard.press("Control+z")
+    editor.wait(
+        """host => app.graph.nodes.find((node) => String(node.id) === host)?.subgraph.nodes
+          .find((node) => node.type === "APBoxes")?.widgets[0].value.split("\\n").length === 3""",
+        host,
+    )
+
+
+def test_another_picture_outside_of_the_subgraph_is_shown_at_once(editor: Editor) -> None:
+    enter(editor, subgraph_of(editor, 2, 3))
+    editor.upload("outside.png", (200, 300))
+    editor.type(1, "image", "outside.png")
+    editor.wait("() => document.querySelector('.ap-boxes img').naturalWidth === 200")
+
+
+def test_a_picture_that_comes_out_of_a_subgraph_is_found(editor: Editor) -> None:
+    subgraph_of(editor, 1)
+    editor.page.evaluate("() => { app.graph.getNodeById(2).boxEditor.known = null; }")  # look again
+    editor.settle()
+    drag(editor, (40, 100), (160, 220))
+    assert len(text(editor)) == 4
+
+
+def test_a_picture_two_subgraphs_further_out_is_found(editor: Editor) -> None:
+    inner = subgraph_of(editor, 2, 3)
+    enter(editor, subgraph_of(editor, int(inner)), inner)
+    drag(editor, (40, 100), (160, 220))
+    assert len(inner_text(editor)) == 4
+
+
 def test_python_and_the_browser_read_alike(editor: Editor) -> None:
     lines = [
         "1, 2, 3, 4",
@@ -167,20 +339,23 @@ def test_python_and_the_browser_read_alike(editor: Editor) -> None:
         "1\t2\t3\t4",
         "+1, .5, 3., 4",
         "nan, 0, 1, 1",
+        "1, 2, 3, 4 # a name # of it",
+        "1, 2, 3 # 4",
     ]
     for format in ("xyxy", "xywh", "normalized"):
         read = editor.page.evaluate(
             """async ([text, format]) => {
               const { parse } = await import("/extensions/api-graph/js/boxtext.js");
-              return parse(text, format, [480, 320]).map(line => line.box ?? null);
+              return parse(text, format, [480, 320]).map(line => line.box ? [...line.box, line.label] : null);
             }""",
             ["\n".join(lines), format],
         )
         assert read == [_python(line, format) for line in lines]
 
 
-def _python(line: str, format: Any) -> list[float] | None:
+def _python(line: str, format: Any) -> list[Any] | None:
     try:
-        return read_boxes(line, (WIDTH, HEIGHT), format, clip=False).values[0].tolist()
+        found = read_boxes(line, (WIDTH, HEIGHT), format, clip=False)
     except BadInput:
         return None
+    return [*found.values[0].tolist(), found.labels[0] if found.labels else ""]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .conftest import GRAPH, Editor
+from .conftest import GRAPH, Editor, Pictures
 
 
 def test_a_text_stands_in_its_node_as_text(editor: Editor) -> None:
@@ -38,6 +38,43 @@ def test_the_slider_shows_both_images(editor: Editor) -> None:
     editor.page.keyboard.press("End")
     assert after.evaluate("e => e.style.clipPath") == "inset(0px 0px 0px 100%)"
     assert stage.get_by_role("button").is_hidden(), "there is one pair"
+
+
+def test_the_slider_says_which_side_is_which(editor: Editor, picture: Pictures) -> None:
+    stage = editor.page.locator(".ap-compare")
+    before, after = (stage.get_by_text(name, exact=True) for name in ("before", "after"))
+    assert before.is_hidden() and after.is_hidden()
+    editor.run()
+    picture(editor, "sides")
+    frame = stage.bounding_box()
+    assert before.bounding_box()["x"] < frame["x"] + frame["width"] / 4
+    assert after.bounding_box()["x"] > frame["x"] + frame["width"] / 2
+    stage.get_by_role("slider").focus()
+    editor.page.keyboard.press("Home")  # only the image after is to be seen now, and its name
+    clips = [one.locator("xpath=..").evaluate("e => e.style.clipPath") for one in (before, after)]
+    assert clips == ["inset(0px 100% 0px 0px)", "inset(0px 0px 0px 0%)"]
+
+
+def test_what_was_shown_is_still_there_after_undo(editor: Editor) -> None:
+    editor.run()
+    shown = editor.page.locator(".ap-compare").get_by_alt_text("after", exact=True).get_attribute("src")
+    assert shown
+    editor.page.evaluate(
+        """() => {
+          app.canvas.emitBeforeChange();
+          app.graph.getNodeById(5).title = "Another";
+          app.canvas.emitAfterChange();
+        }"""
+    )
+    editor.page.locator("#graph-canvas").focus()
+    editor.page.keyboard.press("Control+z")
+    editor.wait("() => app.graph.getNodeById(5).title !== 'Another'")
+    editor.wait("() => document.querySelector('.ap-compare img[alt=after]')?.src")
+    editor.type(5, "text", "after undo")
+    editor.run()
+    editor.wait("() => document.querySelector('[data-ap-part=said]').value === 'after undo'")
+    files = editor.page.evaluate("() => app.nodeOutputs['4'].after.map((one) => one.filename)")
+    assert files[0] in editor.page.locator(".ap-compare").get_by_alt_text("after", exact=True).get_attribute("src")
 
 
 def test_the_slider_takes_the_place_of_plain_previews(editor: Editor) -> None:

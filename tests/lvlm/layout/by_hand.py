@@ -11,10 +11,10 @@ from torch import Tensor
 IMAGE = 7
 
 
-def config(model_type: str, image_size: Any = 48, patch_size: Any = 8, **more: Any) -> Any:
-    vision = SimpleNamespace(
-        model_type="clip_vision_model", image_size=image_size, patch_size=patch_size, spatial_merge_size=2
-    )
+def config(
+    model_type: str, image_size: Any = 48, patch_size: Any = 8, tower: str = "clip_vision_model", **more: Any
+) -> Any:
+    vision = SimpleNamespace(model_type=tower, image_size=image_size, patch_size=patch_size, spatial_merge_size=2)
     return SimpleNamespace(model_type=model_type, image_token_id=IMAGE, vision_config=vision, **more)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from api_graph.lvlm.layout import TokenLayout
 
+_ATTENDED = ("out_proj", "o_proj", "attn.proj", "projection_layer")  # what vision towers call attention's last layer
 _DARK, _BRIGHT = 210, 220  # so little apart that a token's answer is proportional to the brightness it sees
 
 Box = tuple[int, int, int, int]
@@ -27,12 +28,14 @@ def blind(model: nn.Module) -> nn.Module:
     """Leave a model's vision tower nothing but the brightness of each token's own pixels."""
     for name, module in vision_tower(model).named_modules():
         if isinstance(module, (nn.Conv2d, nn.Conv3d)):
-            module.weight.copy_(module.weight.flatten(1)[:, :1].view(-1, *[1] * (module.weight.ndim - 1)))
+            # Channels differ: were each grey patch a multiple of one vector, an RMSNorm would hide how bright it is.
+            pixel = module.weight.flatten(2)[:, :, :1]  # (out, in, 1)
+            module.weight.copy_(pixel.view(*pixel.shape[:2], *[1] * (module.weight.ndim - 2)))
             if module.bias is not None:  # with none at all, a LayerNorm after it would hide the brightness
                 module.bias.copy_(module.weight.flatten(1).sum(1).roll(1))
         elif isinstance(module, nn.Embedding):
             module.weight.copy_(module.weight[:1].expand_as(module.weight))
-        elif isinstance(module, nn.Linear) and name.endswith(("out_proj", "attn.proj", "projection_layer")):
+        elif isinstance(module, nn.Linear) and name.endswith(_ATTENDED):
             module.weight.zero_()
             if module.bias is not None:
                 module.bias.zero_()

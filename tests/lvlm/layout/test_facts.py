@@ -50,6 +50,24 @@ def test_qwen_counts_merged_patches_of_the_whole_image() -> None:
     assert [image.columns.tolist() for image in images] == [[1, 2, 3, 4, 5, 6], [8, 9, 10]]
 
 
+@pytest.mark.parametrize(
+    ("facts", "grid"),
+    [
+        (config("llava", tower="pixtral"), (4, 6)),
+        (config("mistral3", tower="pixtral", spatial_merge_size=2), (2, 3)),
+    ],
+    ids=["Pixtral", "Mistral 3"],
+)
+def test_pixtral_counts_the_patches_of_the_resized_image(facts: Any, grid: tuple[int, int]) -> None:
+    """32 × 48 pixels in patches of 8. The model's own text ends each row: tokens of a row are a run of their own."""
+    inputs = {"input_ids": ids(*[grid[1]] * grid[0]), "image_sizes": torch.tensor([[32, 48]])}
+    ((image,),) = token_layouts(facts, None, inputs, [[(500, 320)]])
+    (view,) = image.views
+    assert (view.grid, view.area) == (grid, Geometry.whole(500, 320))
+    columns = [1 + row * (grid[1] + 1) + column for row in range(grid[0]) for column in range(grid[1])]
+    assert view.columns.tolist() == columns
+
+
 def test_prompts_without_an_image() -> None:
     rows = torch.tensor([[1, 1, 1, 1, 1], [1, IMAGE, IMAGE, IMAGE, IMAGE]])
     inputs = {"input_ids": rows, "pixel_values": pixels(1, 16, 16)}
@@ -100,13 +118,20 @@ def clip(**settings: Any) -> Any:
 @pytest.mark.parametrize(
     ("facts", "processor", "inputs", "sizes", "complaint"),
     [
-        (config("gpt2"), None, LLAVA, None, "llava_next, llava_onevision, qwen2_vl"),
+        (config("gpt2"), None, LLAVA, None, "llava_next, llava_next_video, llava_onevision"),
         (config("llava"), None, {"pixel_values": pixels(1, 48, 48)}, None, "input_ids are missing"),
         (config("llava"), None, {**LLAVA, "input_ids": ids(35)}, None, "35 image tokens, but its images would make 36"),
         (config("llava"), None, LLAVA, [[(9, 9), (9, 9)]], "pixel_values speaks of 1 images, but 2 sizes"),
         (config("llava"), None, LLAVA, [[(9, 9)], [(9, 9)]], "there are 1 prompts"),
         (config("llava"), clip(), LLAVA, None, "there are 1 prompts"),
-        (config("llava"), None, {**LLAVA, "image_sizes": torch.tensor([[48, 48]])}, None, "Pixtral"),
+        (config("llava", tower="pixtral"), None, LLAVA, None, "image_sizes is missing"),
+        (
+            config("llava", tower="pixtral"),
+            None,
+            {**LLAVA, "image_sizes": torch.tensor([[48, 40]])},
+            None,
+            "36 image tokens, but its images would make 30",
+        ),
         (config("llava"), None, {"input_ids": ids(36)}, None, "do not say how large the images were"),
         (config("llava"), None, {"input_ids": ids(36)}, [[(9, 9)]], "pixel_values is missing"),
         (

@@ -141,6 +141,40 @@ def choose_box(world: World) -> Case:
     )
 
 
+@case("APChooseMark")
+def choose_mark(world: World) -> Case:
+    def expected(answer: str, marks: str, masks: Tensor, image: Tensor) -> tuple[object, ...]:
+        names = marks.split()
+        if answer not in names:
+            said = f"no mark is chosen: the answer names none of {', '.join(names)}, or several"
+            return -1, said, image, torch.zeros(1, *masks.shape[1:])
+        index = names.index(answer)
+        rows, columns = masks[index].nonzero(as_tuple=True)
+        box = [int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1]
+        picture = draw_box(image, torch.tensor([box], dtype=torch.float64))
+        told = f"mark {answer} of {len(names)}, at ({', '.join(map(str, box))})"
+        return index, told, picture, masks[index : index + 1]
+
+    masks = torch.zeros(3, 50, 60)
+    masks[0, 2:30, 1:20] = masks[1, 20:40, 10:50] = masks[2, 5:30, 5:30] = 1
+    return Case(
+        expected,
+        given={"answer": "2", "marks": "1\n2\n3", "masks": masks, "image": world.noise(1, 50, 60, 3, seed=1)},
+        others={
+            "answer": [at("3"), at("a star")],
+            "marks": at("2\n1\n3"),
+            "masks": at(masks.flip(1)),
+            "image": at(world.noise(1, 50, 60, 3, seed=2)),
+        },
+        refusals=[
+            refused("marks", marks="1\n2"),
+            refused("masks", masks=torch.zeros(1, 64, 64)),
+            refused("masks", masks=torch.zeros(3, 50, 60)),
+            refused("image", image=world.noise(2, 50, 60, 3, seed=1)),
+        ],
+    )
+
+
 @case("APTemplates")
 def template_set(world: World) -> Case:
     names = [*(name for name in TEMPLATES if name != "photo"), "openai"]

@@ -34,9 +34,13 @@ def text_lines(world: World) -> Case:
 @case("APFormatQuestion")
 def format_question(world: World) -> Case:
     return Case(
-        lambda question, suffix: f"{question} {SUFFIXES[suffix]}".strip(),
+        lambda question, suffix, prompt: f"{prompt or question} {SUFFIXES[suffix]}".strip(),
         given={"question": "What is it?"},
-        others={"question": at("Is it red?"), "suffix": [at(name) for name in SUFFIXES if name != "none"]},
+        others={
+            "question": at("Is it red?"),
+            "suffix": [at(name) for name in SUFFIXES if name != "none"],
+            "prompt": [at("What is it? A ring or a box?"), at("Which?", suffix="yes_or_no")],
+        },
     )
 
 

@@ -6,12 +6,14 @@ The public Python API, loaded when first used:
 * `clip_attribution`: Ψ for images and questions, on the token grid.
 * `load_lvlm`, `LvlmModel`: a local vision-language model, or one that you loaded with transformers.
 * `lvlm_attribution`: Ψ from where it looks while it answers.
-* `ask`: a question to a local model or to an endpoint.
+* `ask`: a question to a local model or to an endpoint; with `fovea`, a local one is pointed at a place in the image.
+* `Steering`, `steer_preset`: how it is pointed there, in full, and the settings of published methods.
 * `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
 * `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
 * `map_graph`: the same over the rows of a table; `read_results`: what it gave, read back.
+* `compare_results`: runs over the same rows side by side, with intervals.
 """
 
 import os as _os
@@ -22,8 +24,18 @@ from api_graph.lazily import lazily as _lazily
 if TYPE_CHECKING:
     from api_graph.annotation import Annotated, annotate
     from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, foveal_features, foveal_mask, load_clip
+    from api_graph.comparison.compare import ComparedResults, compare_results
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
-    from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, ask, load_lvlm, lvlm_attribution
+    from api_graph.lvlm import (
+        Answer,
+        LvlmAttribution,
+        LvlmModel,
+        Steering,
+        ask,
+        load_lvlm,
+        lvlm_attribution,
+        steer_preset,
+    )
     from api_graph.runs import run_graph
     from api_graph.table.map import map_graph
     from api_graph.table.records import RowResult
@@ -39,15 +51,18 @@ __all__ = [
     "BadInput",
     "ClipAttribution",
     "ClipModel",
+    "ComparedResults",
     "LvlmAttribution",
     "LvlmModel",
     "RowResult",
+    "Steering",
     "annotate",
     "ask",
     "choose_box",
     "classify",
     "classify_point_cloud",
     "clip_attribution",
+    "compare_results",
     "foveal_features",
     "foveal_mask",
     "load_clip",
@@ -56,6 +71,7 @@ __all__ = [
     "map_graph",
     "read_results",
     "run_graph",
+    "steer_preset",
 ]
 
 __getattr__, __dir__ = _lazily(
@@ -68,15 +84,18 @@ __getattr__, __dir__ = _lazily(
         "BadInput": "errors",
         "ClipAttribution": "clip",
         "ClipModel": "clip",
+        "ComparedResults": "comparison.compare",
         "LvlmAttribution": "lvlm",
         "LvlmModel": "lvlm",
         "RowResult": "table.records",
+        "Steering": "lvlm",
         "annotate": "annotation",
         "ask": "lvlm",
         "choose_box": "tasks",
         "classify": "tasks",
         "classify_point_cloud": "tasks",
         "clip_attribution": "clip",
+        "compare_results": "comparison.compare",
         "foveal_features": "clip",
         "foveal_mask": "clip",
         "load_clip": "clip",
@@ -85,6 +104,7 @@ __getattr__, __dir__ = _lazily(
         "map_graph": "table.map",
         "read_results": "table.results",
         "run_graph": "runs",
+        "steer_preset": "lvlm",
     },
 )
 

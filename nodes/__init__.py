@@ -16,6 +16,7 @@ from . import (
     selection,
     tasks,
     text,
+    words,
 )
 
 NODES = (
@@ -93,6 +94,10 @@ NODES = (
     tasks.project_point_cloud,
     tasks.classify_point_cloud,
     baselines.baseline,
+    words.map_words,
+    words.map_of_words,
+    words.strip,
+    words.save_page,
     controls.control,
     controls.other_heads,
 )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from api_graph.clip import ClipModel
+from api_graph.lvlm import WordMaps
 from api_graph.pixels.pairing import EVERY, Pairing
 from api_graph.segs import Segs
 from api_graph.sockets import Attribution
@@ -125,6 +126,13 @@ def sheet(images: Sequence[Tensor], captions: Sequence[str] | None, columns: int
     text = max((len(c) / (cell * _CHARACTERS_PER_PIXEL) + c.count("\n") for c in captions or ()), default=0.0)
     rows, width = math.ceil(count / columns), min(columns, count) * cell
     return int(rows * (cell * tallest + text * _LINE) * width) * (4 + _PIXEL)
+
+
+def words_strip(image: Tensor, words: WordMaps, beside: WordMaps | None, columns: int, cell: int) -> int:
+    """A picture and its heatmap for each word of either, and of the sheet bytes and floats."""
+    count = 1 + len(words.words) + len(beside.words if beside else ())
+    side = cell * cell * min(image.shape[1:3]) / max(image.shape[1:3])
+    return int((count + columns) * side) * (4 + _FLOAT + 2 * _PIXEL)
 
 
 def projected(points: PointClouds, side: int) -> int:

@@ -19,6 +19,8 @@ LEAVES = {
     "errors",
     "geometry",
     "files",
+    "fonts",
+    "html_page",
     "json_values",
     "lazily",
     "moved",
@@ -36,6 +38,8 @@ MAY_IMPORT = {
     "arguments": {"errors"},
     "json_values": set(),
     "files": set(),
+    "fonts": set(),
+    "html_page": set(),
     "geometry": {"errors"},
     "lazily": set(),
     "moved": set(),
@@ -62,9 +66,11 @@ MAY_IMPORT = {
     "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
     "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
+    "comparison": CONTRACT | {"settings", "table", "report", "bench"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "editor", "annotation"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "editor"}
+    | {"annotation"}
     | ROOMS,
     "__main__": {"cli"},
 }

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from api_graph.bench.localization import evaluate_maps
+from api_graph.bench.scenes.cases import localization_cases
 from api_graph.clip.load import load_clip
 from api_graph.clip.maps import Similarity
-from api_graph.demo.cases import localization_cases
 from api_graph.demo.maps import cls_map
 from api_graph.demo.queries import CLASSES
 from api_graph.demo.scenes import VALIDATION_SEEDS

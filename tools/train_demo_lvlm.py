@@ -29,7 +29,7 @@ from demo_lvlm_prompts import vocabulary
 from torch import Tensor
 from torch.nn import functional as F
 
-from api_graph.demo.asking import answers_right, attention_maps, points_at_target
+from api_graph.bench.scenes.answering import answers_right, attention_maps, points_at_target
 from api_graph.demo.questions import KINDS, all_texts, asked_scenes
 from api_graph.demo.scenes import VALIDATION_SEEDS
 from api_graph.lvlm import load_lvlm

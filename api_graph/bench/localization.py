@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image as PIL
 from torch import Tensor
 
+from api_graph.bench.scorers.maps import average_precision
 from api_graph.bench.statistics import bootstrap_interval as bootstrap_interval  # where they were in version 0.1
 from api_graph.bench.statistics import wilson_interval as wilson_interval
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.pixels import threshold
+from api_graph.pixels.heatmap import mean_filter
+from api_graph.pixels.peaks import box_of_peak
+from api_graph.pixels.resize import to_pixels
 from api_graph.sockets import Attribution
+from api_graph.tasks.metrics import iou
 
 Box = tuple[float, float, float, float]
 Heatmap = Tensor | NDArray[np.floating]
@@ -78,26 +83,37 @@ def iou_best(heatmap: Heatmap, box: Box, geometry: Geometry | None = None) -> fl
     return float(iou[last_of_its_value].max())
 
 
+KERNEL, THRESHOLD = 15, 0.6
+"""How a map becomes a box in the shipped graphs: mean filter, and the cut of *Box of the peak*."""
+
+
 @dataclass(frozen=True)
 class Case:
-    """An image, a query about an object, its box; `other`: a second query and box; `tags`: subsets."""
+    """An image, a query about an object, its box; `other`: a second query and box; `tags`: subsets; its mask (H, W)."""
 
     image: PIL.Image
     query: str
     box: Box
     other: tuple[str, Box] | None = None
     tags: frozenset[str] = field(default_factory=frozenset)
+    mask: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What one map scored, a number per case. `swapped` is NaN where there is no other object."""
+    """What one map scored, a number per case. `swapped` is NaN where there is no other object.
+
+    `peak_box`: whether the box of the peak of the smoothed heatmap and the true one have an IoU of at least ½.
+    `precision`: the average precision of the heatmap's pixels for the object's mask; NaN where the case has none.
+    """
 
     pointing: NDArray[np.float64]
     energy: NDArray[np.float64]
     iou_otsu: NDArray[np.float64]
     iou_best: NDArray[np.float64]
     swapped: NDArray[np.float64]
+    peak_box: NDArray[np.float64]
+    precision: NDArray[np.float64]
 
     def mean(self, metric: str, where: NDArray[np.bool_] | None = None) -> float:
         """Mean of a metric over the cases of `where` that have it; NaN if there is none."""
@@ -119,7 +135,7 @@ def _evaluate(cases: Sequence[Case], function: MapFunction, batch_size: int) -> 
         asked = function(images, [c.query for c in batch])
         swapped = function(images, [c.other[0] if c.other else c.query for c in batch])
         rows += [_score(case, i, asked, swapped) for i, case in enumerate(batch)]
-    return Scores(*np.asarray(rows, dtype=float).reshape(len(cases), 5).T)
+    return Scores(*np.asarray(rows, dtype=float).reshape(len(cases), 7).T)
 
 
 def _score(case: Case, i: int, asked: Attribution, swapped: Attribution) -> list[float]:
@@ -130,7 +146,22 @@ def _score(case: Case, i: int, asked: Attribution, swapped: Attribution) -> list
         iou_at_otsu(heatmap, case.box, geometry),
         iou_best(heatmap, case.box, geometry),
         float(pointing_game(swapped.values[i], case.other[1], swapped.geometry[i])) if case.other else float("nan"),
+        *_in_pixels(case, Attribution(asked.values[i : i + 1], asked.geometry[i : i + 1])),
     ]
+
+
+def _in_pixels(case: Case, one: Attribution) -> tuple[float, float]:
+    """Whether the box of the peak fits, and the average precision for the mask."""
+    heatmap = to_pixels(one)
+    smooth = mean_filter(heatmap, KERNEL)
+    fits = False
+    if bool(smooth.min() < smooth.max()):  # a constant map has no peak
+        fits = (
+            float(iou(box_of_peak(smooth, THRESHOLD)[0].values, torch.tensor([case.box], dtype=torch.float64))) >= 0.5
+        )
+    if case.mask is None:
+        return float(fits), float("nan")
+    return float(fits), average_precision(heatmap.flatten(), torch.from_numpy(case.mask).flatten())
 
 
 def _checked(heatmap: Heatmap, geometry: Geometry | None) -> tuple[NDArray[np.float64], Geometry]:

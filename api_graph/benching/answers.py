@@ -134,7 +134,9 @@ def response_of(row: RowResult, answer: Answering, kind: AnswerKind) -> tuple[Re
     value = values.get(_GIVERS[kind][1])
     if value is None:
         return Response("", values, row.results), "failed"
-    return Response(_as_text(value), values, row.results), "ok"
+    return Response(
+        _as_text(value[:1] if kind == "label" and isinstance(value, list) else value), values, row.results
+    ), "ok"
 
 
 def _as_text(value: object) -> str:

@@ -136,7 +136,11 @@ def plan_graph(
     from api_graph.table.manifest import result_names
     from api_graph.table.plan import plan_of
 
-    constants = dict(spec.constants(questions))
+    constants = dict(spec.constants(asked.data, spec.chosen_parts(asked.parts)))
+    for name in constants:
+        if name in given:
+            hint = f"Leave it out: it is {spec.title}'s own."
+            raise BadInput("this input is set by the benchmark", input="--set", value=name, hint=hint)
     try:
         graph = with_prompts_shown(set_inputs(graph, registry, {}, constants))
     except BadInput as error:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=1)
 def benchmarks() -> Mapping[str, BenchmarkSpec]:
     """The benchmarks by name, in the order in which they are listed."""
-    from api_graph.bench.kinds import judged, options, short_answers, yes_no
+    from api_graph.bench.kinds import boxes, judged, labels, options, short_answers, yes_no
 
     specs = (
         short_answers.TEXTVQA,
@@ -33,6 +33,9 @@ def benchmarks() -> Mapping[str, BenchmarkSpec]:
         options.MMVP,
         options.REAL_WORLD_QA,
         options.TSV,
+        *boxes.REFERRING,
+        *labels.CLASSIFICATION,
+        *labels.POINT_CLOUDS,
     )
     return MappingProxyType({spec.name: spec for spec in specs})
 

@@ -30,6 +30,7 @@ PICTURES = "pictures"
 OWN_COLUMNS = ("item", "query", "prompt", "truth", "category", "choices", "facts")
 """Columns that every table has, besides the pictures; they set no input unless a graph's input has such a name."""
 
+_NUMPY = b"\x93NUMPY"
 _ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif"}
 
 
@@ -45,7 +46,7 @@ def write_table(spec: BenchmarkSpec, questions: Sequence[Question], data: Path, 
 
 def _row(spec: BenchmarkSpec, question: Question, root: Path, out: Path) -> JsonObject:
     names = [_picture(picture, question.id, root, out) for picture in question.images]
-    images: JsonObject = {"image": names[0] if names else None}
+    images: JsonObject = {spec.file_column: names[0] if names else None}
     images |= {f"image_{number}": name for number, name in enumerate(names[1:], start=2)}
     return {
         "item": question.id,
@@ -73,6 +74,8 @@ def _picture(picture: Path | bytes, item: str, root: Path, out: Path) -> str:
 
 
 def _ending(content: bytes, item: str) -> str:
+    if content.startswith(_NUMPY):
+        return ".npy"
     try:
         with PIL.open(BytesIO(content)) as image:
             kind = image.format or ""

@@ -10,6 +10,7 @@ from api_graph import __version__
 from api_graph.cli import (
     bench,
     cache,
+    compare,
     demo,
     doctor,
     edit,
@@ -21,6 +22,7 @@ from api_graph.cli import (
     report,
     results,
     run,
+    scenes,
     verify,
 )
 from api_graph.cli.exits import EXIT_CODES, command
@@ -60,6 +62,7 @@ for function in (
     verify.verify,
     report.report,
     results.results,
+    compare.compare,
     demo.demo,
     edit.edit,
     graphs.check,
@@ -76,7 +79,7 @@ _bench = typer.Typer(
     rich_markup_mode=None,
     help="Run benchmarks over graphs: `api-graph bench NAME --data DIR --graph GRAPH`.",
 )
-for function in (bench.run, bench.list_, bench.score, bench.export):
+for function in (bench.run, bench.list_, bench.score, bench.export, scenes.scenes):
     _bench.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
 app.add_typer(_bench, name="bench")
 

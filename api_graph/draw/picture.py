@@ -12,9 +12,9 @@ from itertools import pairwise
 from PIL import Image, ImageDraw
 
 from api_graph.draw.colours import category_colour, socket_colour
-from api_graph.draw.fonts import Font
 from api_graph.draw.layout import Layout, Point, Size, layout
 from api_graph.draw.workflow import drawn_slots, feeding_of
+from api_graph.fonts import Font
 from api_graph.graph.model import Graph, GraphNode, Link, title_of, value_to_api
 from api_graph.graph.order import execution_order
 from api_graph.graph.validate import validate

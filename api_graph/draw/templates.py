@@ -56,6 +56,7 @@ TEMPLATES = {
     "lvlm_reflect": "LVLM - answer, reflect, answer",
     "lvlm_som": "LVLM - set of mark",
     "lvlm_step_by_step": "LVLM - step by step",
+    "lvlm_words": "LVLM - words of an answer",
 }
 """Name of the template by the name of the graph: six to begin with, then by method. `.app` opens as an app."""
 

@@ -159,7 +159,8 @@ def result_of_row(
 def shown_files(ui: Mapping[str, Sequence[Json]], folders: Folders, *, kept: bool = False) -> tuple[Path, ...]:
     """The files that a node shows; with `kept`, only those of the output folder."""
     roots = {"output": folders.output} if kept else {"output": folders.output, "temp": folders.temp}
-    shown = (item for item in ui.get("images", ()) if isinstance(item, Mapping) and item.get("type") in roots)
+    items = (item for kind in ("images", "pages") for item in ui.get(kind, ()))
+    shown = (item for item in items if isinstance(item, Mapping) and item.get("type") in roots)
     return tuple(roots[str(item["type"])].joinpath(str(item["subfolder"]), str(item["filename"])) for item in shown)
 
 

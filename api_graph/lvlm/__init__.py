@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
     from api_graph.lvlm.model import LvlmModel
     from api_graph.lvlm.request import Answer, Request, Sampling
+    from api_graph.lvlm.steer.steering import Steering, steer_preset
     from api_graph.lvlm.words import Word, WordMaps
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Quantization",
     "Request",
     "Sampling",
+    "Steering",
     "Word",
     "WordMaps",
     "ask",
@@ -31,6 +33,7 @@ __all__ = [
     "load_lvlm",
     "lvlm_attribution",
     "lvlm_dtype",
+    "steer_preset",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -42,6 +45,7 @@ __getattr__, __dir__ = lazily(
         "Quantization": "load",
         "Request": "request",
         "Sampling": "request",
+        "Steering": "steer.steering",
         "Word": "words",
         "WordMaps": "words",
         "ask": "ask",
@@ -53,5 +57,6 @@ __getattr__, __dir__ = lazily(
         "load_lvlm": "load",
         "lvlm_attribution": "attribution",
         "lvlm_dtype": "load",
+        "steer_preset": "steer.steering",
     },
 )

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from api_graph.arguments import typed
+from api_graph.errors import BadInput
 from api_graph.lvlm.generate import Progress, generate
 from api_graph.lvlm.load import load_lvlm
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.remote import Endpoint, ask_endpoint, profiles
 from api_graph.lvlm.request import Answer, Request, Sampling
+from api_graph.lvlm.steer import AsFovea, Heads, Mode, Rows, Steering, SteerSettings, steering_of
+from api_graph.models.layers import Layers
 from api_graph.pixels.read import Images, as_pictures
 
 Answerer = LvlmModel | Endpoint
@@ -18,12 +21,19 @@ MOST_PROMPTS = 8
 """The most prompts that a local model reads in one batch."""
 
 
-@typed(name="model")
+@typed("fovea", "schedule", "heads", name="model")
 def ask(
     model: Answerer | str,
     images: Images | None,
     question: str,
     *,
+    fovea: AsFovea | Steering = None,
+    mode: Mode = "boost_suppress",
+    strength: float | None = None,
+    layers: Layers = "all",
+    heads: Heads = "all",
+    rows: Rows = "last",
+    schedule: Sequence[tuple[int, AsFovea]] = (),
     system: str = "",
     max_tokens: int = 512,
     temperature: float = 0.0,
@@ -33,10 +43,19 @@ def ask(
 
     `model` is a loaded model, an endpoint, the name of a profile ("vllm" or "vllm/MODEL"), or else what `load_lvlm`
     takes. `images` are PIL images, paths or float tensors (H, W, 3) or (B, H, W, 3) in [0, 1]; None for none.
+
+    `fovea` points a local model at a place in the image, by a bias on the attention to its tokens; no pixel changes. It
+    is a list of boxes (left, top, right, bottom in pixels), a mask (H, W), an attribution of any model, or "image" for
+    all of it; or a list of these, fovea i for image i, where None leaves an image as it is. `mode` is the rule of
+    `api_graph.lvlm.steer`, `strength` how strong it is (None: the mode's own, 5 for boost_suppress), `layers`, `heads`
+    and `rows` where it falls. `schedule` changes the target: (n, fovea) from the answer's token n on.
+    `**steer_preset("PAI")` gives the settings of a published method, and a `Steering` as the fovea holds them all.
+
     Raises BadInput for what cannot be asked, EndpointError where an endpoint gave no answer.
     """
     pictures = () if images is None else tuple(as_pictures(images))
-    request = Request(question, pictures, system)
+    settings: SteerSettings = {"mode": mode, "strength": strength, "layers": layers, "heads": heads, "rows": rows}
+    request = Request(question, pictures, system, steering_of(fovea, schedule, settings))
     answer = ask_all(answerer(model), [request], Sampling(max_tokens, temperature, seed))[0]
     if isinstance(answer, Exception):
         raise answer
@@ -65,11 +84,22 @@ def ask_all(
     the others are answered. An endpoint's caller may stop with `is_cancelled`, a local model's with `progress`.
     """
     if isinstance(model, Endpoint):
-        return ask_endpoint(model, requests, sampling, run_id=run_id, is_cancelled=is_cancelled)
+        unsteered = [request for request in requests if request.steering is None]
+        replies = iter(ask_endpoint(model, unsteered, sampling, run_id=run_id, is_cancelled=is_cancelled))
+        return [next(replies) if request.steering is None else _refused(model) for request in requests]
     answers: list[Answer | Exception] = []
     for first in range(0, len(requests), MOST_PROMPTS):
         answers += _generated(model, requests[first : first + MOST_PROMPTS], sampling, progress)
     return answers
+
+
+def _refused(endpoint: Endpoint) -> BadInput:
+    return BadInput(
+        f"{endpoint.profile.name} is an endpoint, and a fovea changes the attention inside a model, which only a "
+        "local one lets in",
+        input="fovea",
+        hint="Load the model with Load LVLM, or show the endpoint an annotated image.",
+    )
 
 
 def _generated(

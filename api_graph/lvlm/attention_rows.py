@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -29,17 +29,76 @@ class Columns:
         return Columns(self.index.to(device), self.valid.to(device))
 
 
-def masked_scores(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float, *, causal: bool) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class AttentionCall:
+    """What one layer's attention is called with: `query` (B, H, Q, d), `key` and `value` (B, H', K, d).
+
+    `mask` and `causal` are those of `masked_scores`, `scaling` is the factor of q Kᵀ, and `cap` bounds the scores by a
+    tanh (Gemma 2). `first` is the position in the padded sequence of the first query, and `slid_out` says how many of
+    the oldest keys a sliding window's cache has dropped.
+    """
+
+    layer: int
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    mask: Tensor | None
+    scaling: float
+    causal: bool
+    cap: float | None
+    first: int
+    slid_out: int
+
+    @property
+    def rows(self) -> int:
+        """How many queries there are."""
+        return self.query.shape[2]
+
+    @property
+    def keys(self) -> int:
+        """How many keys there are."""
+        return self.key.shape[2]
+
+    def part(self, start: int, stop: int) -> AttentionCall:
+        """The call of the queries `start` to `stop` alone, without keys that only their order hides from them."""
+        query, later = self.query[:, :, start:stop], self.rows - stop
+        first = self.first + start
+        if self.mask is not None:
+            own = self.mask[..., -self.rows :, : self.keys][..., start:stop, :]
+            return replace(self, query=query, mask=own, first=first)
+        if not self.causal:
+            return replace(self, query=query, first=first)
+        seen = self.keys - later
+        return replace(self, query=query, key=self.key[:, :, :seen], value=self.value[:, :, :seen], first=first)
+
+    def scores(self) -> Tensor:
+        """float32 (B, H, Q, K), as of `masked_scores`."""
+        return masked_scores(self.query, self.key, self.mask, self.scaling, causal=self.causal, cap=self.cap)
+
+    def output(self, weights: Tensor) -> Tensor:
+        """What the layer gives under these weights (B, H, Q, K): (B, Q, H, d), in the values' dtype."""
+        batch, heads, rows, keys = weights.shape
+        kv_heads = self.value.shape[1]
+        grouped = weights.reshape(batch, kv_heads, heads // kv_heads * rows, keys)  # (B, H', H/H' · Q, K)
+        mixed = (grouped @ self.value.float()).reshape(batch, heads, rows, -1)
+        return mixed.to(self.value.dtype).transpose(1, 2)
+
+
+def masked_scores(
+    query: Tensor, key: Tensor, mask: Tensor | None, scaling: float, *, causal: bool, cap: float | None = None
+) -> Tensor:
     """q Kᵀ · `scaling` in float32, (B, H, R, K), with −inf where a query may not look.
 
     `query` (B, H, R, d) are the newest queries, `key` (B, H', K, d) all keys: H / H' heads share one. `mask` is None,
     or (B or 1, H or 1, ≥ R, ≥ K): boolean (True may look) or additive. Without a mask, `causal` queries look at no
-    later key.
+    later key. `cap` bounds the scores by a tanh.
     """
     batch, heads, rows, width = query.shape
     kv_heads, keys = key.shape[1:3]
     grouped = query.float().reshape(batch, kv_heads, heads // kv_heads * rows, width)  # (B, H', H/H' · R, d)
     scores = (grouped @ key.float().mT).reshape(batch, heads, rows, keys) * scaling
+    if cap is not None:
+        scores = (scores / cap).tanh() * cap
     if mask is None:
         if not causal or rows == 1:
             return scores

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -23,17 +23,15 @@ from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.prompt import Prompt, build_prompt, on_device
 from api_graph.lvlm.protocols import ModelInputs, Tokenizer
 from api_graph.lvlm.request import Request, Sampling
+from api_graph.lvlm.steer import AsFovea, Mode, Rows, Steering, steered, steering_of
 from api_graph.lvlm.steps import Steps, chosen_steps
-from api_graph.lvlm.words import Word, words_of
+from api_graph.lvlm.words import Method, Word, words_of
 from api_graph.models.layers import Layers, layer_list
 from api_graph.pixels.read import Images, as_pictures
 from api_graph.sockets import Attribution
 
 GivenAnswer = str | Sequence[int]
 """An answer to be read instead of generated: its text, or its token ids."""
-
-Method = Literal["attention", "activation"]
-"""Where the model looked while it said a token (API eq. 8), or which image tokens support the token (TAM)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +86,7 @@ class _Reading:
     method: Method = "attention"
 
 
-@typed(images="image")
+@typed("fovea", images="image")
 def lvlm_attribution(
     model: LvlmModel,
     image: Images | None = None,
@@ -103,6 +101,10 @@ def lvlm_attribution(
     answer: GivenAnswer | None = None,
     system: str = "",
     heads: Sequence[int] | None = None,
+    fovea: AsFovea | Steering = None,
+    mode: Mode = "boost_suppress",
+    strength: float | None = None,
+    rows: Rows = "last",
     method: Method = "attention",
     **model_inputs: Tensor,
 ) -> LvlmAttribution:
@@ -124,21 +126,25 @@ def lvlm_attribution(
     model's own answer gives the maps that generating it gives. `max_new_tokens`: most tokens of either; 20 as in the
     official code.
 
+    `fovea` steers the model while it is watched, in the `mode` and with the `strength` and `rows` that `ask` has, and
+    the map is of what it did then. A `Steering` steers chosen layers and heads.
+
     Raises BadInput for every argument that does not fit the model.
     """
     answers = None if answer is None else [answer]
+    steering = steering_of(fovea, (), {"mode": mode, "strength": strength, "rows": rows})
     reading = _Reading(layer, steps, normalize, max_new_tokens, heads, method)
     with inputs_named(layers="layer"):
         if input_ids is None:
             if pixel_values is not None or model_inputs:
                 raise BadInput("tensors need input_ids beside them", input="input_ids")
             prompt = build_prompt(model, [_request(image, query, system)])
-            return _attributed(model, prompt, prompt.sizes, reading, answers)[0]
+            return _attributed(model, prompt, prompt.sizes, reading, answers, [steering])[0]
         if image is not None or query is not None:
             raise BadInput("give either image and query, or tensors", input="input_ids")
         pixels = {} if pixel_values is None else {"pixel_values": pixel_values}
         prompt = _prompt_of(model, input_ids, {**pixels, **model_inputs})
-        return _attributed(model, prompt, None, reading, answers)[0]
+        return _attributed(model, prompt, None, reading, answers, [steering])[0]
 
 
 def attribute(
@@ -157,7 +163,8 @@ def attribute(
     """`lvlm_attribution` of several requests, one image each, as one left-padded batch.
 
     `layers` are what `lvlm_attribution` takes as `layer`. `answers` are read instead of generated, one per request.
-    `progress` is called after each generated token. Raises BadInput for every argument that does not fit the model.
+    Requests that are steered differ in nothing but their foveas. `progress` is called after each generated token.
+    Raises BadInput for every argument that does not fit the model.
     """
     if not requests:
         return []
@@ -170,7 +177,8 @@ def attribute(
         raise BadInput(f"there are {len(requests)} requests", input="answers", value=len(answers))
     prompt = build_prompt(model, requests)
     reading = _Reading(layers, steps, normalize, max_new_tokens, heads, method)
-    return _attributed(model, prompt, prompt.sizes, reading, answers, progress)
+    steerings = [request.steering for request in requests]
+    return _attributed(model, prompt, prompt.sizes, reading, answers, steerings, progress)
 
 
 def _request(image: Images | None, query: str | None, system: str) -> Request:
@@ -203,6 +211,7 @@ def _attributed(
     sizes: list[list[Size]] | None,
     reading: _Reading,
     answers: Sequence[GivenAnswer] | None,
+    steerings: Sequence[Steering | None],
     progress: Progress | None = None,
 ) -> list[LvlmAttribution]:
     processor = None if sizes is None else model.processor
@@ -210,10 +219,11 @@ def _attributed(
     if reading.max_new_tokens < 1:
         raise BadInput("at least one token must be read", input="max_new_tokens", value=reading.max_new_tokens)
     _check_method(reading)
-    if reading.method == "activation":
-        return _activated(model, prompt.tensors, layouts, reading, answers, progress)
     columns = [layout.columns for layout in layouts]
-    kept, tokens = _watched(model, prompt.tensors, columns, reading, answers, progress)
+    with steered(model, [[layout] for layout in layouts], steerings, prompt.length):
+        if reading.method == "activation":
+            return _activated(model, prompt.tensors, layouts, reading, answers, progress)
+        kept, tokens = _watched(model, prompt.tensors, columns, reading, answers, progress)
     rows = _averaged(kept, reading.heads)  # (B, M, N)
     return [
         _result(model, layout, rows[i, : len(ids), : len(layout.columns)], ids, reading, kept.layers)

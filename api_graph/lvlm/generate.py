@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,10 +13,12 @@ from torch import Tensor
 from api_graph.errors import BadInput
 from api_graph.lvlm import library
 from api_graph.lvlm.decoder import context_length
+from api_graph.lvlm.layout import TokenLayout, token_layouts
 from api_graph.lvlm.model import LvlmModel
-from api_graph.lvlm.prompt import arguments_of, build_prompt
+from api_graph.lvlm.prompt import Prompt, arguments_of, build_prompt
 from api_graph.lvlm.protocols import GenerationSettings, ModelInputs
 from api_graph.lvlm.request import Answer, Request, Sampling
+from api_graph.lvlm.steer import Steering, settings_key, steered, warn_if_repeating
 
 Progress = Callable[[int, int], None]
 """Called with (tokens so far, most there can be) after every token; an exception from it stops the run."""
@@ -29,22 +31,25 @@ def generate(
     *,
     progress: Progress | None = None,
 ) -> list[Answer]:
-    """Answer every request, in order, as one left-padded batch (two, if only some have images).
+    """Answer every request, in order, as one left-padded batch.
+
+    There are more batches where only some requests have images, and where they are steered in different ways.
 
     Greedy, unless `sampling.temperature` is above 0. Then each request draws from a generator of its own: equal
     requests get equal answers in any batch, and torch's own random state stays as it was. The model's own generation
     settings (temperature, repetition penalty, ...) are not used. `seconds` of an answer is the wall time of the batch.
 
-    Raises BadInput for a prompt that is longer than the model's context, sampling out of range, and when the device
-    runs out of memory.
+    Raises BadInput for a prompt that is longer than the model's context, sampling out of range, a steering that does
+    not fit the model or the pictures, and when the device runs out of memory.
     """
     sampling = Sampling() if sampling is None else sampling
     answers: dict[int, Answer] = {}
-    for shown in (True, False):  # processors want images for all prompts of a batch, or for none
-        batch = [i for i, request in enumerate(requests) if bool(request.images) is shown]
-        if batch:
-            found = _answer_batch(model, [requests[i] for i in batch], sampling, progress)
-            answers.update(zip(batch, found, strict=True))
+    batches: dict[Hashable, list[int]] = {}
+    for i, request in enumerate(requests):  # processors want images for all prompts of a batch, or for none
+        batches.setdefault((not request.images, settings_key(model, request.steering)), []).append(i)
+    for batch in batches.values():
+        found = _answer_batch(model, [requests[i] for i in batch], sampling, progress)
+        answers.update(zip(batch, found, strict=True))
     return [answers[i] for i in range(len(requests))]
 
 
@@ -53,12 +58,24 @@ def _answer_batch(
 ) -> list[Answer]:
     start = time.perf_counter()
     prompt = build_prompt(model, requests)
-    rows = generate_ids(model, prompt.tensors, sampling, progress)
+    steerings = [request.steering for request in requests]
+    with steered(model, layouts_for(model, prompt, steerings), steerings, prompt.length):
+        rows = generate_ids(model, prompt.tensors, sampling, progress)
+    for ids, steering in zip(rows, steerings, strict=True):
+        if steering is not None:
+            warn_if_repeating(ids)
     seconds, ends = time.perf_counter() - start, end_ids(model)
     return [
         Answer(decoded(model, ids), len(ids), seconds, model.name, "stop" if ids[-1] in ends else "length")
         for ids in rows
     ]
+
+
+def layouts_for(model: LvlmModel, prompt: Prompt, steerings: Sequence[Steering | None]) -> list[list[TokenLayout]]:
+    """The layouts of each prompt's pictures, for `steered`; none are looked for where nothing is steered."""
+    if not any(steerings) or not any(prompt.sizes):
+        return [[] for _ in steerings]
+    return token_layouts(model.config, model.processor, prompt.tensors, prompt.sizes)
 
 
 def decoded(model: LvlmModel, ids: Sequence[int]) -> str:

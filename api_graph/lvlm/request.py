@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from api_graph.lvlm.steer.steering import Steering
+
 
 @dataclass(frozen=True, eq=False)
 class Request:
     """One question to a model: its text, and the images in the order in which the model is shown them.
 
     A local model is shown the images before the text; an endpoint's profile says which comes first there. `system` is
-    the system prompt; empty for none.
+    the system prompt; empty for none. `steering` points a local model at places in the images.
     """
 
     question: str
     images: tuple[Image.Image, ...] = ()
     system: str = ""
+    steering: Steering | None = None
 
 
 @dataclass(frozen=True)

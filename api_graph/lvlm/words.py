@@ -7,17 +7,21 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
-from typing import ClassVar, TypedDict
+from typing import ClassVar, Literal, TypedDict
 
 import torch
 from torch import Tensor
 
+from api_graph.errors import BadInput
 from api_graph.geometry import Geometry, GeometryFields
 from api_graph.json_values import Json
 from api_graph.lvlm.layout import TokenLayout, merge
 from api_graph.lvlm.protocols import Tokenizer
 from api_graph.lvlm.steps import decoded_whole, token_spans
 from api_graph.sockets import Attribution
+
+Method = Literal["attention", "activation"]
+"""Where the model looked while it said a token (API eq. 8), or which image tokens support the token (TAM)."""
 
 Span = tuple[int, int]
 """First and last + 1 of some characters."""
@@ -56,30 +60,52 @@ class WordFields(TypedDict):
     """`WordMaps` as JSON, but for its maps."""
 
     answer: str
+    question: str
+    method: Method
     words: list[tuple[str, int, int, list[int]]]
     geometry: list[GeometryFields]
 
 
 @dataclass(frozen=True, eq=False)
 class WordMaps:
-    """An answer about one image, with a map for each of its words."""
+    """An answer about one image, with a map for each of its words; the question, and how the maps were made."""
 
     socket: ClassVar[str] = "AP_WORD_MAPS"
 
     answer: str
     words: tuple[Word, ...]
+    question: str = ""
+    method: Method = "attention"
 
-    @property
-    def attribution(self) -> Attribution:
-        """The maps of all words, one after the other, (W, gh, gw)."""
-        return Attribution.joined([word.attribution for word in self.words])
+    def about(self, phrase: str = "", *, each: bool = False) -> Attribution:
+        """The mean map of the words that a phrase of the answer touches, or of all for "", (1, gh, gw); or `each` map.
+
+        As the answer has it, or else in other upper and lower case. Raises BadInput where it is not in the answer, and
+        for an answer without words.
+        """
+        phrase = phrase.strip()
+        start = self.answer.find(phrase)
+        start = start if start >= 0 else self.answer.lower().find(phrase.lower())
+        end = start + len(phrase)
+        words = [one for one in self.words if not phrase or (start >= 0 and one.start < end and one.end > start)]
+        if not words:
+            raise BadInput(
+                f"the answer {self.answer!r} has no such words",
+                input="phrase",
+                value=phrase,
+                hint="Take words of the answer, or leave it empty for all words.",
+            )
+        maps = Attribution.joined([one.attribution for one in words])
+        return maps if each else words[0].attribution.with_values(maps.values.mean(0, keepdim=True))
 
     def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds an equal one."""
-        maps = self.attribution
+        maps = [one.attribution for one in self.words]
         words: list[Json] = [[one.text, one.start, one.end, list(one.steps)] for one in self.words]
-        geometry: list[Json] = [list(astuple(one)) for one in maps.geometry]
-        return {"values": maps.values}, {"answer": self.answer, "words": words, "geometry": geometry}
+        geometry: list[Json] = [list(astuple(one.geometry[0])) for one in maps]
+        texts: dict[str, Json] = {"answer": self.answer, "question": self.question, "method": self.method}
+        values = torch.cat([one.values for one in maps]) if maps else torch.empty(0, 1, 1)
+        return {"values": values}, {**texts, "words": words, "geometry": geometry}
 
     @classmethod
     def from_storage(cls, tensors: dict[str, Tensor], meta: WordFields) -> WordMaps:
@@ -88,7 +114,7 @@ class WordMaps:
             Word(text, start, end, tuple(steps), own)
             for (text, start, end, steps), own in zip(meta["words"], maps, strict=True)
         ]
-        return cls(meta["answer"], tuple(words))
+        return cls(meta["answer"], tuple(words), meta["question"], meta["method"])
 
 
 def words_of(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from api_graph.errors import BadInput
+from api_graph.fonts import Font
 
 _PAPER, _INK, _LETTERBOX = "white", "black", "#e8e8e8"
 _LINE_SPACING = 1.3
@@ -25,12 +26,12 @@ def contact_sheet(
     """Pictures in rows, each letterboxed into a `cell` (width, height), its caption wrapped under it; RGB.
 
     Without `columns` the grid is about square. There are as many captions as pictures, or none; a character
-    that the font lacks is drawn as a box.
+    that no font of the machine has is drawn as a box.
     """
     captions = [""] * len(pictures) if captions is None else captions
     _check(pictures, captions, columns, cell)
     columns = columns or math.ceil(math.sqrt(len(pictures)))
-    font = ImageFont.load_default(font_size)
+    font = Font(font_size, plain=True)
     lines = [_wrapped(caption, font, cell[0]) for caption in captions]
     line_height = round(font_size * _LINE_SPACING)
     rows = [range(start, min(start + columns, len(pictures))) for start in range(0, len(pictures), columns)]
@@ -44,7 +45,7 @@ def contact_sheet(
             left = gap + column * (cell[0] + gap)
             sheet.paste(_letterboxed(pictures[i], cell), (left, top))
             for k, line in enumerate(lines[i]):
-                draw.text((left, top + cell[1] + gap // 2 + k * line_height), line, fill=_INK, font=font)
+                font.draw(draw, (left, top + cell[1] + gap // 2 + k * line_height), line, _INK, anchor="la")
         top += height + gap
     return sheet
 
@@ -75,30 +76,22 @@ def _letterboxed(picture: Image.Image, cell: tuple[int, int]) -> Image.Image:
     return canvas
 
 
-def _wrapped(caption: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+def _wrapped(caption: str, font: Font, width: int) -> list[str]:
     """Lines no wider than `width` pixels: broken at spaces, and inside a word that is too long for a line."""
     lines: list[str] = []
     for paragraph in _drawable(caption).splitlines():
         line = ""
         for word in paragraph.split():
-            if line and font.getlength(f"{line} {word}") > width:
+            if line and font.width(f"{line} {word}") > width:
                 lines.append(line)
                 line = ""
             line = f"{line} {word}" if line else word
-            while font.getlength(line) > width and len(line) > 1:
-                head = _fitting(line, font, width)
+            while font.width(line) > width and len(line) > 1:
+                head = max(1, font.fitting(line, width))
                 lines.append(line[:head])
                 line = line[head:]
         lines.append(line)
     return lines
-
-
-def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> int:
-    """How many leading characters fit into `width` pixels, at least one."""
-    length = 1
-    while length < len(text) and font.getlength(text[: length + 1]) <= width:
-        length += 1
-    return length
 
 
 def _drawable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Write pictures whole or not at all, with ComfyUI's metadata and ComfyUI's numbered names.
+"""Write pictures, and pages, whole or not at all, with ComfyUI's metadata and ComfyUI's numbered names.
 
 Nothing here imports torch: processes that only write start at once.
 """
@@ -26,6 +26,7 @@ PNG = PictureFormat()
 FOR_KEEPS, FOR_NOW = 4, 1
 """zlib's level for files that stay, and for previews. Its default, 6, takes twice as long to save another 8 %."""
 
+_PICTURES = (".png", ".jpg", ".webp")
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f]")
 _KEYWORD = re.compile(r"[\x20-\x7f]{1,79}")
 
@@ -120,6 +121,25 @@ def write_numbered(
     return Path(written(picture, write_next(picture)))
 
 
+def write_numbered_text(folder: str | os.PathLike[str], prefix: str, text: str, ending: str) -> Path:
+    """Write `text` in UTF-8 as the next `<prefix>_00001_<ending>` of `folder`, and return its path.
+
+    A lone surrogate becomes "?". A failure is a BadInput, and leaves no file.
+    """
+    target, name = _inside(folder, prefix)
+    try:
+        path = _next_free(Path(target), name, ending)
+        try:
+            with whole_file(path) as file:
+                file.write(text.encode("utf-8", "replace"))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    return path
+
+
 def write_in_turn(pictures: Sequence[NumberedPicture]) -> list[str | OSError]:
     """`write_next` of each, so that their numbers follow their order."""
     return [write_next(picture) for picture in pictures]
@@ -150,9 +170,10 @@ def written(picture: NumberedPicture, outcome: str | OSError) -> str:
 def _next_free(folder: Path, name: str, ending: str = ".png") -> Path:
     """Reserve the next `name`_00001_.png in `folder` by creating it empty. Missing folders are made. Raises OSError.
 
-    The number follows the highest one in use, of whichever format. Two processes never get the same name.
+    The number follows the highest one in use, of pictures in whichever format. Two processes never get the same name.
     """
-    numbered = re.compile(re.escape(name) + r"_(\d+)_?\.(?:png|jpg|webp)", re.IGNORECASE)
+    endings = "|".join(map(re.escape, _PICTURES if ending in _PICTURES else (ending,)))
+    numbered = re.compile(re.escape(name) + rf"_(\d+)_?(?:{endings})", re.IGNORECASE)
     folder.mkdir(parents=True, exist_ok=True)
     matches = (numbered.fullmatch(entry) for entry in os.listdir(folder))
     number = max((int(match[1]) for match in matches if match), default=0)

@@ -1,20 +1,16 @@
-"""Writes the page: template, style and script become one HTML file that loads nothing else."""
+"""Writes the page of a run: what it gave, as one HTML file."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from api_graph.errors import BadInput
-from api_graph.files import whole_file
 from api_graph.report.collect import Summary, collect
 from api_graph.report.facts import moment
+from api_graph.report.html import rendered_page, write_page
 from api_graph.report.pictures import Card, Pictures
 from api_graph.report.row import ReportRow
 from api_graph.report.sample import fitting
@@ -22,14 +18,9 @@ from api_graph.report.text import clipped
 from api_graph.settings import DEMO_MODEL
 from api_graph.table.verify import verified_at_a_glance
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 MOST_PICTURED, MOST_LISTED = 200, 5000
 # Bytes. A page stays below 10 MB.
 _PICTURES, _ROWS, _CAUSES = 5_000_000, 3_500_000, 1_000_000
-
-_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -81,70 +72,28 @@ def write_report(
     cards.sort(key=lambda card: card.row.number)
     listed.sort(key=lambda row: row.number)
     in_folder = os.path.realpath(out.parent) == os.path.realpath(folder)
-    page = _page(summary, cards, listed, links=in_folder)
-    try:
-        with whole_file(out) as file:
-            file.write(page.encode())
-    except OSError as error:
-        raise BadInput(
-            f"the page cannot be written ({error.strerror or error})",
-            input="--out",
-            value=str(out),
-            hint="Choose a file in a folder that you may write to.",
-        ) from error
+    write_page(out, _page(summary, cards, listed, links=in_folder), option="--out")
     return Report(out, summary, len(cards), len(listed))
 
 
 def _page(summary: Summary, cards: Sequence[Card], listed: Sequence[ReportRow], *, links: bool) -> str:
-    from markupsafe import Markup
-
     # Widths of bars are classes, because the policy allows no style attributes.
     widths = "\n".join(f".share-{n}{{--share:{n}%}}" for n in range(101)) + "\n"
-    style, script = _text("report.css") + widths, _text("report.js")
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            summary=summary,
-            facts=summary.facts,
-            demo_model=DEMO_MODEL,
-            cards=cards,
-            listed=listed,
-            links=links,
-            causes=_causes(summary),
-            timings=_timings(summary),
-            rate=_rate(summary),
-            style=Markup(style),
-            script=Markup(script),
-            policy=_policy(style, script),
-        )
+    return rendered_page(
+        "report.html.j2",
+        summary.facts.name or "A table's run",
+        more_style=widths,
+        filters={"count": _count, "seconds": _seconds, "percent": _percent, "moment": _moment},
+        summary=summary,
+        facts=summary.facts,
+        demo_model=DEMO_MODEL,
+        cards=cards,
+        listed=listed,
+        links=links,
+        causes=_causes(summary),
+        timings=_timings(summary),
+        rate=_rate(summary),
     )
-
-
-def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(count=_count, seconds=_seconds, percent=_percent, moment=_moment)
-    return environment
-
-
-def _policy(style: str, script: str) -> str:
-    """A content security policy: this style, this script and pictures that are part of the page; nothing else."""
-    return (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _text(name: str) -> str:
-    return (_HERE / name).read_text("utf-8")
 
 
 def _timings(summary: Summary) -> list[TimingLine]:

@@ -8,13 +8,14 @@
   const read = (element) => ({
     element,
     number: element.dataset.row,
-    ok: element.dataset.ok === "1",
+    kind: element.dataset.kind,
     text: plain([element.dataset.row, ...[...element.querySelectorAll("dd, .error")].map((e) => e.textContent)].join("\n")),
   });
-  const sections = [
-    { name: "with pictures", rows: [...document.querySelectorAll(".card")].map(read) },
-    { name: "listed", rows: [...document.querySelectorAll(".list tbody tr")].map(read) },
-  ].filter((section) => section.rows.length);
+  // Elements that hold rows, each with what a row in it is counted as.
+  const sections = [...document.querySelectorAll("[data-counted]")].map((section) => ({
+    name: section.dataset.counted,
+    rows: [...section.querySelectorAll("[data-row]")].map(read),
+  }));
   const search = byId("search");
   const filters = [...document.querySelectorAll("[data-show]")];
   let show = "all";
@@ -28,7 +29,7 @@
     const counts = sections.map(({ name, rows }) => {
       let found = 0;
       for (const row of rows) {
-        const wanted = (show === "all" || row.ok === (show === "ok")) && matches(row, words);
+        const wanted = (show === "all" || row.kind === show) && matches(row, words);
         row.element.hidden = !wanted;
         found += wanted;
       }

@@ -59,13 +59,13 @@ def bytes_per_pixel(graph: Graph, registry: Mapping[str, NodeSpec]) -> int:
 class Chunks:
     """Cuts a stream of rows into chunks, large enough to fill a model's batches and small enough for the memory.
 
-    `pixels_of` says how large a row's picture is, before it is read, and `bytes_per_pixel` what that will take.
-    What rows hold besides, `learn` is told. The chunks that run at the same time, at most `at_once`, hold `memory`
-    bytes together, which `in_use` counts; one that needs more than that runs alone, and has one row. Pictures that
-    lie inside the table take half of that at most while they wait. The first chunks are small. The last ones are
-    small too, down to LAST rows, so that there are enough of them to the end. `fixed` is a size that the user has
-    set; None derives it from the memory. `settings` is how many rows each row of the table has become, by a grid:
-    they share most of their work, and go together, where memory has room and they are at most MOST.
+    `pixels_of` says how large a row's picture is, before it is read, and `bytes_per_pixel` what that will take. What
+    rows hold besides, `learn` is told. The chunks that run at the same time, at most `at_once`, hold `memory` bytes
+    together, which `in_use` counts; one that needs more than that runs alone, and has one row. Pictures that lie inside
+    the table take half of that at most while they wait. The first chunks are small. The last ones are small too, down
+    to LAST rows, so that there are enough of them to the end. `fixed` is a size that the user has set; None derives it
+    from the memory. `settings` is how many rows each row of the table has become, by a grid: they share most of their
+    work, and go together, where memory has room and they are at most MOST.
     """
 
     def __init__(
@@ -89,14 +89,7 @@ class Chunks:
     def take(self) -> list[Row]:
         """The next chunk; empty when no rows are left, and when those that run leave it no room."""
         enough = 2 * self._at_once * self.size if self._fixed is None else self._fixed + 1  # to see where a row ends
-        room = self._memory // 2 - sum(_bytes_inside(row) for row, _ in self._ahead)
-        ended = len(self._ahead) < enough
-        for row in islice(self._rows, max(0, enough - len(self._ahead))):
-            self._ahead.append((row, self._pixels_of(row)))
-            room -= _bytes_inside(row)
-            if room < 0 or len(self._ahead) == enough:
-                ended = False
-                break
+        ended = self._read_ahead(enough)
         size = self._fixed or self.size
         if self._fixed is None and ended:  # the rows are coming to their end: share them out
             size = min(size, max(LAST, self._settings, -(-len(self._ahead) // (2 * self._at_once))))
@@ -107,6 +100,17 @@ class Chunks:
         self._running[chunk[0].number] = needed, pixels // count
         self.in_use += needed
         return chunk
+
+    def _read_ahead(self, enough: int) -> bool:
+        """Read so many rows, as far as there is room for the pictures that they bring. Says if there are no more."""
+        room = self._memory // 2 - sum(_bytes_inside(row) for row, _ in self._ahead)
+        while len(self._ahead) < enough and room >= 0:
+            row = next(self._rows, None)
+            if row is None:
+                return True
+            self._ahead.append((row, self._pixels_of(row)))
+            room -= _bytes_inside(row)
+        return False
 
     def _fitting(self, size: int) -> tuple[int, int, int]:
         """How many of the rows ahead make the next chunk, at most `size`, their pixels, and the bytes that they need.

@@ -80,12 +80,13 @@ def map_graph(
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
-    `rows` is a .jsonl, .csv, .tsv or .parquet file, a folder of images, a glob, or an iterable of mappings. A column
-    sets the graph's input of the same name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that
-    have other names, and `inputs` sets what is the same for all rows. `columns` of the result say what sets what, and
-    what stays as the graph has it; `keep` names inputs that are to stay so, where that is likely a mistake. A row
-    without a value in a column that sets an input is faulty; with `keep_null` it has the graph's own there. Files that
-    rows name are looked for beside the table, and in `input_folders`, or in the current folder if none are given.
+    `rows` is a .jsonl, .csv, .tsv, .parquet or .tar file, a folder of images, a glob, a data frame (pandas, polars,
+    pyarrow), or an iterable of mappings, which may hold PIL images. A column sets the graph's input of the same name
+    (`image`, `query`, `NODE.input`); `columns` maps input names to columns that have other names, and `inputs` sets
+    what is the same for all rows. `columns` of the result say what sets what, and what stays as the graph has it;
+    `keep` names inputs that are to stay so, where that is likely a mistake. A row without a value in a column that sets
+    an input is faulty; with `keep_null` it has the graph's own there. Files that rows name are looked for beside the
+    table, and in `input_folders`, or in the current folder if none are given.
 
     Results go to `output`. Calling it again continues where it stopped, and yields only the rows that it runs itself;
     what is lost, damaged or changed is done again, with an ApiGraphWarning; `retry_failed` runs failed rows once more.

@@ -50,10 +50,10 @@ class RunOptions:
     make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
     the number of failed rows after which the run still goes on. With `keep_null` a row without a value in a column has
     the graph's own there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve
-    runs with any output folder. With `adopt` the lines of a folder that has lost its manifest are taken over, as far as
-    they are of rows of the table. `image_format` and `heatmap_format` are those of the files, and `quality` that of
-    JPEG and WebP; None is what the folder has, or png. `grid` has by name of an input the values that every row of the
-    table is run with, in all combinations; `limit` counts the table's own rows.
+    runs with any output folder. `grid` has by name of an input the values that every row of the table is run with, in
+    all combinations; `limit` counts the table's own rows. With `adopt` the lines of a folder that has lost its manifest
+    are taken over, as far as they are of rows of the table. `image_format` and `heatmap_format` are those of the files,
+    and `quality` that of JPEG and WebP; None is what the folder has, or png.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -120,11 +120,11 @@ class Job:
     threads: int = 8
     memory: int = 2 * GIB
     keep_answers: bool = False
-    grid: tuple[str, ...] = ()
-    settings: int = 1
     image_format: PictureKind = "png"
     heatmap_format: PictureKind = "png"
     quality: int = QUALITY
+    grid: tuple[str, ...] = ()
+    settings: int = 1
 
     @property
     def formats(self) -> SaveFormats:

@@ -141,7 +141,7 @@ def test_evaluate_maps() -> None:
     assert scores.swapped[0] == 0 and np.isnan(scores.swapped[1])
     assert scores.mean("pointing") == 0.5 and scores.mean("swapped") == 0
     assert scores.mean("pointing", np.array([True, False])) == 1
-    assert np.isnan(Scores(*np.empty((5, 0))).mean("energy"))
+    assert np.isnan(Scores(*np.empty((7, 0))).mean("energy"))
 
 
 @pytest.mark.parametrize(
@@ -155,3 +155,26 @@ def test_evaluate_maps() -> None:
 def test_bad_inputs(heatmap: torch.Tensor, box: tuple[float, float, float, float], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         energy_in_box(heatmap + 1, box)
+
+
+def test_box_of_the_peak_and_precision() -> None:
+    """A map that is 1 on the object is right in both, one that is 1 elsewhere or nowhere in neither."""
+    mask = np.zeros((60, 60), dtype=bool)
+    mask[20:50, 10:40] = True
+    case = Case(Image.new("RGB", (60, 60)), "it", (10.0, 20.0, 40.0, 50.0), mask=mask)
+    inside = torch.from_numpy(mask).float()
+    elsewhere = torch.zeros(60, 60)
+    elsewhere[:10, 50:] = 1
+    tried = {"inside": inside, "elsewhere": elsewhere, "constant": torch.full((60, 60), 0.5)}
+    functions = {
+        name: lambda images, queries, values=values: Attribution(values[None], (Geometry.whole(60, 60),))
+        for name, values in tried.items()
+    }
+    scores = evaluate_maps([case], functions)
+    assert [float(scores[name].peak_box[0]) for name in tried] == [1, 0, 0]
+    assert float(scores["inside"].precision[0]) == 1
+    # All pixels of the object are among the equals at the end: as many of all pixels are the object's.
+    assert float(scores["constant"].precision[0]) == pytest.approx(900 / 3600)
+    assert float(scores["elsewhere"].precision[0]) == pytest.approx(900 / 3600)
+    blind = Case(case.image, "it", case.box)
+    assert np.isnan(evaluate_maps([blind], {"inside": functions["inside"]})["inside"].precision[0])

@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.comfy.packed import unpack
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120  # seconds for a start or a graph; only a run that hangs needs them
 
 
 class RealComfyUI:
-    """A checkout of ComfyUI, run on the CPU in a folder of its own with this pack alone in `custom_nodes`."""
+    """A checkout of ComfyUI, run on the CPU in a folder of its own with this pack alone, as it is packed."""
 
     def __init__(self, checkout: Path, base: Path, packs: Mapping[str, str] | None = None) -> None:
         """`packs` are the `__init__.py` of other packs, by name."""
@@ -28,7 +30,7 @@ class RealComfyUI:
         for name, code in (packs or {}).items():
             (base / "custom_nodes" / name).mkdir()
             (base / "custom_nodes" / name / "__init__.py").write_text(code, "utf-8")
-        (base / "custom_nodes" / "api-graph").symlink_to(ROOT, target_is_directory=True)
+        unpack(base / "custom_nodes" / "api-graph")
         self.port = _free_port()
         self.log_file = base / "log.txt"
         command = [os.environ.get("API_GRAPH_COMFYUI_PYTHON", sys.executable), "main.py", "--cpu"]

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from api_graph.demo.asking import answers_right
+from api_graph.bench.scenes.answering import answers_right
 from api_graph.demo.questions import AskedScene, asked_scenes
 from api_graph.demo.scenes import TEST_SEEDS
 from api_graph.geometry import Geometry

@@ -13,9 +13,9 @@ from torch import Tensor
 
 import api_graph.demo
 from api_graph.bench.localization import evaluate_maps
+from api_graph.bench.scenes.cases import localization_cases
 from api_graph.clip.baselines import raw_attention
 from api_graph.clip.load import load_clip
-from api_graph.demo.cases import localization_cases
 from api_graph.demo.maps import cls_map
 from api_graph.demo.queries import CLASSES, plain_query
 from api_graph.demo.scenes import TEST_SEEDS, Scene, scene

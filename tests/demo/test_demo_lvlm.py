@@ -15,7 +15,7 @@ from PIL import Image
 
 import api_graph.demo
 from api_graph.bench.answers import is_right
-from api_graph.demo.asking import attention_maps, points_at_target
+from api_graph.bench.scenes.answering import attention_maps, points_at_target
 from api_graph.demo.questions import AskedScene, asked_scenes
 from api_graph.demo.scenes import TEST_SEEDS
 from api_graph.lvlm import load_lvlm

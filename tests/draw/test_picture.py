@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageColor
 
-from api_graph.draw import fonts, to_picture
+from api_graph import fonts
+from api_graph.draw import to_picture
 from api_graph.draw.colours import category_colour, socket_colour
 from api_graph.draw.picture import INDENT, TEXT_FONT, node_box
 from api_graph.graph import Graph, GraphError, GraphNode, Link, read_graph
@@ -85,6 +86,8 @@ def test_a_character_that_a_font_lacks_comes_from_another(monkeypatch: pytest.Mo
     monkeypatch.setattr(fonts, "_drawn", lambda c, file: b"box" if c in lacks[file] else c.encode())
     fonts._first_with.cache_clear()
     assert [fonts._first_with(c) for c in "aΨ注"] == ["first", "second", "first"]
+    lacks[""] = "注\uffff"
+    assert [fonts._first_with(c, True) for c in "aΨ注"] == ["", "", ""]
     fonts._first_with.cache_clear()
 
 

@@ -110,7 +110,7 @@ def test_everything_is_put_back_after_an_exception(error: type[BaseException]) -
     names, before, settings = registered(), implementations(model), model.module.generation_config
 
     def progress(done: int, most: int) -> None:
-        assert any(name.startswith("api_graph_capture") for name in registered())
+        assert any(name.startswith("api_graph_attention") for name in registered())
         assert {"sdpa"} < set(implementations(model))  # the vision tower keeps its own
         if done == 2:
             raise error("stop")

@@ -10,11 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.lvlm import WordMaps, lvlm_attribution
 from api_graph.lvlm.layout import TokenLayout, View
 from api_graph.lvlm.words import Word, word_spans, words_of
-from api_graph.sockets import Attribution
 from tests.lvlm.asked import picture, tiny
 from tests.lvlm.families import FAMILIES
 
@@ -128,13 +128,33 @@ def test_words_of_an_answer_that_is_read(family: str) -> None:
     assert found.words[1].attribution.geometry == phrase.attribution.geometry
 
 
-def test_word_maps_are_stored_and_read_again() -> None:
+def test_the_map_of_a_phrase() -> None:
     maps = WordMaps("A starfish, red-ish.", tuple(words(list(range(9)))))
-    assert isinstance(maps.attribution, Attribution) and maps.attribution.values.shape == (3, 1, 2)
+    for phrase, values in {
+        "starfish": [3.0, 4.0],
+        " STAR ": [3.0, 4.0],
+        "A star": [1.5, 2.5],
+        "fish, red": [6.5, 7.5],
+        "": [13 / 3, 16 / 3],
+    }.items():
+        found = maps.about(phrase)
+        assert found.values.flatten().tolist() == pytest.approx(values), phrase
+        assert found.geometry == (Geometry.whole(20, 10),)
+    assert maps.about("fish, red", each=True).values.view(2, 2).tolist() == [[3, 4], [10, 11]]
+    for phrase in ("green", ",", "."):
+        with pytest.raises(BadInput, match=r"phrase: the answer 'A starfish, red-ish\.' has no such words"):
+            maps.about(phrase)
+    with pytest.raises(BadInput, match="no such words"):
+        WordMaps("...", ()).about()
+
+
+@pytest.mark.parametrize("found", [words(list(range(9))), []])
+def test_word_maps_are_stored_and_read_again(found: list[Word]) -> None:
+    maps = WordMaps("A starfish, red-ish.", tuple(found), "What?", "activation")
     again = WordMaps.from_storage(*maps.to_storage())  # type: ignore[arg-type]
-    assert again.answer == maps.answer
+    assert (again.answer, again.question, again.method) == ("A starfish, red-ish.", "What?", "activation")
     assert [(w.text, w.start, w.end, w.steps) for w in again.words] == [
-        (w.text, w.start, w.end, w.steps) for w in maps.words
+        (w.text, w.start, w.end, w.steps) for w in found
     ]
-    assert torch.equal(again.attribution.values, maps.attribution.values)
-    assert again.attribution.geometry == maps.attribution.geometry
+    for one, other in zip(again.words, found, strict=True):
+        assert torch.equal(one.map, other.map) and one.attribution.geometry == other.attribution.geometry

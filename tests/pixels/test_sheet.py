@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from api_graph.errors import BadInput
+from api_graph.fonts import Font
 from api_graph.pixels.sheet import _wrapped, contact_sheet
 
-FONT = ImageFont.load_default(14)
+FONT = Font(14, plain=True)
 
 
 def test_layout_by_hand():
@@ -36,10 +37,14 @@ def test_a_caption_is_drawn_under_its_picture():
     assert (np.asarray(sheet)[48:] < 128).any()
 
 
+def test_plain_captions_look_alike_on_every_machine():
+    assert FONT.width("A caption, 12 (x).") == ImageFont.load_default(14).getlength("A caption, 12 (x).")
+
+
 @given(st.text(max_size=40), st.integers(1, 200))
 def test_wrapped_lines_fit_and_lose_no_letter(caption, width):
     lines = _wrapped(caption, FONT, width)
-    assert all(FONT.getlength(line) <= width or len(line) == 1 for line in lines)
+    assert all(FONT.width(line) <= width or len(line) == 1 for line in lines)
     shown = "".join(c for c in caption if c.isprintable())
     assert "".join("".join(lines).split()) == "".join(shown.split())
 

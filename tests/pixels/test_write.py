@@ -18,7 +18,7 @@ from PIL import Image
 from api_graph.errors import BadInput
 from api_graph.pixels import encode
 from api_graph.pixels.read import read_image, to_tensor
-from api_graph.pixels.write import next_numbered, write_numbered, write_png
+from api_graph.pixels.write import next_numbered, write_numbered, write_numbered_text, write_png
 
 IMAGE = torch.rand(1, 4, 5, 3, generator=torch.Generator().manual_seed(0))
 
@@ -117,6 +117,18 @@ def test_numbers_follow_the_highest_of_that_prefix(tmp_path):
 def test_a_subfolder_in_the_prefix(tmp_path):
     assert next_numbered(tmp_path, "maps/cat") == tmp_path.resolve() / "maps" / "cat_00001_.png"
     assert next_numbered(tmp_path, "maps\\cat") == tmp_path.resolve() / "maps" / "cat_00002_.png"
+
+
+def test_pages_have_numbers_of_their_own(tmp_path):
+    (tmp_path / "cat_00041_.png").touch()
+    assert write_numbered_text(tmp_path, "cat", "<p>caf\u00e9 \ud800", ".html") == tmp_path / "cat_00001_.html"
+    assert write_numbered_text(tmp_path, "cat", "", ".html").name == "cat_00002_.html"
+    assert (tmp_path / "cat_00001_.html").read_bytes() == b"<p>caf\xc3\xa9 ?"
+    with pytest.raises(BadInput, match="leads out"):
+        write_numbered_text(tmp_path, "../cat", "", ".html")
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="cannot be written"):
+        write_numbered_text(tmp_path, "file/cat", "", ".html")
 
 
 @pytest.mark.parametrize("prefix", ["../cat", "a/../../cat", "/cat", "..\\cat", "link/cat"])

@@ -147,7 +147,7 @@ def test_rows_in_order_of_the_table(finished_run: Path) -> None:
     page = read(finished_run)
     rows = [int(attributes["data-row"] or "") for _, attributes in page.tags if "data-row" in attributes]
     assert rows == [*range(12), *range(12)]
-    assert sum(attributes.get("data-ok") == "0" for _, attributes in page.tags) == 6
+    assert sum(attributes.get("data-kind") == "failed" for _, attributes in page.tags) == 6
 
 
 def test_what_is_left_out_is_said(made: Any) -> None:
@@ -242,7 +242,7 @@ def test_the_page_appears_whole_or_not_at_all(finished_run: Path, monkeypatch: p
 
     before = sorted(finished_run.iterdir())
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(BadInput, match=r"--out: the page cannot be written \(No space left on device\)"):
+    with pytest.raises(BadInput, match=r"--out: it cannot be written \(No space left on device\)"):
         write_report(finished_run)
     assert (finished_run / "report.html").read_text() == "the old one"
     assert sorted(finished_run.iterdir()) == before
@@ -272,7 +272,8 @@ def test_durations(seconds: float | None, text: str) -> None:
 
 
 def test_no_script_tag_ends_early() -> None:
-    sources = [module._text(name) for name in ("report.js", "report.css")]
+    folder = Path(module.__file__).parent
+    sources = [(folder / name).read_text("utf-8") for name in ("report.js", "report.css")]
     assert not [s for s in sources if re.search(r"</(script|style)|<!--", s, re.IGNORECASE)]
 
 

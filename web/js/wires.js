@@ -20,6 +20,7 @@ const COLOURS = {
   AP_POINTS: "#87fff0",
   AP_QUERY: "#5ae1ff",
   AP_SEGMENTER: "#78a578",
+  AP_WORD_MAPS: "#871e3c",
 };
 
 /** The editor sets the colours of all kinds to "" whenever it loads a palette, later than any extension could set them. */

@@ -48,8 +48,12 @@ GRAPH = {
 
 CHECKOUT = os.environ.get("API_GRAPH_COMFYUI")
 
-KNOWN = "Attempted to cleanup event listeners for graph that was never set up"
-"""1.35.9 says it to itself whenever a subgraph is entered."""
+KNOWN = (
+    "Attempted to cleanup event listeners for graph that was never set up",  # 1.35.9, when a subgraph is entered
+    "ComfyApp graph accessed before initialization",  # ComfyUI's page, at its start
+    "Content Security Policy",  # ComfyUI's page, which asks the network for more than it lets itself
+)
+"""What the frontend says of itself."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +140,15 @@ class Editor:
         self.set("Comfy.VueNodes.Enabled", vue)
         self.set("Comfy.TutorialCompleted", True)
         page.goto(server.url + "/")
-        page.wait_for_function("() => window.app?.graph && app.extensionManager?.workflow?.activeWorkflow")
+        ready = "() => window.app?.graph && app.extensionManager?.workflow?.activeWorkflow"
+        page.wait_for_function(ready, timeout=60_000)
 
     def _said(self, message: Any) -> None:
         # ComfyUI's page asks for files of its own that are not there.
         elsewhere = not self.server.own and "/api-graph/" not in message.location.get("url", "")
         missing = message.text.startswith("Failed to load resource") and elsewhere
-        if message.type == "error" and KNOWN not in message.text and not missing:
+        known = any(text in message.text for text in KNOWN)
+        if message.type == "error" and not known and not missing:
             self.errors.append(message.text)
 
     def set(self, name: str, value: Any) -> None:

@@ -26,20 +26,25 @@ _MISSING = "\uffff"
 
 
 class Font:
-    """A size of text. Each character is drawn in the first face that has it, as Ψ or a question in Chinese needs."""
+    """A size of text. Each character is drawn in the first face that has it, as Ψ or a question in Chinese needs.
 
-    def __init__(self, size: float) -> None:
-        self._size = size
+    With `plain` Pillow's own font is the first, so that plain English looks alike on every machine.
+    """
+
+    def __init__(self, size: float, *, plain: bool = False) -> None:
+        self._size, self._plain = size, plain
 
     def width(self, text: str) -> float:
         """Width of one line."""
         return sum(face.getlength(run) for face, run in self._runs(text))
 
-    def draw(self, draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, fill: str) -> None:
-        """Draw one line with its left end and vertical middle at a point."""
+    def draw(
+        self, draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, fill: str, anchor: str = "lm"
+    ) -> None:
+        """Draw one line with its left end and vertical middle at a point; `anchor`, as Pillow has it, is another."""
         x, y = at
         for face, run in self._runs(text):
-            draw.text((x, y), run, fill=fill, font=face, anchor="lm")
+            draw.text((x, y), run, fill=fill, font=face, anchor=anchor)
             x += face.getlength(run)
 
     def shortened(self, text: str, width: float) -> str:
@@ -56,7 +61,7 @@ class Font:
         """The text in runs of one face each."""
         runs: list[tuple[Face, str]] = []
         for character in text:
-            face = _face(_first_with(character), self._size)
+            face = _face(_first_with(character, self._plain), self._size)
             if runs and runs[-1][0] is face:
                 runs[-1] = (face, runs[-1][1] + character)
             else:
@@ -83,13 +88,14 @@ def _face(file: str, size: float) -> Face:
 
 
 @lru_cache(maxsize=4096)
-def _first_with(character: str) -> str:
+def _first_with(character: str, plain: bool = False) -> str:
     """The first font that has a character; the first of all if none has."""
-    for file in _available():
+    files = ("", *_available()) if plain else _available()
+    for file in files:
         face = _face(file, _LOOKED_FOR)
         if _drawn(character, face) != _drawn(_MISSING, face):
             return file
-    return _available()[0]
+    return files[0]
 
 
 def _drawn(character: str, face: Face) -> bytes:

@@ -22,8 +22,13 @@ def answers_right(
     """Whether each question is answered rightly, shown its scene, or the images of `shown` instead."""
     shown = [(a.scene.image,) for a in asked] if shown is None else shown
     requests = [Request(a.question.text, images) for a, images in zip(asked, shown, strict=True)]
-    said = [a.text for batch in _batches(requests) for a in generate(model, batch, Sampling(max_tokens=MOST_TOKENS))]
-    return [is_right(text, a.question.answer) for text, a in zip(said, asked, strict=True)]
+    return [is_right(text, a.question.answer) for text, a in zip(answers(model, requests), asked, strict=True)]
+
+
+def answers(model: LvlmModel, requests: Sequence[Request]) -> list[str]:
+    """What the model says to each request."""
+    sampling = Sampling(max_tokens=MOST_TOKENS)
+    return [a.text for batch in _batches(requests) for a in generate(model, batch, sampling)]
 
 
 def attention_maps(model: LvlmModel, asked: Sequence[AskedScene], layer: int | None = None) -> list[Attribution]:

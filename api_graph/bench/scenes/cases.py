@@ -30,6 +30,7 @@ def localization_cases(seeds: Iterable[int], count: int, *, objects: tuple[int, 
                     target.box,
                     asked,
                     _tags(picture, target),
+                    target.mask,
                 )
             )
     return cases

@@ -112,6 +112,13 @@ Grid = Annotated[
         "The names are those of --set. A JSON list takes texts with commas.",
     ),
 ]
+Controls = Annotated[
+    bool,
+    typer.Option(
+        "--controls",
+        help="Run every row with each control, too: with maps that know nothing of the question, say.",
+    ),
+]
 Limit = Annotated[
     int | None, typer.Option(metavar="N", help="Only the table's first N rows; with --grid, all settings of these.")
 ]
@@ -163,6 +170,7 @@ def map_(
     out: Out = Path("output"),
     set_: SharedSetting = None,
     grid: Grid = None,
+    controls: Controls = False,
     column: Columns = None,
     keep: Keep = None,
     keep_null: KeepNull = False,
@@ -206,7 +214,12 @@ def map_(
 
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, chunk_size=chunk_size, threads=threads)
     kept = partial(limits, metadata=not no_metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    named = partial(kept, columns=parse_settings(column or (), "--column"), grid=parse_settings(grid or (), "--grid"))
+    named = partial(
+        kept,
+        columns=parse_settings(column or (), "--column"),
+        grid=parse_settings(grid or (), "--grid"),
+        controls=controls,
+    )
     looked_at = partial(named, inputs=existing_folders(input_, "--input"), models=existing_folders(models, "--models"))
     options = looked_at(
         keep=tuple(keep or ()),

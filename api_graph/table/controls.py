@@ -16,7 +16,7 @@ from api_graph.graph.inputs import InputNames
 from api_graph.graph.model import title_of
 from api_graph.json_values import Json
 from api_graph.registry import Registry
-from api_graph.table.rows import RowContent, has_value
+from api_graph.table.rows import RowContent, content_digest, has_value
 
 COLUMN = "control"
 """The column that says which control a row has."""
@@ -25,7 +25,11 @@ NONE, ANOTHER_ROW = "none", "another-row"
 _BLENDS, _CONTROL, _HEADS = "APAlphaBlend", "APControlHeatmap", "APRandomHeads"
 _TEXT_OF_MAP = {"APEncodeQuery": {"blank": True}, "APLvlmAttention": {}}
 """Nodes that read the question for a map, and what an empty one takes there."""
-_MODELS = ("AP_LVLM",)
+_MODELS = {"AP_LVLM", "AP_ANSWERER"}
+
+_ALONE = BadInput(
+    "there is no other row whose map it could have", input="ROWS", hint="Add rows about other pictures or questions."
+)
 
 Address = tuple[str, str]
 
@@ -52,11 +56,28 @@ class Controls:
         """The names of all inputs that they set."""
         return tuple(dict.fromkeys([*self.other, *(name for own in self.settings.values() for name in own)]))
 
-    def values(self, control: str, row: RowContent, other: RowContent | None) -> dict[str, Json]:
-        """What a row sets with this control; `other` is the row whose map it has for another one's."""
-        source = other if control == ANOTHER_ROW and other is not None else row
+    def with_others(self, rows: Iterator[RowContent]) -> Iterator[tuple[RowContent, RowContent | None]]:
+        """Each row with the one whose map it gets for another row's; None where there is none."""
+        return _with_others(rows, self.apart) if self.other else ((row, None) for row in rows)
+
+    def applied(
+        self, row: RowContent, other: RowContent | None, settings: Mapping[str, Json], text: bytes
+    ) -> RowContent:
+        """A row with the settings of a grid, a control among them; `text` says them in the key.
+
+        It is faulty where there is no other row. What that has counts in the key, as the row's own content does.
+        """
+        control = str(settings[COLUMN])
+        source, fault, digest = row, row.fault, row.digest + text
+        if control == ANOTHER_ROW and fault is None:
+            source, fault = other or row, _ALONE if other is None else None
+            digest += source.digest
+        if fault is not None:
+            return RowContent({}, content_digest(digest), fault)
         taken = {name: source.values[column] for name, column in self.other.items() if column in source.values}
-        return {**{name: value for name, value in taken.items() if has_value(value)}, **self.settings[control]}
+        given = {name: value for name, value in taken.items() if has_value(value)}
+        values = {**row.values, **settings, **given, **self.settings[control]}
+        return RowContent(values, content_digest(digest), None, {**source.pictures, **row.pictures})
 
     def to_json(self) -> dict[str, Json]:
         """As the manifest keeps it."""
@@ -69,26 +90,29 @@ class Controls:
         return cls(settings, cast("Mapping[str, str]", document["other"]), cast("str", document["apart"]))
 
 
-def with_others(rows: Iterator[RowContent], apart: str) -> Iterator[tuple[RowContent, RowContent | None]]:
+def _with_others(rows: Iterator[RowContent], apart: str) -> Iterator[tuple[RowContent, RowContent | None]]:
     """Each row with the next one whose value in `apart` is another; behind the last comes the first. None without."""
     waiting: list[RowContent] = []
     firsts: list[RowContent] = []  # the first row, and the first that differs from it
 
+    def known(row: RowContent) -> bool:
+        return row.fault is None and has_value(row.values.get(apart))
+
     def differ(one: RowContent, other: RowContent) -> bool:
-        return one.values.get(apart) != other.values.get(apart)
+        return one.values[apart] != other.values[apart]
 
     for row in rows:
-        if row.fault is not None or not has_value(row.values.get(apart)):
+        if not known(row):
             waiting.append(row)
             continue
         if len(firsts) < 2 and (not firsts or differ(firsts[0], row)):
             firsts.append(row)
-        if any(each.fault is None and differ(each, row) for each in waiting):
+        if any(known(each) and differ(each, row) for each in waiting):
             yield from ((each, row) for each in waiting)
             waiting.clear()
         waiting.append(row)
     for row in waiting:
-        yield row, next((first for first in firsts if differ(first, row)), None)
+        yield row, next((first for first in firsts if known(row) and differ(first, row)), None)
 
 
 class _Builder:
@@ -142,13 +166,20 @@ class _Builder:
 
 
 def with_controls(
-    graph: Graph, registry: Registry, sets: Mapping[str, Address], taken: Collection[Address] = ()
+    graph: Graph,
+    registry: Registry,
+    columns: Collection[str],
+    sets: Mapping[str, Address],
+    taken: Collection[Address] = (),
 ) -> tuple[Graph, Controls, list[str]]:
     """A graph with the nodes that controls need, the controls, and why others are left out.
 
     `sets` has by column of the table the input that it sets, and `taken` the inputs that the settings of a grid set.
-    Raises BadInput for a graph in which there is nothing to control.
+    Raises BadInput for a graph in which there is nothing to control, and for a column that has the controls' name.
     """
+    if COLUMN in columns:
+        hint = "Give it another name: the results have the name of each row's control there."
+        raise BadInput("the table has a column of this name", input="--controls", value=COLUMN, hint=hint)
     build, notes = _Builder(graph, registry), list[str]()
     blends = [id for id, node in graph.nodes.items() if node.class_type == _BLENDS and "heatmap" in node.links()]
     used = {*sets.values(), *taken}
@@ -166,19 +197,20 @@ def with_controls(
             input="--controls",
             hint="Controls stand in for the heatmap of an Alpha blend, or for the heads that a node amplifies.",
         )
-    if ANOTHER_ROW in changes and not copies:
-        del changes[ANOTHER_ROW]
-        notes.append(f"no control {ANOTHER_ROW}: no column of the table sets what the map is made of")
     done = build.graph()
     names = InputNames(done, registry)
     settings = {
-        control: {names.all_names(*address)[0]: value for address, value in {**usual, **own}.items()}
+        control: {names.full_name(*address): value for address, value in {**usual, **own}.items()}
         for control, own in changes.items()
     }
-    other = {names.all_names(*address)[0]: column for address, column in copies.items()}
-    columns = [*copies.values()]
-    picture = [c for c in columns if done.nodes[sets[c][0]].class_type in ("APLoadImage", "LoadImage")]
-    return done, Controls(settings, other, next(iter(picture or columns), "")), notes
+    other = {names.full_name(*address): column for address, column in copies.items()}
+    sources = [*copies.values()]
+    picture = [c for c in sources if done.nodes[sets[c][0]].class_type in ("APLoadImage", "LoadImage")]
+    controls = Controls(settings, other, next(iter(picture or sources), ""))
+    if taken_names := [name for name in controls.inputs if name in columns]:
+        hint = "Give it another name: the results have there what a control sets."
+        raise BadInput("the table has a column of this name", input="--controls", value=taken_names[0], hint=hint)
+    return done, controls, notes
 
 
 def _control_heatmaps(
@@ -217,6 +249,8 @@ def _control_sources(
     texts = _questions(build, maps, used, notes)
     columns = {address: column for column, address in sets.items()}
     fed_by_rows = {address for address in columns if address[0] in maps}
+    if not fed_by_rows:
+        notes.append(f"no control {ANOTHER_ROW}: no column of the table sets what the map is made of")
     if inside := next((a for a in fed_by_rows if build.nodes[a[0]].links()), None):
         notes.append(
             f"no control {ANOTHER_ROW}: the column {columns[inside]} sets a step of the map itself, "
@@ -259,7 +293,7 @@ def _asks(build: _Builder, id: str) -> bool:
     """Whether a node gets a model that answers."""
     node = build.nodes[id]
     spec = build.registry[node.class_type]
-    return any(input.name in node.links() and input.socket in _MODELS for input in spec.inputs)
+    return any(input.name in node.links() and _MODELS & {*input.socket.split(",")} for input in spec.inputs)
 
 
 def _questions(build: _Builder, maps: Collection[str], used: Collection[Address], notes: list[str]) -> dict[str, str]:

@@ -77,6 +77,7 @@ def map_graph(
     heatmap_format: PictureKind | None = None,
     quality: int | None = None,
     grid: GridValues | None = None,
+    controls: bool = False,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -96,16 +97,16 @@ def map_graph(
     images, `names` is the template of file names, `adopt` takes over a folder that has lost its manifest, `ray` runs on
     Ray, with `keep_answers` cached answers of endpoints serve any `output`. `image_format` and `heatmap_format` are
     png, webp or jpeg, `quality` is that of the last two. With `grid` (by input a list of values) every row is run with
-    all combinations. docs/tables.md says more of each. Raises GraphError or BadInput before any row.
+    all combinations, with `controls` with each control too. docs/tables.md says more. Raises GraphError or BadInput.
     """
     source, registry, constants = open_graph(graph), all_nodes(), dict(inputs or {})
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
     kept = partial(limits, metadata=metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    told = partial(kept, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}), adopt=adopt)
+    told = partial(kept, columns=dict(columns or {}), keep=tuple(keep), adopt=adopt)
     written = partial(told, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
     done = partial(written, retry_failed=retry_failed, max_failures=0 if fail_fast else None)
     part, folders = None if shard is None else parse_shard(shard), tuple(Path(folder) for folder in input_folders)
-    options = done(inputs=folders, shard=part, cache=_cache_folder(cache))
+    options = done(grid=dict(grid or {}), controls=controls, inputs=folders, shard=part, cache=_cache_folder(cache))
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     plan = plan_of(set_inputs(source, registry, constants), name, rows, Path(output), registry, constants, options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)

@@ -323,7 +323,7 @@ def _check_graph(own: Manifest, found: Verification) -> None:
     texts = {name: value for name, value in own.set.items() if isinstance(value, str)}
     values = {name: value for name, value in own.set.items() if name not in texts}
     try:
-        now = set_inputs(open_graph(file), all_nodes(), values, texts).to_api()
+        now = own.as_run(set_inputs(open_graph(file), all_nodes(), values, texts)).to_api()
     except ApiGraphError as error:
         found.notes.append(f"the graph cannot be compared: {error}")
         return

@@ -128,7 +128,6 @@ class LineChecker:
 
 def check_lines(lines: Iterable[JournalLine], checker: LineChecker) -> Iterator[tuple[JournalLine, list[LineFault]]]:
     """Each line, and what is wrong with its files. Threads do it: a network's file system answers late."""
-
     rest = iter(lines)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as threads:
         while ahead := list(islice(rest, _AT_ONCE * _GROUP)):

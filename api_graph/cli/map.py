@@ -37,6 +37,7 @@ from api_graph.errors import ApiGraphWarning
 from api_graph.files import QUALITY, PictureKind
 
 if TYPE_CHECKING:
+    from api_graph.executor import Executor
     from api_graph.graph import Graph
     from api_graph.table.journal import Record
     from api_graph.table.map import RayOptions
@@ -273,8 +274,19 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
     return code
 
 
-def run_plan(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, quiet: bool, parquet: bool = False) -> RanTable:
-    """Run a plan's rows, with what is to be said before the first, and progress, on stderr."""
+def run_plan(
+    graph: Graph,
+    plan: TablePlan,
+    ray: RayOptions | None,
+    *,
+    quiet: bool,
+    parquet: bool = False,
+    executor: Executor | None = None,
+) -> RanTable:
+    """Run a plan's rows, with what is to be said before the first, and progress, on stderr.
+
+    Runs in this process may share an `executor`, one after the other.
+    """
     from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
     from api_graph.registry import all_nodes
     from api_graph.settings import headless_folders
@@ -299,7 +311,10 @@ def run_plan(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, quiet: bo
         values = {name: [row.values.get(column) for row in first] for column, name in plan.columns.sets.items()}
         if about_demo := demo_warning(graph, all_nodes(), folders, values):
             warnings.warn(about_demo, ApiGraphWarning, stacklevel=2)
-        with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:
+        with (
+            shown_rows(run, quiet=quiet) as shown,
+            closing(run.records(engine_of(plan, ray, executor=executor))) as batches,
+        ):
             for records in batches:
                 if failed := [record for record in records if not record["ok"]]:
                     _complain(run, failed)

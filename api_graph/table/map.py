@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from api_graph.arguments import typed
-from api_graph.executor import Listener
+from api_graph.executor import Executor, Listener
 from api_graph.files import PictureKind
 from api_graph.graph import set_inputs
 from api_graph.json_values import Json
@@ -122,13 +122,22 @@ def __getattr__(name: str) -> type[RayOptions]:
     return RayOptions
 
 
-def engine_of(plan: TablePlan, ray: RayOptions | None = None, *, listener: Listener | None = None) -> Engine:
-    """What runs the plan's rows: this process, or Ray. Models are loaded with the first row."""
+def engine_of(
+    plan: TablePlan,
+    ray: RayOptions | None = None,
+    *,
+    listener: Listener | None = None,
+    executor: Executor | None = None,
+) -> Engine:
+    """What runs the plan's rows: this process, or Ray. Models are loaded with the first row.
+
+    In this process runs may share an `executor`, one after the other: models are loaded once, and results stay.
+    """
     if ray is not None:
         return partial(run_on_ray, plan.job, ray, chunk_size=plan.chunk_size)
 
     def local(rows: Iterator[Row]) -> Generator[FinishedChunk, None, None]:
-        worker = Worker(plan.job, listener)
+        worker = Worker(plan.job, listener, executor)
         worker.references = ReferenceCounts(worker.binding.nodes_by_columns(plan.table.columns), plan.rows())
         yield from run_local(worker, rows, plan.chunk_size)
 

@@ -37,7 +37,6 @@ OWN_WORDS = {
     ("foveal_features", "unleash"),
     ("ask", "fovea"),
     ("ask", "schedule"),
-    ("compare_results", "folders"),
     ("lvlm_attribution", "fovea"),
 }
 """Told by the function itself, when its model is there."""
@@ -69,10 +68,6 @@ KINDS: dict[str, list[Any]] = {
     "model": MODEL,
     "layers": [2.5, ["zz"], {"a": 1}, None, object(), Path("x")],
     "layer": [2.5, ["zz"], {"a": 1}, object()],
-    "mode": TEXT,
-    "strength": [value for value in NUMBER if value is not None],
-    "fovea": [],
-    "schedule": [],
     "heads": [3, 2.5, "0", ["a"], {"a": 1}, object()],
     "boxes": [3, 2.5, [1], {"a": 1}, True, object(), Path("x")],
     "box": [3, "1 2 3 4", ["a"], {"a": 1}, None, object()],

@@ -68,9 +68,10 @@ MAY_IMPORT = {
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
     "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
     "comparison": CONTRACT | {"settings", "table", "report", "bench"},
+    "figure": CONTRACT | {"table", "report", "pixels"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "editor"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "figure", "editor"}
     | {"annotation"}
     | ROOMS,
     "__main__": {"cli"},

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from api_graph.lvlm import LvlmModel, Sampling
 from api_graph.lvlm.capture import capture
-from api_graph.lvlm.generate import generate_ids
+from api_graph.lvlm.generation import generate_ids
 
 IMAGE_TOKENS, TEXT_TOKENS, NEW_TOKENS = 576, 60, 20
 LAYER = 6

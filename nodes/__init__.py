@@ -5,6 +5,7 @@ from . import (
     baselines,
     blend,
     boxes,
+    controls,
     foveal,
     heatmap,
     images,
@@ -97,4 +98,6 @@ NODES = (
     words.map_of_words,
     words.strip,
     words.save_page,
+    controls.control,
+    controls.other_heads,
 )

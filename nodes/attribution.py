@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from api_graph import clip
-from api_graph.clip import ClipModel, ImageTokens, QueryFeatures
+from api_graph.clip import ClipModel, ImageTokens, LayerChoice, QueryFeatures
 from api_graph.context import Context
 from api_graph.errors import inputs_named
 from api_graph.pixels.heatmap import Combination, MapFigures, Normalization, combine, figures, mean_filter, normalize
@@ -37,21 +37,39 @@ LAST_FOUR = -4
 
 
 def encode_images(
-    image: Sequence[Tensor], *, model: ClipModel, recipe: Recipe, start_layer: int, layer: int
+    image: Sequence[Tensor],
+    recipe: Sequence[Recipe],
+    start_layer: Sequence[int],
+    layer: Sequence[int],
+    *,
+    model: ClipModel,
 ) -> list[ImageTokens]:
-    """`Encode image` for many calls, whose images (B, H, W, 3) may differ in size: the model sees all at its own."""
-    results: list[ImageTokens] = []
-    for first in range(0, len(image), MOST_IMAGES):
-        part = image[first : first + MOST_IMAGES]
-        tokens = clip.encode_image(
-            model,
-            part,
-            recipe=recipe,
-            start_layer=start_layer if recipe == "paper" and start_layer != LAST_FOUR else None,
-            layer=layer if recipe == "reference" else None,
-        )
-        results += split_tokens(tokens, [len(one) for one in part])
-    return results
+    """`Encode image` for many calls, whose images (B, H, W, 3) may differ in size: the model sees all at its own.
+
+    Calls about one image share its run through the tower, whichever layers they ask for.
+    """
+    choices = [_choice(*own) for own in zip(recipe, start_layer, layer, strict=True)]
+    asked: dict[int, list[int]] = defaultdict(list)  # by the image
+    for index, one in enumerate(image):
+        asked[id(one)].append(index)
+    results: dict[int, ImageTokens] = {}
+    groups = list(asked.values())
+    for first in range(0, len(groups), MOST_IMAGES):
+        part = groups[first : first + MOST_IMAGES]
+        wanted = list(dict.fromkeys(choices[index] for group in part for index in group))
+        images = [image[group[0]] for group in part]
+        found = clip.encode_image_at(model, images, wanted)
+        split = {one: list(split_tokens(own, list(map(len, images)))) for one, own in zip(wanted, found, strict=True)}
+        for place, group in enumerate(part):
+            results |= {index: split[choices[index]][place] for index in group}
+    return [results[index] for index in range(len(image))]
+
+
+def _choice(recipe: Recipe, start_layer: int, layer: int) -> LayerChoice:
+    """The layers that a node's inputs mean: of the other recipe's none is looked at."""
+    if recipe == "reference":
+        return LayerChoice(recipe, None, layer)
+    return LayerChoice(recipe, None if start_layer == LAST_FOUR else start_layer)
 
 
 def split_tokens(tokens: ImageTokens, counts: Sequence[int]) -> Iterator[ImageTokens]:
@@ -76,7 +94,8 @@ def split_tokens(tokens: ImageTokens, counts: Sequence[int]) -> Iterator[ImageTo
     title="Encode image",
     store=True,
     batched=encode_images,
-    over=("image",),
+    over=("image", "recipe", "start_layer", "layer"),
+    at_once=("recipe", "start_layer", "layer"),
     aliases=("CLIP vision encode", "decompose"),
 )
 def encode_image(
@@ -104,20 +123,14 @@ def encode_image(
     Per patch: the summed contribution of the last layers' attention to the CLS token (API eq. 3 to 5) and the final
     token, both already through the final LayerNorm and projection.
     """
-    return clip.encode_image(
-        model,
-        image,
-        recipe=recipe,
-        start_layer=start_layer if recipe == "paper" and start_layer != LAST_FOUR else None,
-        layer=layer if recipe == "reference" else None,
-    )
+    return clip.encode_image_at(model, image, [_choice(recipe, start_layer, layer)])[0]
 
 
-def encode_queries(query: Sequence[str], hint: Sequence[str], *, model: ClipModel) -> list[QueryFeatures]:
+def encode_queries(query: Sequence[str], hint: Sequence[str], *, model: ClipModel, blank: bool) -> list[QueryFeatures]:
     """`Encode query` for many calls. Each gets the same features, to the last bit, whatever other calls go with it."""
     texts = [own_hint if own_hint.strip() else text for text, own_hint in zip(query, hint, strict=True)]
     with inputs_named(queries="query"):
-        found = clip.encode_queries(model, texts, steady=True)
+        found = clip.encode_queries(model, texts, steady=True, blank=blank)
     return [QueryFeatures(found.features[i : i + 1].clone(), (text,)) for i, text in enumerate(found.texts)]
 
 
@@ -135,10 +148,16 @@ def encode_query(
     hint: Annotated[
         str, Field(description="Steers the map in place of the question, which stays as it is for the LVLM.")
     ] = "",
+    blank: Annotated[
+        bool,
+        Field(
+            description="Encode an empty query, too: what the map shows without a question, as a control. Off: refuse."
+        ),
+    ] = False,
 ) -> Annotated[QueryFeatures, Field(description="The text's features, to compare patches, boxes and images with.")]:
     """Run a question, or a hint that stands in for it, through CLIP's text tower."""
     with inputs_named(queries="query"):
-        return clip.encode_queries(model, hint if hint.strip() else query)
+        return clip.encode_queries(model, hint if hint.strip() else query, blank=blank)
 
 
 def _maps_of_queries(

@@ -13,7 +13,7 @@ from torch import Tensor
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, Request, Sampling, ask_all, attribute
-from api_graph.lvlm.ask import MOST_PROMPTS, Answerer
+from api_graph.lvlm.asking import MOST_PROMPTS, Answerer
 from api_graph.lvlm.remote import Endpoint
 from api_graph.lvlm.steps import Steps
 from api_graph.lvlm.strategies import says_true

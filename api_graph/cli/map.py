@@ -103,7 +103,18 @@ HeatmapFormat = Annotated[
 Quality = Annotated[
     int | None, typer.Option(metavar="N", help="Of jpeg and webp, 1 to 100.", show_default=str(QUALITY))
 ]
-Limit = Annotated[int | None, typer.Option(metavar="N", help="Only the table's first N rows.")]
+Grid = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--grid",
+        metavar="NAME=V1,V2,..",
+        help="Run every row with each of these values; with several, with all combinations, the last changing fastest. "
+        "The names are those of --set. A JSON list takes texts with commas.",
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option(metavar="N", help="Only the table's first N rows; with --grid, all settings of these.")
+]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going/--fail-fast", help="Note a failed row and go on, or stop there.")
 ]
@@ -119,7 +130,12 @@ BatchSize = Annotated[
     typer.Option(metavar="N", help="Most calls that a model gets at once.", show_default="what memory has room for"),
 ]
 ChunkSize = Annotated[
-    int | None, typer.Option(metavar="N", help="Rows that go together.", show_default="what memory has room for")
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Rows that go together; with --grid, whole rows of the table.",
+        show_default="what memory has room for",
+    ),
 ]
 Threads = Annotated[
     int | None,
@@ -146,6 +162,7 @@ def map_(
     rows: Rows,
     out: Out = Path("output"),
     set_: SharedSetting = None,
+    grid: Grid = None,
     column: Columns = None,
     keep: Keep = None,
     keep_null: KeepNull = False,
@@ -189,11 +206,10 @@ def map_(
 
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, chunk_size=chunk_size, threads=threads)
     kept = partial(limits, metadata=not no_metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    options = kept(
-        columns=parse_settings(column or (), "--column"),
+    named = partial(kept, columns=parse_settings(column or (), "--column"), grid=parse_settings(grid or (), "--grid"))
+    looked_at = partial(named, inputs=existing_folders(input_, "--input"), models=existing_folders(models, "--models"))
+    options = looked_at(
         keep=tuple(keep or ()),
-        inputs=existing_folders(input_, "--input"),
-        models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),
         memory=parse_size(memory, "--memory"),
         shard=parse_shard(shard) if shard else None,

@@ -2,7 +2,7 @@
 
 from api_graph.arguments import typed
 from api_graph.clip import load as _load
-from api_graph.clip.decompose import ImageTokens, encode_image
+from api_graph.clip.decompose import ImageTokens, LayerChoice, encode_image, encode_image_at
 from api_graph.clip.foveal import ImageFeatures, foveal_features
 from api_graph.clip.foveal_masks import foveal_mask
 from api_graph.clip.load import checkpoint_identity, choose_device, choose_dtype
@@ -18,12 +18,14 @@ __all__ = [
     "ClipModel",
     "ImageFeatures",
     "ImageTokens",
+    "LayerChoice",
     "QueryFeatures",
     "checkpoint_identity",
     "choose_device",
     "choose_dtype",
     "clip_attribution",
     "encode_image",
+    "encode_image_at",
     "encode_queries",
     "encode_text",
     "foveal_features",

@@ -77,6 +77,34 @@ class ImageTokens:
         return cls(**tensors, grid=(gh, gw), geometry=geometry, recipe=meta["recipe"])
 
 
+@dataclass(frozen=True)
+class LayerChoice:
+    """By which rule, and at which layers, image tokens are read: the three settings of `encode_image`."""
+
+    recipe: Recipe = "paper"
+    start_layer: int | None = None
+    layer: int | None = None
+
+    def span(self, count: int) -> range:
+        """The layers whose contributions count, of a tower with `count`. Raises BadInput."""
+        if self.recipe not in get_args(Recipe):
+            raise BadInput("unknown recipe", input="recipe", value=self.recipe, hint="Use 'paper' or 'reference'.")
+        if self.recipe == "paper":
+            if self.layer is not None:
+                hint = "The paper's recipe sums the layers from `start_layer` on."
+                raise BadInput("does not belong to this recipe", input="layer", value=self.layer, hint=hint)
+            start = max(0, count - _PAPER_LAYERS)
+            return range(
+                start if self.start_layer is None else layer_index(self.start_layer, count, "start_layer"), count
+            )
+        if self.start_layer is not None:
+            hint = "The reference recipe looks at the one `layer`."
+            raise BadInput("does not belong to this recipe", input="start_layer", value=self.start_layer, hint=hint)
+        default = _REFERENCE_LAYER if count > _REFERENCE_LAYER else max(0, count - 2)
+        index = default if self.layer is None else layer_index(self.layer, count, "layer")
+        return range(index, index + 1)
+
+
 def encode_image(
     model: ClipModel,
     images: Images | None = None,
@@ -100,78 +128,98 @@ def encode_image(
 
     Raises BadInput for a model that cannot be decomposed, a layer out of range, and unreadable images.
     """
-    if recipe not in get_args(Recipe):
-        raise BadInput("unknown recipe", input="recipe", value=recipe, hint="Use 'paper' or 'reference'.")
+    choice = LayerChoice(recipe, start_layer, layer)
+    return encode_image_at(model, images, [choice], pixel_values=pixel_values)[0]
+
+
+def encode_image_at(
+    model: ClipModel,
+    images: Images | None,
+    choices: Sequence[LayerChoice],
+    *,
+    pixel_values: Tensor | None = None,
+) -> list[ImageTokens]:
+    """`encode_image` for several choices of layers, by one run of the vision tower.
+
+    Each comes out as it does alone, to the last bit. Raises BadInput as `encode_image` does, for the first faulty one.
+    """
     tower = model.tower
+    if isinstance(tower, ClsTower):  # before any picture is read
+        for choice in choices:
+            choice.span(len(tower.blocks))
     pixels, geometry = model_input(model, images, pixel_values)
-    if recipe == "paper" and layer is not None:
-        hint = "The paper's recipe sums the layers from `start_layer` on."
-        raise BadInput("does not belong to this recipe", input="layer", value=layer, hint=hint)
     with torch.no_grad():
-        if isinstance(tower, PooledTower):
-            kept = _pooled(tower, pixels, recipe, start_layer)
-        elif recipe == "paper":
-            kept = _paper(tower, pixels, start_layer)
-        else:
-            kept = _reference(tower, pixels, layer, start_layer)
-    contributions, tokens, features = kept
-    return ImageTokens(contributions, tokens, features, tower.grid, geometry, recipe)
+        kept = _pooled(tower, pixels, choices) if isinstance(tower, PooledTower) else _read(tower, pixels, choices)
+    return [
+        ImageTokens(*tensors, tower.grid, geometry, choice.recipe)
+        for tensors, choice in zip(kept, choices, strict=True)
+    ]
 
 
-def _paper(tower: ClsTower, pixels: Tensor, start_layer: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    """ψ_t = Σ_{l ≥ start} ℒ_lin(η^l_t), ℒ(Z^L_t) and Î (API eq. 1 to 6)."""
-    count = len(tower.blocks)
-    start = max(0, count - _PAPER_LAYERS)
-    if start_layer is not None:
-        start = layer_index(start_layer, count, "start_layer")
-    summed = ContributionSum(tower, tower.prefix)
-    z, _ = tower.run(pixels, summed.attend, range(start, count))
+_Kept = tuple[Tensor, Tensor, Tensor]
+"""Contributions, tokens and features."""
+
+
+def _read(tower: ClsTower, pixels: Tensor, choices: Sequence[LayerChoice]) -> list[_Kept]:
+    """What each choice keeps, of one run.
+
+    All layers are run in one way, whether they are watched or not: the model's own blocks have other last bits, and
+    what a choice gets would depend on the others.
+    """
+    spans = [choice.span(len(tower.blocks)) for choice in choices]
+    centred = [choice.recipe == "paper" for choice in choices]
+    sums = [ContributionSum(tower, tower.prefix, own) for own in centred]
+    states = {span.start: pixels for span, own in zip(spans, centred, strict=True) if not own}  # until they are run
+
+    def attend(layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        context = F.scaled_dot_product_attention(q, k, v)
+        for kind in (True, False):
+            here = [s for s, span in zip(sums, spans, strict=True) if s.centred is kind and layer in span]
+            if here:
+                carried = here[0].carried(layer, q, k, v, context)
+                for each in here:
+                    each.add(carried, layer, k.shape[2])
+        return context
+
+    z, _ = tower.run(pixels, attend, range(len(tower.blocks)), states=states)
+    features = tower.head(z[:, 0]).float()
+    said = tower.head(z[:, tower.prefix :]).float() if True in centred else features
     scale = norm_moments(z[:, 0], tower.head.norm)[1].unsqueeze(1)  # (B, 1, 1)
-    return summed.total / scale, tower.head(z[:, tower.prefix :]).float(), tower.head(z[:, 0]).float()
+    return [
+        (own.total / scale, said, features)
+        if own.centred
+        else (*_reference(tower, z, states[span.start], own.total), features)
+        for own, span in zip(sums, spans, strict=True)
+    ]
 
 
-def _reference(
-    tower: ClsTower, pixels: Tensor, layer: int | None, start_layer: int | None
-) -> tuple[Tensor, Tensor, Tensor]:
+def _reference(tower: ClsTower, last: Tensor, tokens: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
     """(γ(a_t − µ/(KN))/s + β/(KN)) W and (γ(z_t − µ/K)/s + β/K) W, K = 2L − 1, N all tokens (official code).
 
-    Unlike the paper it takes the mean off as a share of the final token's µ, not of each term's own.
+    `last` is Z^L, `tokens` Z behind the one layer, and `total` what that contributes. Unlike the paper it takes the
+    mean off as a share of the final token's µ, not of each term's own.
     """
-    if start_layer is not None:
-        hint = "The reference recipe looks at the one `layer`."
-        raise BadInput("does not belong to this recipe", input="start_layer", value=start_layer, hint=hint)
-    count = len(tower.blocks)
-    default = _REFERENCE_LAYER if count > _REFERENCE_LAYER else max(0, count - 2)
-    index = default if layer is None else layer_index(layer, count, "layer")
-    summed = ContributionSum(tower, tower.prefix, centred=False)
-    z, rope = tower.run(pixels, summed.attend, (index,), stop=index + 1)
-    tokens = z
-    for block in tower.blocks[index + 1 :]:
-        z = block.run(z, rope)
-    mean, scale = (moment.unsqueeze(1) for moment in norm_moments(z[:, 0], tower.head.norm))  # (B, 1, 1)
-    terms, scaled = 2 * count - 1, tower.head.linear(centred=False)
+    mean, scale = (moment.unsqueeze(1) for moment in norm_moments(last[:, 0], tower.head.norm))  # (B, 1, 1)
+    terms, scaled = 2 * len(tower.blocks) - 1, tower.head.linear(centred=False)
     shift, constant = mean * scaled.sum(0) / terms, tower.head.constant() / terms
-    contributions = (summed.total - shift / z.shape[1]) / scale + constant / z.shape[1]
-    tokens = (tokens[:, tower.prefix :].float() @ scaled - shift) / scale + constant
-    return contributions, tokens, tower.head(z[:, 0]).float()
+    contributions = (total - shift / last.shape[1]) / scale + constant / last.shape[1]
+    return contributions, (tokens[:, tower.prefix :].float() @ scaled - shift) / scale + constant
 
 
-def _pooled(
-    tower: PooledTower, pixels: Tensor, recipe: Recipe, start_layer: int | None
-) -> tuple[Tensor, Tensor, Tensor]:
+def _pooled(tower: PooledTower, pixels: Tensor, choices: Sequence[LayerChoice]) -> list[_Kept]:
     """The same of an attention-pooled model, whose one layer is its pooling attention."""
-    if recipe == "reference":
-        raise BadInput(
-            "the reference recipe is the official code's, which knows no attention-pooled models",
-            input="recipe",
-            value=recipe,
-            hint="Use recipe='paper'.",
-        )
-    if start_layer is not None:
-        layer_index(start_layer, 1, "start_layer")
+    for choice in choices:
+        if choice.recipe == "reference":
+            raise BadInput(
+                "the reference recipe is the official code's, which knows no attention-pooled models",
+                input="recipe",
+                value=choice.recipe,
+                hint="Use recipe='paper'.",
+            )
+        choice.span(1)
     whole = pooled(tower, pixels)
     patches = patch_features(tower, whole.values[:, tower.prefix :])
-    return whole.contributions[:, tower.prefix :], patches, whole.features
+    return [(whole.contributions[:, tower.prefix :], patches, whole.features)] * len(choices)
 
 
 @dataclass(eq=False)
@@ -190,15 +238,23 @@ class ContributionSum:
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend as the model does, and add what this layer's values carry into the CLS token."""
         context = F.scaled_dot_product_attention(q, k, v)
-        matrix, constant = self.tower.folded(layer, self.centred)
+        self.add(self.carried(layer, q, k, v, context), layer, k.shape[2])
+        return context
+
+    def carried(self, layer: int, q: Tensor, k: Tensor, v: Tensor, context: Tensor) -> Tensor:
+        """What a layer's values carry into the CLS token, without the bias, (B, T − first, E), float32."""
+        matrix, _ = self.tower.folded(layer, self.centred)
         attention = attention_row(q[:, :, 0], k)[:, :, self.first :].to(v.dtype)  # (B, H, T - first)
         weighted = (attention.unsqueeze(-1) * v[:, :, self.first :]).transpose(1, 2).flatten(2)  # A_{cls,t} V_t
-        carried = (weighted @ matrix).float()  # (B, T - first, E)
+        carried = (weighted @ matrix).float()
         inner_norm = self.tower.blocks[layer].inner_norm
         if inner_norm is not None:
             carried = carried / norm_moments(context[:, :, 0].flatten(1), inner_norm)[1].unsqueeze(1)
-        self.total = carried.add_(self.total).add_(constant / k.shape[2])
-        return context
+        return carried
+
+    def add(self, carried: Tensor, layer: int, tokens: int) -> None:
+        """Add a layer that carries so much, with its output bias, which is spread over all `tokens`."""
+        self.total = torch.add(carried, self.total).add_(self.tower.folded(layer, self.centred)[1] / tokens)
 
 
 # ------------------------------------------------------------------------------------------ every term of Î

@@ -46,10 +46,12 @@ class QueryFeatures:
         return cls(tensors["features"], tuple(meta))
 
 
-def encode_queries(model: ClipModel, queries: str | Sequence[str], *, steady: bool = False) -> QueryFeatures:
+def encode_queries(
+    model: ClipModel, queries: str | Sequence[str], *, steady: bool = False, blank: bool = False
+) -> QueryFeatures:
     """Encode queries as `encode_text` does, and keep the texts with their features."""
     texts = [queries] if isinstance(queries, str) else list(queries)
-    return QueryFeatures(encode_text(model, texts, steady=steady), tuple(texts))
+    return QueryFeatures(encode_text(model, texts, steady=steady, blank=blank), tuple(texts))
 
 
 def encode_text(
@@ -58,17 +60,19 @@ def encode_text(
     *,
     token_ids: Tensor | None = None,
     steady: bool = False,
+    blank: bool = False,
 ) -> Tensor:
     """Features (Q, E) of the queries, float32, not normalised; equal to the model's own `encode_text`.
 
     Give `queries`, or `token_ids` (Q, context length). In a causal tower nothing behind the end-of-text token
     can reach it, so only the positions up to the last of them are run. With `steady` the features of a query are
     to the last bit the same whatever queries go with it, at the price of some more positions and, for few queries, of
-    up to eight times the work. Warns where a query is longer than the model reads. Raises BadInput for both or neither,
-    for an empty query, and for queries where the model has no tokenizer.
+    up to eight times the work. With `blank` an empty query is encoded as any other, as a control. Warns where a query
+    is longer than the model reads. Raises BadInput for both or neither, for an empty query else, and for queries where
+    the model has no tokenizer.
     """
     if queries is not None and token_ids is None:
-        token_ids = _tokenize(model, [queries] if isinstance(queries, str) else list(queries))
+        token_ids = _tokenize(model, [queries] if isinstance(queries, str) else list(queries), blank)
     elif queries is not None or token_ids is None:
         raise BadInput("give either queries or token_ids", input="queries")
     with torch.no_grad():
@@ -84,12 +88,12 @@ def encode_text(
         return _run_causal(causal, token_ids, ends, int(ends.max()) + 1).float()
 
 
-def _tokenize(model: ClipModel, texts: Sequence[str]) -> Tensor:
-    """Ids (Q, context length), with a warning for each text that is longer."""
+def _tokenize(model: ClipModel, texts: Sequence[str], blank: bool) -> Tensor:
+    """Ids (Q, context length), with a warning for each text that is longer; an empty one is refused unless `blank`."""
     if not texts:
         raise BadInput("no query was given", input="queries", hint="Give at least one text.")
     for text in texts:
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or not (blank or text.strip()):
             raise BadInput("a query is empty", input="queries", value=text, hint="Say what to look for.")
     if model.tokenizer is None:
         raise BadInput(

@@ -143,10 +143,12 @@ class ClsTower:
         attend: AttendInLayer | None = None,
         layers: Collection[int] = (),
         stop: int | None = None,
+        states: dict[int, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Z^stop (B, T, D), by default Z^L, of pixel values (B, 3, h, w); and the rotary embedding.
 
-        `attend` is run in the place of the attention of these `layers`; the others are the model's own blocks.
+        `attend` is run in the place of the attention of these `layers`; the others are the model's own blocks. What
+        the layers in `states` give is left there.
         """
         x, rope = self.embed(pixel_values)
         for layer, block in enumerate(self.blocks[:stop]):
@@ -156,6 +158,8 @@ class ClsTower:
                 # Two statements, so that nothing of the attention is alive while the MLP's large hidden layer is.
                 x = x + block.project(block.gather(x, partial(attend, layer), rope))
                 x = x + block.feed_forward(x)
+            if states is not None and layer in states:
+                states[layer] = x
         return x, rope
 
     def folded(self, layer: int, centred: bool = True) -> tuple[Tensor, Tensor]:

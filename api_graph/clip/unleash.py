@@ -211,6 +211,26 @@ def strongest(reactions: Tensor, most: int) -> list[HeadReaction]:
     return [HeadReaction(i // heads, i % heads, float(flat[i])) for i in order]
 
 
+def random_heads(model: ClipModel, heads: Sequence[int], seed: int = 0) -> list[int]:
+    """As many of the model's other heads, drawn by chance, in ascending order: a control for `heads`.
+
+    Raises BadInput for a head that the model does not have, and where there are not so many others.
+    """
+    count = head_shape(model.tower)[0]
+    gains_of(1.0, [0], count, heads)
+    chosen = {head % count for head in heads}
+    others = [head for head in range(count) if head not in chosen]
+    if len(others) < len(chosen):
+        raise BadInput(
+            f"of {count} heads, {len(others)} are not among the chosen ones, and {len(chosen)} are to be drawn",
+            input="heads",
+            value=", ".join(map(str, heads)),
+            hint="Choose at most half of the heads.",
+        )
+    order = torch.randperm(len(others), generator=torch.Generator().manual_seed(seed))
+    return sorted(others[place] for place in order[: len(chosen)].tolist())
+
+
 def head_outputs(tower: ClsTower | PooledTower, layer: int, gathered: Tensor) -> Tensor:
     """G_h (B, H, D) of what the heads gathered (B, H·d), float32: Σ_h G_h + b_O is MSA_cls."""
     heads, size = head_shape(tower)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import torch
@@ -101,29 +101,42 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
         injected = {} if spec.context is None else {spec.context[0]: context}
         calls += [{**defaults, **call, **injected} for call in own_calls]
 
-    def together(alike: Sequence[Arguments]) -> Sequence[object]:
+    def together(units: Sequence[Sequence[Arguments]]) -> Sequence[Sequence[object]]:
+        alike = list(chain.from_iterable(units))
         columns = {name: [call[name] for call in alike] for name in each}
         settings = {name: alike[0][name] for name in shared}
         if spec.batched is None:
-            return run_rowwise(spec.function, columns, settings)
-        answered = spec.batched(**columns, **settings)
-        return answered.work() if isinstance(answered, DeferredWork) else answered
+            answered: Sequence[object] = run_rowwise(spec.function, columns, settings)
+        else:
+            given = spec.batched(**columns, **settings)
+            answered = given.work() if isinstance(given, DeferredWork) else given
+        if len(answered) != len(alike):
+            raise _miscounted(spec, len(answered), len(alike))
+        rest = iter(answered)
+        return [list(islice(rest, len(unit))) for unit in units]
 
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for index, call in enumerate(calls):
-        values = [call[name] for name in shared]
-        groups[tuple((type(v), repr(v)) if isinstance(v, _LITERALS) else id(v) for v in values)].append(index)
+        groups[_same(call[name] for name in shared)].append(index)
     results: dict[int, object] = {}
     with torch.inference_mode(not spec.model):
         if spec.output and spec.batched is not None and calls:
             answered = spec.batched(**{name: [call[name] for call in calls] for name in each})
             return answered if isinstance(answered, DeferredWork) else entries_of(spec, steps, answered)
         for group in groups.values():
-            answered = limits.run(spec.id, [calls[index] for index in group], together)
-            if len(answered) != len(group):
-                raise _miscounted(spec, len(answered), len(group))
-            results |= zip(group, answered, strict=True)
+            units: dict[Hashable, list[int]] = defaultdict(list)
+            for index in group:
+                own = [name for name in spec.over if name not in spec.at_once] if spec.at_once else []
+                units[_same(calls[index][name] for name in own) if own else index].append(index)
+            answers = limits.run(spec.id, [[calls[index] for index in unit] for unit in units.values()], together)
+            for unit, answered in zip(units.values(), answers, strict=True):
+                results |= zip(unit, answered, strict=True)
     return entries_of(spec, steps, [results[index] for index in range(len(calls))])
+
+
+def _same(values: Iterable[object]) -> Hashable:
+    """Equal for values that are the same: literals of one type and value, anything else the very same object."""
+    return tuple([(type(v), repr(v)) if isinstance(v, _LITERALS) else id(v) for v in values])
 
 
 def entries_of(spec: NodeSpec, steps: Steps, results: Sequence[object]) -> list[Entry | Exception]:

@@ -151,6 +151,8 @@ class NodeSpec:
                    exception in the place of a call that failed. That of an output node is called once for all calls,
                    so it must not raise when some of it is done; it may give a `DeferredWork`.
     `over`         the inputs in which calls that go together may differ; of a rowwise node its links.
+    `at_once`      those in `over` of which one more value costs next to nothing: calls that differ in these alone
+                   always go together, and count as one where batches are limited.
     `fingerprint`  `(folders, **literals) -> dict` of what enters the cache key in place of those literals: the content
                    of the file that a name means, the precision that "auto" means.
     `figures`      it computes numbers from what is linked to it: over a table they are kept, whoever reads them.
@@ -176,6 +178,7 @@ class NodeSpec:
     rowwise: bool = False
     batched: BatchedForm | None = None
     over: tuple[str, ...] = ()
+    at_once: tuple[str, ...] = ()
     fingerprint: Callable[..., Mapping[str, Json]] | None = None
     fingerprinted: tuple[str, ...] = ()
     needs: Callable[..., Sequence[str]] | None = None

@@ -51,16 +51,14 @@ def node(
     rowwise: bool = False,
     batched: BatchedForm | None = None,
     over: Sequence[str] = (),
+    at_once: Sequence[str] = (),
     fingerprint: Callable[..., Mapping[str, Json]] | None = None,
     needs: Callable[..., Sequence[str]] | None = None,
     estimate: Callable[..., int] | None = None,
     aliases: Sequence[str] = (),
     formerly: str = "",
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Describe a typed function as a node and hand it back unchanged. The arguments are NodeSpec's.
-
-    All else is read from the signature and the docstring. Raises SpecError, at import, for one that no editor can draw.
-    """
+    """Describe a typed function as a node, by NodeSpec's arguments; hand it back unchanged. Raises SpecError."""
 
     def describe(function: Callable[P, R]) -> Callable[P, R]:
         reader = _Reader(id, function)
@@ -82,6 +80,7 @@ def node(
             rowwise=rowwise,
             batched=batched,
             over=reader.over(over, inputs, rowwise),
+            at_once=tuple(at_once),
             fingerprint=fingerprint,
             fingerprinted=reader.fingerprinted(fingerprint, inputs),
             needs=needs,
@@ -167,6 +166,9 @@ class _Reader:
             self.fail(spec.context[0], "many calls of a rowwise node are one call, which has no context of its own")
         if spec.rowwise and spec.batched is not None:
             self.fail(None, "a node is rowwise or has a batched form, not both")
+        for name in spec.at_once:
+            if name not in spec.over or name not in {i.name for i in spec.inputs if i.is_widget}:
+                self.fail(name, "at_once names values in which the calls of a batched form may differ: those in over")
         if spec.batched is None or not spec.over:
             if spec.batched is not None or (spec.over and not spec.rowwise):
                 self.fail(None, "batched and over go together: over names the inputs in which calls may differ")

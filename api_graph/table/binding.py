@@ -21,7 +21,8 @@ class Binding:
 
     A column sets the input of the same name; `columns` maps names of inputs to columns that have other names. All other
     columns set nothing and are kept with the results. With `texts`, as for CSV, the values are texts, and are read like
-    those of the command line.
+    those of the command line. `grid` names inputs that the rows of a grid set, in columns of those names; their values
+    have been read.
 
     `inputs` has by column the node and the input that it sets, of the columns that were looked up, as by `check`.
 
@@ -35,8 +36,9 @@ class Binding:
         columns: Mapping[str, str] | None = None,
         *,
         texts: bool = False,
+        grid: Collection[str] = (),
     ) -> None:
-        self.graph, self.registry, self.texts = graph, registry, texts
+        self.graph, self.registry, self.texts, self.grid = graph, registry, texts, tuple(grid)
         self._names = InputNames(graph, registry)
         self._setter = InputSetter(graph, registry)
         self._free = frozenset(self._names.free)
@@ -48,6 +50,8 @@ class Binding:
             if self._is_linked(*self._names.find(name)):
                 hint = "Name an input of the node that feeds it."
                 raise BadInput("is linked: another node feeds it", input="--column", value=name, hint=hint)
+        for name in grid:
+            self._input_names[name], self.inputs[name] = name, self._names.find(name)
 
     def check(
         self,
@@ -63,6 +67,9 @@ class Binding:
         BadInput if none of the columns sets an input, if a column that was promised is missing, and for an input that
         must not stay in silence (see `check_kept`). Warns of columns whose names nearly fit.
         """
+        if twice := [column for column in columns if column in self.grid]:
+            hint = "Leave it out of the grid, or give that column another name."
+            raise BadInput("the table has a column of this name", input="--grid", value=twice[0], hint=hint)
         missing = [column for column in self._renamed if column not in columns]
         if missing:
             there = f"There are: {', '.join(columns)}."
@@ -75,11 +82,22 @@ class Binding:
                 value=", ".join(columns),
                 hint=self._renaming(columns) or "Rename one, or say --column NAME=COLUMN.",
             )
+        if self.grid:
+            self._check_grid(columns, constants)
         sets = {c: self._names.all_names(*self.inputs[c])[0] for c in columns if self._input_name(c)}
         unused = tuple(column for column in columns if not self._input_name(column))
         kept = self._kept({self._names.find(name) for name in constants}, self._chosen(keep) if keep else set())
         check_kept(kept, unused, shipped=shipped)
         return ColumnReport(sets, unused, {each.name: each.value for each in kept})
+
+    def _check_grid(self, columns: Iterable[str], constants: Iterable[str]) -> None:
+        """Raise BadInput if a column or a constant sets what the grid sets, too."""
+        by_grid = {self.inputs[name]: name for name in self.grid}
+        others = {self.inputs[column]: f"the column {column}" for column in columns if self._input_name(column)}
+        others |= {self._names.find(name): f"--set {name}" for name in constants}
+        if both := next((address for address in by_grid if address in others), None):
+            hint = "Leave one of the two out."
+            raise BadInput(f"{others[both]} sets it, too", input="--grid", value=by_grid[both], hint=hint)
 
     def find(self, name: str) -> tuple[str, str] | None:
         """The node and the input that `name` means, None unless it is one that no link feeds."""
@@ -126,8 +144,10 @@ class Binding:
         """
         if row.fault is not None:
             raise row.fault
-        given = ((self._input_name(column), value) for column, value in row.values.items() if has_value(value))
-        values: dict[str, object] = {name: value for name, value in given if name}
+        values: dict[str, object] = {}
+        for column, value in row.values.items():
+            if (has_value(value) or column in self.grid) and (name := self._input_name(column)):  # a grid's "" is one
+                values[name] = value
         for name, value in values.items():
             if isinstance(value, list | tuple) or (isinstance(value, str) and value.startswith("[")):
                 address = self._names.find(name)
@@ -136,7 +156,10 @@ class Binding:
                 values[name] = as_lines(value, node, self.registry[node.class_type], input, name)
         try:
             if self.texts:
-                return self._setter.set({}, {name: str(value) for name, value in values.items()})
+                typed = {name: value for name, value in values.items() if name in self.grid}
+                return self._setter.set(
+                    typed, {name: str(value) for name, value in values.items() if name not in typed}
+                )
             return self._setter.set(values)
         except (TypeError, ValueError, RecursionError) as error:
             raise BadInput(f"the row cannot be read ({error})", input="ROWS", value=row.number) from error

@@ -59,12 +59,13 @@ def bytes_per_pixel(graph: Graph, registry: Mapping[str, NodeSpec]) -> int:
 class Chunks:
     """Cuts a stream of rows into chunks, large enough to fill a model's batches and small enough for the memory.
 
-    `pixels_of` says how large a row's picture is, before it is read, and `bytes_per_pixel` what that will take.
-    What rows hold besides, `learn` is told. The chunks that run at the same time, at most `at_once`, hold `memory`
-    bytes together, which `in_use` counts; one that needs more than that runs alone, and has one row. Pictures that
-    lie inside the table take half of that at most while they wait. The first chunks are small. The last ones are
-    small too, down to LAST rows, so that there are enough of them to the end. `fixed` is a size that the user has
-    set; None derives it from the memory.
+    `pixels_of` says how large a row's picture is, before it is read, and `bytes_per_pixel` what that will take. What
+    rows hold besides, `learn` is told. The chunks that run at the same time, at most `at_once`, hold `memory` bytes
+    together, which `in_use` counts; one that needs more than that runs alone, and has one row. Pictures that lie inside
+    the table take half of that at most while they wait. The first chunks are small. The last ones are small too, down
+    to LAST rows, so that there are enough of them to the end. `fixed` is a size that the user has set; None derives it
+    from the memory. `settings` is how many rows each row of the table has become, by a grid: they share most of their
+    work, and go together, where memory has room and they are at most MOST.
     """
 
     def __init__(
@@ -75,40 +76,65 @@ class Chunks:
         fixed: int | None = None,
         pixels_of: Callable[[Row], int] = lambda row: 0,
         bytes_per_pixel: int = 0,
+        settings: int = 1,
     ) -> None:
-        self._rows, self._memory, self._at_once, self._fixed = rows, memory, at_once, fixed
+        self._settings = settings if settings <= MOST else 1
+        whole = fixed and -(-fixed // self._settings) * self._settings
+        self._rows, self._memory, self._at_once, self._fixed = rows, memory, at_once, whole
         self._pixels_of, self._per_pixel, self._besides = pixels_of, bytes_per_pixel, 0
         self._ahead: deque[tuple[Row, int]] = deque()  # with the pixels of its picture
         self._running: dict[int, tuple[int, int]] = {}  # by the number of the first row: its bytes, and pixels per row
-        self.size, self.in_use = FIRST, 0
+        self.size, self.in_use = max(FIRST, self._settings), 0
 
     def take(self) -> list[Row]:
         """The next chunk; empty when no rows are left, and when those that run leave it no room."""
-        enough = 2 * self._at_once * self.size if self._fixed is None else self._fixed
-        room = self._memory // 2 - sum(_bytes_inside(row) for row, _ in self._ahead)
-        ended = len(self._ahead) < enough
-        for row in islice(self._rows, max(0, enough - len(self._ahead))):
-            self._ahead.append((row, self._pixels_of(row)))
-            room -= _bytes_inside(row)
-            if room < 0 or len(self._ahead) == enough:
-                ended = False
-                break
+        enough = 2 * self._at_once * self.size if self._fixed is None else self._fixed + 1  # to see where a row ends
+        ended = self._read_ahead(enough)
         size = self._fixed or self.size
         if self._fixed is None and ended:  # the rows are coming to their end: share them out
-            size = min(size, max(LAST, -(-len(self._ahead) // (2 * self._at_once))))
-        count = held = pixels = largest = needed = 0
-        for _, own in islice(self._ahead, size):
-            held += self._besides + own * self._per_pixel
-            largest = max(largest, own)
-            if count and held + _WORKING * largest > self._memory // self._at_once and self._fixed is None:
-                break
-            count, pixels, needed = count + 1, pixels + own, held + _WORKING * largest
+            size = min(size, max(LAST, self._settings, -(-len(self._ahead) // (2 * self._at_once))))
+        count, pixels, needed = self._fitting(size)
         if not count or (self._running and self.in_use + needed > self._memory):
             return []
         chunk = [self._ahead.popleft()[0] for _ in range(count)]
         self._running[chunk[0].number] = needed, pixels // count
         self.in_use += needed
         return chunk
+
+    def _read_ahead(self, enough: int) -> bool:
+        """Read so many rows, as far as there is room for the pictures that they bring. Says if there are no more."""
+        room = self._memory // 2 - sum(_bytes_inside(row) for row, _ in self._ahead)
+        while len(self._ahead) < enough and room >= 0:
+            row = next(self._rows, None)
+            if row is None:
+                return True
+            self._ahead.append((row, self._pixels_of(row)))
+            room -= _bytes_inside(row)
+        return False
+
+    def _fitting(self, size: int) -> tuple[int, int, int]:
+        """How many of the rows ahead make the next chunk, at most `size`, their pixels, and the bytes that they need.
+
+        It ends between two rows of the table, unless there is no room for all settings of the first.
+        """
+        count = held = pixels = largest = needed = 0
+        whole = (0, 0, 0)
+        for row, own in islice(self._ahead, size):
+            if count and self._begins(row, self._ahead[count - 1][0]):
+                whole = count, pixels, needed
+            held += self._besides + own * self._per_pixel
+            largest = max(largest, own)
+            if count and held + _WORKING * largest > self._memory // self._at_once and self._fixed is None:
+                break
+            count, pixels, needed = count + 1, pixels + own, held + _WORKING * largest
+        is_whole = (
+            count == len(self._ahead) or not count or self._begins(self._ahead[count][0], self._ahead[count - 1][0])
+        )
+        return (count, pixels, needed) if is_whole or not whole[0] else whole
+
+    def _begins(self, row: Row, before: Row) -> bool:
+        """Whether the two are of different rows of the table."""
+        return row.number // self._settings != before.number // self._settings
 
     def learn(self, chunk: Sequence[Row], bytes_per_row: int) -> None:
         """A chunk has run, and its rows held this much memory each: adapt the size of the next ones."""

@@ -47,7 +47,8 @@ class ColumnReport:
 
     `sets` has by column the input that it sets; `unused` are the columns that set nothing; `kept` has by name the value
     of every titled input that stays as the graph has it. `passed_over` counts, by ending, pictures that are no rows.
-    `partial` counts by column the rows that leave it out, where rows name their columns themselves.
+    `partial` counts by column the rows that leave it out, where rows name their columns themselves. `grid` says the
+    settings that all rows are run with.
     """
 
     sets: Mapping[str, str]
@@ -55,6 +56,7 @@ class ColumnReport:
     kept: Mapping[str, object] = field(default_factory=dict)
     passed_over: Mapping[str, int] = field(default_factory=dict)
     partial: Mapping[str, int] = field(default_factory=dict)
+    grid: str = ""
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -68,6 +70,8 @@ class ColumnReport:
             more = [f"{len(names) - _MOST_SAID:,} more"] if len(names) > _MOST_SAID else []
             if names:
                 found.append(f"{what}: {', '.join(names[:_MOST_SAID] + more)}")
+        if self.grid:
+            found.append(self.grid)
         if self.kept:
             values = "; ".join(f"{name} = {shown(value)}" for name, value in self.kept.items())
             found.append(f"the same for all rows, as the graph has it: {values}")

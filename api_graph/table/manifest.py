@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -30,7 +31,9 @@ FORMATS: Mapping[str, Json] = {"image_format": "png", "heatmap_format": "png", "
 """Arguments that say how pictures are written, and what a folder had that does not say it."""
 
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
-_OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings", "defaults")
+_OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings", "defaults", "grid")
+_ADDED: Mapping[str, object] = {"grid": {}}
+"""What earlier manifests of format 2 do not have."""
 _SINCE_FORMAT_2: Mapping[str, object] = {"results": {}, "bindings": {}, "names": "", "defaults": {}}
 _NO_NAMES: Mapping[str, str] = {}
 _MOST_SHOWN = 5
@@ -69,7 +72,8 @@ class Manifest:
     `results` has by node id the name under which its results stand: fixed when the folder is begun. `bindings` has by
     column the node and the input that it sets, None where it sets nothing; it is empty where that is not known. `names`
     is the template of file names, "" for numbers alone, as in version 0.1. `defaults` has by node id what the
-    inputs have that the graph leaves out.
+    inputs have that the graph leaves out. `grid` has by name of an input the values that every row of the table was run
+    with, in all combinations: each of these is a row of its own here.
     """
 
     graph: Mapping[str, ApiNode]
@@ -89,6 +93,7 @@ class Manifest:
     bindings: Mapping[str, Sequence[str] | None] = field(default_factory=dict)
     names: str = ""
     defaults: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    grid: Mapping[str, Sequence[Json]] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -114,6 +119,12 @@ class Manifest:
     def formats(self) -> dict[str, Json]:
         """How pictures are written."""
         return {name: self.arguments.get(name, default) for name, default in FORMATS.items()}
+
+    @property
+    def limit(self) -> int | None:
+        """How many rows `--limit` has left: it counts those of the table, and each has all settings of the grid."""
+        limit = self.arguments.get("limit")
+        return limit * prod(map(len, self.grid.values())) if isinstance(limit, int) else None
 
     def set_by_rows(self) -> set[tuple[str, str]]:
         """The inputs (node id and name) that every row sets: what the graph has there, no result depends on."""
@@ -143,6 +154,7 @@ def read_manifest(folder: Path, *, names: bool = True) -> Manifest | None:
         raise _unusable(path, f"cannot be read ({reason})") from error
     if not isinstance(document, dict) or document.get("format") not in _READ:
         raise _unusable(path, f"is not of format {FORMAT} or older")
+    document = {**_ADDED, **document}
     if document["format"] == 1:
         document = {**document, **_SINCE_FORMAT_2}
     known = [item.name for item in fields(Manifest)]
@@ -201,6 +213,10 @@ def check_same(old: Manifest, new: Manifest) -> None:
     A shard is a part of so many rows: of a table that has grown, or been cut by another `--limit`, it is another part,
     and would have rows that its neighbours have done.
     """
+    if old.grid.keys() != new.grid.keys() or (new.shard is not None and _canonical(old.grid) != _canonical(new.grid)):
+        was, now = (" × ".join(_axis(each, whole=each.shard is not None)) or "no grid" for each in (old, new))
+        hint = "Name another folder. Without --shard, more values of the same inputs may join."
+        raise BadInput(f"this folder was begun with {was}, and not with {now}", input="--grid", hint=hint)
     if new.shard is not None and (before := _rows_counted(old)) != (now := _rows_counted(new)):
         raise BadInput(
             f"this shard was begun as a part of {before} rows, and of {now} it is another part",
@@ -220,9 +236,14 @@ def check_same(old: Manifest, new: Manifest) -> None:
 
 
 def _rows_counted(manifest: Manifest) -> object:
-    """How many rows of the table count, with `--limit`; None in a manifest that does not say it."""
-    count, limit = manifest.rows.get("count"), manifest.arguments.get("limit")
+    """How many rows count, with `--limit`; None in a manifest that does not say it."""
+    count, limit = manifest.rows.get("count"), manifest.limit
     return min(count, limit) if isinstance(count, int) and isinstance(limit, int) else count
+
+
+def _axis(manifest: Manifest, *, whole: bool) -> list[str]:
+    """The inputs of a manifest's grid; `whole`, with their values."""
+    return [f"{name}={','.join(map(shown, own))}" if whole else name for name, own in manifest.grid.items()]
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:

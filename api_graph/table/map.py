@@ -20,6 +20,7 @@ from api_graph.runs import GraphSource, open_graph
 from api_graph.settings import cache_folder
 from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.columns import ColumnReport
+from api_graph.table.grid import GridValues
 from api_graph.table.plan import GIB, RunOptions, TablePlan, plan_of
 from api_graph.table.processes import Processes, processors
 from api_graph.table.ray_cluster import RayOptions
@@ -75,6 +76,7 @@ def map_graph(
     image_format: PictureKind | None = None,
     heatmap_format: PictureKind | None = None,
     quality: int | None = None,
+    grid: GridValues | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -97,15 +99,15 @@ def map_graph(
     `adopt` takes over the results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process.
     With `keep_answers`, cached answers of endpoints serve any `output`. `image_format` is png (the default), which
     embeds the graph, webp, which does so as ComfyUI does, or jpeg, which does not; `heatmap_format` is that of
-    heatmaps, png if it is not said; `quality` is that of jpeg and webp, 1 to 100. Raises GraphError or BadInput before
-    any row.
+    heatmaps, png if it is not said; `quality` is that of jpeg and webp, 1 to 100. With `grid` (by name of an input a
+    list of values) every row is run with all combinations, and its `values` have them. Raises GraphError or BadInput
+    before any row.
     """
     source, registry, constants = open_graph(graph), all_nodes(), dict(inputs or {})
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
     kept = partial(limits, metadata=metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    options = kept(
-        columns=dict(columns or {}),
-        keep=tuple(keep),
+    named = partial(kept, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}))
+    options = named(
         inputs=tuple(Path(folder) for folder in input_folders),
         cache=None if cache is False else cache_folder() if cache is True else Path(cache),
         shard=None if shard is None else parse_shard(shard),

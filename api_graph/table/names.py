@@ -132,7 +132,8 @@ class FileNames:
                 text = "" if value is None else str(value)
                 if form == "stem":
                     text = os.path.splitext(text.replace("\\", "/").rpartition("/")[2])[0]
-                text = slug(text) if form == "slug" else _trimmed(clean(text))
+                if not isinstance(value, int | float):  # -2 is not 2
+                    text = slug(text) if form == "slug" else _trimmed(clean(text))
                 parts.append((text[: piece.width or None], True))
         return RowName(tuple(parts), self._ending)
 
@@ -150,8 +151,9 @@ def names_of_files(asked: str | None, begun: str | None, binding: Binding, colum
         return begun
     if asked is None:
         known = {name: binding.find(name) is not None or name in columns for name in ("image", "query")}
-        there = [field for name, field in zip(known, _DEFAULT, strict=True) if known[name]]
-        return "_".join(f"{{{field}}}" for field in [*there, "key:8"])
+        there = [field for name, field in zip(known, _DEFAULT, strict=True) if known[name] and name not in binding.grid]
+        settings = [name for name in binding.grid if not set("{}:![]") & set(name)]
+        return "_".join(f"{{{field}}}" for field in [*there, *settings, "key:8"])
     FileNames(asked, binding, columns)
     return asked
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import get_args
 from uuid import uuid4
@@ -21,6 +21,7 @@ from api_graph.registry import Registry
 from api_graph.settings import cache_folder, headless_folders, is_shipped
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport
+from api_graph.table.grid import GridValues, grid_of
 from api_graph.table.journal import is_journal, read_records
 from api_graph.table.listing import Listing, list_pictures
 from api_graph.table.manifest import FORMATS, Manifest, read_manifest, result_names
@@ -49,9 +50,10 @@ class RunOptions:
     make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
     the number of failed rows after which the run still goes on. With `keep_null` a row without a value in a column has
     the graph's own there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve
-    runs with any output folder. With `adopt` the lines of a folder that has lost its manifest are taken over, as far as
-    they are of rows of the table. `image_format` and `heatmap_format` are those of the files, and `quality` that of
-    JPEG and WebP; None is what the folder has, or png.
+    runs with any output folder. `grid` has by name of an input the values that every row of the table is run with, in
+    all combinations; `limit` counts the table's own rows. With `adopt` the lines of a folder that has lost its manifest
+    are taken over, as far as they are of rows of the table. `image_format` and `heatmap_format` are those of the files,
+    and `quality` that of JPEG and WebP; None is what the folder has, or png.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -75,6 +77,7 @@ class RunOptions:
     image_format: PictureKind | None = None
     heatmap_format: PictureKind | None = None
     quality: int | None = None
+    grid: GridValues = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "chunk_size", "threads", "limit"):
@@ -95,9 +98,10 @@ class Job:
     """What the workers of a run need to know. All of it is JSON, so that it can be sent to other machines.
 
     `graph` is in API format, with constants applied. `columns` maps names of inputs to columns; with `texts` the rows'
-    values are texts. `trusted` are the texts that the user typed, which may name any file; `names` is the template of
-    file names. `memory` is the number of
-    bytes of results that may be held at a time, models not counted. Paths are absolute.
+    values are texts, save for those of `grid`, names of inputs that the rows of a grid set; `settings` is the number of
+    rows that each row of the table has become. `trusted` are the texts that the user typed, which may name any file;
+    `names` is the template of file names. `memory` is the number of bytes of results that may be held at a time, models
+    not counted. Paths are absolute.
     """
 
     graph: Mapping[str, ApiNode]
@@ -119,6 +123,8 @@ class Job:
     image_format: PictureKind = "png"
     heatmap_format: PictureKind = "png"
     quality: int = QUALITY
+    grid: tuple[str, ...] = ()
+    settings: int = 1
 
     @property
     def formats(self) -> SaveFormats:
@@ -186,13 +192,16 @@ def plan_of(
         )
     table = open_table(rows)
     texts = table.kind in _TEXT_KINDS
-    binding = Binding(graph, registry, options.columns, texts=texts)
+    grid = grid_of(graph, registry, options.grid) if options.grid else None
+    set_by_grid: Mapping[str, Sequence[Json]] = {} if grid is None else grid.values
+    binding = Binding(graph, registry, options.columns, texts=texts, grid=set_by_grid)
     report = binding.check(table.columns, constants, options.keep, shipped=is_shipped(name))
     report = replace(report, partial=table.partial)
     table = table if options.keep_null else replace(table, sets=report.sets)
-    trusted = tuple(value for value in constants.values() if isinstance(value, str))
+    typed = chain(constants.values(), *set_by_grid.values())
+    trusted = tuple(value for value in typed if isinstance(value, str))
     begun, old_names = _begun(real_path(output), options)
-    names = names_of_files(options.names, old_names, binding, table.columns)
+    names = names_of_files(options.names, old_names, binding, (*table.columns, *set_by_grid))
     options = _with_formats(options, begun)
     job = _job(graph, table, real_path(output), texts, trusted, names, options)
     listing = None
@@ -200,14 +209,37 @@ def plan_of(
         table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
         report = replace(report, passed_over={} if listing is None else listing.passed_over)
     count = table.reader.count()
-    folder, numbers = Path(job.output), range(min(options.limit or count, count))
+    limited = min(options.limit or count, count)
+    if grid is not None:
+        table, report = grid.over(table), replace(report, grid=grid.in_words(limited))
+        job = replace(job, grid=tuple(grid.values), settings=grid.size)
+    folder, numbers = Path(job.output), range(limited * job.settings)
     if options.shard is not None:
         folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))
+    manifest = _manifest(graph, name, table, job, registry, constants, options)
+    manifest.rows = {**manifest.rows, "count": count * job.settings}
+    manifest.results = result_names(job.graph, begun.results if begun else {})
+    manifest.bindings = {c: [*binding.inputs[c]] if c in binding.inputs else None for c in table.columns}
+    manifest.grid = {} if grid is None else {name: list(values) for name, values in grid.values.items()}
+    retry, failures, size = options.retry_failed, options.max_failures, options.chunk_size
+    return TablePlan(job, table, manifest, folder, numbers, retry, failures, size, report, listing, options.adopt)
+
+
+def _manifest(
+    graph: Graph,
+    name: str,
+    table: Table,
+    job: Job,
+    registry: Registry,
+    constants: Mapping[str, Json],
+    options: RunOptions,
+) -> Manifest:
+    """The manifest of a run, as far as the table's columns are no matter."""
     path = None if table.kind == "python" else os.path.abspath(expanded(table.source))
-    manifest = Manifest(
+    return Manifest(
         graph=job.graph,
         graph_name=name,
-        rows={"source": table.source, "kind": table.kind, "count": count, "path": path},
+        rows={"source": table.source, "kind": table.kind, "count": None, "path": path},
         columns=job.columns,
         set=dict(constants),
         inputs=list(job.inputs),
@@ -215,13 +247,9 @@ def plan_of(
         device=_device_name(graph, registry),
         arguments={argument: getattr(options, argument) for argument in _ARGUMENTS}
         | {"graph": os.path.abspath(expanded(name)) if os.path.isfile(expanded(name)) else None},
-        results=result_names(job.graph, begun.results if begun else {}),
-        bindings={c: [*binding.inputs[c]] if c in binding.inputs else None for c in table.columns},
-        names=names,
+        names=job.names,
         defaults={id: _left_out(node, registry) for id, node in graph.nodes.items()},
     )
-    retry, failures, size = options.retry_failed, options.max_failures, options.chunk_size
-    return TablePlan(job, table, manifest, folder, numbers, retry, failures, size, report, listing, options.adopt)
 
 
 def _left_out(node: GraphNode, registry: Registry) -> dict[str, Json]:

@@ -68,6 +68,7 @@ def _replies(job: Job, room: Room, texts: list[str], chunk_size: int | None) -> 
     import ray.data
 
     size = max(1, min(_LARGEST_BLOCK, -(-len(texts) // (room.actors * _BLOCKS_PER_ACTOR))))
+    size = -(-size // job.settings) * job.settings  # the settings of a row share its work
     stream = iter(texts)
     blocks = [pa.table({"row": block}) for block in iter(lambda: list(islice(stream, size)), [])]
     texts.clear()

@@ -68,7 +68,7 @@ class Worker:
     def __init__(self, job: Job, listener: Listener | None = None) -> None:
         registry = all_nodes()
         self.job, self.listener = job, listener
-        self.binding = Binding(read_graph({"prompt": job.graph}), registry, job.columns, texts=job.texts)
+        self.binding = Binding(read_graph({"prompt": job.graph}), registry, job.columns, texts=job.texts, grid=job.grid)
         self.executor = Executor(
             MemoryCache(cpu_bytes=job.memory // 2, gpu_bytes=job.memory // 2),
             None if job.cache is None else DiskCache(job.cache, cache_limit()),
@@ -194,7 +194,7 @@ def run_local(
     # large row leave it to them.
     half, graph = worker.job.memory // 2, worker.binding.graph
     per_pixel = bytes_per_pixel(graph, worker.binding.registry)
-    chunks = Chunks(rows, half, CHUNKS_AT_ONCE, chunk_size, worker.pixels_of, per_pixel)
+    chunks = Chunks(rows, half, CHUNKS_AT_ONCE, chunk_size, worker.pixels_of, per_pixel, worker.job.settings)
     worker.model_threads = all_threads = torch.get_num_threads()
     with (
         torch_threads(max(1, all_threads // _OPERATIONS_AT_ONCE)),

@@ -366,3 +366,47 @@ def test_formats_that_cannot_be(
     table(tmp_path, rows)
     answer = cli("map", brief, "rows.jsonl", "--out", "out", *words)
     assert answer.code == 2 and said in answer.err and not (tmp_path / "out").exists()
+
+
+def test_a_grid_is_said_and_its_settings_are_in_the_results(
+    cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    table(tmp_path, rows)
+    words = ("map", brief, "rows.jsonl", "--out", "out", "--limit", "2", "--grid", "suffix=none,yes_or_no")
+    answer = cli(*words, "--grid", "filename_prefix=a,b")
+    assert (answer.code, summary(answer)) == (0, "8 rows: 8 ok, 0 failed")
+    said = "grid: suffix = 'none', 'yes_or_no'; filename_prefix = 'a', 'b' (4 settings of 2 rows: 8 in all)"
+    assert said in answer.err.splitlines()
+    (tmp_path / "flat.csv").write_text(cli("results", "out").out)
+    flat = [json.loads(line) for line in (tmp_path / "flat.csv").read_text().splitlines()]
+    assert [(row["query"], row["suffix"], row["filename_prefix"]) for row in flat] == [
+        (f"what is {number}?", suffix, prefix)
+        for number in (0, 1)
+        for suffix in ("none", "yes_or_no")
+        for prefix in "ab"
+    ]
+    assert [("yes or no" in row["Question.text"].lower()) for row in flat] == [False, False, True, True] * 2
+    assert json.loads((tmp_path / "out" / "manifest.json").read_bytes())["grid"] == {
+        "suffix": ["none", "yes_or_no"],
+        "filename_prefix": ["a", "b"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--grid", "suffix=none,nothing"), "suffix"),
+        (("--grid", "suffix"), "--grid: is not NAME=VALUE"),
+        (("--grid", "suffix=none", "--grid", "suffix=yes_or_no"), "--grid: is set twice"),
+        (("--grid", "sufix=none"), 'Did you mean "suffix"?'),
+        (("--grid", "suffix=none", "--set", "suffix=none"), "--set suffix sets it, too"),
+        (("--grid", "image=pics/0.png"), "a column of this name"),
+    ],
+)
+def test_a_wrong_grid_is_refused(
+    cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    table(tmp_path, rows)
+    answer = cli("map", brief, "rows.jsonl", "--out", "out", *words)
+    assert (answer.code, len(answer.errors)) == (2, 1) and said in answer.err
+    assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api_graph.clip.decompose import ImageTokens, encode_image, feature_terms
+from api_graph.clip.decompose import ImageTokens, LayerChoice, encode_image, encode_image_at, feature_terms
 from api_graph.clip.maps import psi_cls
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
@@ -200,6 +200,31 @@ def test_half_precision_gives_float32_maps_close_to_the_full_ones() -> None:
     assert {found.contributions.dtype, found.tokens.dtype, found.features.dtype} == {torch.float32}
     assert relative(found.contributions, full.contributions) <= 0.05
     assert relative(found.tokens, full.tokens) <= 0.05
+
+
+@pytest.mark.parametrize("shape", ["plain", "deep", "inner LayerNorm", "attention-pooled", "one layer"])
+def test_many_choices_of_layers_come_out_as_each_alone_of_one_run(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_clip(**SHAPES[shape])
+    pixels, runs = pixels_for(model, 2), list[object]()
+    choices = [LayerChoice(), LayerChoice(start_layer=-1)]
+    if "pooled" not in shape:
+        choices += [LayerChoice("reference", layer=each) for each in (-1, 0)] + [LayerChoice(start_layer=0)]
+        whole = type(model.tower).run
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            runs.append(arguments)
+            return whole(*arguments, **named)
+
+        monkeypatch.setattr(type(model.tower), "run", counted)
+    together = encode_image_at(model, None, choices, pixel_values=pixels)
+    assert len(runs) == ("pooled" not in shape)
+    for choice, found in zip(choices, together, strict=True):
+        alone = encode_image(
+            model, pixel_values=pixels, recipe=choice.recipe, start_layer=choice.start_layer, layer=choice.layer
+        )
+        assert found.recipe == alone.recipe
+        for name in ("contributions", "tokens", "features"):
+            assert torch.equal(getattr(found, name), getattr(alone, name)), (choice, name)
 
 
 @pytest.mark.parametrize(

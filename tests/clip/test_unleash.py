@@ -15,7 +15,7 @@ from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_pass import ClsPass, PooledPass, Recorder
 from api_graph.clip.model import ClipModel
 from api_graph.clip.tower import ClsTower
-from api_graph.clip.unleash import gains_of, head_outputs, head_reactions, strongest
+from api_graph.clip.unleash import gains_of, head_outputs, head_reactions, random_heads, strongest
 from api_graph.errors import BadInput
 from tests.clip.small_models import pixels_for, random_clip, states
 from tests.clip.test_decompose import relative
@@ -264,3 +264,15 @@ def test_reactions_need_a_prompt(model: ClipModel) -> None:
 def test_the_strongest_heads_are_named() -> None:
     found = strongest(torch.tensor([[0.5, -3.0], [2.0, 0.0]]), 2)
     assert [(one.layer, one.head, one.change) for one in found] == [(0, 1, -3.0), (1, 0, 2.0)]
+
+
+def test_random_heads_are_as_many_others_and_of_their_seed() -> None:
+    model = random_clip(width=64)
+    drawn = [random_heads(model, [0, -1, 3], seed) for seed in range(200)]
+    assert drawn == [random_heads(model, [0, 7, 3], seed) for seed in range(200)]
+    assert all(heads == sorted(set(heads)) and len(heads) == 3 for heads in drawn)
+    assert {head for heads in drawn for head in heads} == {1, 2, 4, 5, 6}
+    with pytest.raises(BadInput, match="of 8 heads, 3 are not"):
+        random_heads(model, [0, 1, 2, 3, 4])
+    with pytest.raises(BadInput, match="8 heads a layer"):
+        random_heads(model, [8])

@@ -91,6 +91,26 @@ def test_no_calls_are_no_batch(blend: Blend) -> None:
     assert ([getattr(entry, "outputs", entry) for entry in entries], blend.batches) == ([([],)], [])
 
 
+def test_calls_that_differ_in_what_goes_at_once_count_as_one_of_a_limited_batch(lab: Any) -> None:
+    batches: list[list[str]] = []
+
+    def say_all(text: Sequence[str], level: Sequence[int], *, on: bool) -> list[str]:
+        batches.append([f"{own}{at}" for own, at in zip(text, level, strict=True)])
+        return [f"{each}{on}" for each in batches[-1]]
+
+    @node("Say", category="test", title="Say", batched=say_all, over=("text", "level"), at_once=("level",))
+    def say(text: str, level: int = 0, on: bool = True) -> str:
+        """Say it."""
+        return f"{text}{level}{on}"
+
+    calls = [("a", 1, True), ("b", 1, True), ("a", 2, True), ("c", 3, True), ("a", 1, False), ("b", 2, True)]
+    steps = [([{"text": text, "level": level, "on": on}], Context(lab.folders)) for text, level, on in calls]
+    entries = run_batch(spec_of(say), steps, BatchLimits(most=2))
+    assert isinstance(entries, list)
+    assert [getattr(entry, "outputs", entry) for entry in entries] == [([f"{a}{b}{c}"],) for a, b, c in calls]
+    assert batches == [["a1", "a2", "b1", "b2"], ["c3"], ["a1"]]
+
+
 def test_an_input_that_is_a_list_is_not_taken_for_another(lab: Any) -> None:
     def count_all(mask: Sequence[Tensor], *, texts: list[str]) -> list[int]:
         return [len(texts) for _ in mask]

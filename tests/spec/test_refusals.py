@@ -244,6 +244,14 @@ def test_what_a_batched_form_runs_over_is_said() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("over", "name"), [(("image",), "image"), (("image",), "radius"), (("image", "radius"), "rad")]
+)
+def test_what_goes_at_once_is_a_value_that_the_batched_form_runs_over(over: tuple[str, ...], name: str) -> None:
+    problem = "at_once names values in which the calls of a batched form may differ: those in over."
+    assert said_of(blur, batched=takes_all, over=over, at_once=(name,)) == f"node APBad, parameter '{name}': {problem}"
+
+
 def test_a_batched_form_of_an_output_node_runs_over_every_input() -> None:
     assert said_of(blur, batched=takes_all, over=("image", "mask"), output=True) == (
         "node APBad, parameter 'radius': an output node's batched form is called once for all: over names every input."

@@ -130,6 +130,16 @@ def test_goes_on_where_another_engine_stopped(table: Path, local: Path, cluster:
     assert results(tmp_path) == results(local)
 
 
+def test_a_grid_gives_the_same_as_in_one_process(table: Path, cluster: None, tmp_path: Path) -> None:
+    own = {"start_layer": [-1, -2], "kernel_size": [1, 7]}
+    outputs = [
+        run(table, tmp_path / name, options, grid=own, limit=6)
+        for name, options in (("local", None), ("ray", RayOptions(2)))
+    ]
+    assert results(outputs[0]) == results(outputs[1]) and len(results(outputs[1])) == 24
+    assert files(outputs[0]) == files(outputs[1])
+
+
 def test_no_room_is_said_at_once(table: Path, cluster: None, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="room for 4 actors"):
         run(table, tmp_path, RayOptions(5))

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, TypeAlias, TypedDict, get_args
 
 from torch import nn
 
+from api_graph.arguments import typed
 from api_graph.errors import BadInput, warn_of_kind
 from api_graph.lvlm.decoder import attention_modules, checked_layer, decoder_of, text_config
 from api_graph.lvlm.steer.fovea import AsFovea, Fovea, as_foveas
@@ -225,6 +226,7 @@ PRESETS = tuple(_PRESETS)
 """Names of published methods whose settings `steer_preset` knows."""
 
 
+@typed()
 def steer_preset(name: str) -> SteerSettings:
     """The settings of a published method, for `ask(..., fovea=..., **steer_preset("PAI"))`.
 
@@ -234,5 +236,5 @@ def steer_preset(name: str) -> SteerSettings:
     as well, which is no part of these settings. Raises BadInput for a name that is none of `PRESETS`.
     """
     if name not in _PRESETS:
-        raise BadInput("there is no such preset", input="preset", value=name, hint=f"Use one of {', '.join(PRESETS)}.")
+        raise BadInput("there is no such preset", input="name", value=name, hint=f"Use one of {', '.join(PRESETS)}.")
     return {**_DEFAULTS, **_PRESETS[name]}

@@ -13,7 +13,7 @@ from torch import Tensor
 from api_graph.errors import ApiGraphWarning, BadInput, Cancelled
 from api_graph.lvlm import LvlmModel, Request, Sampling, attribute, generate
 from api_graph.lvlm.capture import capture
-from api_graph.lvlm.generate import generate_ids
+from api_graph.lvlm.generation import generate_ids
 from api_graph.lvlm.prompt import arguments_of, build_prompt
 from api_graph.lvlm.steer import Fovea, Steering, steered
 from tests.lvlm.asked import picture, tiny, two_requests

@@ -51,12 +51,13 @@ def encode_image(world: World) -> Case:
 @case("APEncodeQuery")
 def encode_query(world: World) -> Case:
     return Case(
-        lambda model, query, hint: clip.encode_queries(model, hint if hint.strip() else query),
+        lambda model, query, hint, blank: clip.encode_queries(model, hint if hint.strip() else query, blank=blank),
         given={"model": world.clip, "query": "the red ring"},
         others={
             "model": at(world.other_clip),
             "query": at("a yellow star"),
             "hint": [at("blue"), at("blue", query=" ")],
+            "blank": at(True, query=""),
         },
         refusals=[refused("query", query="  ")],
     )

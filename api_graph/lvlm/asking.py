@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
-from api_graph.lvlm.generate import Progress, generate
+from api_graph.lvlm.generation import Progress, generate
 from api_graph.lvlm.load import load_lvlm
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.remote import Endpoint, ask_endpoint, profiles

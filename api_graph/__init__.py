@@ -13,6 +13,7 @@ The public Python API, loaded when first used:
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
 * `map_graph`: the same over the rows of a table; `read_results`: what it gave, read back.
+* `draw_figure`: rows of a run as a figure for a paper.
 * `compare_results`: runs over the same rows side by side, with intervals.
 """
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, foveal_features, foveal_mask, load_clip
     from api_graph.comparison.compare import ComparedResults, compare_results
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
+    from api_graph.figure.draw import DrawnFigure, draw_figure
     from api_graph.lvlm import (
         Answer,
         LvlmAttribution,
@@ -52,6 +54,7 @@ __all__ = [
     "ClipAttribution",
     "ClipModel",
     "ComparedResults",
+    "DrawnFigure",
     "LvlmAttribution",
     "LvlmModel",
     "RowResult",
@@ -63,6 +66,7 @@ __all__ = [
     "classify_point_cloud",
     "clip_attribution",
     "compare_results",
+    "draw_figure",
     "foveal_features",
     "foveal_mask",
     "load_clip",
@@ -85,6 +89,7 @@ __getattr__, __dir__ = _lazily(
         "ClipAttribution": "clip",
         "ClipModel": "clip",
         "ComparedResults": "comparison.compare",
+        "DrawnFigure": "figure.draw",
         "LvlmAttribution": "lvlm",
         "LvlmModel": "lvlm",
         "RowResult": "table.records",
@@ -96,6 +101,7 @@ __getattr__, __dir__ = _lazily(
         "classify_point_cloud": "tasks",
         "clip_attribution": "clip",
         "compare_results": "comparison.compare",
+        "draw_figure": "figure.draw",
         "foveal_features": "clip",
         "foveal_mask": "clip",
         "load_clip": "clip",

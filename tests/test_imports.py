@@ -69,9 +69,10 @@ MAY_IMPORT = {
     "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
     "harness": CONTRACT | {"runs", "table"},
     "comparison": CONTRACT | {"settings", "table", "report", "bench"},
+    "figure": CONTRACT | {"table", "report", "pixels"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "editor"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "figure", "editor"}
     | {"annotation"}
     | ROOMS,
     "__main__": {"cli"},

@@ -21,7 +21,7 @@ MOST_PROMPTS = 8
 """The most prompts that a local model reads in one batch."""
 
 
-@typed("fovea", "schedule", "heads", name="model")
+@typed("fovea", "schedule", name="model")
 def ask(
     model: Answerer | str,
     images: Images | None,

@@ -67,9 +67,10 @@ MAY_IMPORT = {
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
     "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
     "comparison": CONTRACT | {"settings", "table", "report", "bench"},
+    "sweep": CONTRACT | {"table", "bench", "comparison"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "editor"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "sweep", "editor"}
     | {"annotation"}
     | ROOMS,
     "__main__": {"cli"},

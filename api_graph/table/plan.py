@@ -19,7 +19,7 @@ from api_graph.graph.inputs import InputNames
 from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
 from api_graph.registry import Registry
-from api_graph.settings import cache_folder, headless_folders, is_shipped
+from api_graph.settings import cache_folder, headless_folders, is_shipped, processors
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport
 from api_graph.table.grid import Grid, GridValues, grid_of
@@ -27,7 +27,6 @@ from api_graph.table.journal import is_journal, read_records
 from api_graph.table.listing import Listing, list_pictures
 from api_graph.table.manifest import FORMATS, Manifest, read_manifest, result_names
 from api_graph.table.names import names_of_files
-from api_graph.table.processes import processors
 from api_graph.table.rows import Row, Rows, Table, open_table
 from api_graph.table.shards import Shard
 
@@ -47,13 +46,13 @@ class RunOptions:
     are folders of checkpoints. `cache` is the folder of the disk cache, None for none. `names` is the template of
     file names (see `table.names`), None for the folder's own or the default. `batch_size` is the largest batch that a
     model gets, `chunk_size` the number of rows in a chunk; None derives both from `memory`, the bytes of
-    results that may be held at a time. `threads` is the number of threads that read files, and the most processes that
-    make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
-    the number of failed rows after which the run still goes on. With `keep_null` a row without a value in a column has
-    the graph's own there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve
-    runs with any output folder. `grid` has by name of an input the values that every row of the table is run with, in
-    all combinations, and `controls` adds those that the graph can have; `limit` counts the table's own rows. With
-    `adopt` the lines of a folder that has lost its manifest are taken over, as far as they are of rows of the table.
+    results that may be held at a time. `threads` is the number of threads that read files and make pictures; None is
+    one for each processor. `limit` is the number of the table's rows that count, `max_failures` the number of failed
+    rows after which the run still goes on. With `keep_null` a row without a value in a column has the graph's own
+    there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve runs with any
+    output folder. `grid` has by name of an input the values that every row of the table is run with, in all
+    combinations, and `controls` adds those that the graph can have; `limit` counts the table's own rows. With `adopt`
+    the lines of a folder that has lost its manifest are taken over, as far as they are of rows of the table.
     `image_format` and `heatmap_format` are those of the files, and `quality` that of JPEG and WebP; None is what the
     folder has, or png.
     """

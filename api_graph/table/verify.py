@@ -90,10 +90,9 @@ class LineChecker:
                 if kind:
                     found.append(LineFault(kind, name))
             for name, read in record.get("reads", {}).items():
-                if read.get("inside"):  # the row's key says whether it is the same
-                    continue
                 path = os.path.join(self.base, read["path"])
-                if not os.path.isabs(path):  # without a manifest nobody knows from where it counts
+                # Of what lies in the table the row's key tells; without a manifest nobody knows from where it counts.
+                if read.get("inside") or not os.path.isabs(path):
                     continue
                 asked = path, read["size"], read["mtime_ns"], read["sha256"]
                 kind = self._reads.get(asked)
@@ -129,15 +128,13 @@ class LineChecker:
 
 def check_lines(lines: Iterable[JournalLine], checker: LineChecker) -> Iterator[tuple[JournalLine, list[LineFault]]]:
     """Each line, and what is wrong with its files. Threads do it: a network's file system answers late."""
-
-    def faults_of(group: Sequence[JournalLine]) -> list[list[LineFault]]:
-        return [checker.faults(line) for line in group]
-
     rest = iter(lines)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as threads:
         while ahead := list(islice(rest, _AT_ONCE * _GROUP)):
             groups = [ahead[first : first + _GROUP] for first in range(0, len(ahead), _GROUP)]
-            for group, found in zip(groups, threads.map(faults_of, groups), strict=True):
+            for group, found in zip(
+                groups, threads.map(lambda group: [*map(checker.faults, group)], groups), strict=True
+            ):
                 yield from zip(group, found, strict=True)
 
 

@@ -115,6 +115,7 @@ def _chosen_steps(steps: WhichSteps, first_step: int, last_step: int, phrase: st
     store=True,
     batched=attend_all,
     over=("image", "query", "hint", "answer"),
+    eight_bits=True,
     aliases=("attention", "attention map", "saliency", "where to look", "LLaVA", "attribution", "self-reflection"),
 )
 def attend(
@@ -236,6 +237,7 @@ def _reply(answer: Answer | Exception, context: Context) -> Reply | Exception:
     store=True,
     batched=query_all,
     over=("question", "image", "image_2", "image_3", "image_4", "system"),
+    eight_bits=True,
     aliases=(
         *("ask", "VQA", "visual question answering", "describe", "describe image", "caption", "image to text"),
         *("chat", "GPT-4V", "OpenAI"),
@@ -297,6 +299,7 @@ class ChosenImage(NamedTuple):
     title="Choose image",
     version=2,
     needs=_image_needed,
+    eight_bits=True,
     aliases=("switch", "if"),
 )
 def choose_image(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from api_graph.context import SaveContext
 from api_graph.executor.plan import Task
 from api_graph.folders import Folders
+from api_graph.spec import NodeSpec
 
 LastSteps = Mapping[int, Sequence[Sequence[Task]]]
 """Tasks that are done in one go, in this order, by the number of stages that must have run before."""
@@ -54,10 +55,13 @@ def last_steps(stages: Sequence[Sequence[Task]], folders: Sequence[Folders]) -> 
     return by_number
 
 
+def saves(spec: NodeSpec) -> bool:
+    """Whether a node writes files, and needs nothing else."""
+    return spec.output and spec.context is not None and spec.context[1] is SaveContext and spec.batched is None
+
+
 def _saves(task: Task) -> bool:
-    spec = task.spec
-    writes = spec.output and spec.context is not None and spec.context[1] is SaveContext and spec.batched is None
-    return writes and not any(parent.spec.model for parent in task.parents.values())
+    return saves(task.spec) and not any(parent.spec.model for parent in task.parents.values())
 
 
 def _between(task: Task) -> bool:

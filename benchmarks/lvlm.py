@@ -1,44 +1,57 @@
-"""What reading an LVLM's attention costs over generating the same tokens without looking.
+"""What reading an LVLM's attention costs, and steering it, over generating without either.
 
     python -m benchmarks.lvlm --repeats 15 --json result.json
 
 A random LLaVA (they cost what trained ones cost): 12 layers of width 512, 8 heads, and a vision tower too small to
-matter; 636 prompt tokens, 576 of them the image's; 20 new tokens. Four variants run in turn, so that the machine is the
+matter; 636 prompt tokens, 576 of them the image's; 20 new tokens. The variants run in turn, so that the machine is the
 same for all; medians of `time.process_time` (seconds of all threads), and of the ratios to plain SDPA.
 
 * sdpa: plain `generate`, greedy; the baseline.
 * sdpa + capture: the same, with one layer's rows kept, as `lvlm_attribution` does.
+* sdpa + steering: boost_suppress of a box at its default in all layers and heads, `rows="last"`.
+* sdpa + steering, all rows: the same for every row of the prompt, too.
+* sdpa + capture + steering: one layer's steered rows kept.
 * eager: transformers' own attention, whose maps are thrown away.
 * eager + output_attentions: what one would write without this project; it keeps every layer's every map.
 
-Kept: bytes of the rows, or maps, that are still in memory when the answer is complete. All four variants must generate
-the same tokens.
+Kept: bytes of the rows, or maps, that are still in memory when the answer is complete. All variants that do not steer
+must generate the same tokens.
+
+A second table has what one forward over prompts of three lengths makes: the bytes of all tensors that steering adds to
+plain, and the largest tensor of it. With `rows="last"` both must grow as the prompt does, not as its square.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from api_graph.geometry import Geometry
 from api_graph.lvlm import LvlmModel, Sampling
 from api_graph.lvlm.capture import capture
-from api_graph.lvlm.generate import generate_ids
+from api_graph.lvlm.generation import generate_ids
+from api_graph.lvlm.layout import TokenLayout, View
+from api_graph.lvlm.steer import Rows, Steering, steered
 
 IMAGE_TOKENS, TEXT_TOKENS, NEW_TOKENS = 576, 60, 20
 LAYER = 6
 IMAGE_TOKEN = 4000
 
 
-def build() -> tuple[LvlmModel, dict[str, Tensor]]:
-    """The model, and a prompt: half of the text, the image, the other half."""
+def build(side: int = 24) -> tuple[LvlmModel, dict[str, Tensor]]:
+    """The model, and a prompt: half of the text, an image of side × side tokens, the other half."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     torch.manual_seed(0)
@@ -51,7 +64,12 @@ def build() -> tuple[LvlmModel, dict[str, Tensor]]:
         tie_word_embeddings=False,
     )
     vision = CLIPVisionConfig(
-        hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=336, patch_size=14
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=14 * side,
+        patch_size=14,
     )
     config = LlavaConfig(
         vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN, tie_word_embeddings=False
@@ -59,14 +77,24 @@ def build() -> tuple[LvlmModel, dict[str, Tensor]]:
     model: Any = LlavaForConditionalGeneration(config)
     model.generation_config.eos_token_id = None
     ids = torch.randint(3, IMAGE_TOKEN, (1, TEXT_TOKENS))
-    image = torch.full((1, IMAGE_TOKENS), IMAGE_TOKEN)
+    image = torch.full((1, side * side), IMAGE_TOKEN)
     prompt = torch.cat([ids[:, : TEXT_TOKENS // 2], image, ids[:, TEXT_TOKENS // 2 :]], dim=1)
     inputs = {
         "input_ids": prompt,
         "attention_mask": torch.ones_like(prompt),
-        "pixel_values": torch.randn(1, 3, 336, 336),
+        "pixel_values": torch.randn(1, 3, 14 * side, 14 * side),
     }
     return LvlmModel.from_transformers(model, name="random LLaVA"), inputs
+
+
+def steering(model: LvlmModel, inputs: dict[str, Tensor], rows: Rows = "last") -> AbstractContextManager[None]:
+    """A box over a quarter of the image, at the default."""
+    columns = (inputs["input_ids"][0] == IMAGE_TOKEN).nonzero().flatten()
+    side = math.isqrt(len(columns))
+    whole = Geometry.whole(14 * side, 14 * side)
+    layout = TokenLayout((14 * side, 14 * side), (View(columns, (side, side), whole),))
+    way = Steering.of([[0, 0, 7 * side, 7 * side]], rows=rows)
+    return steered(model, [[layout]], [way], inputs["input_ids"].shape[1])
 
 
 def variants(model: LvlmModel, inputs: dict[str, Tensor]) -> dict[str, Callable[[], tuple[list[int], int]]]:
@@ -83,6 +111,14 @@ def variants(model: LvlmModel, inputs: dict[str, Tensor]) -> dict[str, Callable[
             tokens = generate_ids(model, inputs, sampling)[0]
         return tokens, kept.rows(LAYER).nbytes
 
+    def pointed(rows: Rows = "last") -> tuple[list[int], int]:
+        with steering(model, inputs, rows):
+            return generate_ids(model, inputs, sampling)[0], 0
+
+    def both() -> tuple[list[int], int]:
+        with steering(model, inputs):
+            return captured()
+
     def eager(**more: Any) -> tuple[list[int], int]:
         module.set_attn_implementation("eager")
         try:
@@ -97,6 +133,9 @@ def variants(model: LvlmModel, inputs: dict[str, Tensor]) -> dict[str, Callable[
     return {
         "sdpa": plain,
         "sdpa + capture": captured,
+        "sdpa + steering": pointed,
+        "sdpa + steering, all rows": lambda: pointed("all"),
+        "sdpa + capture + steering": both,
         "eager": eager,
         "eager + output_attentions": lambda: eager(output_attentions=True),
     }
@@ -107,7 +146,8 @@ def measure(repeats: int) -> dict[str, dict[str, float]]:
     model, inputs = build()
     runs = variants(model, inputs)
     outputs = {name: run() for name, run in runs.items()}
-    assert len({tuple(tokens) for tokens, _ in outputs.values()}) == 1, "the variants disagree on the tokens"
+    plain = [tuple(tokens) for name, (tokens, _) in outputs.items() if "steering" not in name]
+    assert len(set(plain)) == 1, "the variants disagree on the tokens"
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
@@ -124,6 +164,40 @@ def measure(repeats: int) -> dict[str, dict[str, float]]:
     }
 
 
+class Made(TorchDispatchMode):
+    """Counts what is made inside: bytes of all new tensors, and of the largest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = self.largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = {one.untyped_storage().data_ptr() for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)}
+        result = func(*args, **(kwargs or {}))
+        for one in tree_leaves(result):
+            if isinstance(one, Tensor) and one.untyped_storage().data_ptr() not in given:  # a view is nothing new
+                self.total += one.untyped_storage().nbytes()
+                self.largest = max(self.largest, one.untyped_storage().nbytes())
+        return result
+
+
+def memory() -> list[dict[str, float]]:
+    """Per length of the prompt: MiB that steering adds to a forward, and the largest tensor, by the rows steered."""
+    found: list[dict[str, float]] = []
+    for side in (12, 24, 48):
+        model, inputs = build(side)
+        made = {}
+        for name in ("plain", "last", "all"):
+            context = nullcontext() if name == "plain" else steering(model, inputs, cast("Rows", name))
+            with torch.inference_mode(), context, Made() as made[name]:
+                model.module(**inputs)
+        row: dict[str, float] = {"tokens": inputs["input_ids"].shape[1]}
+        for name in ("last", "all"):
+            row[f"{name}: added MiB"] = (made[name].total - made["plain"].total) / 2**20
+        found.append(row | {f"{name}: largest MiB": made[name].largest / 2**20 for name in made})
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=15)
@@ -135,8 +209,12 @@ def main() -> None:
     print("| | ms | × | kept, MiB |\n|---|---|---|---|")
     for name, figures in results.items():
         print(f"| {name} | {figures['ms']:.0f} | {figures['ratio']:.3f} | {figures['kept MiB']:.2f} |")
+    lengths = memory()
+    print(f"\n| {' | '.join(lengths[0])} |\n|{'---|' * len(lengths[0])}")
+    for row in lengths:
+        print(f"| {' | '.join(f'{value:.4g}' for value in row.values())} |")
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
+        arguments.json.write_text(json.dumps({"cost": results, "memory": lengths}, indent=1))
 
 
 if __name__ == "__main__":

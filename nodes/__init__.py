@@ -14,6 +14,7 @@ from . import (
     prompts,
     segment,
     selection,
+    steer,
     tasks,
     text,
     words,
@@ -100,4 +101,7 @@ NODES = (
     words.save_page,
     controls.control,
     controls.other_heads,
+    steer.fovea,
+    steer.steer,
+    steer.preview_fovea,
 )

@@ -97,6 +97,11 @@ def overlaid(image: Tensor, heatmap: Tensor) -> int:
     return max(len(image), len(heatmap)) * image.shape[1] * image.shape[2] * _PIXEL
 
 
+def panels(image: Tensor) -> int:
+    """Two images for each: a model's tiles, and the whole."""
+    return 2 * len(image) * image.shape[1] * image.shape[2] * _PIXEL
+
+
 def solid(width: int, height: int) -> int:
     """A mask."""
     return width * height * _FLOAT

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Annotated, Literal, NamedTuple
 
 import torch
+from PIL.Image import Image as PilImage
 from pydantic import Field
 from torch import Tensor
 
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, Request, Sampling, ask_all, attribute
-from api_graph.lvlm.ask import MOST_PROMPTS, Answerer
+from api_graph.lvlm.asking import MOST_PROMPTS, Answerer
 from api_graph.lvlm.remote import Endpoint
+from api_graph.lvlm.steer import Steering, settings_key
 from api_graph.lvlm.steps import Steps
 from api_graph.lvlm.strategies import says_true
 from api_graph.pixels.read import to_pil
@@ -27,6 +29,9 @@ CATEGORY = "attention prompting/LVLM"
 
 Normalization = Literal["full", "image_only"]
 WhichSteps = Literal["all", "first", "range", "phrase"]
+
+_OF_STEERING: dict[str | None, str] = {name: "steering" for name in ("fovea", "layers", "heads", "strength")}
+"""What complaints call the parts of what these nodes get as one."""
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Of the sampling; greedy answers need none.")]
 
@@ -46,6 +51,7 @@ def attend_all(
     query: Sequence[str],
     hint: Sequence[str],
     answer: Sequence[str],
+    steering: Sequence[Steering | None],
     context: Sequence[Context],
     *,
     model: LvlmModel,
@@ -61,17 +67,16 @@ def attend_all(
     questions = [own_hint if own_hint.strip() else text for text, own_hint in zip(query, hint, strict=True)]
     chosen = _chosen_steps(steps, first_step, last_step, phrase)
     maps: dict[int, list[LvlmAttribution]] = {index: [] for index in range(len(image))}
-    # Reading a given answer and giving one's own are two different passes.
-    for told in (True, False):
-        prompts = [
-            (index, Request(questions[index], (picture,)), answer[index])
-            for index in maps
-            if bool(answer[index].strip()) == told
-            for picture in to_pil(image[index])
-        ]
+    # Reading a given answer and giving one's own are two different passes, and a pass is steered in one way.
+    passes: dict[Hashable, list[tuple[int, Request, str]]] = {}
+    for index in maps:
+        told = answer[index] if answer[index].strip() else ""
+        for request, way in _requests_of_each(model, questions[index], to_pil(image[index]), steering[index]):
+            passes.setdefault((bool(told), way), []).append((index, request, told))
+    for prompts in passes.values():
         for part in (prompts[first : first + MOST_PROMPTS] for first in range(0, len(prompts), MOST_PROMPTS)):
             indices, requests, answers = zip(*part, strict=True)
-            with inputs_named(normalize="normalization"):
+            with inputs_named(normalize="normalization", fovea="steering"):
                 found = attribute(
                     model,
                     requests,
@@ -79,12 +84,23 @@ def attend_all(
                     steps=chosen,
                     normalize=normalization,
                     max_new_tokens=max_new_tokens,
-                    answers=answers if told else None,
+                    answers=answers if answers[0] else None,
                     progress=context[0].progress,
                 )
             for index, one in zip(indices, found, strict=True):
                 maps[index].append(one)
     return [_result(maps[index], own) for index, own in enumerate(context)]
+
+
+def _requests_of_each(
+    model: LvlmModel, question: str, pictures: Sequence[PilImage], steering: Steering | None
+) -> Iterator[tuple[Request, Hashable]]:
+    """A request for each of a call's images, with its own fovea; and what is equal for those that are steered alike."""
+    with inputs_named(fovea="steering", layers="steering", heads="steering"):
+        steerings = [None] * len(pictures) if steering is None else steering.of_each(len(pictures))
+        way = settings_key(model, steering)
+    for picture, own in zip(pictures, steerings, strict=True):
+        yield Request(question, (picture,), steering=own), way
 
 
 def _result(maps: Sequence[LvlmAttribution], context: Context) -> AttentionResult:
@@ -114,7 +130,7 @@ def _chosen_steps(steps: WhichSteps, first_step: int, last_step: int, phrase: st
     title="Ψ LVLM",
     store=True,
     batched=attend_all,
-    over=("image", "query", "hint", "answer"),
+    over=("image", "query", "hint", "answer", "steering"),
     eight_bits=True,
     aliases=("attention", "attention map", "saliency", "where to look", "LLaVA", "attribution", "self-reflection"),
 )
@@ -155,6 +171,9 @@ def attend(
         Field(description="Watch the model read this answer instead of giving its own; empty: its own."),
         Widget(multiline=True),
     ] = "",
+    steering: Annotated[
+        Steering | None, Field(description="Points the model at a place in the image while it is watched, from Steer.")
+    ] = None,
 ) -> AttentionResult:
     """Where the model looks while it answers: its attention from generated tokens to image tokens (API eq. 8)."""
     return attend_all(
@@ -162,6 +181,7 @@ def attend(
         [query],
         [hint],
         [answer],
+        [steering],
         [context],
         model=model,
         layers=layers,
@@ -194,6 +214,7 @@ def query_all(
     image_3: Sequence[Tensor | None],
     image_4: Sequence[Tensor | None],
     system: Sequence[str],
+    steering: Sequence[Steering | None],
     context: Sequence[Context],
     *,
     model: Answerer,
@@ -206,9 +227,10 @@ def query_all(
     A call that fails has its exception in the place of its reply.
     """
     requests: list[Request] = []
-    for text, own_system, *batches in zip(question, system, image, image_2, image_3, image_4, strict=True):
+    told = zip(question, system, steering, image, image_2, image_3, image_4, strict=True)
+    for text, own_system, own_steering, *batches in told:
         pictures = tuple(picture for batch in batches if batch is not None for picture in to_pil(batch))
-        requests.append(Request(text, pictures, own_system.strip()))
+        requests.append(Request(text, pictures, own_system.strip(), own_steering))
     with context[0].waiting() if isinstance(model, Endpoint) else nullcontext():
         answers = ask_all(
             model,
@@ -222,6 +244,9 @@ def query_all(
 
 
 def _reply(answer: Answer | Exception, context: Context) -> Reply | Exception:
+    if isinstance(answer, BadInput):
+        input = _OF_STEERING.get(answer.input, answer.input)
+        return BadInput(answer.problem, input=input, value=answer.value, hint=answer.hint)
     if isinstance(answer, Exception):
         return answer
     if answer.finish_reason in ("error", "refusal"):  # the empty text only stands for an answer
@@ -236,7 +261,7 @@ def _reply(answer: Answer | Exception, context: Context) -> Reply | Exception:
     title="Query LVLM",
     store=True,
     batched=query_all,
-    over=("question", "image", "image_2", "image_3", "image_4", "system"),
+    over=("question", "image", "image_2", "image_3", "image_4", "system", "steering"),
     eight_bits=True,
     aliases=(
         *("ask", "VQA", "visual question answering", "describe", "describe image", "caption", "image to text"),
@@ -259,6 +284,10 @@ def query_lvlm(
         float, Field(ge=0, le=2, description="0 takes the likeliest token at every step."), Widget(step=0.1)
     ] = 0.0,
     seed: Seed = 0,
+    steering: Annotated[
+        Steering | None,
+        Field(description="Points a local model at a place in the images while it answers, from Steer."),
+    ] = None,
 ) -> Reply:
     """Ask a model about one image or several: a local one, or one behind an endpoint."""
     (reply,) = query_all(
@@ -268,6 +297,7 @@ def query_lvlm(
         [image_3],
         [image_4],
         [system],
+        [steering],
         [context],
         model=model,
         max_tokens=max_tokens,

@@ -13,7 +13,7 @@ from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import name_below
 from api_graph.lvlm import LvlmAttribution, LvlmModel, Request, WordMaps, attribute
-from api_graph.lvlm.ask import MOST_PROMPTS
+from api_graph.lvlm.asking import MOST_PROMPTS
 from api_graph.lvlm.word_page import words_page
 from api_graph.lvlm.word_pictures import Scale, words_strip
 from api_graph.lvlm.words import Method

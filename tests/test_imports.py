@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -66,10 +67,14 @@ MAY_IMPORT = {
     "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
     "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
+    "harness": CONTRACT | {"runs", "table"},
     "comparison": CONTRACT | {"settings", "table", "report", "bench"},
+    "sweep": CONTRACT | {"table", "bench", "comparison"},
+    "figure": CONTRACT | {"table", "report", "pixels"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "editor"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "figure", "sweep"}
+    | {"editor"}
     | {"annotation"}
     | ROOMS,
     "__main__": {"cli"},
@@ -244,3 +249,30 @@ def test_imports_are_read(text: str, found: list[str]) -> None:
 )
 def test_late_imports_are_told_from_early_ones(text: str, found: list[str]) -> None:
     assert list(imports_in(at_import(ast.parse(text)), ROOT / "api_graph" / "clip" / "model.py")) == found
+
+
+LAZY = (
+    "api_graph",
+    "api_graph.bench.scorers",
+    "api_graph.executor",
+    "api_graph.lvlm",
+    "api_graph.lvlm.remote",
+    "api_graph.tasks",
+)
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_no_name_of_a_lazy_package_is_that_of_a_module_in_it(package: str) -> None:
+    """Who imports the module would find it under the name from then on."""
+    folder = ROOT.joinpath(*package.split("."))
+    inside = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert inside.isdisjoint(importlib.import_module(package).__all__)
+
+
+def test_all_lazy_packages_are_looked_at() -> None:
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "api_graph").rglob("__init__.py")
+        if "lazily(" in path.read_text("utf-8")
+    }
+    assert found == set(LAZY)

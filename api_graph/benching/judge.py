@@ -110,7 +110,7 @@ def _ask_round(
         problem = f"{len(asks):,} answers are not judged yet"
         hint = "Say --judge PROFILE, a profile of `api-graph endpoints`: questions and answers are sent there."
         raise BadInput(problem, input="--judge", hint=hint)
-    from api_graph.lvlm.ask import ask_all
+    from api_graph.lvlm.asking import ask_all
     from api_graph.lvlm.request import Request, Sampling
 
     groups: dict[tuple[float, int], list[tuple[Question, Ask]]] = defaultdict(list)

@@ -37,6 +37,7 @@ from api_graph.errors import ApiGraphWarning
 from api_graph.files import QUALITY, PictureKind
 
 if TYPE_CHECKING:
+    from api_graph.executor import Executor
     from api_graph.graph import Graph
     from api_graph.table.journal import Record
     from api_graph.table.map import RayOptions
@@ -113,6 +114,13 @@ Grid = Annotated[
         "The names are those of --set. A JSON list takes texts with commas.",
     ),
 ]
+Controls = Annotated[
+    bool,
+    typer.Option(
+        "--controls",
+        help="Run every row with each control, too: with maps that know nothing of the question, say.",
+    ),
+]
 Limit = Annotated[
     int | None, typer.Option(metavar="N", help="Only the table's first N rows; with --grid, all settings of these.")
 ]
@@ -165,6 +173,7 @@ def map_(
     out: Out = Path("output"),
     set_: SharedSetting = None,
     grid: Grid = None,
+    controls: Controls = False,
     column: Columns = None,
     keep: Keep = None,
     keep_null: KeepNull = False,
@@ -210,7 +219,8 @@ def map_(
     kept = partial(limits, metadata=not no_metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
     written = partial(kept, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
     again = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=max_failures if keep_going else 0)
-    named = partial(again, columns=parse_settings(column or (), "--column"), grid=parse_settings(grid or (), "--grid"))
+    varied = partial(again, grid=parse_settings(grid or (), "--grid"), controls=controls)
+    named = partial(varied, columns=parse_settings(column or (), "--column"))
     looked_at = partial(named, inputs=existing_folders(input_, "--input"), models=existing_folders(models, "--models"))
     sized = partial(looked_at, keep=tuple(keep or ()), memory=parse_size(memory, "--memory"))
     options = sized(cache=kept_results(cache, no_cache), shard=parse_shard(shard) if shard else None)
@@ -273,8 +283,19 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
     return code
 
 
-def run_plan(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, quiet: bool, parquet: bool = False) -> RanTable:
-    """Run a plan's rows, with what is to be said before the first, and progress, on stderr."""
+def run_plan(
+    graph: Graph,
+    plan: TablePlan,
+    ray: RayOptions | None,
+    *,
+    quiet: bool,
+    parquet: bool = False,
+    executor: Executor | None = None,
+) -> RanTable:
+    """Run a plan's rows, with what is to be said before the first, and progress, on stderr.
+
+    Runs in this process may share an `executor`, one after the other.
+    """
     from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
     from api_graph.registry import all_nodes
     from api_graph.settings import headless_folders
@@ -299,7 +320,10 @@ def run_plan(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, quiet: bo
         values = {name: [row.values.get(column) for row in first] for column, name in plan.columns.sets.items()}
         if about_demo := demo_warning(graph, all_nodes(), folders, values):
             warnings.warn(about_demo, ApiGraphWarning, stacklevel=2)
-        with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:
+        with (
+            shown_rows(run, quiet=quiet) as shown,
+            closing(run.records(engine_of(plan, ray, executor=executor))) as batches,
+        ):
             for records in batches:
                 if failed := [record for record in records if not record["ok"]]:
                     _complain(run, failed)

@@ -32,8 +32,10 @@ def last_steps(stages: Sequence[Sequence[Task]], folders: Sequence[Folders]) -> 
             theirs = readers.pop(task, [])
             if not task.needed or task.entry is not None or len(theirs) < task.readers:
                 continue
-            folder = str(folders[task.row].output)
-            if {folder, *theirs} != {folder} or not (_saves(task) or _between(task)):
+            folder, spec = str(folders[task.row].output), task.spec
+            writes = saves(spec) and not any(parent.spec.model for parent in task.parents.values())
+            between = spec.rowwise and task.readers > 0 and not (task.root or task.figures)
+            if {folder, *theirs} != {folder} or not (writes or between):
                 continue
             series[task] = folder
             for parent in task.parents.values():
@@ -58,14 +60,6 @@ def last_steps(stages: Sequence[Sequence[Task]], folders: Sequence[Folders]) -> 
 def saves(spec: NodeSpec) -> bool:
     """Whether a node writes files, and needs nothing else."""
     return spec.output and spec.context is not None and spec.context[1] is SaveContext and spec.batched is None
-
-
-def _saves(task: Task) -> bool:
-    return saves(task.spec) and not any(parent.spec.model for parent in task.parents.values())
-
-
-def _between(task: Task) -> bool:
-    return task.spec.rowwise and task.readers > 0 and not (task.root or task.figures)
 
 
 @dataclass

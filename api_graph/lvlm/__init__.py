@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from api_graph.lazily import lazily
 
 if TYPE_CHECKING:
-    from api_graph.lvlm.ask import ask, ask_all
+    from api_graph.lvlm.asking import ask, ask_all
     from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
-    from api_graph.lvlm.generate import generate
+    from api_graph.lvlm.generation import generate
     from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
     from api_graph.lvlm.model import LvlmModel
     from api_graph.lvlm.request import Answer, Request, Sampling
@@ -48,11 +48,11 @@ __getattr__, __dir__ = lazily(
         "Steering": "steer.steering",
         "Word": "words",
         "WordMaps": "words",
-        "ask": "ask",
-        "ask_all": "ask",
+        "ask": "asking",
+        "ask_all": "asking",
         "attribute": "attribution",
         "checkpoint_identity": "load",
-        "generate": "generate",
+        "generate": "generation",
         "is_lvlm": "load",
         "load_lvlm": "load",
         "lvlm_attribution": "attribution",

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import Tensor, nn
 
 from api_graph.lvlm import library
@@ -169,7 +168,8 @@ def _steered(steerer: Steerer, call: AttentionCall, plain: _Plain) -> tuple[Tens
     if rows.shape[1] == call.rows:
         return rows, None
     output = plain()[0]
-    return torch.cat([output[:, :start], rows, output[:, stop:]], dim=1), None
+    output[:, start:stop] = rows
+    return output, None
 
 
 class _Plain(Protocol):

@@ -17,7 +17,7 @@ from api_graph.lvlm.activation import activation_rows, final_states
 from api_graph.lvlm.attention_rows import Normalization
 from api_graph.lvlm.capture import Capture, capture
 from api_graph.lvlm.forced import answer_ids, needs_steps, run_forced
-from api_graph.lvlm.generate import Progress, decoded, generate_ids
+from api_graph.lvlm.generation import Progress, decoded, generate_ids
 from api_graph.lvlm.layout import Size, TokenLayout, merge, token_layouts
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.prompt import Prompt, build_prompt, on_device

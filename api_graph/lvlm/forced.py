@@ -10,7 +10,7 @@ from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.lvlm.decoder import context_length
-from api_graph.lvlm.generate import end_ids, out_of_memory_explained
+from api_graph.lvlm.generation import end_ids, out_of_memory_explained
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.prompt import arguments_of
 from api_graph.lvlm.protocols import ModelInputs

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from api_graph.arguments import typed
-from api_graph.executor import Listener
+from api_graph.executor import Executor, Listener
 from api_graph.files import PictureKind
 from api_graph.graph import set_inputs
 from api_graph.json_values import Json
@@ -72,17 +72,17 @@ def map_graph(
     heatmap_format: PictureKind | None = None,
     quality: int | None = None,
     grid: GridValues | None = None,
+    controls: bool = False,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
     `rows` is a .jsonl, .csv, .tsv, .parquet or .tar file, a folder of images, a glob, a data frame (pandas, polars,
-    pyarrow), or an iterable of mappings, which may hold PIL images. A column sets the graph's input of the same
-    name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that have other names, and `inputs`
-    sets what is the same for all rows. The `columns` of what is returned say which column sets which input, which
-    set nothing, and what stays as the graph has it; `keep` names inputs that are to stay so, where that would be
-    refused as a likely mistake. A row without a value (null, an empty text, no such key) in a column that sets an
-    input is faulty; with `keep_null` it has the graph's own value there. Files that rows name are looked for beside
-    the table, and in `input_folders`, or in the current folder if none are given.
+    pyarrow), or an iterable of mappings, which may hold PIL images. A column sets the graph's input of the same name
+    (`image`, `query`, `NODE.input`); `columns` maps input names to columns that have other names, and `inputs` sets
+    what is the same for all rows. `columns` of the result say what sets what, and what stays as the graph has it;
+    `keep` names inputs that are to stay so, where that is likely a mistake. A row without a value in a column that sets
+    an input is faulty; with `keep_null` it has the graph's own there. Files that rows name are looked for beside the
+    table, and in `input_folders`, or in the current folder if none are given.
 
     Results go to `output`: results.jsonl, manifest.json, and the files of each row. Calling it again continues where it
     stopped, and yields only the rows that it runs itself. Rows whose line or files are lost or damaged, or whose input
@@ -94,13 +94,13 @@ def map_graph(
     results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process. With `keep_answers`,
     cached answers of endpoints serve any `output`. `image_format` is png, webp or jpeg, which embeds no graph, and
     `heatmap_format` that of heatmaps; `quality` is 1 to 100. With `grid` (by name of an input a list of values) every
-    row is run with all combinations, and its `values` have them. Raises GraphError or BadInput before any row.
+    row is run with all combinations, and with `controls` with each control. Raises GraphError or BadInput before any.
     """
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
     kept = partial(limits, metadata=metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
     written = partial(kept, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
     again = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=0 if fail_fast else None)
-    told = partial(again, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}))
+    told = partial(again, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}), controls=controls)
     read = partial(told, inputs=tuple(map(Path, input_folders)), shard=None if shard is None else parse_shard(shard))
     options = read(cache=None if cache is False else cache_folder() if cache is True else Path(cache))
     plan = _planned(graph, rows, dict(inputs or {}), Path(output), options)
@@ -122,13 +122,22 @@ def __getattr__(name: str) -> type[RayOptions]:
     return RayOptions
 
 
-def engine_of(plan: TablePlan, ray: RayOptions | None = None, *, listener: Listener | None = None) -> Engine:
-    """What runs the plan's rows: this process, or Ray. Models are loaded with the first row."""
+def engine_of(
+    plan: TablePlan,
+    ray: RayOptions | None = None,
+    *,
+    listener: Listener | None = None,
+    executor: Executor | None = None,
+) -> Engine:
+    """What runs the plan's rows: this process, or Ray. Models are loaded with the first row.
+
+    In this process runs may share an `executor`, one after the other: models are loaded once, and results stay.
+    """
     if ray is not None:
         return partial(run_on_ray, plan.job, ray, chunk_size=plan.chunk_size)
 
     def local(rows: Iterator[Row]) -> Generator[FinishedChunk, None, None]:
-        worker = Worker(plan.job, listener)
+        worker = Worker(plan.job, listener, executor)
         worker.references = ReferenceCounts(worker.binding.nodes_by_columns(plan.table.columns), plan.rows())
         yield from run_local(worker, rows, plan.chunk_size)
 

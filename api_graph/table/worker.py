@@ -57,15 +57,18 @@ class FinishedChunk:
 class Worker:
     """Runs rows of one job with one executor, so that models and shared results stay between chunks. Thread-safe.
 
+    `executor` is that of another worker whose job has the same limits: its models and results stay, too.
     `references`, if it is set, tells when no row to come needs a shared result. Without it, results stay until their
     memory is needed. An engine may set `threads` and `model_threads`, which all chunks share (see `SharedResources`).
     """
 
-    def __init__(self, job: Job, listener: Listener | None = None) -> None:
+    def __init__(self, job: Job, listener: Listener | None = None, executor: Executor | None = None) -> None:
         registry = all_nodes()
         self.job, self.listener = job, listener
-        self.binding = Binding(read_graph({"prompt": job.graph}), registry, job.columns, texts=job.texts, grid=job.grid)
-        self.executor = Executor(
+        self.binding = Binding(
+            read_graph({"prompt": job.graph}), registry, job.columns, texts=job.texts, grid=job.grid, unused=job.unused
+        )
+        self.executor = executor or Executor(
             MemoryCache(cpu_bytes=job.memory // 2, gpu_bytes=job.memory // 2),
             None if job.cache is None else DiskCache(job.cache, cache_limit()),
             registry=registry,

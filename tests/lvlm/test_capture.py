@@ -16,7 +16,7 @@ from api_graph.lvlm import LvlmModel, Sampling, attribute
 from api_graph.lvlm.attention_rows import Columns, masked_scores, weights_at
 from api_graph.lvlm.capture import capture
 from api_graph.lvlm.decoder import attention_modules
-from api_graph.lvlm.generate import generate_ids
+from api_graph.lvlm.generation import generate_ids
 from api_graph.lvlm.layout import token_layouts
 from api_graph.lvlm.prompt import Prompt, arguments_of, build_prompt
 from tests.lvlm.asked import tiny, two_requests

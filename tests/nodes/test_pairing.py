@@ -23,9 +23,9 @@ NODES = all_nodes()
 EACH = "box i on image i"
 ALL = "every box on every image"
 
-ONE_MASK_PER_IMAGE = {"APAlphaBlend", "APOverlay", "APPreviewHeatmap"}
+ONE_MASK_PER_IMAGE = {"APAlphaBlend", "APControlHeatmap", "APOverlay", "APPreviewHeatmap"}
 """A heatmap is made from its image: map i lies on image i, or one on all."""
-ONE_IMAGE = {"APSetOfMark", "APSmartCrop", "APBoxesToSegs"}
+ONE_IMAGE = {"APSetOfMark", "APChooseMark", "APSmartCrop", "APBoxesToSegs"}
 """They refuse several images."""
 OWN_RULES = {"APPasteBack", *(spec_of(function).id for function in core_compositing.NODES)}
 """A crop goes where its placement says; ComfyUI's own nodes repeat the shorter batch."""
@@ -58,6 +58,8 @@ def inputs_of(id: str, world: World, images: int, regions: int, **more: Any) -> 
         "masks": world.masks(*corners, size=size),
         "model": world.clip,
         "segmenter": world.segmenter,
+        "marks": "\n".join(map(str, range(regions))),
+        "answer": "0",
         "scores": BoxScores(torch.arange(images * regions, 0, -1).float()),
         **more,
     }

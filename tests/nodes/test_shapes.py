@@ -143,6 +143,7 @@ def test_a_picture_of_one_pixel_is_a_picture(id: str, size: tuple[int, int], wor
         "clean": torch.rand(1, height, width, 3),
         "masks": ones,
         "heatmap": ones,
+        "marks": "1",
         "min_area": 0,
         "fovea": fovea,
         "model": world.clip,

@@ -79,11 +79,11 @@ def test_memory_that_runs_out_loses_no_row(tmp_path: Path, monkeypatch: pytest.M
     sizes: list[int] = []
     encode = clip.encode_image_at
 
-    def short_of_memory(model: Any, images: Any, **options: Any) -> Any:
+    def short_of_memory(model: Any, images: Any, choices: Any) -> Any:
         sizes.append(len(images))
         if len(images) > 3:
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes")
-        return encode(model, images, **options)
+        return encode(model, images, choices)
 
     path = table(tmp_path, rows_of(24, 1))
     list(map_graph(GRAPH, path, output=tmp_path / "a", cache=False))

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from api_graph.demo.scenes import Scene, SceneObject
 from api_graph.lvlm import Request
+from api_graph.lvlm.steer import Mode, Steering
 from api_graph.pixels.blend import alpha_blend
 from api_graph.pixels.prompts import (
     crop_boxes,
@@ -79,6 +81,16 @@ def _fgvp(place: Place, *, name: str) -> Tensor:
     return fgvp(place.image, mask, **preset("fgvp", name))
 
 
+def _steered(mode: Mode) -> Callable[[str, Place], Request]:
+    """No pixel changes: the box is the fovea of the model that answers, at the mode's own strength."""
+
+    def request(question: str, place: Place) -> Request:
+        steering = Steering.of(place.box.tolist(), mode=mode)
+        return Request(question, (to_pil(place.image)[0],), steering=steering)
+
+    return request
+
+
 PLAIN = Way("not pointed at all", lambda question, place: Request(question, (to_pil(place.image)[0],)))
 
 WAYS: tuple[Way, ...] = (
@@ -96,4 +108,5 @@ WAYS: tuple[Way, ...] = (
     Way("keypoint", _pictured(lambda p: draw_keypoint(p.image, p.box))),
     Way("FGVP, reverse blur", _pictured(partial(_fgvp, name="fgvp_reverse_blur")), by_mask=True),
     Way("FGVP, mask", _pictured(partial(_fgvp, name="fgvp_mask")), by_mask=True),
+    *(Way(f"fovea, {mode}", _steered(mode)) for mode in get_args(Mode)),
 )

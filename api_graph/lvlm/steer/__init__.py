@@ -10,6 +10,7 @@ The seam, for whatever is built on it:
   fovea, decode by contrast in one batch.
 * `Steering.heads` may be `{layer: heads}`, which is what a profile of heads is.
 * `Fovea.weights(layout)` is the weight in [0, 1] of each token of a picture, in the order of `layout.columns`.
+* `steer.preview.fovea_panels` shows the tokens and their weights.
 * `lvlm.attention.hooked` is below both steering and `capture`: any `Steerer` can be put in the place of `Bias`.
 
 Where every bias is 0, nothing is registered, and the model is the plain one bit for bit. With `rows="last"` the prompt
@@ -28,12 +29,15 @@ from api_graph.lvlm.steer.steering import (
     PRESETS,
     Heads,
     Mode,
+    Preset,
     Rows,
     SinkRule,
     Steering,
     SteerSettings,
+    settings_with,
     steer_preset,
     steering_of,
+    strength_of,
 )
 
 __all__ = [
@@ -44,14 +48,17 @@ __all__ = [
     "Foveas",
     "Heads",
     "Mode",
+    "Preset",
     "Rows",
     "SinkRule",
     "SteerSettings",
     "Steering",
     "as_foveas",
     "settings_key",
+    "settings_with",
     "steer_preset",
     "steered",
     "steering_of",
+    "strength_of",
     "warn_if_repeating",
 ]

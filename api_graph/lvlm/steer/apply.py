@@ -94,6 +94,14 @@ def _weights(layouts: Sequence[Sequence[TokenLayout]], steerings: Sequence[Steer
 
 def _of_prompt(images: Sequence[TokenLayout], foveas: Sequence[Fovea | None]) -> Tensor:
     """The weights (N,) of a prompt's image tokens, its pictures one after the other."""
+    return torch.cat(weights_of_each(images, foveas) or [torch.zeros(0)])
+
+
+def weights_of_each(images: Sequence[TokenLayout], foveas: Sequence[Fovea | None]) -> list[Tensor]:
+    """The weights (N,) of each picture's tokens, NaN where it is not steered: fovea i belongs to picture i.
+
+    Raises BadInput for more foveas than pictures.
+    """
     if len(foveas) > len(images):
         raise BadInput(
             f"there are more foveas ({len(foveas)}) than pictures ({len(images)})",
@@ -101,11 +109,10 @@ def _of_prompt(images: Sequence[TokenLayout], foveas: Sequence[Fovea | None]) ->
             hint="Fovea i belongs to picture i of the request.",
         )
     own = [*foveas, *[None] * (len(images) - len(foveas))]
-    weights = [
+    return [
         torch.full((len(image.columns),), math.nan) if fovea is None else fovea.weights(image)
         for image, fovea in zip(images, own, strict=True)
     ]
-    return torch.cat(weights or [torch.zeros(0)])
 
 
 def warn_if_repeating(ids: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from api_graph.errors import BadInput, warn_of_kind
+from api_graph.errors import BadInput, inputs_named, warn_of_kind
 from api_graph.geometry import Geometry
 from api_graph.lvlm.layout import TokenLayout, View
 from api_graph.regions import Boxes, read_boxes
@@ -85,7 +85,8 @@ class Fovea:
                 input="fovea",
                 hint="Give boxes of the picture that is asked about.",
             )
-        values = read_boxes(region, size).values
+        with inputs_named(boxes="fovea"):
+            values = read_boxes(region, size).values
         across, down = values[:, [0, 2]].unique(), values[:, [1, 3]].unique()
         inside = (values[:, None, None, 0] <= across[:-1]) & (across[1:] <= values[:, None, None, 2])
         inside = inside & ((values[:, 1, None] <= down[:-1]) & (down[1:] <= values[:, 3, None]))[:, :, None]
@@ -189,6 +190,22 @@ class Foveas:
     socket: ClassVar[str] = "AP_FOVEA"
 
     items: tuple[Fovea | None, ...]
+
+    @classmethod
+    def on_each(cls, regions: Sequence[Boxes] | Tensor | Attribution | None, pictures: int, *, input: str) -> Foveas:
+        """A fovea for each of so many pictures: the boxes in it, its mask (of N, H, W) or its map; one is for all.
+
+        Without regions, all of each picture. Raises BadInput, naming `input`, for another number of them.
+        """
+        if regions is None:
+            return cls((Fovea(None),) * pictures)
+        parts = regions.each() if isinstance(regions, Attribution) else [*regions]
+        if len(parts) not in (1, pictures):
+            problem, hint = f"there are {len(parts)} for {pictures} images", "Give one for all, or one for each."
+            raise BadInput(problem, input=input, value=len(parts), hint=hint)
+        with inputs_named(fovea=input):
+            own = [_one(part) for part in parts]
+        return cls(tuple(own if len(own) == pictures else own * pictures))
 
 
 # ------------------------------------------------------------- what callers give

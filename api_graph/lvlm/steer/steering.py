@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar, Literal, TypeAlias, TypedDict, get_args
 
 from torch import nn
 
+from api_graph.arguments import typed
 from api_graph.errors import BadInput, warn_of_kind
 from api_graph.lvlm.decoder import attention_modules, checked_layer, decoder_of, text_config
 from api_graph.lvlm.steer.fovea import AsFovea, Fovea, as_foveas
@@ -28,7 +29,10 @@ Rows = Literal["last", "first", "decode", "after_image", "all"]
 that one alone; "decode", all but that one; "after_image", every query after the prompt's last image token; "all".
 """
 
-Heads: TypeAlias = "str | Sequence[int] | Mapping[int, Sequence[int]]"
+Preset = Literal["PAI", "AdaptVis sharpen", "AdaptVis smooth", "VAR", "Prompt Highlighter", "Gaze Heads"]
+"""Published methods whose settings `steer_preset` knows."""
+
+Heads: TypeAlias = str | Sequence[int] | Mapping[int, Sequence[int]]
 """`"all"`, numbers (a list, or a text such as "0, 3"), or for each layer its own: {layer: heads}, as a profile has."""
 
 STRENGTHS: dict[Mode, float] = {
@@ -114,8 +118,35 @@ class Steering:
         **settings: object,
     ) -> Steering:
         """From a fovea as `ask` takes it, and a schedule of (token, fovea). `settings` are those of `SteerSettings`."""
-        later = tuple((start, as_foveas(given)) for start, given in schedule)
+        later = tuple((start, as_foveas(given)) for start, given in map(_checked_target, _listed(schedule)))
         return cls(as_foveas(fovea), schedule=later, **settings)  # pyright: ignore[reportArgumentType]
+
+    @classmethod
+    def tour(cls, foveas: Sequence[Fovea | None], every: int, **settings: object) -> Steering:
+        """From one box to the next: each is the target for `every` tokens of the answer, the last one to its end.
+
+        The boxes of the first picture come first; while one is the target, the other pictures are not steered. A fovea
+        that is no boxes is one target.
+        """
+        alone = [
+            (*[None] * i, part) for i, fovea in enumerate(foveas) if fovea is not None for part in fovea.parts()
+        ] or [()]
+        later = tuple((step * every, target) for step, target in enumerate(alone) if step)
+        return cls(alone[0], schedule=later, **settings)  # pyright: ignore[reportArgumentType]
+
+    def of_each(self, pictures: int) -> list[Steering]:
+        """The steering of each of so many pictures that are asked about one by one. BadInput for more foveas."""
+        most = max(len(foveas) for _, foveas in self.targets)
+        if most > pictures:
+            raise BadInput(f"there are more foveas ({most}) than pictures ({pictures})", input="fovea")
+        return [
+            replace(
+                self,
+                foveas=self.foveas[i : i + 1],
+                schedule=tuple((start, foveas[i : i + 1]) for start, foveas in self.schedule),
+            )
+            for i in range(pictures)
+        ]
 
     @property
     def amount(self) -> float:
@@ -184,6 +215,27 @@ def steering_of(
     return fovea
 
 
+def _listed(schedule: object) -> Sequence[object]:
+    if isinstance(schedule, list | tuple):
+        return schedule
+    raise _no_schedule(schedule)
+
+
+def _checked_target(given: object) -> tuple[int, AsFovea]:
+    if isinstance(given, list | tuple) and len(given) == 2 and type(given[0]) is int:
+        return given[0], given[1]
+    raise _no_schedule(given)
+
+
+def _no_schedule(given: object) -> BadInput:
+    return BadInput(
+        "a schedule is a list of pairs, a token of the answer and the fovea from there on",
+        input="schedule",
+        value=given,
+        hint="Such as [(20, [[0, 0, 50, 50]])].",
+    )
+
+
 def _is_all(named: object) -> bool:
     return isinstance(named, str) and named.strip().lower() == "all"
 
@@ -203,16 +255,17 @@ def _check_strength(mode: Mode, amount: float) -> None:
 def _checked_heads(module: nn.Module, heads: str | Sequence[int]) -> tuple[int, ...]:
     """Heads from 0; negative ones count from the end."""
     count = int(getattr(text_config(module), "num_attention_heads"))  # noqa: B009 - configs share no type
-    numbers = whole_numbers(heads, "heads") if isinstance(heads, str) else list(heads)
-    if any(isinstance(head, bool) or not isinstance(head, int) or not -count <= head < count for head in numbers):
+    numbers = whole_numbers(heads, "heads") if isinstance(heads, str) else heads
+    if not isinstance(numbers, Sequence) or any(
+        isinstance(head, bool) or not isinstance(head, int) or not -count <= head < count for head in numbers
+    ):
         raise BadInput(f"the heads are 0 to {count - 1}", input="heads", value=heads)
     return tuple(sorted({head % count for head in numbers}))
 
 
 _DEFAULTS: SteerSettings = {"mode": "boost_suppress", "strength": None, "layers": "all", "heads": "all", "rows": "last"}
 
-_PRESETS: dict[str, SteerSettings] = {
-    "boost_suppress": {},
+_PRESETS: dict[Preset, SteerSettings] = {
     "PAI": {"mode": "proportional", "strength": 0.2, "layers": "from 2", "rows": "last"},
     "AdaptVis sharpen": {"mode": "scale", "strength": 1.5, "rows": "first"},
     "AdaptVis smooth": {"mode": "scale", "strength": 0.5, "rows": "first"},
@@ -221,11 +274,40 @@ _PRESETS: dict[str, SteerSettings] = {
     "Gaze Heads": {"mode": "boost_suppress", "strength": 1e4, "rows": "decode"},
 }
 
-PRESETS = tuple(_PRESETS)
-"""Names of published methods whose settings `steer_preset` knows."""
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
-def steer_preset(name: str) -> SteerSettings:
+def settings_with(preset_name: Literal["custom", Preset], given: SteerSettings) -> SteerSettings:
+    """Those of a preset, or those that are given. BadInput where both say something: a preset sets all of them.
+
+    "Gaze Heads" takes heads, which belong to the model.
+    """
+    if preset_name == "custom":
+        return given
+    own = steer_preset(preset_name)
+    for name, value in given.items():
+        if value != _DEFAULTS[name]:
+            if name == "heads" and preset_name == "Gaze Heads":
+                own["heads"] = given.get("heads", "all")
+                continue
+            hint = f"Leave it at {_DEFAULTS[name]!r}, or choose custom."
+            raise BadInput(f"the preset {preset_name} sets it to {own[name]!r}", input=name, value=value, hint=hint)
+    return own
+
+
+def strength_of(text: str) -> float | None:
+    """A strength from a text: "auto" is the mode's own, None. Raises BadInput."""
+    if text.strip().lower() in ("auto", ""):
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        hint = "Write auto, or a number such as 5."
+        raise BadInput("this is no number", input="strength", value=text, hint=hint) from None
+
+
+@typed()
+def steer_preset(name: Preset) -> SteerSettings:
     """The settings of a published method, for `ask(..., fovea=..., **steer_preset("PAI"))`.
 
     PAI, AdaptVis and VAR point at the whole image (`fovea="image"`). AdaptVis chooses between its two settings by the
@@ -234,5 +316,5 @@ def steer_preset(name: str) -> SteerSettings:
     as well, which is no part of these settings. Raises BadInput for a name that is none of `PRESETS`.
     """
     if name not in _PRESETS:
-        raise BadInput("there is no such preset", input="preset", value=name, hint=f"Use one of {', '.join(PRESETS)}.")
+        raise BadInput("there is no such preset", input="name", value=name, hint=f"Use one of {', '.join(PRESETS)}.")
     return {**_DEFAULTS, **_PRESETS[name]}

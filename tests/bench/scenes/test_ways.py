@@ -96,6 +96,18 @@ def test_by_mask_follows_the_object_and_by_box_without_one() -> None:
         assert not agree[~mask].any() or agree[~mask].mean() < 0.02
 
 
+def test_a_fovea_is_the_box_and_changes_no_pixel() -> None:
+    foveas = {name: way for name, way in BY_NAME.items() if name.startswith("fovea, ")}
+    modes = {"boost", "suppress", "boost_suppress", "proportional", "scale", "redistribute"}
+    assert set(foveas) == {f"fovea, {mode}" for mode in modes}
+    for name, way in foveas.items():
+        assert np.array_equal(drawn(way), np.asarray(SCENE.image))
+        steering = way.request("What is it?", PLACE).steering
+        assert steering is not None and steering.mode == name.removeprefix("fovea, ")
+        (fovea,) = steering.foveas
+        assert fovea is not None and fovea.boxes and fovea.region.tolist() == [list(TARGET.box)]  # pyright: ignore
+
+
 def test_pairs_are_twins_of_one_shape_in_two_colours() -> None:
     found = pairs(TEST_SEEDS, 4)
     assert len(found) == 8
@@ -120,3 +132,4 @@ def test_steering_table(all_parts: list[Part]) -> None:
         assert figures["obeyed"].value == sum(one.score or 0 for one in row.scores) / 6
     obeyed = {row.name: row.figures[0].value for row in part.rows}
     assert obeyed["blur outside"] > obeyed[PLAIN.name]
+    assert obeyed["fovea, boost_suppress"] == 1

@@ -106,7 +106,7 @@ def test_the_map_of_a_steered_model_lies_on_the_fovea(demo: api_graph.LvlmModel)
 # ------------------------------------------------------------------------ presets
 
 
-def settings_of(name: str) -> dict[str, Any]:
+def settings_of(name: Any) -> dict[str, Any]:
     return dict(steer_preset(name))
 
 
@@ -124,7 +124,7 @@ def test_presets_have_the_values_of_their_papers() -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_sets_all_of_the_settings(name: str) -> None:
+def test_a_preset_sets_all_of_the_settings(name: Any) -> None:
     settings = settings_of(name)
     assert set(settings) == {"mode", "strength", "layers", "heads", "rows"}
     assert Steering.of("image", **settings).mode == settings["mode"]
@@ -141,7 +141,7 @@ def test_presets_are_taken_by_ask(demo: api_graph.LvlmModel) -> None:
 
 def test_a_preset_of_no_method() -> None:
     with pytest.raises(BadInput, match=r"preset: there is no such preset \(got 'pai'\). Use one of .*PAI"):
-        steer_preset("pai")
+        settings_of("pai")
 
 
 # ------------------------------------------------------------- warnings, refusals
@@ -198,6 +198,9 @@ def test_a_broken_answer_of_a_steered_model_is_warned_of() -> None:
         ({"fovea": Steering.of("image"), "schedule": [(1, "image")]}, "schedule: the Steering .* of its own"),
         ({"fovea": ["image", "image"]}, r"fovea: there are more foveas \(2\) than pictures \(1\)"),
         ({"fovea": [[500, 500, 600, 600]]}, "lies outside the image of 120×80"),
+        ({"fovea": "image", "schedule": 3}, "schedule: a schedule is a list of pairs"),
+        ({"fovea": "image", "schedule": [("1", "image")]}, "schedule: a schedule is a list of pairs"),
+        ({"fovea": "image", "schedule": [(1, 2.5)]}, "fovea: this is no fovea"),
         ({"fovea": "image", "mode": 3}, "mode: 'boost' or .* is needed"),
         ({"fovea": "image", "strength": "5"}, "strength: a number is needed"),
     ],

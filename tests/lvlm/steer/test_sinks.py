@@ -10,7 +10,7 @@ import torch
 from api_graph.lvlm import LvlmModel, Request, Sampling, attribute
 from api_graph.lvlm.capture import capture
 from api_graph.lvlm.decoder import decoder_of
-from api_graph.lvlm.generate import generate_ids
+from api_graph.lvlm.generation import generate_ids
 from api_graph.lvlm.prompt import arguments_of, build_prompt
 from api_graph.lvlm.steer import SinkRule, Steering, steered
 from api_graph.lvlm.steer.sinks import normalized, redistributed, sink_dims

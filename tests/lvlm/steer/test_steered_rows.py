@@ -13,7 +13,7 @@ from torch import Tensor
 from api_graph.errors import ApiGraphWarning, BadInput, Cancelled
 from api_graph.lvlm import LvlmModel, Request, Sampling, attribute, generate
 from api_graph.lvlm.capture import capture
-from api_graph.lvlm.generate import generate_ids
+from api_graph.lvlm.generation import generate_ids
 from api_graph.lvlm.prompt import arguments_of, build_prompt
 from api_graph.lvlm.steer import Fovea, Steering, steered
 from tests.lvlm.asked import picture, tiny, two_requests
@@ -387,6 +387,9 @@ def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
         ({"heads": [4]}, "heads: the heads are 0 to 3"),
         ({"heads": "x"}, "heads: it is no list"),
         ({"heads": {0: [9]}}, "heads: the heads are 0 to 3"),
+        ({"heads": {0: 1}}, "heads: the heads are 0 to 3"),
+        ({"heads": 3}, "heads: the heads are 0 to 3"),
+        ({"heads": {"a": [1]}}, "layers: the decoder's layers are 0 to 2"),
         ({"heads": {9: [0]}}, "layers: the decoder's layers are 0 to 2"),
         ({"heads": {1: []}}, "heads: no head is chosen"),
         ({"heads": {1: [0]}, "layers": [2]}, "heads: no head is chosen"),

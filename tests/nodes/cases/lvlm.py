@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from api_graph.context import Context
 from api_graph.lvlm import LvlmModel, Request, Sampling, ask_all, lvlm_attribution
+from api_graph.lvlm.steer import Steering
 from api_graph.pixels.read import to_pil
 from api_graph.sockets import Attribution
 from tests.nodes.case import Case, at, case, refused
@@ -31,6 +33,7 @@ def attend(world: World) -> Case:
         normalization: Any,
         max_new_tokens: int,
         answer: str,
+        steering: Steering | None,
     ) -> tuple[Attribution, str]:
         which = {"range": range(first_step, last_step + 1), "phrase": phrase}
         found = [
@@ -43,14 +46,15 @@ def attend(world: World) -> Case:
                 normalize=normalization,
                 max_new_tokens=max_new_tokens,
                 answer=answer if answer.strip() else None,
+                fovea=None if steering is None else replace(steering, foveas=steering.foveas[i : i + 1]),
             )
-            for picture in to_pil(image)
+            for i, picture in enumerate(to_pil(image))
         ]
         said = "\n".join(one.answer for one in found)
         context.show_text(said)
         return Attribution(torch.stack([one.map for one in found]), tuple(one.geometry for one in found)), said
 
-    told = "a red ring"
+    told, box = "a red ring", [[0, 0, 60, 90]]
     return Case(
         expected,
         given={"model": world.lvlm, "image": world.picture(1), "query": "What colour is the ring?"},
@@ -67,6 +71,11 @@ def attend(world: World) -> Case:
             "normalization": at("image_only"),
             "max_new_tokens": at(1, answer=told),
             "answer": at(told),
+            "steering": [
+                at(Steering.of(box)),
+                at(Steering.of([box, None], strength=1.0), image=torch.cat([world.picture(2), world.picture(3)])),
+                at(Steering.of(box, mode="scale", layers=[1]), answer=told),
+            ],
         },
         refusals=[
             refused("layers", layers="99"),
@@ -75,6 +84,10 @@ def attend(world: World) -> Case:
             refused("phrase", steps="phrase"),
             refused("last_step", steps="range", first_step=2, last_step=1),
             refused("normalization", normalization="sideways"),
+            refused("steering", steering=Steering.of([box, box])),
+            refused("steering", steering=Steering.of([[500, 500, 600, 600]])),
+            refused("steering", steering=Steering.of(box, layers=[9])),
+            refused("steering", steering=Steering.of(box, heads=[9])),
         ],
     )
 
@@ -93,9 +106,10 @@ def query_lvlm(world: World) -> Case:
         max_tokens: int,
         temperature: float,
         seed: int,
+        steering: Steering | None,
     ) -> tuple[Any, ...]:
         images = [to_pil(batch) for batch in (image, image_2, image_3, image_4) if batch is not None]
-        request = Request(question, tuple(picture for batch in images for picture in batch), system)
+        request = Request(question, tuple(picture for batch in images for picture in batch), system, steering)
         (answer,) = ask_all(model, [request], Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed))
         assert not isinstance(answer, Exception)
         context.show_text(answer.text)
@@ -116,7 +130,18 @@ def query_lvlm(world: World) -> Case:
             "max_tokens": at(2),
             "temperature": at(1.5),
             "seed": at(7, temperature=1.5),
+            "steering": [
+                at(Steering.of([[0, 0, 60, 90]])),
+                at(Steering.of([None, [[0, 0, 60, 90]]], mode="boost"), image_2=pictures[1]),
+                at(Steering.of("image", mode="scale", strength=3.0)),
+            ],
         },
+        refusals=[
+            refused("steering", steering=Steering.of("image", layers=[9])),
+            refused("steering", steering=Steering.of("image", heads=[9])),
+            refused("steering", steering=Steering.of([[500, 500, 600, 600]])),
+            refused("steering", steering=Steering.of(["image", "image"])),
+        ],
         view=lambda reply: reply if isinstance(reply, Exception) else (reply[0], reply[1], *reply[3:]),
     )
 

@@ -11,7 +11,7 @@ import torch
 
 from api_graph.errors import BadInput, Cancelled
 from api_graph.lvlm import LvlmModel, Request, Sampling, attribute, generate
-from api_graph.lvlm.generate import end_ids
+from api_graph.lvlm.generation import end_ids
 from api_graph.lvlm.prompt import build_prompt
 from tests.lvlm.asked import picture, tiny, two_requests
 from tests.lvlm.families import FAMILIES
@@ -75,7 +75,7 @@ def test_sampling_is_seeded_and_the_same_in_any_batch() -> None:
 
 def test_samples_follow_the_softmax() -> None:
     """Of scores (log 1, log 3) at temperature 1 the second is drawn three times in four."""
-    from api_graph.lvlm.generate import _gumbel
+    from api_graph.lvlm.generation import _gumbel
 
     scores = torch.tensor([[1.0, 3.0]]).log()
     draw = _gumbel(Sampling(temperature=1.0, seed=3), 1)

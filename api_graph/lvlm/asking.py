@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
-from api_graph.lvlm.generate import Progress, generate
+from api_graph.lvlm.generation import Progress, generate
 from api_graph.lvlm.load import load_lvlm
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.remote import Endpoint, ask_endpoint, profiles
@@ -21,7 +21,7 @@ MOST_PROMPTS = 8
 """The most prompts that a local model reads in one batch."""
 
 
-@typed("fovea", "schedule", "heads", name="model")
+@typed("fovea", "schedule", name="model")
 def ask(
     model: Answerer | str,
     images: Images | None,

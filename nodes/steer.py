@@ -1,0 +1,173 @@
+"""Steer an LVLM from inside: a fovea in its images, how the attention follows it, and a look at its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from api_graph.bounding_boxes import boxes_of_each
+from api_graph.context import Context
+from api_graph.errors import BadInput
+from api_graph.lvlm import LvlmModel, Steering
+from api_graph.lvlm.steer import Foveas, Mode, Preset, Rows, settings_with, strength_of
+from api_graph.lvlm.steer.preview import fovea_panels
+from api_graph.pixels._check import checked_image, fitted_masks
+from api_graph.pixels.pairing import EVERY, Pairing, Pairs
+from api_graph.pixels.read import to_pil
+from api_graph.regions import Boxes
+from api_graph.sockets import Attribution, Image, Mask
+from api_graph.spec import node
+
+from . import estimates
+from .images import preview_image
+from .prompts import PairingChoice
+from .socket_types import AnyBoxes, Picture
+
+CATEGORY = "attention prompting/LVLM"
+
+
+@node(
+    "APFovea",
+    category=CATEGORY,
+    title="Fovea",
+    aliases=("point at", "look at a region", "region of attention", "gaze", "FALIP"),
+)
+def fovea(
+    image: Annotated[Image, Field(description="The image that is asked about, or several of one size.")],
+    boxes: Annotated[AnyBoxes | None, Field(description="The region: boxes, or one of the next two.")] = None,
+    mask: Annotated[
+        Mask | None, Field(description="The region: masks. The empty 64×64 mask of Load Image is none.")
+    ] = None,
+    attribution: Annotated[
+        Attribution | None, Field(description="The region: a map of this image from any model, such as Ψ gives.")
+    ] = None,
+    region: Annotated[
+        Literal["what is linked", "all of the image"],
+        Field(description="all of the image needs no link; methods such as PAI point at it."),
+    ] = "what is linked",
+    pairing: PairingChoice = EVERY,
+    before: Annotated[
+        Foveas | None, Field(description="Foveas of the images that are shown before this one in the same request.")
+    ] = None,
+) -> Annotated[Foveas, Field(description="A fovea for each image, for Steer.")]:
+    """Where in an image an LVLM is pointed: one weight from 0 to 1 for each of its image tokens.
+
+    Tokens that a box reaches have 1, those of a mask its largest value there, those of a map its value, scaled from 0
+    to 1. All others have 0.
+    """
+    image = checked_image(image)
+    mask = None if mask is None else fitted_masks(mask, image, "mask")
+    linked = {"boxes": boxes, "mask": mask, "attribution": attribution}
+    given = [name for name, one in linked.items() if one is not None]
+    if len(given) != (region == "what is linked"):
+        problem = f"{' and '.join(given) or 'nothing'} is linked"
+        hint = "Link one of boxes, mask and attribution, or choose all of the image and link none."
+        raise BadInput(problem, input="region", value=region, hint=hint)
+    regions = attribution
+    if boxes is not None:
+        regions = _boxes_of(boxes, image, pairing)
+    elif mask is not None:
+        regions = Pairs.of(len(image), len(mask), pairing, input="mask", together=True).of_regions(mask)
+    found = Foveas.on_each(regions, len(image), input=given[0] if given else "region")
+    return Foveas((*(before.items if before is not None else ()), *found.items))
+
+
+def _boxes_of(given: AnyBoxes, image: Tensor, pairing: Pairing) -> list[Boxes]:
+    """The boxes of each image, or one set of them for all."""
+    size = (image.shape[2], image.shape[1])
+    if isinstance(given, Mapping | Sequence):
+        return boxes_of_each(given, size, len(image))
+    pairs = Pairs.of(len(image), len(given), pairing, together=True)
+    if given.size != size:
+        raise BadInput(
+            f"they belong to an image of {given.size[0]}×{given.size[1]} pixels, not {size[0]}×{size[1]}",
+            input="boxes",
+            value=given.size,
+            hint="Use the image that they were made for.",
+        )
+    return [given] if pairs.regions is None else [Boxes(given.values[i : i + 1], size) for i in pairs.regions]
+
+
+@node(
+    "APSteer",
+    category=CATEGORY,
+    title="Steer",
+    aliases=("steering", "attention bias", "gaze", "PAI", "AdaptVis", "VAR", "Prompt Highlighter", "Gaze Heads"),
+)
+def steer(
+    fovea: Annotated[Foveas, Field(description="Where the model is pointed, from Fovea.")],
+    preset: Annotated[
+        Literal["custom", Preset],
+        Field(description="custom: the inputs below. Else the settings of a published method, in place of them all."),
+    ] = "custom",
+    mode: Annotated[
+        Mode,
+        Field(
+            description="On the attention scores of image tokens: boost the fovea's, suppress all others, both; "
+            "proportional to the score (PAI); scale it (AdaptVis). redistribute: after the softmax, attention sinks "
+            "give weight to the fovea (VAR)."
+        ),
+    ] = "boost_suppress",
+    strength: Annotated[
+        str,
+        Field(
+            description="auto is the mode's own: 5 for boost, suppress and both; proportional 0.2, scale 1.5, "
+            "redistribute 0.6. Else a number; from 20 on, on all heads of all layers, answers break."
+        ),
+    ] = "auto",
+    layers: Annotated[
+        str, Field(description='Which layers: "all", "last 4", "from 2", or numbers: "8,9", "-4..-1".')
+    ] = "all",
+    heads: Annotated[str, Field(description='Which heads in each of them: "all", or numbers: "0, 3".')] = "all",
+    rows: Annotated[
+        Rows,
+        Field(
+            description="Which tokens look through the fovea. last: those that predict the answer. first: the one that "
+            "predicts its first token. decode: all but that one. after_image: all that come after the image. all."
+        ),
+    ] = "last",
+    targets: Annotated[
+        Literal["all at once", "one box after the other"],
+        Field(description="one box after the other: the fovea moves on while the answer is written."),
+    ] = "all at once",
+    tokens_each: Annotated[
+        int, Field(ge=1, le=4096, description="one box after the other: tokens of the answer until the next box.")
+    ] = 12,
+) -> Annotated[Steering, Field(description="How the model is steered, for Query LVLM and Ψ LVLM.")]:
+    """How an LVLM's attention follows a fovea: no pixel changes, and nothing is trained."""
+    settings = settings_with(
+        preset,
+        {"mode": mode, "strength": strength_of(strength), "layers": layers, "heads": heads, "rows": rows},
+    )
+    if targets == "all at once":
+        return Steering(fovea.items, **settings)
+    return Steering.tour(fovea.items, tokens_each, **settings)
+
+
+@node(
+    "APPreviewFovea",
+    estimate=estimates.panels,
+    category=CATEGORY,
+    title="Preview fovea",
+    output=True,
+    preview=True,
+    waits=True,
+    aliases=("show", "image tokens", "visualize"),
+)
+def preview_fovea(
+    model: Annotated[LvlmModel, Field(description="The LVLM whose image tokens are shown, from Load LVLM.")],
+    image: Picture,
+    fovea: Annotated[Foveas, Field(description="Where the model is pointed, from Fovea.")],
+    context: Context,
+) -> Annotated[Image, Field(description="What is shown: a panel for each grid of tokens that lies on an image.")]:
+    """Show which image tokens of a model a fovea points at, and how much: bright where it does, dim where it does not.
+
+    Models that see an image as tiles and as a whole have a panel for each. What a model does not see is black.
+    """
+    panels = fovea_panels(model, to_pil(checked_image(image)), fovea)
+    context.show_text("\n".join(panel.text for panel in panels))
+    return preview_image(torch.stack([panel.image for panel in panels]), context)

@@ -1,0 +1,102 @@
+"""The graphs that steer an LVLM: they answer as the functions do, row by row too, and endpoints refuse them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import api_graph
+from api_graph.errors import ApiGraphError
+from api_graph.executor import Executor, RunResult
+from api_graph.graph import Graph, Link, read_graph, set_inputs
+from api_graph.lvlm.steer import Steering, as_foveas
+from api_graph.registry import all_nodes
+from api_graph.runs import open_graph
+from api_graph.settings import headless_folders, shipped_graphs
+from api_graph.tasks.features import seeing
+from tests.lvlm.remote.server import running
+
+PICTURE = shipped_graphs() / "api_graph_example.png"
+ORANGE_STAR, GREEN_STAR, RED_TRIANGLE = (55, 110, 155, 218), (209, 52, 283, 129), (232, 240, 320, 318)
+STAR, RING = "What colour is the star?", "What colour is the ring?"
+
+
+@pytest.fixture(scope="module")
+def demo() -> api_graph.LvlmModel:
+    return api_graph.load_lvlm("demo", "cpu")
+
+
+def ran(graph: Graph, out: Path) -> RunResult:
+    return Executor().run(graph, headless_folders(out)).raise_failures()
+
+
+def answer(name: str, out: Path, **values: Any) -> str:
+    graph = set_inputs(open_graph(name), all_nodes(), values)
+    result = ran(graph, out)
+    (texts,) = (o.ui["text"] for id, o in result.outputs.items() if graph.nodes[id].title == "Answer")
+    return "\n".join(texts)
+
+
+def line(*box: float) -> str:
+    return " ".join(map(str, box))
+
+
+def test_a_box_says_which_star_is_meant(tmp_path: Path, demo: api_graph.LvlmModel) -> None:
+    for box, colour in ((GREEN_STAR, "green"), (ORANGE_STAR, "orange")):
+        assert answer("gaze_boxes", tmp_path, boxes=line(*box)) == colour
+        assert api_graph.ask(demo, PICTURE, STAR, fovea=[box]).text == colour
+    assert api_graph.ask(demo, PICTURE, STAR).text == "orange"
+
+
+def test_a_tour_names_the_boxes_in_their_order(tmp_path: Path, demo: api_graph.LvlmModel) -> None:
+    assert answer("gaze_tour", tmp_path) == "red triangle, green star, orange star"
+    turned = [GREEN_STAR, RED_TRIANGLE, ORANGE_STAR]
+    said = answer("gaze_tour", tmp_path, boxes="\n".join(line(*box) for box in turned))
+    assert said == "green star, red triangle, orange star"
+    tour = Steering.tour(as_foveas(turned), 3, strength=4.0)
+    assert api_graph.ask(demo, PICTURE, "Describe the picture.", fovea=tour, max_tokens=8).text == said
+
+
+@pytest.mark.parametrize("query", [RING, "What shape is the red thing?", STAR])
+def test_the_map_of_clip_is_the_fovea(query: str, tmp_path: Path, demo: api_graph.LvlmModel) -> None:
+    clip = seeing(api_graph.load_clip("demo", device="cpu"), "squash")
+    seen = api_graph.clip_attribution(clip, PICTURE, query)
+    cls = seen.attribution.with_values(seen.cls)
+    assert answer("gaze_api", tmp_path, query=query) == api_graph.ask(demo, PICTURE, query, fovea=cls).text
+
+
+@pytest.mark.parametrize("query", [RING, "Describe the picture."])
+def test_the_models_own_map_is_its_fovea(query: str, tmp_path: Path, demo: api_graph.LvlmModel) -> None:
+    seen = api_graph.lvlm_attribution(demo, PICTURE, query)
+    assert answer("gaze_self", tmp_path, query=query) == api_graph.ask(demo, PICTURE, query, fovea=seen).text
+
+
+def test_rows_of_a_table_are_steered_each_to_its_own_box(tmp_path: Path) -> None:
+    """In one batch with one another: each has the answer that it has alone."""
+    boxes = [GREEN_STAR, ORANGE_STAR, RED_TRIANGLE, GREEN_STAR]
+    rows = [{"image": str(PICTURE), "query": STAR, "boxes": [list(box)]} for box in boxes]
+    found = {row.number: row for row in api_graph.map_graph("gaze_boxes", rows, output=tmp_path / "rows", cache=False)}
+    said = [found[i].results["Answer"]["text"] for i in range(4)]
+    alone = [answer("gaze_boxes", tmp_path / "alone", boxes=line(*box)) for box in boxes[:3]]
+    assert said == [*alone, alone[0]]
+
+
+def test_an_endpoint_refuses_and_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running() as server:
+        profiles = tmp_path / "endpoints.toml"
+        profiles.write_text(f'[rec]\nbase_url = "{server.url}"\nmodels = ["m"]\nretries = 0\n')
+        monkeypatch.setenv("API_GRAPH_ENDPOINTS", str(profiles))
+        api = open_graph("gaze_boxes").to_api()
+        api["who"] = {"class_type": "APAnsweringModel", "inputs": {"answerer": "endpoint:rec"}}
+        graph = read_graph(api)
+        for id, node in list(graph.nodes.items()):
+            if node.class_type == "APQueryLVLM":
+                graph.nodes[id] = replace(node, inputs={**node.inputs, "model": Link("who", 0)})
+        with pytest.raises(
+            ApiGraphError, match=r"steering: rec is an endpoint, and a fovea changes the attention inside"
+        ):
+            ran(graph, tmp_path)
+        assert server.seen == []

@@ -131,6 +131,7 @@ def _chosen_steps(steps: WhichSteps, first_step: int, last_step: int, phrase: st
     store=True,
     batched=attend_all,
     over=("image", "query", "hint", "answer", "steering"),
+    eight_bits=True,
     aliases=("attention", "attention map", "saliency", "where to look", "LLaVA", "attribution", "self-reflection"),
 )
 def attend(
@@ -261,6 +262,7 @@ def _reply(answer: Answer | Exception, context: Context) -> Reply | Exception:
     store=True,
     batched=query_all,
     over=("question", "image", "image_2", "image_3", "image_4", "system", "steering"),
+    eight_bits=True,
     aliases=(
         *("ask", "VQA", "visual question answering", "describe", "describe image", "caption", "image to text"),
         *("chat", "GPT-4V", "OpenAI"),
@@ -327,6 +329,7 @@ class ChosenImage(NamedTuple):
     title="Choose image",
     version=2,
     needs=_image_needed,
+    eight_bits=True,
     aliases=("switch", "if"),
 )
 def choose_image(

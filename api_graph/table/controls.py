@@ -23,7 +23,11 @@ COLUMN = "control"
 NONE, ANOTHER_ROW = "none", "another-row"
 
 _BLENDS, _CONTROL, _HEADS = "APAlphaBlend", "APControlHeatmap", "APRandomHeads"
-_TEXT_OF_MAP = {"APEncodeQuery": {"blank": True}, "APLvlmAttention": {}}
+_TEXT_OF_MAP: Mapping[str, Mapping[str, Json]] = {
+    "APEncodeQuery": {"blank": True},
+    "APLvlmAttention": {},
+    "APLvlmWords": {},
+}
 """Nodes that read the question for a map, and what an empty one takes there."""
 _PICTURES = ("APLoadImage", "LoadImage")
 _MODELS = {"AP_LVLM", "AP_ANSWERER"}
@@ -311,6 +315,8 @@ def _asks(build: _Builder, id: str) -> bool:
 def _questions(build: _Builder, maps: Collection[str], used: Collection[Address], notes: list[str]) -> dict[str, str]:
     """The nodes whose text the maps are asked with, each with its input; none where that cannot be blanked."""
     found: dict[str, str] = {}
+    if not any(build.nodes[id].class_type in _TEXT_OF_MAP for id in maps):
+        notes.append("no control blank-question: no step of the map reads a question")
     for id in sorted(maps):
         node = build.nodes[id]
         if node.class_type not in _TEXT_OF_MAP:

@@ -210,6 +210,13 @@ def test_what_a_graph_cannot_have_is_said(
     assert note in "\n".join(notes)
 
 
+def test_a_map_without_a_question_has_no_blank_one() -> None:
+    graph = graph_of(CLIP, _13={"heatmap": ["1", 1]})  # the picture's transparency
+    _, settings, other, notes = controlled(graph, "image", "query")
+    assert list(settings) == ["none", "uniform", "centre", "another-row", "blur"]
+    assert other == {"control image.image": "image"} and "reads a question" in "".join(notes)
+
+
 def test_chosen_heads_are_drawn_anew() -> None:
     graph = graph_of("rec_foveal_unleash")
     (id,) = [id for id, node in graph.nodes.items() if "unleash" in node.inputs]

@@ -114,6 +114,13 @@ Grid = Annotated[
         "The names are those of --set. A JSON list takes texts with commas.",
     ),
 ]
+Controls = Annotated[
+    bool,
+    typer.Option(
+        "--controls",
+        help="Run every row with each control, too: with maps that know nothing of the question, say.",
+    ),
+]
 Limit = Annotated[
     int | None, typer.Option(metavar="N", help="Only the table's first N rows; with --grid, all settings of these.")
 ]
@@ -166,6 +173,7 @@ def map_(
     out: Out = Path("output"),
     set_: SharedSetting = None,
     grid: Grid = None,
+    controls: Controls = False,
     column: Columns = None,
     keep: Keep = None,
     keep_null: KeepNull = False,
@@ -211,7 +219,8 @@ def map_(
     kept = partial(limits, metadata=not no_metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
     written = partial(kept, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
     again = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=max_failures if keep_going else 0)
-    named = partial(again, columns=parse_settings(column or (), "--column"), grid=parse_settings(grid or (), "--grid"))
+    settings = partial(again, grid=parse_settings(grid or (), "--grid"), controls=controls)
+    named = partial(settings, columns=parse_settings(column or (), "--column"))
     looked_at = partial(named, inputs=existing_folders(input_, "--input"), models=existing_folders(models, "--models"))
     sized = partial(looked_at, keep=tuple(keep or ()), memory=parse_size(memory, "--memory"))
     options = sized(cache=kept_results(cache, no_cache), shard=parse_shard(shard) if shard else None)

@@ -65,7 +65,9 @@ class Worker:
     def __init__(self, job: Job, listener: Listener | None = None, executor: Executor | None = None) -> None:
         registry = all_nodes()
         self.job, self.listener = job, listener
-        self.binding = Binding(read_graph({"prompt": job.graph}), registry, job.columns, texts=job.texts, grid=job.grid)
+        self.binding = Binding(
+            read_graph({"prompt": job.graph}), registry, job.columns, texts=job.texts, grid=job.grid, unused=job.unused
+        )
         self.executor = executor or Executor(
             MemoryCache(cpu_bytes=job.memory // 2, gpu_bytes=job.memory // 2),
             None if job.cache is None else DiskCache(job.cache, cache_limit()),

@@ -83,7 +83,6 @@ KINDS: dict[str, list[Any]] = {
     "folder": [3, [1], None, True, object()],
     **dict.fromkeys(("image_format", "heatmap_format"), TEXT),
     "quality": WHOLE,
-    "controls": FLAG,
     "input_folders": [3, "folder", [1], object()],
     "cache": [3, [1], object()],
     "listener": [3, "x", [1]],
@@ -98,6 +97,10 @@ KINDS: dict[str, list[Any]] = {
     "width": NUMBER,
     "opacity": [value for value in NUMBER if value is not None],
     "dpi": [*WHOLE, None],
+    "controls": FLAG,
+    "at": [3, 2.5, "x", ["a"], object()],
+    **dict.fromkeys(("x", "lines"), TEXT),
+    "kind": [*TEXT, None],
 }
 NEEDED: dict[str, Any] = {"labels": "a\nb", "boxes": [[1, 2, 3, 4]], "text": "a ring", "question": "What?"}
 SHAPES = {"image_size": (64, 64), "grid": (8, 8), "box": [1, 2, 30, 40], "points": torch.zeros(3, 3), "rows": [{}]}

@@ -69,10 +69,12 @@ MAY_IMPORT = {
     "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
     "harness": CONTRACT | {"runs", "table"},
     "comparison": CONTRACT | {"settings", "table", "report", "bench"},
+    "sweep": CONTRACT | {"table", "bench", "comparison"},
     "figure": CONTRACT | {"table", "report", "pixels"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "figure", "editor"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "figure", "sweep"}
+    | {"editor"}
     | {"annotation"}
     | ROOMS,
     "__main__": {"cli"},

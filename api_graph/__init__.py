@@ -13,7 +13,9 @@ The public Python API, loaded when first used:
 * `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
 * `map_graph`: the same over the rows of a table; `read_results`: what it gave, read back.
+* `draw_figure`: rows of a run as a figure for a paper.
 * `compare_results`: runs over the same rows side by side, with intervals.
+* `sweep_scores`, `plot_sweep`: what each setting of a grid scored, in numbers and drawn.
 """
 
 import os as _os
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, foveal_features, foveal_mask, load_clip
     from api_graph.comparison.compare import ComparedResults, compare_results
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
+    from api_graph.figure.draw import DrawnFigure, draw_figure
     from api_graph.lvlm import (
         Answer,
         LvlmAttribution,
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
         steer_preset,
     )
     from api_graph.runs import run_graph
+    from api_graph.sweep.plot import SweepPlot, plot_sweep
+    from api_graph.sweep.scores import Sweep, sweep_scores
     from api_graph.table.map import map_graph
     from api_graph.table.records import RowResult
     from api_graph.table.results import read_results
@@ -52,10 +57,13 @@ __all__ = [
     "ClipAttribution",
     "ClipModel",
     "ComparedResults",
+    "DrawnFigure",
     "LvlmAttribution",
     "LvlmModel",
     "RowResult",
     "Steering",
+    "Sweep",
+    "SweepPlot",
     "annotate",
     "ask",
     "choose_box",
@@ -63,15 +71,18 @@ __all__ = [
     "classify_point_cloud",
     "clip_attribution",
     "compare_results",
+    "draw_figure",
     "foveal_features",
     "foveal_mask",
     "load_clip",
     "load_lvlm",
     "lvlm_attribution",
     "map_graph",
+    "plot_sweep",
     "read_results",
     "run_graph",
     "steer_preset",
+    "sweep_scores",
 ]
 
 __getattr__, __dir__ = _lazily(
@@ -85,10 +96,13 @@ __getattr__, __dir__ = _lazily(
         "ClipAttribution": "clip",
         "ClipModel": "clip",
         "ComparedResults": "comparison.compare",
+        "DrawnFigure": "figure.draw",
         "LvlmAttribution": "lvlm",
         "LvlmModel": "lvlm",
         "RowResult": "table.records",
         "Steering": "lvlm",
+        "Sweep": "sweep.scores",
+        "SweepPlot": "sweep.plot",
         "annotate": "annotation",
         "ask": "lvlm",
         "choose_box": "tasks",
@@ -96,15 +110,18 @@ __getattr__, __dir__ = _lazily(
         "classify_point_cloud": "tasks",
         "clip_attribution": "clip",
         "compare_results": "comparison.compare",
+        "draw_figure": "figure.draw",
         "foveal_features": "clip",
         "foveal_mask": "clip",
         "load_clip": "clip",
         "load_lvlm": "lvlm",
         "lvlm_attribution": "lvlm",
         "map_graph": "table.map",
+        "plot_sweep": "sweep.plot",
         "read_results": "table.results",
         "run_graph": "runs",
         "steer_preset": "lvlm",
+        "sweep_scores": "sweep.scores",
     },
 )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from api_graph.errors import Cancelled
 from api_graph.files import ALL_PNG, SaveFormats, name_below
@@ -16,37 +16,6 @@ from api_graph.json_values import Json
 if TYPE_CHECKING:
     import torch
 
-T = TypeVar("T")
-R = TypeVar("R")
-D = TypeVar("D", covariant=True)
-
-
-class ParallelMap(Protocol):
-    """Like `map`, but perhaps in threads or other processes: give it a function of a module, and plain data.
-
-    Results come in order, and `items` may be a generator. Should the generator raise, the items under way are finished
-    first.
-    """
-
-    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]: ...
-
-
-def one_by_one(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
-    """The `ParallelMap` that does it all here and now."""
-    return map(function, items)
-
-
-@dataclass(frozen=True)
-class DeferredWork(Generic[D]):
-    """What the batched form of an output node may give in place of its results: `work` will return them.
-
-    It runs in a background thread. `claims` name what it may touch: deferred works with a claim in common are done one
-    after the other. Should the run be cancelled, the work must end soon.
-    """
-
-    work: Callable[[], Sequence[D]]
-    claims: frozenset[Hashable] = frozenset()
-
 
 @dataclass
 class Context:
@@ -55,7 +24,6 @@ class Context:
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
     `run_id` names the run: what is limited per run is counted under it. A node that computes and also waits, for a
     server's answer say, does the waiting in `with context.waiting():`, so that other runs may compute meanwhile.
-    `parallel_map` is for a lot of work that needs no model.
     `device` is what "auto" means to a loader (None: the best there is), and `staging` where it reads weights to, for a
     host that moves them to their device itself (None: straight onto the device).
     """
@@ -68,7 +36,6 @@ class Context:
     run_id: str = ""
     cacheable: bool = True
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
-    parallel_map: ParallelMap = one_by_one
     device: torch.device | None = None
     staging: torch.device | None = None
 

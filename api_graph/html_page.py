@@ -8,21 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
 
 
-def template_in(folder: Path, name: str) -> Template:
-    """A template of a folder. Texts that are put into it are escaped, and a name that it lacks is an error."""
+def templates_in(*folders: Path) -> Environment:
+    """The templates of folders. Texts that are put into one are escaped, and a name that is unknown is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
+    loader = FileSystemLoader(folders)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def content_policy(style: str, script: str) -> str:

@@ -168,3 +168,8 @@ def _shipped_folder(name: str) -> Path | None:
 
     candidates = (Path(parent) / name for parent in api_graph.__path__)
     return next((folder for folder in candidates if folder.is_dir()), None)
+
+
+def processors() -> int:
+    """Number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

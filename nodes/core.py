@@ -5,13 +5,11 @@ Headless only: in ComfyUI the real ones run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
-from torch import Tensor
 
-from api_graph.context import Context, DeferredWork, SaveContext
+from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.pixels.frames import read_frames
 from api_graph.sockets import AnyValue, Image, Mask
@@ -56,26 +54,7 @@ def load_image_mask(
     return mask if channel == "alpha" else picture[..., COLOUR_CHANNELS.index(channel)]
 
 
-def save_images(
-    images: Sequence[Tensor], filename_prefix: Sequence[str], context: Sequence[SaveContext]
-) -> DeferredWork:
-    """`Save Image`, which hands nothing on."""
-    saving = own_images.save_images(images, filename_prefix, context)
-
-    def work() -> list[Exception | None]:
-        return [result if isinstance(result, Exception) else None for result in saving.work()]
-
-    return DeferredWork(work, saving.claims)
-
-
-@node(
-    "SaveImage",
-    category="image",
-    title="Save Image",
-    output=True,
-    batched=save_images,
-    over=("images", "filename_prefix"),
-)
+@node("SaveImage", category="image", title="Save Image", output=True, waits=True)
 def save_image(images: Image, context: SaveContext, filename_prefix: str = "ComfyUI") -> None:
     """Write images into the output folder."""
     own_images.save_image(images, context, filename_prefix)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
-from torch import Tensor
 
-from api_graph.context import Context, DeferredWork, SaveContext
+from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, names_in
 from api_graph.pixels.read import read_image, to_tensor
-from api_graph.pixels.write import FOR_NOW, NumberedPicture, numbered_picture, write_in_turn, write_numbered, written
+from api_graph.pixels.write import FOR_NOW, write_numbered
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
@@ -76,64 +74,6 @@ def load_image(context: Context, image: ImageFile) -> LoadedImage:
     return LoadedImage(picture, mask)
 
 
-def save_images(
-    images: Sequence[Tensor], filename_prefix: Sequence[str], context: Sequence[SaveContext]
-) -> DeferredWork:
-    """`Save images as PNG` for many calls: work that gives the images back, or a call's error in their place."""
-    return _saved(images, filename_prefix, context, "images")
-
-
-def save_heatmaps(
-    heatmap: Sequence[Tensor], filename_prefix: Sequence[str], context: Sequence[SaveContext]
-) -> DeferredWork:
-    """`Save heatmap` for many calls, in the same way."""
-    return _saved(heatmap, filename_prefix, context, "heatmap")
-
-
-def _saved(
-    pictures: Sequence[Tensor], prefixes: Sequence[str], contexts: Sequence[SaveContext], input: str
-) -> DeferredWork:
-    """Work that writes each call's pictures, which are the node's `input`, and shows them under the node.
-
-    What is saved must not be saved again, so a call that fails does not stop the others: its error stands in the place
-    of its result.
-    """
-    results: list[Tensor | Exception] = [*pictures]
-    # Files that are numbered together are written in turn: the first picture gets the first number.
-    series: dict[tuple[str, str], list[tuple[int, NumberedPicture]]] = defaultdict(list)
-    for index, (images, prefix, context) in enumerate(zip(pictures, prefixes, contexts, strict=True)):
-        folder, texts = context.folders.output, context.texts
-        format = context.formats.heatmap if input == "heatmap" else context.formats.image
-        try:
-            context.check_cancelled()
-            prefix = context.folders.name_of_row(prefix)
-            with inputs_named(**_WRITING, image=input):
-                each = images if images.ndim > 2 else images[None]  # ComfyUI's masks may be a single (H, W)
-                made = [numbered_picture(folder, prefix, image, metadata=texts, format=format) for image in each]
-                for picture in made:
-                    series[picture.folder, picture.name.lower()].append((index, picture))
-        except Exception as error:
-            results[index] = error
-
-    def in_turn() -> Iterator[list[NumberedPicture]]:
-        for numbered in series.values():
-            contexts[0].check_cancelled()
-            yield [picture for _, picture in numbered]
-
-    def work() -> list[Tensor | Exception]:
-        paths = contexts[0].parallel_map(write_in_turn, in_turn())
-        for numbered, their_paths in zip(series.values(), list(paths), strict=True):
-            for (index, picture), path in zip(numbered, their_paths, strict=True):
-                try:
-                    with inputs_named(**_WRITING, image=input):
-                        contexts[index].show_file(written(picture, path))
-                except BadInput as error:
-                    results[index] = error
-        return results
-
-    return DeferredWork(work, frozenset(series))
-
-
 @node(
     "APSaveImage",
     category=CATEGORY,
@@ -141,8 +81,7 @@ def _saved(
     formerly="Save image",
     aliases=("write image", "output"),
     output=True,
-    batched=save_images,
-    over=("images", "filename_prefix"),
+    waits=True,
 )
 def save_image(
     images: Annotated[Image, Field(description="Each becomes a file of its own.")],
@@ -204,8 +143,7 @@ def compare_images(
     category=CATEGORY,
     title="Save heatmap",
     output=True,
-    batched=save_heatmaps,
-    over=("heatmap", "filename_prefix"),
+    waits=True,
 )
 def save_heatmap(
     heatmap: Heatmap,

@@ -33,8 +33,11 @@ PICTURES = {"images", "image", "clean"}
 """Of any kind, which is told by what reads them."""
 
 OWN_WORDS = {
-    *(("choose_box", "method"), ("foveal_features", "unleash")),
-    *(("ask", "fovea"), ("ask", "schedule"), ("lvlm_attribution", "fovea")),
+    ("choose_box", "method"),
+    ("foveal_features", "unleash"),
+    ("ask", "fovea"),
+    ("ask", "schedule"),
+    ("lvlm_attribution", "fovea"),
 }
 """Told by the function itself, when its model is there."""
 
@@ -65,10 +68,6 @@ KINDS: dict[str, list[Any]] = {
     "model": MODEL,
     "layers": [2.5, ["zz"], {"a": 1}, None, object(), Path("x")],
     "layer": [2.5, ["zz"], {"a": 1}, object()],
-    "mode": TEXT,
-    "strength": [value for value in NUMBER if value is not None],
-    "fovea": [],
-    "schedule": [],
     "heads": [3, 2.5, "0", ["a"], {"a": 1}, object()],
     "boxes": [3, 2.5, [1], {"a": 1}, True, object(), Path("x")],
     "box": [3, "1 2 3 4", ["a"], {"a": 1}, None, object()],
@@ -82,6 +81,9 @@ KINDS: dict[str, list[Any]] = {
     "rows": [3, [1], ["a"], {"a": 1}, None, object()],
     "output": [3, [1], None, True, object()],
     "folder": [3, [1], None, True, object()],
+    **dict.fromkeys(("image_format", "heatmap_format"), TEXT),
+    "quality": WHOLE,
+    "controls": FLAG,
     "input_folders": [3, "folder", [1], object()],
     "cache": [3, [1], object()],
     "listener": [3, "x", [1]],
@@ -89,11 +91,22 @@ KINDS: dict[str, list[Any]] = {
     "dtype": [3, [1], {"a": 1}, object()],
     "steps": [3, 2.5, {"a": 1}, None, object(), [1.5]],
     "answer": [3, 2.5, ["a"], {"a": 1}, object()],
+    **{name: [*TEXT, Path("x")] for name in ("figure", "truth", "by", "font", "colormap")},
+    **{name: [3, {"a": 1}, [1], None, True, object()] for name in ("folders", "out")},
+    "on": [3, "item", [1], {"a": 1}, None, object()],
+    "allow_missing": FLAG,
+    "width": NUMBER,
+    "opacity": [value for value in NUMBER if value is not None],
+    "dpi": [*WHOLE, None],
+    "controls": FLAG,
+    "at": [3, 2.5, "x", ["a"], object()],
+    **dict.fromkeys(("x", "lines"), TEXT),
+    "kind": [*TEXT, None],
 }
 NEEDED: dict[str, Any] = {"labels": "a\nb", "boxes": [[1, 2, 3, 4]], "text": "a ring", "question": "What?"}
 SHAPES = {"image_size": (64, 64), "grid": (8, 8), "box": [1, 2, 30, 40], "points": torch.zeros(3, 3), "rows": [{}]}
 NEEDED |= {**SHAPES, "graph": "api_clip", "model": "demo", "queries": "a ring", "images": "x.png", "image": "x.png"}
-NEEDED |= {"folder": "results", "name": "PAI"}
+NEEDED |= {"folder": "results", "folders": ["one", "other"], "out": "figure.pdf", "name": "PAI"}
 
 
 @pytest.fixture
@@ -130,10 +143,16 @@ def of_another_type(function: Callable[..., Any], name: str) -> list[Any]:
         values = [*values, ["none"]]
     if name == "heads" and function is api_graph.ask:
         values = [value for value in values if not isinstance(value, str | dict)]
-    if name == "rows" and function is not api_graph.map_graph:
-        values = TEXT
     if name == "layer" and function is not api_graph.lvlm_attribution:
         values = WHOLE
+    if name == "grid" and function is api_graph.map_graph:
+        values = DICT
+    if name == "rows" and function in (api_graph.ask, api_graph.lvlm_attribution):
+        values = [*TEXT, None]
+    if name == "layers" and function is api_graph.ask:
+        values = [value for value in values if value is not None]
+    if function is api_graph.draw_figure and name in ("rows", "columns"):
+        values = TEXT if name == "rows" else [*TEXT, None]
     if name == "kernel_size":
         values = WHOLE if function is api_graph.annotate else [*WHOLE, None]
     return values

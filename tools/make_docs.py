@@ -2,7 +2,8 @@
 
     python tools/make_docs.py            all texts: docs/nodes.md, nodes/specs.json, locales/, web/docs/,
                                          example_workflows/*.json, subgraphs/*.json
-    python tools/make_docs.py --pictures the thumbnails beside the example workflows, too (runs every shipped graph)
+    python tools/make_docs.py --pictures the thumbnails beside the example workflows and the pictures of
+                                         docs/recipes.md, too (runs every graph)
 
 A test compares the texts with what is committed. Texts that `api_graph/docs/zh.json` does not translate are written in
 English on the Chinese pages, with a warning.
@@ -21,6 +22,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from api_graph import run_graph
+from api_graph.demo.scenes import VALIDATION_SEEDS, scene
 from api_graph.docs import Catalogue, chinese, help_page, locale_files, reference
 from api_graph.draw import template_name, to_picture, to_template
 from api_graph.draw.blueprint import Blueprint, to_blueprint
@@ -110,6 +112,27 @@ def thumbnail(name: str) -> Image.Image:
     return _side_by_side(pictures[:_MOST_PICTURES] or [to_picture(graphs_by_name()[name], all_nodes())])
 
 
+RECIPES = sorted(path.stem for path in (ROOT / "docs" / "recipes").glob("*.json"))
+"""The graphs of docs/recipes.md."""
+STARS = tuple(seed for seed in VALIDATION_SEEDS[:40] if [one.shape for one in scene(seed).objects].count("star") == 1)
+"""Rendered scenes with one star each, for the recipe that works on a folder."""
+
+
+def recipe_picture(name: str) -> Image.Image:
+    """What the graph of a recipe makes; of "folder", what that of the points makes of several pictures."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows: list[dict[str, str]] = [{}]
+        if name == "folder":
+            rows = [{"image": f"{folder}/{seed}.png", "query": "the star"} for seed in STARS[:_MOST_PICTURES]]
+            for seed, row in zip(STARS, rows, strict=False):
+                scene(seed).image.save(row["image"])
+        graph = ROOT / "docs" / "recipes" / f"{'points' if name == 'folder' else name}.json"
+        for row in rows:
+            run_graph(graph, row, cache=False, output=f"{folder}/made")
+        made = sorted(Path(folder, "made").glob("points*.png" if name == "folder" else "*.png"))
+        return _side_by_side([Image.open(file).convert("RGB") for file in made])
+
+
 def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
     sheet = Image.new("RGB", THUMBNAIL, _GROUND)
     cell = ((THUMBNAIL[0] - _GAP) // len(pictures) - _GAP, THUMBNAIL[1] - 2 * _GAP)
@@ -161,6 +184,8 @@ def main() -> None:
     if asked.pictures:
         for name in graphs_by_name():
             thumbnail(name).save(ROOT / f"example_workflows/{template_name(name)}.jpg", quality=85, optimize=True)
+        for name in (*RECIPES, "folder"):
+            recipe_picture(name).save(ROOT / f"docs/recipes/{name}.jpg", quality=85, optimize=True)
 
 
 if __name__ == "__main__":

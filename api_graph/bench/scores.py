@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from api_graph.bench.localization import bootstrap_interval, wilson_interval
+from api_graph.bench.statistics import bootstrap_interval, wilson_interval
 from api_graph.errors import BadInput
 from api_graph.files import whole_file
 from api_graph.tasks.record import Record, bad_record, json_file, json_lines

@@ -23,6 +23,10 @@ _TEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    # The first one of a line would be an option of the line before it.
+    "[": "{[}",
+    "]": "{]}",
+    "\N{MINUS SIGN}": "$-$",
 }
 _NO_VALUE = "–"
 

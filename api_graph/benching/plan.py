@@ -40,7 +40,8 @@ class GraphChoice:
 class Asked:
     """What is to be run. `options` are those of `map`, with the columns that the user has named.
 
-    `limit` is the number of items, `parts` the parts of the benchmark, none for all.
+    `limit` is the number of items, with `of_each_part` that of each part's. `parts` are the parts of the benchmark,
+    none for all.
     """
 
     data: Path
@@ -51,6 +52,7 @@ class Asked:
     answer: str | None = None
     on_failure: OnFailure = "error"
     judge: str = ""
+    of_each_part: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,10 @@ def questions_of(spec: BenchmarkSpec, asked: Asked) -> list[Question]:
     if spec.needs and not asked.data.exists():
         hint = "Name the folder of the benchmark's files; `api-graph bench list` says what goes there."
         raise BadInput("there is no such folder", input="--data", value=str(asked.data), hint=hint)
-    questions = list(spec.read(asked.data, spec.chosen_parts(asked.parts)))
-    return questions[: asked.limit]
+    parts = spec.chosen_parts(asked.parts)
+    if asked.of_each_part and parts:
+        return [question for part in parts for question in spec.read(asked.data, (part,))[: asked.limit]]
+    return list(spec.read(asked.data, parts)[: asked.limit])
 
 
 def begun(spec: BenchmarkSpec, asked: Asked) -> Bench:

@@ -19,7 +19,6 @@ from PIL import UnidentifiedImageError
 from api_graph.bench.declare import BenchmarkSpec
 from api_graph.bench.readers.questions import Question
 from api_graph.errors import BadInput
-from api_graph.files import real_path
 from api_graph.json_values import Json, JsonObject
 from api_graph.table.output import whole_file
 from api_graph.tasks.record import Record, json_lines
@@ -37,7 +36,7 @@ _ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP"
 def write_table(spec: BenchmarkSpec, questions: Sequence[Question], data: Path, out: Path) -> Path:
     """Write the table of a benchmark's questions. Raises BadInput for a picture that is none, and WriteFailed."""
     path = out / TABLE
-    root = real_path(data if data.is_dir() else data.parent)
+    root = Path(os.path.abspath(data if data.is_dir() else data.parent))
     with whole_file(path) as file:
         for question in questions:
             file.write(f"{json.dumps(_row(spec, question, root, out))}\n".encode("ascii"))
@@ -69,7 +68,7 @@ def _picture(picture: Path | bytes, item: str, root: Path, out: Path) -> str:
             with whole_file(out / name) as file:
                 file.write(picture)
         return name
-    path = real_path(picture)
+    path = Path(os.path.abspath(picture))  # links stay: a row may follow one into a folder of --input
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 

@@ -9,6 +9,7 @@ import typer
 from api_graph import __version__
 from api_graph.cli import (
     bench,
+    bench_paper,
     cache,
     compare,
     demo,
@@ -16,9 +17,11 @@ from api_graph.cli import (
     edit,
     endpoints,
     export,
+    figure,
     graphs,
     map,
     nodes,
+    plot,
     report,
     results,
     run,
@@ -63,6 +66,8 @@ for function in (
     report.report,
     results.results,
     compare.compare,
+    figure.figure,
+    plot.plot,
     demo.demo,
     edit.edit,
     graphs.check,
@@ -79,7 +84,7 @@ _bench = typer.Typer(
     rich_markup_mode=None,
     help="Run benchmarks over graphs: `api-graph bench NAME --data DIR --graph GRAPH`.",
 )
-for function in (bench.run, bench.list_, bench.score, bench.export, scenes.scenes):
+for function in (bench.run, bench.list_, bench.score, bench.export, bench_paper.paper, scenes.scenes):
     _bench.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
 app.add_typer(_bench, name="bench")
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from api_graph.benching.folder import Bench
     from api_graph.benching.plan import Asked, GraphPlan
     from api_graph.benching.scoring import ScoredGraph
+    from api_graph.executor import Executor
     from api_graph.table.map import RayOptions
 
 
@@ -150,11 +151,11 @@ def run(
     Each graph has a subfolder of --out, a results folder of `map`; the same command goes on where it was stopped. A
     --set NAME=VALUE holds for all graphs, --set GRAPH:NAME=VALUE for one.
     """
+    spec = _wanted(name, data, graph)
     from api_graph.benching.plan import Asked
     from api_graph.table.output import output_lock
     from api_graph.table.plan import RunOptions
 
-    spec = _wanted(name, data, graph)
     limits = partial(RunOptions, batch_size=batch_size, chunk_size=chunk_size, threads=threads)
     kept = partial(limits, keep=tuple(keep or ()), keep_answers=keep_answers, metadata=not no_metadata)
     options = kept(
@@ -170,7 +171,8 @@ def run(
     asked = chosen(expanded(data or Path()), folder, options, parts=tuple(part or ()))
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     with output_lock(folder):
-        return _run(spec, asked, graph or [], parse_settings(set_ or ()), device, ray, as_json=as_json, quiet=quiet)
+        ran = run_benchmark(spec, asked, graph or [], parse_settings(set_ or ()), device, ray, quiet=quiet)
+        return _tell(spec, *ran, folder, as_json=as_json, quiet=quiet)
 
 
 def _wanted(name: str, data: Path | None, graphs: list[str] | None) -> BenchmarkSpec:
@@ -187,7 +189,7 @@ def _wanted(name: str, data: Path | None, graphs: list[str] | None) -> Benchmark
     return spec
 
 
-def _run(
+def run_benchmark(
     spec: BenchmarkSpec,
     asked: Asked,
     graphs: list[str],
@@ -195,13 +197,14 @@ def _run(
     device: str,
     ray: RayOptions | None,
     *,
-    as_json: bool,
     quiet: bool,
-) -> int:
+) -> tuple[Bench, list[ScoredGraph]]:
+    """Run a benchmark over graphs, and score all that its folder has. Raises GraphError or BadInput."""
     from api_graph.benching.judge import Judge
     from api_graph.benching.plan import begun, graph_choices, plan_graph, questions_of, settings_by_graph, write_items
     from api_graph.benching.scoring import score_all
     from api_graph.registry import all_nodes
+    from api_graph.table.worker import Worker
 
     registry, choices = all_nodes(), graph_choices(graphs)
     given = settings_by_graph(settings, [choice.name for choice in choices])
@@ -217,25 +220,29 @@ def _run(
     for planned in plans:
         bench = bench.with_graph(planned.run)
     bench.write(asked.out)
+    executor = Worker(plans[0].plan.job).executor  # one for all graphs: models are loaded once
     for planned in plans:
-        bench = _run_graph(bench, asked, planned, ray, quiet=quiet)
-    return _tell(spec, bench, score_all(spec, bench, asked.out, judge), asked.out, as_json=as_json, quiet=quiet)
+        bench = _run_graph(bench, asked, planned, ray, executor, quiet=quiet)
+    return bench, score_all(spec, bench, asked.out, judge)
 
 
-def _run_graph(bench: Bench, asked: Asked, planned: GraphPlan, ray: RayOptions | None, *, quiet: bool) -> Bench:
+def _run_graph(
+    bench: Bench, asked: Asked, planned: GraphPlan, ray: RayOptions | None, executor: Executor, *, quiet: bool
+) -> Bench:
     """Run one graph's rows; where failures count as empty answers, the failed ones are tried once more."""
     from api_graph.benching.plan import own_columns_unsaid
 
     if not quiet:
         tell(f"{planned.run.name}:")
     with own_columns_unsaid():
-        ran = run_plan(planned.graph, planned.plan, ray, quiet=quiet)
+        ran = run_plan(planned.graph, planned.plan, ray, quiet=quiet, executor=executor)
     before = bench.graphs[planned.run.name].retried
     if ran.run.failed and asked.on_failure == "empty" and not before:
         if not quiet:
             tell(f"{ran.run.failed:,} failed items are tried once more")
         with own_columns_unsaid():
-            ran = run_plan(planned.graph, replace(planned.plan, retry_failed=True), ray, quiet=quiet)
+            again = replace(planned.plan, retry_failed=True)
+            ran = run_plan(planned.graph, again, ray, quiet=quiet, executor=executor)
         bench = bench.with_graph(replace(bench.graphs[planned.run.name], retried=True))
         bench.write(asked.out)
     if not quiet:

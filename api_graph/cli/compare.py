@@ -55,6 +55,9 @@ def compare(
     ] = None,
     latex: Annotated[Path | None, typer.Option("--latex", metavar="FILE", help="Write the tables in LaTeX.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the figures as a CSV file.")] = None,
+    items: Annotated[
+        Path | None, typer.Option("--items", metavar="FILE", help="Write each item's scores, and what changed, as CSV.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Of the bootstrap.")] = 0,
     as_json: Json = False,
     debug: Debug = False,
@@ -66,11 +69,7 @@ def compare(
     """
     from api_graph.comparison.compare import compare_results
 
-    wanted = {"page": page, "markdown": markdown, "latex": latex, "csv": csv}
-    files = {kind: path for kind, path in wanted.items() if path is not None}
-    for path in files.values():
-        if path.is_dir():
-            raise BadInput("this is a folder", input="FILE", value=str(path), hint="Name a file in it.")
+    files = _files(page=page, markdown=markdown, latex=latex, csv=csv, items=items)
     compared = compare_results(folders, figure, truth=truth, on=on or (), by=by, allow_missing=allow_missing, seed=seed)
     for kind, path in files.items():
         _write(compared, kind, path, most)
@@ -78,15 +77,25 @@ def compare(
     return OK
 
 
+def _files(**wanted: Path | None) -> dict[str, Path]:
+    """What is to be written, by kind. Raises BadInput for a folder."""
+    files = {kind: path for kind, path in wanted.items() if path is not None}
+    for path in files.values():
+        if path.is_dir():
+            raise BadInput("this is a folder", input="FILE", value=str(path), hint="Name a file in it.")
+    return files
+
+
 def _write(compared: ComparedResults, kind: str, path: Path, most: int) -> None:
     from api_graph.comparison.page import write_comparison
-    from api_graph.comparison.tables import as_csv, latex, markdown
+    from api_graph.comparison.tables import as_csv, items_csv, latex, markdown
     from api_graph.report.html import write_page
 
     if kind == "page":
         write_comparison(compared, path, most=most)
     else:
-        write_page(path, {"markdown": markdown, "latex": latex, "csv": as_csv}[kind](compared), option=f"--{kind}")
+        made = {"markdown": markdown, "latex": latex, "csv": as_csv, "items": items_csv}[kind]
+        write_page(path, made(compared), option=f"--{kind}")
 
 
 def _show(compared: ComparedResults, files: Sequence[Path], *, as_json: bool) -> None:

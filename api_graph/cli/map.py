@@ -37,6 +37,7 @@ from api_graph.errors import ApiGraphWarning
 from api_graph.files import QUALITY, PictureKind
 
 if TYPE_CHECKING:
+    from api_graph.executor import Executor
     from api_graph.graph import Graph
     from api_graph.table.journal import Record
     from api_graph.table.map import RayOptions
@@ -103,6 +104,7 @@ HeatmapFormat = Annotated[
 Quality = Annotated[
     int | None, typer.Option(metavar="N", help="Of jpeg and webp, 1 to 100.", show_default=str(QUALITY))
 ]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do failed rows once more.")]
 Grid = Annotated[
     list[str] | None,
     typer.Option(
@@ -110,6 +112,13 @@ Grid = Annotated[
         metavar="NAME=V1,V2,..",
         help="Run every row with each of these values; with several, with all combinations, the last changing fastest. "
         "The names are those of --set. A JSON list takes texts with commas.",
+    ),
+]
+Controls = Annotated[
+    bool,
+    typer.Option(
+        "--controls",
+        help="Run every row with each control, too: with maps that know nothing of the question, say.",
     ),
 ]
 Limit = Annotated[
@@ -148,6 +157,7 @@ Shard = Annotated[
 Concurrency = Annotated[
     int | None, typer.Option(metavar="N", help="ray: how many actors.", show_default="one per GPU, or one")
 ]
+Engine = Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray's actors.")]
 GpusPerActor = Annotated[
     float | None,
     typer.Option(metavar="N", help="ray: GPUs of each; a fraction shares one.", show_default="1 where there are any"),
@@ -163,6 +173,7 @@ def map_(
     out: Out = Path("output"),
     set_: SharedSetting = None,
     grid: Grid = None,
+    controls: Controls = False,
     column: Columns = None,
     keep: Keep = None,
     keep_null: KeepNull = False,
@@ -172,14 +183,14 @@ def map_(
     limit: Limit = None,
     keep_going: KeepGoing = True,
     max_failures: MaxFailures = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do failed rows once more.")] = False,
+    retry_failed: RetryFailed = False,
     format_: ResultFormat = "jsonl",
     batch_size: BatchSize = None,
     chunk_size: ChunkSize = None,
     threads: Threads = None,
     memory: Memory = "2G",
     shard: Shard = "",
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray's actors.")] = "local",
+    engine: Engine = "local",
     concurrency: Concurrency = None,
     gpus_per_actor: GpusPerActor = None,
     ray_address: RayAddress = "",
@@ -206,20 +217,13 @@ def map_(
 
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, chunk_size=chunk_size, threads=threads)
     kept = partial(limits, metadata=not no_metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    named = partial(kept, columns=parse_settings(column or (), "--column"), grid=parse_settings(grid or (), "--grid"))
+    written = partial(kept, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
+    again = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=max_failures if keep_going else 0)
+    varied = partial(again, grid=parse_settings(grid or (), "--grid"), controls=controls)
+    named = partial(varied, columns=parse_settings(column or (), "--column"))
     looked_at = partial(named, inputs=existing_folders(input_, "--input"), models=existing_folders(models, "--models"))
-    options = looked_at(
-        keep=tuple(keep or ()),
-        cache=kept_results(cache, no_cache),
-        memory=parse_size(memory, "--memory"),
-        shard=parse_shard(shard) if shard else None,
-        max_failures=max_failures if keep_going else 0,
-        retry_failed=retry_failed,
-        adopt=adopt,
-        image_format=image_format,
-        heatmap_format=heatmap_format,
-        quality=quality,
-    )
+    sized = partial(looked_at, keep=tuple(keep or ()), memory=parse_size(memory, "--memory"))
+    options = sized(cache=kept_results(cache, no_cache), shard=parse_shard(shard) if shard else None)
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     return _run(ready, plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
@@ -279,8 +283,19 @@ def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool
     return code
 
 
-def run_plan(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, quiet: bool, parquet: bool = False) -> RanTable:
-    """Run a plan's rows, with what is to be said before the first, and progress, on stderr."""
+def run_plan(
+    graph: Graph,
+    plan: TablePlan,
+    ray: RayOptions | None,
+    *,
+    quiet: bool,
+    parquet: bool = False,
+    executor: Executor | None = None,
+) -> RanTable:
+    """Run a plan's rows, with what is to be said before the first, and progress, on stderr.
+
+    Runs in this process may share an `executor`, one after the other.
+    """
     from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
     from api_graph.registry import all_nodes
     from api_graph.settings import headless_folders
@@ -305,7 +320,10 @@ def run_plan(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, quiet: bo
         values = {name: [row.values.get(column) for row in first] for column, name in plan.columns.sets.items()}
         if about_demo := demo_warning(graph, all_nodes(), folders, values):
             warnings.warn(about_demo, ApiGraphWarning, stacklevel=2)
-        with shown_rows(run, quiet=quiet) as shown, closing(run.records(engine_of(plan, ray))) as batches:
+        with (
+            shown_rows(run, quiet=quiet) as shown,
+            closing(run.records(engine_of(plan, ray, executor=executor))) as batches,
+        ):
             for records in batches:
                 if failed := [record for record in records if not record["ok"]]:
                     _complain(run, failed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from api_graph.arguments import typed
@@ -12,6 +12,7 @@ from api_graph.comparison.items import Item, Measured, Question, measured
 from api_graph.comparison.sides import Side, sides_of
 from api_graph.errors import BadInput
 
+SAME = "same"
 _MOST_NAMED = 5
 _MOST_CATEGORIES = 100
 
@@ -69,15 +70,27 @@ class ComparedResults:
     missing: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def changes(self) -> tuple[str, str, str, str]:
+        """What an item may have become from the first side to the later ones: more, less, both (mixed), or the same."""
+        return ("better", "worse", "mixed", SAME) if self.percent else ("higher", "lower", "mixed", SAME)
+
+    def change(self, scores: Sequence[float]) -> str:
+        """How the later scores differ from the first one, in one of `changes`."""
+        more = any(score > scores[0] for score in scores[1:])
+        less = any(score < scores[0] for score in scores[1:])
+        better, worse, mixed, same = self.changes
+        return mixed if more and less else better if more else worse if less else same
+
+    @property
     def notes(self) -> list[str]:
         """What was left out, as sentences."""
         found = [f"{_items(count)} left out: {name} has no such row." for name, count in self.missing.items()]
         return found + [f"{_items(count)} left out: {name} has no score." for name, count in self.unscored.items()]
 
 
-@typed("folders")
+@typed()
 def compare_results(
-    folders: Iterable[str | os.PathLike[str]],
+    folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     figure: str | None = None,
     *,
     truth: str | None = None,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from api_graph.comparison.compare import ComparedItem, ComparedResults
+from api_graph.comparison.compare import SAME, ComparedItem, ComparedResults
 from api_graph.comparison.sides import Side
 from api_graph.comparison.tables import caption, cells, headings, subject
 from api_graph.report.facts import facts_of
@@ -18,7 +18,6 @@ from api_graph.report.sample import EvenSample, fitting
 from api_graph.report.text import clipped
 
 MOST = 200
-SAME = "same"
 _BYTES = 8_000_000  # a page stays below 10 MB
 _LONGEST_NAME, _MOST_TRUTHS = 120, 10
 _HERE = Path(__file__).parent
@@ -28,7 +27,7 @@ _STYLE = """
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); gap: 0.75rem 1.5rem; }
 .side { min-width: 0; }
 .side h4 { margin: 0 0 0.35rem; font-size: 0.875rem; overflow-wrap: anywhere; }
-.side .number { color: var(--quiet); font-weight: 400; }
+.side .number:not(.state) { color: var(--quiet); font-weight: 400; }
 .lines { width: auto; }
 .lines th:not(:first-child), .lines td { text-align: end; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .lines th { overflow-wrap: anywhere; }
@@ -39,10 +38,11 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class SideOfRow:
-    """What one side gave for a row: its score as a text, and the row with its own pictures."""
+    """What one side gave for a row: its score as a text, how that differs from the first's, and its own pictures."""
 
     name: str
     score: str
+    kind: str
     card: Card
 
 
@@ -81,8 +81,8 @@ def write_comparison(compared: ComparedResults, out: Path, *, most: int = MOST) 
     At most `most` rows are shown, evenly spread: first of those on which the sides differ, then of the others; fewer if
     the page would become larger than 10 MB. Raises BadInput if results cannot be read, or the page cannot be written.
     """
-    differing = [item for item in compared.items if _kind(item, compared) != SAME]
-    equal = [item for item in compared.items if _kind(item, compared) == SAME]
+    differing = [item for item in compared.items if compared.change(item.scores) != SAME]
+    equal = [item for item in compared.items if compared.change(item.scores) == SAME]
     items = _evenly(differing, most)
     items += _evenly(equal, most - len(items))
     cards = [_cards(side, [item.rows[index] for item in items]) for index, side in enumerate(compared.sides)]
@@ -106,7 +106,7 @@ def write_comparison(compared: ComparedResults, out: Path, *, most: int = MOST) 
         differ=len(differing),
         differ_shown=differ_shown,
         rows=rows,
-        kinds=[kind for kind in _kinds(compared) if any(row.kind == kind for row in rows)],
+        kinds=[kind for kind in compared.changes if any(row.kind == kind for row in rows)],
     )
     write_page(out, page, option="--page")
     return ComparisonPage(out, len(differing), differ_shown, len(rows))
@@ -117,18 +117,6 @@ def _evenly(items: Sequence[ComparedItem], most: int) -> list[ComparedItem]:
     for index, item in enumerate(items):
         sample.add(index, item)
     return sample.ranked()
-
-
-def _kinds(compared: ComparedResults) -> tuple[str, str, str, str]:
-    return ("better", "worse", "mixed", SAME) if compared.percent else ("higher", "lower", "mixed", SAME)
-
-
-def _kind(item: ComparedItem, compared: ComparedResults) -> str:
-    """How the later sides' scores differ from the first one's."""
-    more = any(score > item.scores[0] for score in item.scores[1:])
-    less = any(score < item.scores[0] for score in item.scores[1:])
-    better, worse, mixed, same = _kinds(compared)
-    return mixed if more and less else better if more else worse if less else same
 
 
 def _cards(side: Side, numbers: Sequence[int]) -> list[Card]:
@@ -148,12 +136,17 @@ def _row(item: ComparedItem, compared: ComparedResults, cards: Sequence[Card]) -
         number=item.rows[0],
         name=clipped(item.name, _LONGEST_NAME),
         category=clipped(item.category or "", _LONGEST_NAME),
-        kind=_kind(item, compared),
+        kind=compared.change(item.scores),
         row=first.row,
         truth=[("truth", clipped(text, LONGEST_TEXT)) for text in item.truth[:_MOST_TRUTHS] if text not in values],
         originals=[picture for picture in first.pictures if picture.kind == "original"],
         sides=[
-            SideOfRow(side.name, _score(score, percent=compared.percent), _without_original(card))
+            SideOfRow(
+                side.name,
+                _score(score, percent=compared.percent),
+                compared.change([item.scores[0], score]),
+                _without_original(card),
+            )
             for side, score, card in zip(compared.sides, item.scores, cards, strict=True)
         ],
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from api_graph.bench.statistics import signed
+from api_graph.bench.tables import tex_escaped, tex_table
 from api_graph.comparison.compare import ComparedResults, Line, Pair
 from api_graph.json_values import Json
 from api_graph.table.export import csv_cell
@@ -20,17 +21,6 @@ SAME = "0 (no item differs)"
 """Instead of an interval: the bootstrap of nothing but zeros has none."""
 
 _MARKUP = re.compile(r"[\\`*\[\]<>|#~$&]|(?<!\w)_+|_+(?!\w)")
-_TEX = {letter: f"\\{letter}" for letter in "{}$&#%_"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "[": "{[}",
-    "]": "{]}",
-    "\N{MINUS SIGN}": "$-$",
-}
 _CSV = ("figure", "first", "second", "category", "n", "first_score", "first_low", "first_high", "second_score")
 _MORE_CSV = ("second_low", "second_high", "difference", "low", "high", "p", "higher", "lower", "is_told")
 
@@ -107,27 +97,28 @@ def latex(compared: ComparedResults) -> str:
     """The whole comparison in LaTeX: a `tabular` of the package booktabs for each pair, and the verdict below it."""
     lines = ["% \\usepackage{booktabs}"]
     for pair in compared.pairs:
-        heads = headings(pair)
-        lines += [rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}", r"\toprule", _tex_row(heads), r"\midrule"]
-        lines += [_tex_row(line) for line in cells(pair)]
-        lines += [r"\bottomrule", r"\end{tabular}", "", _tex(pair.verdict), ""]
-    lines += [_tex(line) for line in (f"{subject(compared)}.", caption(compared), *compared.notes)]
+        lines += [tex_table(headings(pair), cells(pair)), tex_escaped(pair.verdict), ""]
+    lines += [tex_escaped(line) for line in (f"{subject(compared)}.", caption(compared), *compared.notes)]
     return "\n".join([*lines, ""])
-
-
-def _tex_row(texts: Sequence[str]) -> str:
-    return rf"{' & '.join(map(_tex, texts))} \\"
-
-
-def _tex(text: str) -> str:
-    """`text` as LaTeX sets it, letter for letter, on one line."""
-    return "".join(_TEX.get(letter, letter) for letter in " ".join(text.split()))
 
 
 def as_csv(compared: ComparedResults) -> str:
     """A row for each pair and category; figures unscaled, and in full. No text is a formula to a spreadsheet."""
+    return _csv(_rows(compared))
+
+
+def items_csv(compared: ComparedResults) -> str:
+    """A row for each item: its name, category and row in the first results, each side's score, and what has changed."""
+    scores = [f"score of {side.name}" for side in compared.sides]
+    rows: list[list[Json]] = [["item", "category", "row", *scores, "change"]]
+    for item in compared.items:
+        rows.append([item.name, item.category, item.rows[0], *item.scores, compared.change(item.scores)])
+    return _csv(rows)
+
+
+def _csv(rows: Iterable[Sequence[Json]]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerows([csv_cell(cell) for cell in row] for row in _rows(compared))
+    csv.writer(buffer, lineterminator="\r\n").writerows([csv_cell(cell) for cell in row] for row in rows)
     return buffer.getvalue()
 
 

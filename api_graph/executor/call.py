@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from api_graph.context import Context, DeferredWork
+from api_graph.context import Context
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.executor.cache.entry import Entry, size_of
 from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
@@ -81,15 +81,14 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
     return _entry(spec, results, context)
 
 
-def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry | Exception] | DeferredWork:
+def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry | Exception]:
     """All calls of many steps through the node's batched form, as many at once as memory has room for: `entries_of`.
 
     Calls go together that agree in every input that is not in the node's `over`: a literal has the same value and type,
     and anything else (a model, a tensor, a list) is the very same object. An input that `over` forgets costs speed, and
     never gives one row another row's setting. Inputs that a graph leaves out stand at their default.
 
-    The form of an output node gets all calls at once: what it has done to the world it must not do again. It may leave
-    the rest of its work for later.
+    The form of an output node gets all calls at once: what it has done to the world it must not do again.
     """
     shared = [declared.name for declared in spec.inputs if declared.name not in spec.over]
     each = [*spec.over] if spec.context is None else [*spec.over, spec.context[0]]
@@ -108,8 +107,7 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
         if spec.batched is None:
             answered: Sequence[object] = run_rowwise(spec.function, columns, settings)
         else:
-            given = spec.batched(**columns, **settings)
-            answered = given.work() if isinstance(given, DeferredWork) else given
+            answered = spec.batched(**columns, **settings)
         if len(answered) != len(alike):
             raise _miscounted(spec, len(answered), len(alike))
         rest = iter(answered)
@@ -122,7 +120,7 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
     with torch.inference_mode(not spec.model):
         if spec.output and spec.batched is not None and calls:
             answered = spec.batched(**{name: [call[name] for call in calls] for name in each})
-            return answered if isinstance(answered, DeferredWork) else entries_of(spec, steps, answered)
+            return entries_of(spec, steps, answered)
         for group in groups.values():
             units: dict[Hashable, list[int]] = defaultdict(list)
             for index in group:

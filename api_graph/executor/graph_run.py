@@ -15,7 +15,7 @@ from functools import partial
 
 from torch import Tensor
 
-from api_graph.context import Context, DeferredWork, SaveContext
+from api_graph.context import Context, SaveContext
 from api_graph.errors import ApiGraphWarning, BadInput, Cancelled
 from api_graph.executor.cache.entry import Entry
 from api_graph.executor.cache.tiers import CacheTiers, LiveResults
@@ -25,16 +25,16 @@ from api_graph.executor.call import (
     Steps,
     calls_of,
     check_total,
-    entries_of,
     run_batch,
     run_calls,
 )
 from api_graph.executor.events import Event, EventKind, Listener
 from api_graph.executor.in_flight import InFlight, wait_for
+from api_graph.executor.last_steps import RowThreads, last_steps
 from api_graph.executor.plan import GraphPlan, Task, as_declared, read_as_planned
 from api_graph.executor.results import FOUND, NO_REQUEST, LastRun, RunResult, result_of_row, why_it_runs
 from api_graph.executor.shared import SharedResources
-from api_graph.executor.threads import BackgroundTask, BackgroundTasks, over_threads, run_in_threads
+from api_graph.executor.threads import run_in_threads
 from api_graph.files import ALL_PNG, SaveFormats
 from api_graph.folders import Folders
 from api_graph.graph import Graph, Link
@@ -76,8 +76,7 @@ class GraphRun:
         self.in_flight, self.options = in_flight, options
         self.stopped = False  # the caller's own `cancelled` is not ours to set
         self.live_results = LiveResults(tiers)
-        self.background = BackgroundTasks()
-        self.parallel_map = (options.shared and options.shared.parallel_map) or over_threads(options.threads)
+        self.row_threads = RowThreads(options.threads, options.shared and options.shared.threads)
         # Lets other runs compute while this one waits.
         self.outside = nullcontext if options.shared is None else options.shared.turn.outside
         self._listening = threading.RLock()
@@ -89,19 +88,24 @@ class GraphRun:
         started = time.perf_counter()
         try:
             self._find_needed()
-            for stage in self.plan.stages:
-                missing = [task for task in stage if task.needed and task.entry is None]
+            last = last_steps(self.plan.stages, self.options.folders)
+            late = {task for each in last.values() for tasks in each for task in tasks}
+            self.row_threads.begin(self._run_last, last.get(0, ()))
+            for number, stage in enumerate(self.plan.stages, 1):
+                missing = [task for task in stage if task.needed and task.entry is None and task not in late]
                 if missing:
                     self._run_stage(missing)
-            for unfinished in self.background.take():
-                self._finish(unfinished)
+                self.row_threads.begin(self._run_last, last.get(number, ()))
+            with self.outside():
+                self.row_threads.finish()
             seconds, options, held = time.perf_counter() - started, self.options, self.live_results.most
             return [
                 result_of_row(row, graph, self.plan, options.roots, options.folders[row], seconds, held)
                 for row, graph in enumerate(self.graphs)
             ]
         finally:
-            self.background.close()
+            self._stop()
+            self.row_threads.close()
             for stage in self.plan.stages:
                 for task in stage:
                     self.live_results.release(task)
@@ -131,8 +135,6 @@ class GraphRun:
 
     def _run_stage(self, tasks: Sequence[Task]) -> None:
         """Run one node for all rows that need it, save for what another run has in flight."""
-        for unfinished in self.background.take(read_by=tasks):
-            self._finish(unfinished)
         ready: list[Task] = []
         for task in tasks:
             if task.block():
@@ -215,31 +217,20 @@ class GraphRun:
                 problem = f"{tasks[0].spec.id} works call by call, but not batched ({type(error).__name__}: {error})"
                 warnings.warn(problem, ApiGraphWarning, stacklevel=2)
             return
-        seconds = time.perf_counter() - started
-        if isinstance(entries, DeferredWork):
-            self.background.begin(tasks, steps, entries, seconds)
-        else:
-            self._give(tasks, entries, seconds)
-
-    def _finish(self, unfinished: BackgroundTask) -> None:
-        """Wait for a background task, and give its tasks their results."""
-        tasks, started = unfinished.tasks, time.perf_counter()
-        entries: Sequence[Entry | Exception]
-        try:
-            with self.outside():
-                results = unfinished.results.result()
-            entries = entries_of(tasks[0].spec, unfinished.steps, results)
-        except Exception as error:  # some of it may be done: it is not tried again
-            entries = [error] * len(tasks)
-        self._give(tasks, entries, unfinished.seconds + time.perf_counter() - started)
-
-    def _give(self, tasks: Sequence[Task], entries: Sequence[Entry | Exception], seconds: float) -> None:
-        """Give the tasks their results, which took so long altogether."""
+        seconds = (time.perf_counter() - started) / len(tasks)
         for task, entry in zip(tasks, entries, strict=True):
             if isinstance(entry, Exception):
-                self._failed(task, entry, seconds / len(tasks))
+                self._failed(task, entry, seconds)
             else:
-                self._done(task, entry, seconds / len(tasks))
+                self._done(task, entry, seconds)
+
+    def _run_last(self, tasks: Sequence[Task]) -> None:
+        """Run the last steps of a row, in a thread: see `last_steps`."""
+        for task in tasks:
+            if task.block():
+                self.live_results.read_parents(task)
+            elif task.spec.output or self.options.shared is None or not self._found_by_now(task):
+                self._run_task(task)
 
     # ------------------------------------------------------------------------------------------ one task
 
@@ -293,7 +284,6 @@ class GraphRun:
             run_id=options.run_id,
             # A node that waits is outside the compute lock anyway.
             waiting=nullcontext if task.spec.waits else self.outside,
-            parallel_map=self.parallel_map,
         )
         if isinstance(context, SaveContext):
             context.formats = options.formats

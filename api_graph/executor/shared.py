@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from api_graph.context import ParallelMap
-
 if TYPE_CHECKING:
     from api_graph.executor.plan import Task
 
@@ -86,15 +84,14 @@ class Turn:
 class SharedResources:
     """What one run shares with others.
 
-    `turn` is its own turn at the compute lock. `threads` read and write for all of the runs, and their nodes may hand
-    work to `parallel_map`. A LARGE model computes with `model_threads` threads (None: as many as all else). Results of
-    the nodes `transient` are read by their own row alone, and released as soon as it has read them. What took less than
-    `worth_storing` seconds is not written to disk.
+    `turn` is its own turn at the compute lock. `threads` read, write and do the last steps of rows for all of the runs.
+    A LARGE model computes with `model_threads` threads (None: as many as all else). Results of the nodes `transient`
+    are read by their own row alone, and released as soon as it has read them. What took less than `worth_storing`
+    seconds is not written to disk.
     """
 
     turn: Turn
     threads: ThreadPoolExecutor | None = None
-    parallel_map: ParallelMap | None = None
     model_threads: int | None = None
     transient: frozenset[str] = frozenset()
     worth_storing: float = 0.0

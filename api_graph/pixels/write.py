@@ -1,26 +1,20 @@
-"""Write pictures, and pages, whole or not at all, with ComfyUI's metadata and ComfyUI's numbered names.
-
-Nothing here imports torch: processes that only write start at once.
-"""
+"""Write pictures, and pages, whole or not at all, with ComfyUI's metadata and ComfyUI's numbered names."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.files import PictureFormat, whole_file
-from api_graph.pixels.encode import Pixels, check_size, encode
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from api_graph.pixels.encode import check_size, encode
+from api_graph.pixels.read import to_levels, to_rgb_or_rgba
 
 PNG = PictureFormat()
 FOR_KEEPS, FOR_NOW = 4, 1
@@ -29,21 +23,6 @@ FOR_KEEPS, FOR_NOW = 4, 1
 _PICTURES = (".png", ".jpg", ".webp")
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f]")
 _KEYWORD = re.compile(r"[\x20-\x7f]{1,79}")
-
-
-@dataclass(frozen=True)
-class NumberedPicture:
-    """A picture on its way to `folder`/`name`_00001_.png, or whatever number is the next.
-
-    `pixels` are 8 bits, (H, W, 3), or (H, W) for grey; `texts` are what the file embeds, if its format can.
-    """
-
-    folder: str
-    name: str
-    pixels: Pixels
-    texts: Mapping[str, str] = field(default_factory=dict)
-    format: PictureFormat = PNG
-    compression: int = FOR_KEEPS
 
 
 def write_png(
@@ -59,8 +38,6 @@ def write_png(
     as ComfyUI's SaveImage writes `prompt` and `workflow`. A folder that cannot be written and a full disk are a
     BadInput.
     """
-    from api_graph.pixels.read import to_levels, to_rgb_or_rgba  # with torch
-
     path, texts = Path(path), metadata or {}
     if not all(map(_KEYWORD.fullmatch, texts)):
         raise _no_keyword(texts)
@@ -86,27 +63,6 @@ def next_numbered(folder: str | os.PathLike[str], prefix: str) -> Path:
         raise _unwritable(target, error) from error
 
 
-def numbered_picture(
-    folder: str | os.PathLike[str],
-    prefix: str,
-    image: Tensor,
-    *,
-    metadata: Mapping[str, str] | None = None,
-    format: PictureFormat = PNG,
-    compression: int = FOR_KEEPS,
-) -> NumberedPicture:
-    """One image, (1, H, W, 3), (H, W, 3), or (H, W) for grey, ready to be written under the `next_numbered` name."""
-    from api_graph.pixels.read import to_levels  # with torch
-
-    target, name = _inside(folder, prefix)
-    texts = metadata or {}
-    if not all(map(_KEYWORD.fullmatch, texts)):
-        raise _no_keyword(texts)
-    pixels = to_levels(image)
-    check_size(pixels, format)
-    return NumberedPicture(str(target), name, pixels, texts, format, compression)
-
-
 def write_numbered(
     folder: str | os.PathLike[str],
     prefix: str,
@@ -116,9 +72,27 @@ def write_numbered(
     format: PictureFormat = PNG,
     compression: int = FOR_KEEPS,
 ) -> Path:
-    """Write the `numbered_picture` and return its path. A failure is a BadInput, and leaves no file."""
-    picture = numbered_picture(folder, prefix, image, metadata=metadata, format=format, compression=compression)
-    return Path(written(picture, write_next(picture)))
+    """Write one image, (1, H, W, 3), (H, W, 3), or (H, W) for grey, under the `next_numbered` name; returns its path.
+
+    `metadata` is what the file embeds, if its format can. A failure is a BadInput, and leaves no file.
+    """
+    target, name = _inside(folder, prefix)
+    texts = metadata or {}
+    if not all(map(_KEYWORD.fullmatch, texts)):
+        raise _no_keyword(texts)
+    pixels = to_levels(image)
+    check_size(pixels, format)
+    try:
+        path = _next_free(Path(target), name, format.ending)
+        try:
+            with whole_file(path) as file:
+                encode(file, pixels, format, texts, compression)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    return path
 
 
 def write_numbered_text(folder: str | os.PathLike[str], prefix: str, text: str, ending: str) -> Path:
@@ -138,33 +112,6 @@ def write_numbered_text(folder: str | os.PathLike[str], prefix: str, text: str, 
     except OSError as error:
         raise _unwritable(target, error) from error
     return path
-
-
-def write_in_turn(pictures: Sequence[NumberedPicture]) -> list[str | OSError]:
-    """`write_next` of each, so that their numbers follow their order."""
-    return [write_next(picture) for picture in pictures]
-
-
-def write_next(picture: NumberedPicture) -> str | OSError:
-    """Write a picture under a name that no other process gets, and return its path, or the OSError where that fails."""
-    try:
-        path = _next_free(Path(picture.folder), picture.name, picture.format.ending)
-        try:
-            with whole_file(path) as file:
-                encode(file, picture.pixels, picture.format, picture.texts, picture.compression)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return str(path)
-    except OSError as error:
-        return error
-
-
-def written(picture: NumberedPicture, outcome: str | OSError) -> str:
-    """The path that `write_next` gave for `picture`; a BadInput where it gave an error."""
-    if isinstance(outcome, OSError):
-        raise _unwritable(picture.folder, outcome) from outcome
-    return outcome
 
 
 def _next_free(folder: Path, name: str, ending: str = ".png") -> Path:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from api_graph.errors import BadInput
 from api_graph.files import whole_file
+from api_graph.html_page import content_policy, templates_in
 
 _HERE = Path(__file__).parent
 
@@ -26,20 +25,13 @@ def rendered_page(
 
     `templates` is the folder that it lies in. `more_style` is added to the style of all pages.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader([templates, _HERE]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_in(templates, _HERE)
     environment.filters.update(filters)
     style, script = ((_HERE / name).read_text("utf-8") for name in ("report.css", "report.js"))
     style += more_style
-    own = {"style": Markup(style), "script": Markup(script), "policy": _policy(style, script)}
+    own = {"style": Markup(style), "script": Markup(script), "policy": content_policy(style, script)}
     return environment.get_template(template).render(title=title, **own, **values)
 
 
@@ -55,15 +47,3 @@ def write_page(path: Path, page: str, *, option: str) -> None:
             value=str(path),
             hint="Choose a file in a folder that you may write to.",
         ) from error
-
-
-def _policy(style: str, script: str) -> str:
-    """A content security policy: this style, this script and pictures that are part of the page; nothing else."""
-    return (
-        f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -106,6 +106,8 @@ class Pictures:
         if file is None or not os.path.isfile(file):
             return Picture(kind, label, name, problem="no such file")
         link = quote(os.fsencode(file.relative_to(self._root).as_posix()))
+        if file.suffix == ".html":
+            return Picture(kind, label, name, problem="a page", link=link)
         try:
             return Picture(kind, label, name, thumbnail(file), link=link)
         except NoPicture as error:

@@ -54,7 +54,7 @@ def report_row(record: UncheckedRecord, facts: Facts) -> ReportRow:
         error="" if record.ok else clipped(message_of(error), LONGEST_TEXT),
         where=where_of(error, facts),
         seconds=seconds if isinstance(seconds, int | float) else None,
-        image=_image(values, facts),
+        image=image_of(values, facts),
         files=list(islice(_files(record.members), _MOST_FILES)),
     )
 
@@ -95,7 +95,7 @@ def _files(record: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         yield from ((node, path) for path in (paths if isinstance(paths, list) else ()) if isinstance(path, str))
 
 
-def _image(values: Mapping[str, object], facts: Facts) -> str:
+def image_of(values: Mapping[str, object], facts: Facts) -> str:
     """The name of the row's image: from a column that sets an image, from any that looks like one, or the graph's."""
     for column in facts.image_columns:
         name = values.get(column)

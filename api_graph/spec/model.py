@@ -8,7 +8,6 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from api_graph.context import DeferredWork
 from api_graph.errors import SpecError
 from api_graph.folders import Folders
 from api_graph.json_values import Json
@@ -129,7 +128,7 @@ class OutputSpec:
         return list(given) if self.is_list or len(given) != 1 else given[0]
 
 
-BatchedForm = Callable[..., Sequence[object] | DeferredWork]
+BatchedForm = Callable[..., Sequence[object]]
 """The same work for many calls at once; see `NodeSpec`."""
 
 
@@ -149,7 +148,7 @@ class NodeSpec:
                    parameters have the node's names: the inputs in `over` and the context are sequences with one element
                    per call, all others are what the calls share. It gives a list with one result per call, or with an
                    exception in the place of a call that failed. That of an output node is called once for all calls,
-                   so it must not raise when some of it is done; it may give a `DeferredWork`.
+                   so it must not raise when some of it is done.
     `over`         the inputs in which calls that go together may differ; of a rowwise node its links.
     `at_once`      those in `over` of which one more value costs next to nothing: calls that differ in these alone
                    always go together, and count as one where batches are limited.

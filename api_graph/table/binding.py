@@ -37,13 +37,17 @@ class Binding:
         *,
         texts: bool = False,
         grid: Collection[str] = (),
+        unused: Collection[str] = (),
     ) -> None:
         self.graph, self.registry, self.texts, self.grid = graph, registry, texts, tuple(grid)
+        self.unused = tuple(unused)
         self._names = InputNames(graph, registry)
         self._setter = InputSetter(graph, registry)
         self._free = frozenset(self._names.free)
         self._renamed = {column: name for name, column in (columns or {}).items()}
-        self._input_names: dict[str, str | None] = {}  # by column, as far as they have been looked up
+        self._input_names: dict[str, str | None] = dict.fromkeys(
+            unused
+        )  # by column, as far as they have been looked up
         self.inputs: dict[str, tuple[str, str]] = {}
         self._taken = {self._names.find(name) for name in columns or {}}  # from columns of their name
         for name in columns or {}:

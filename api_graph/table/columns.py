@@ -48,7 +48,7 @@ class ColumnReport:
     `sets` has by column the input that it sets; `unused` are the columns that set nothing; `kept` has by name the value
     of every titled input that stays as the graph has it. `passed_over` counts, by ending, pictures that are no rows.
     `partial` counts by column the rows that leave it out, where rows name their columns themselves. `grid` says the
-    settings that all rows are run with.
+    settings that all rows are run with, and `left_out` which controls are not among them, and why.
     """
 
     sets: Mapping[str, str]
@@ -57,6 +57,7 @@ class ColumnReport:
     passed_over: Mapping[str, int] = field(default_factory=dict)
     partial: Mapping[str, int] = field(default_factory=dict)
     grid: str = ""
+    left_out: Sequence[str] = ()
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -72,6 +73,7 @@ class ColumnReport:
                 found.append(f"{what}: {', '.join(names[:_MOST_SAID] + more)}")
         if self.grid:
             found.append(self.grid)
+        found += self.left_out
         if self.kept:
             values = "; ".join(f"{name} = {shown(value)}" for name, value in self.kept.items())
             found.append(f"the same for all rows, as the graph has it: {values}")

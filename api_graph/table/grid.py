@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
@@ -14,6 +14,7 @@ from api_graph.graph import Graph, GraphError, InputSetter
 from api_graph.graph.inputs import InputNames
 from api_graph.json_values import Json
 from api_graph.registry import Registry
+from api_graph.table.controls import COLUMN, Controls
 from api_graph.table.rows import Reader, RowContent, Table, content_digest
 
 GridValues = Mapping[str, str | Sequence[Json]]
@@ -32,10 +33,28 @@ class Grid:
     """By name of an input its values, each of the type that the input takes. That of the last name changes fastest.
 
     A row's key is of the row's own and of its settings, and its number that of the row, times `size`, and its place
-    among the settings. So the key of a row with certain settings stays, whatever other values the grid has.
+    among the settings. So the key of a row with certain settings stays, whatever other values the grid has. `controls`
+    are one more axis, COLUMN, whose values set several inputs each; another row that one takes from counts in the key.
     """
 
     values: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    controls: Controls | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of all inputs that rows set."""
+        if self.controls is None:
+            return tuple(self.values)
+        return (*(name for name in self.values if name != COLUMN), *self.controls.inputs)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that rows have for the settings."""
+        return tuple(dict.fromkeys([*self.values, *self.inputs]))
+
+    def with_controls(self, controls: Controls) -> Grid:
+        """The grid with every control for each of its settings."""
+        return Grid({**self.values, COLUMN: controls.names}, controls)
 
     @property
     def size(self) -> int:
@@ -51,7 +70,7 @@ class Grid:
         """The table with every combination for each of its rows, as columns behind its own."""
         if not self.values:
             return table
-        return replace(table, columns=(*table.columns, *self.values), reader=_GridReader(table.reader, self))
+        return replace(table, columns=(*table.columns, *self.columns), reader=_GridReader(table.reader, self))
 
     def in_words(self, rows: int) -> str:
         """What is said of it before the first of the table's `rows`."""
@@ -69,17 +88,25 @@ class _GridReader:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (*self.reader.columns, *self.grid.values)
+        return (*self.reader.columns, *self.grid.columns)
 
     def count(self) -> int:
         return self.reader.count() * self.grid.size
 
     def __iter__(self) -> Iterator[RowContent]:
         settings = [(own, _canonical(own).encode("ascii")) for own in self.grid.settings()]
-        for row in self.reader:
+        controls = self.grid.controls
+        for row, other in _alone(self.reader) if controls is None else controls.with_others(iter(self.reader)):
             for own, text in settings:
-                values = {} if row.fault is not None else {**row.values, **own}
-                yield RowContent(values, content_digest(row.digest + text), row.fault, row.pictures)
+                if controls is None:
+                    yield RowContent({**row.values, **own}, content_digest(row.digest + text), row.fault, row.pictures)
+                else:
+                    yield controls.applied(row, other, own, text)
+
+
+def _alone(rows: Iterable[RowContent]) -> Iterator[tuple[RowContent, None]]:
+    for row in rows:
+        yield row, None
 
 
 def grid_of(graph: Graph, registry: Registry, values: GridValues) -> Grid:

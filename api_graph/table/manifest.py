@@ -18,7 +18,8 @@ from api_graph.json_values import Json
 from api_graph.table.output import whole_file
 
 if TYPE_CHECKING:  # it needs torch, and versions are told without
-    from api_graph.graph.model import ApiNode
+    from api_graph.graph.model import ApiNode, Graph
+    from api_graph.table.rows import Table
 
 NAME = "manifest.json"
 FORMAT = 2
@@ -31,8 +32,8 @@ FORMATS: Mapping[str, Json] = {"image_format": "png", "heatmap_format": "png", "
 """Arguments that say how pictures are written, and what a folder had that does not say it."""
 
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
-_OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings", "defaults", "grid")
-_ADDED: Mapping[str, object] = {"grid": {}}
+_OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings", "defaults", "grid", "controls")
+_ADDED: Mapping[str, object] = {"grid": {}, "controls": {}}
 """What earlier manifests of format 2 do not have."""
 _SINCE_FORMAT_2: Mapping[str, object] = {"results": {}, "bindings": {}, "names": "", "defaults": {}}
 _NO_NAMES: Mapping[str, str] = {}
@@ -73,7 +74,7 @@ class Manifest:
     column the node and the input that it sets, None where it sets nothing; it is empty where that is not known. `names`
     is the template of file names, "" for numbers alone, as in version 0.1. `defaults` has by node id what the
     inputs have that the graph leaves out. `grid` has by name of an input the values that every row of the table was run
-    with, in all combinations: each of these is a row of its own here.
+    with, in all combinations: each of these is a row of its own here. `controls` is what the controls among them set.
     """
 
     graph: Mapping[str, ApiNode]
@@ -94,6 +95,7 @@ class Manifest:
     names: str = ""
     defaults: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     grid: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    controls: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -116,15 +118,35 @@ class Manifest:
         return hashlib.sha256(decisive.encode("ascii")).hexdigest()
 
     @property
-    def formats(self) -> dict[str, Json]:
-        """How pictures are written."""
-        return {name: self.arguments.get(name, default) for name, default in FORMATS.items()}
-
-    @property
     def limit(self) -> int | None:
         """How many rows `--limit` has left: it counts those of the table, and each has all settings of the grid."""
         limit = self.arguments.get("limit")
         return limit * prod(map(len, self.grid.values())) if isinstance(limit, int) else None
+
+    @property
+    def formats(self) -> dict[str, Json]:
+        """How pictures are written."""
+        return {name: self.arguments.get(name, default) for name, default in FORMATS.items()}
+
+    def over(self, table: Table) -> Table:
+        """The table as it was run: with the settings of the grid for each of its rows."""
+        from api_graph.table.controls import Controls
+        from api_graph.table.grid import Grid
+
+        return Grid(self.grid, Controls.from_json(self.controls) if self.controls else None).over(table)
+
+    def as_run(self, graph: Graph) -> Graph:
+        """A graph as it was run: with the nodes for controls, where it had them."""
+        if not self.controls:
+            return graph
+        from api_graph.registry import all_nodes
+        from api_graph.table.controls import COLUMN, Controls, with_controls
+
+        new = Controls.from_json(self.controls).inputs
+        bound = {name: (own[0], own[1]) for name, own in self.bindings.items() if own and name not in new}
+        sets = {name: own for name, own in bound.items() if name not in self.grid}
+        taken = [bound[name] for name in self.grid if name != COLUMN]
+        return with_controls(graph, all_nodes(), (), sets, taken)[0]
 
     def set_by_rows(self) -> set[tuple[str, str]]:
         """The inputs (node id and name) that every row sets: what the graph has there, no result depends on."""

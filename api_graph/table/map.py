@@ -7,11 +7,10 @@ import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
 
 from api_graph.arguments import typed
-from api_graph.executor import Listener
+from api_graph.executor import Executor, Listener
 from api_graph.files import PictureKind
 from api_graph.graph import set_inputs
 from api_graph.json_values import Json
@@ -22,7 +21,6 @@ from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.columns import ColumnReport
 from api_graph.table.grid import GridValues
 from api_graph.table.plan import GIB, RunOptions, TablePlan, plan_of
-from api_graph.table.processes import Processes, processors
 from api_graph.table.ray_cluster import RayOptions
 from api_graph.table.ray_engine import run_on_ray
 from api_graph.table.records import RowResult, result_of
@@ -30,9 +28,6 @@ from api_graph.table.rows import Row, Rows
 from api_graph.table.run import Engine, TableRun
 from api_graph.table.shards import parse_shard
 from api_graph.table.worker import FinishedChunk, Worker, run_local
-
-_WORTH_PROCESSES = 64
-"""With fewer rows, processes would take as long to start as they save."""
 
 
 class MapResults(Iterator[RowResult]):
@@ -77,50 +72,47 @@ def map_graph(
     heatmap_format: PictureKind | None = None,
     quality: int | None = None,
     grid: GridValues | None = None,
+    controls: bool = False,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
     `rows` is a .jsonl, .csv, .tsv, .parquet or .tar file, a folder of images, a glob, a data frame (pandas, polars,
-    pyarrow), or an iterable of mappings, which may hold PIL images. A column sets the graph's input of the same
-    name (`image`, `query`, `NODE.input`); `columns` maps input names to columns that have other names, and `inputs`
-    sets what is the same for all rows. The `columns` of what is returned say which column sets which input, which
-    set nothing, and what stays as the graph has it; `keep` names inputs that are to stay so, where that would be
-    refused as a likely mistake. A row without a value (null, an empty text, no such key) in a column that sets an
-    input is faulty; with `keep_null` it has the graph's own value there. Files that rows name are looked for beside
-    the table, and in `input_folders`, or in the current folder if none are given.
+    pyarrow), or an iterable of mappings, which may hold PIL images. A column sets the graph's input of the same name
+    (`image`, `query`, `NODE.input`); `columns` maps input names to columns that have other names, and `inputs` sets
+    what is the same for all rows. `columns` of the result say what sets what, and what stays as the graph has it;
+    `keep` names inputs that are to stay so, where that is likely a mistake. A row without a value in a column that sets
+    an input is faulty; with `keep_null` it has the graph's own there. Files that rows name are looked for beside the
+    table, and in `input_folders`, or in the current folder if none are given.
 
     Results go to `output`: results.jsonl, manifest.json, and the files of each row. Calling it again continues where it
     stopped, and yields only the rows that it runs itself. Rows whose line or files are lost or damaged, or whose input
     files have changed, are done again, and an ApiGraphWarning says so; `retry_failed` runs failed rows once more. A
-    failed row has a result with an `error`; `fail_fast` stops after the first. `cache` is the folder of the disk cache,
-    True for the usual one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest
-    batch that a model gets, `threads` the number of threads that read and write, and `memory` the bytes that results
-    may take. `metadata` embeds the graph in saved images. `names` is the template of file names (see docs/tables.md),
-    `adopt` takes over the results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process.
-    With `keep_answers`, cached answers of endpoints serve any `output`. `image_format` is png (the default), which
-    embeds the graph, webp, which does so as ComfyUI does, or jpeg, which does not; `heatmap_format` is that of
-    heatmaps, png if it is not said; `quality` is that of jpeg and webp, 1 to 100. With `grid` (by name of an input a
-    list of values) every row is run with all combinations, and its `values` have them. Raises GraphError or BadInput
-    before any row.
+    failed row has a result with an `error`; `fail_fast` stops after the first. `cache` is a folder, True for the usual
+    one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest batch that a model
+    gets, `threads` the number of threads that read and write, and `memory` the bytes that results may take. `metadata`
+    embeds the graph in saved images. `names` is the template of file names (see docs/tables.md), `adopt` takes over the
+    results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process. With `keep_answers`,
+    cached answers of endpoints serve any `output`. `image_format` is png, webp or jpeg, which embeds no graph, and
+    `heatmap_format` that of heatmaps; `quality` is 1 to 100. With `grid` (by name of an input a list of values) every
+    row is run with all combinations, and with `controls` with each control. Raises GraphError or BadInput before any.
     """
-    source, registry, constants = open_graph(graph), all_nodes(), dict(inputs or {})
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
     kept = partial(limits, metadata=metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    told = partial(kept, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}), adopt=adopt)
-    options = told(
-        inputs=tuple(Path(folder) for folder in input_folders),
-        cache=None if cache is False else cache_folder() if cache is True else Path(cache),
-        shard=None if shard is None else parse_shard(shard),
-        max_failures=0 if fail_fast else None,
-        retry_failed=retry_failed,
-        adopt=adopt,
-        image_format=image_format,
-        heatmap_format=heatmap_format,
-        quality=quality,
-    )
-    name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
-    plan = plan_of(set_inputs(source, registry, constants), name, rows, Path(output), registry, constants, options)
+    written = partial(kept, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
+    again = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=0 if fail_fast else None)
+    told = partial(again, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}), controls=controls)
+    read = partial(told, inputs=tuple(map(Path, input_folders)), shard=None if shard is None else parse_shard(shard))
+    options = read(cache=None if cache is False else cache_folder() if cache is True else Path(cache))
+    plan = _planned(graph, rows, dict(inputs or {}), Path(output), options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)
+
+
+def _planned(
+    graph: GraphSource, rows: Rows, constants: Mapping[str, Json], output: Path, options: RunOptions
+) -> TablePlan:
+    source, registry = open_graph(graph), all_nodes()
+    name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
+    return plan_of(set_inputs(source, registry, constants), name, rows, output, registry, constants, options)
 
 
 def __getattr__(name: str) -> type[RayOptions]:
@@ -130,20 +122,24 @@ def __getattr__(name: str) -> type[RayOptions]:
     return RayOptions
 
 
-def engine_of(plan: TablePlan, ray: RayOptions | None = None, *, listener: Listener | None = None) -> Engine:
-    """What runs the plan's rows: this process, or Ray. Models are loaded with the first row."""
+def engine_of(
+    plan: TablePlan,
+    ray: RayOptions | None = None,
+    *,
+    listener: Listener | None = None,
+    executor: Executor | None = None,
+) -> Engine:
+    """What runs the plan's rows: this process, or Ray. Models are loaded with the first row.
+
+    In this process runs may share an `executor`, one after the other: models are loaded once, and results stay.
+    """
     if ray is not None:
         return partial(run_on_ray, plan.job, ray, chunk_size=plan.chunk_size)
 
     def local(rows: Iterator[Row]) -> Generator[FinishedChunk, None, None]:
-        worker = Worker(plan.job, listener)
+        worker = Worker(plan.job, listener, executor)
         worker.references = ReferenceCounts(worker.binding.nodes_by_columns(plan.table.columns), plan.rows())
-        with closing(Processes(min(plan.job.threads, processors() - 1), plan.job.threads)) as processes:
-            worker.parallel_map = processes.parallel_map
-            ahead = list(islice(rows, _WORTH_PROCESSES))
-            if len(ahead) == _WORTH_PROCESSES:
-                processes.start()
-            yield from run_local(worker, chain(ahead, rows), plan.chunk_size)
+        yield from run_local(worker, rows, plan.chunk_size)
 
     return local
 

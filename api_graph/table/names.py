@@ -138,7 +138,9 @@ class FileNames:
         return RowName(tuple(parts), self._ending)
 
 
-def names_of_files(asked: str | None, begun: str | None, binding: Binding, columns: Collection[str]) -> str:
+def names_of_files(
+    asked: str | None, begun: str | None, binding: Binding, columns: Collection[str], settings: Collection[str] = ()
+) -> str:
     """The template of a folder: the one that it was `begun` with, the one that was `asked` for, or the default.
 
     Raises BadInput for one that is not the folder's, and for one that cannot be used with these rows.
@@ -151,9 +153,9 @@ def names_of_files(asked: str | None, begun: str | None, binding: Binding, colum
         return begun
     if asked is None:
         known = {name: binding.find(name) is not None or name in columns for name in ("image", "query")}
-        there = [field for name, field in zip(known, _DEFAULT, strict=True) if known[name] and name not in binding.grid]
-        settings = [name for name in binding.grid if not set("{}:![]") & set(name)]
-        return "_".join(f"{{{field}}}" for field in [*there, *settings, "key:8"])
+        there = [field for name, field in zip(known, _DEFAULT, strict=True) if known[name] and name not in settings]
+        own = [name for name in settings if not set("{}:![]") & set(name)]
+        return "_".join(f"{{{field}}}" for field in [*there, *own, "key:8"])
     FileNames(asked, binding, columns)
     return asked
 

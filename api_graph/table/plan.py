@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 from uuid import uuid4
 
 import torch
@@ -15,18 +15,18 @@ import torch
 from api_graph.errors import BadInput
 from api_graph.files import QUALITY, PictureFormat, PictureKind, SaveFormats, expanded, real_path
 from api_graph.graph import Graph, GraphNode, validate
+from api_graph.graph.inputs import InputNames
 from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
 from api_graph.registry import Registry
-from api_graph.settings import cache_folder, headless_folders, is_shipped
+from api_graph.settings import cache_folder, headless_folders, is_shipped, processors
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport
-from api_graph.table.grid import GridValues, grid_of
+from api_graph.table.grid import Grid, GridValues, grid_of
 from api_graph.table.journal import is_journal, read_records
 from api_graph.table.listing import Listing, list_pictures
 from api_graph.table.manifest import FORMATS, Manifest, read_manifest, result_names
 from api_graph.table.names import names_of_files
-from api_graph.table.processes import processors
 from api_graph.table.rows import Row, Rows, Table, open_table
 from api_graph.table.shards import Shard
 
@@ -46,14 +46,15 @@ class RunOptions:
     are folders of checkpoints. `cache` is the folder of the disk cache, None for none. `names` is the template of
     file names (see `table.names`), None for the folder's own or the default. `batch_size` is the largest batch that a
     model gets, `chunk_size` the number of rows in a chunk; None derives both from `memory`, the bytes of
-    results that may be held at a time. `threads` is the number of threads that read files, and the most processes that
-    make PNG files; None is one for each processor. `limit` is the number of the table's rows that count, `max_failures`
-    the number of failed rows after which the run still goes on. With `keep_null` a row without a value in a column has
-    the graph's own there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve
-    runs with any output folder. `grid` has by name of an input the values that every row of the table is run with, in
-    all combinations; `limit` counts the table's own rows. With `adopt` the lines of a folder that has lost its manifest
-    are taken over, as far as they are of rows of the table. `image_format` and `heatmap_format` are those of the files,
-    and `quality` that of JPEG and WebP; None is what the folder has, or png.
+    results that may be held at a time. `threads` is the number of threads that read files and make pictures; None is
+    one for each processor. `limit` is the number of the table's rows that count, `max_failures` the number of failed
+    rows after which the run still goes on. With `keep_null` a row without a value in a column has the graph's own
+    there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve runs with any
+    output folder. `grid` has by name of an input the values that every row of the table is run with, in all
+    combinations, and `controls` adds those that the graph can have; `limit` counts the table's own rows. With `adopt`
+    the lines of a folder that has lost its manifest are taken over, as far as they are of rows of the table.
+    `image_format` and `heatmap_format` are those of the files, and `quality` that of JPEG and WebP; None is what the
+    folder has, or png.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -78,6 +79,7 @@ class RunOptions:
     heatmap_format: PictureKind | None = None
     quality: int | None = None
     grid: GridValues = field(default_factory=dict)
+    controls: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "chunk_size", "threads", "limit"):
@@ -99,9 +101,9 @@ class Job:
 
     `graph` is in API format, with constants applied. `columns` maps names of inputs to columns; with `texts` the rows'
     values are texts, save for those of `grid`, names of inputs that the rows of a grid set; `settings` is the number of
-    rows that each row of the table has become. `trusted` are the texts that the user typed, which may name any file;
-    `names` is the template of file names. `memory` is the number of bytes of results that may be held at a time, models
-    not counted. Paths are absolute.
+    rows that each row of the table has become, and `unused` are columns that set nothing whatever their names.
+    `trusted` are the texts that the user typed, which may name any file; `names` is the template of file names.
+    `memory` is the number of bytes of results that may be held at a time, models not counted. Paths are absolute.
     """
 
     graph: Mapping[str, ApiNode]
@@ -125,6 +127,7 @@ class Job:
     quality: int = QUALITY
     grid: tuple[str, ...] = ()
     settings: int = 1
+    unused: tuple[str, ...] = ()
 
     @property
     def formats(self) -> SaveFormats:
@@ -182,6 +185,40 @@ def plan_of(
     that cannot be read, and columns that set nothing.
     """
     validate(graph, registry)
+    _check_saves(graph, registry, name)
+    table = open_table(rows)
+    graph, binding, report, grid, options = _bound(graph, registry, table, constants, options, shipped=is_shipped(name))
+    table = table if options.keep_null else replace(table, sets=report.sets)
+    typed = chain(constants.values(), *grid.values.values())
+    trusted = tuple(value for value in typed if isinstance(value, str))
+    begun, old_names = _begun(real_path(output), options)
+    names = names_of_files(options.names, old_names, binding, (*table.columns, *grid.values), tuple(grid.values))
+    options = _with_formats(options, begun)
+    job = _job(graph, table, real_path(output), trusted, names, options)
+    listing = None
+    if table.kind in ("folder", "glob"):
+        table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
+        report = replace(report, passed_over={} if listing is None else listing.passed_over)
+    count = table.reader.count()
+    limited = min(options.limit or count, count)
+    if grid.values:
+        table, report = grid.over(table), replace(report, grid=grid.in_words(limited))
+        job = replace(job, grid=grid.inputs, settings=grid.size, unused=binding.unused)
+    folder, numbers = Path(job.output), range(limited * job.settings)
+    if options.shard is not None:
+        folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))
+    manifest = _manifest(graph, name, table, job, registry, constants, options)
+    manifest.rows = {**manifest.rows, "count": count * job.settings}
+    manifest.results = result_names(job.graph, begun.results if begun else {})
+    manifest.bindings = {c: [*binding.inputs[c]] if c in binding.inputs else None for c in table.columns}
+    manifest.grid = {name: list(values) for name, values in grid.values.items()}
+    manifest.controls = {} if grid.controls is None else grid.controls.to_json()
+    retry, failures, size = options.retry_failed, options.max_failures, options.chunk_size
+    return TablePlan(job, table, manifest, folder, numbers, retry, failures, size, report, listing, options.adopt)
+
+
+def _check_saves(graph: Graph, registry: Registry, name: str) -> None:
+    """Raise BadInput for a graph whose results nobody would see."""
     specs = [registry[node.class_type] for node in graph.nodes.values()]
     if not any(spec.output and not spec.preview for spec in specs):
         raise BadInput(
@@ -190,39 +227,45 @@ def plan_of(
             value=name,
             hint="End it in a Save images as PNG node; a preview is not kept.",
         )
-    table = open_table(rows)
+
+
+class _Bound(NamedTuple):
+    """A graph as it is run, which columns set what in it, and the settings that each row has."""
+
+    graph: Graph
+    binding: Binding
+    report: ColumnReport
+    grid: Grid
+    options: RunOptions
+
+
+def _bound(
+    graph: Graph,
+    registry: Registry,
+    table: Table,
+    constants: Mapping[str, Json],
+    options: RunOptions,
+    *,
+    shipped: bool,
+) -> _Bound:
+    """The graph with what the table's columns, a grid and controls set in it. Raises GraphError or BadInput."""
     texts = table.kind in _TEXT_KINDS
-    grid = grid_of(graph, registry, options.grid) if options.grid else None
-    set_by_grid: Mapping[str, Sequence[Json]] = {} if grid is None else grid.values
-    binding = Binding(graph, registry, options.columns, texts=texts, grid=set_by_grid)
-    report = binding.check(table.columns, constants, options.keep, shipped=is_shipped(name))
-    report = replace(report, partial=table.partial)
-    table = table if options.keep_null else replace(table, sets=report.sets)
-    typed = chain(constants.values(), *set_by_grid.values())
-    trusted = tuple(value for value in typed if isinstance(value, str))
-    begun, old_names = _begun(real_path(output), options)
-    names = names_of_files(options.names, old_names, binding, (*table.columns, *set_by_grid))
-    options = _with_formats(options, begun)
-    job = _job(graph, table, real_path(output), texts, trusted, names, options)
-    listing = None
-    if table.kind in ("folder", "glob"):
-        table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
-        report = replace(report, passed_over={} if listing is None else listing.passed_over)
-    count = table.reader.count()
-    limited = min(options.limit or count, count)
-    if grid is not None:
-        table, report = grid.over(table), replace(report, grid=grid.in_words(limited))
-        job = replace(job, grid=tuple(grid.values), settings=grid.size)
-    folder, numbers = Path(job.output), range(limited * job.settings)
-    if options.shard is not None:
-        folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))
-    manifest = _manifest(graph, name, table, job, registry, constants, options)
-    manifest.rows = {**manifest.rows, "count": count * job.settings}
-    manifest.results = result_names(job.graph, begun.results if begun else {})
-    manifest.bindings = {c: [*binding.inputs[c]] if c in binding.inputs else None for c in table.columns}
-    manifest.grid = {} if grid is None else {name: list(values) for name, values in grid.values.items()}
-    retry, failures, size = options.retry_failed, options.max_failures, options.chunk_size
-    return TablePlan(job, table, manifest, folder, numbers, retry, failures, size, report, listing, options.adopt)
+    grid = grid_of(graph, registry, options.grid) if options.grid else Grid()
+    binding = Binding(graph, registry, options.columns, texts=texts, grid=grid.values)
+    report = replace(binding.check(table.columns, constants, options.keep, shipped=shipped), partial=table.partial)
+    if options.controls:
+        from api_graph.table.controls import COLUMN, with_controls
+
+        sets = {column: binding.inputs[column] for column in table.columns if column in binding.inputs}
+        taken = [binding.inputs[name] for name in grid.values]
+        graph, controls, notes = with_controls(graph, registry, table.columns, sets, taken)
+        names = InputNames(graph, registry)
+        options = replace(options, columns={names.full_name(*address): column for column, address in sets.items()})
+        grid, report = grid.with_controls(controls), replace(report, left_out=notes)
+        unused = (COLUMN, *(column for column in table.columns if column not in sets))
+        binding = Binding(graph, registry, options.columns, texts=texts, grid=grid.inputs, unused=unused)
+        binding.inputs |= sets
+    return _Bound(graph, binding, report, grid, options)
 
 
 def _manifest(
@@ -299,7 +342,6 @@ def _job(
     graph: Graph,
     table: Table,
     output: Path,
-    texts: bool,
     trusted: tuple[str, ...],
     names: str,
     options: RunOptions,
@@ -315,7 +357,7 @@ def _job(
         models=tuple(str(real_path(path)) for path in options.models or folders.models),
         temp=str(real_path(folders.temp)),
         columns=dict(options.columns),
-        texts=texts,
+        texts=table.kind in _TEXT_KINDS,
         cache=None if options.cache is None else str(real_path(options.cache)),
         run_id=uuid4().hex,
         trusted=trusted,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from api_graph.errors import BadInput
-from api_graph.table.processes import processors
+from api_graph.settings import processors
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",

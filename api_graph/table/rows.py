@@ -9,17 +9,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded
 from api_graph.json_values import Json
 from api_graph.table.embedded import NO_PICTURES
 
-if TYPE_CHECKING:
-    from api_graph.table.formats.arrow import HasArrowStream
 
-Rows: TypeAlias = "str | os.PathLike[str] | Iterable[Mapping[str, object]] | HasArrowStream"
+@runtime_checkable
+class DataFrame(Protocol):
+    """A data frame as pandas, polars, pyarrow and others have it, by Arrow's PyCapsule interface."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+Rows: TypeAlias = str | os.PathLike[str] | Iterable[Mapping[str, object]] | DataFrame
 
 KINDS = ("jsonl", "csv", "tsv", "parquet", "tar", "folder", "glob")
 
@@ -222,11 +227,11 @@ def open_table(source: Rows, *, kind: str | None = None) -> Table:
     return Table(kind, name, base, reader.columns, reader, getattr(reader, "partial", {}))
 
 
-def _of_python(source: Iterable[Mapping[str, object]] | HasArrowStream) -> Reader:
-    from api_graph.table.formats.arrow import ArrowStream, is_frame
+def _of_python(source: Iterable[Mapping[str, object]] | DataFrame) -> Reader:
+    from api_graph.table.formats.arrow import ArrowStream
     from api_graph.table.formats.mappings import Mappings
 
-    if is_frame(source):
+    if isinstance(source, DataFrame):
         return ArrowStream(source)
     if isinstance(source, Mapping) or not isinstance(source, Iterable):
         raise _no_table("these are no rows", source, "Give a path, or a list with a mapping for each row.")

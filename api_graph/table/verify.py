@@ -128,7 +128,6 @@ class LineChecker:
 
 def check_lines(lines: Iterable[JournalLine], checker: LineChecker) -> Iterator[tuple[JournalLine, list[LineFault]]]:
     """Each line, and what is wrong with its files. Threads do it: a network's file system answers late."""
-
     rest = iter(lines)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as threads:
         while ahead := list(islice(rest, _AT_ONCE * _GROUP)):
@@ -321,7 +320,7 @@ def _check_graph(own: Manifest, found: Verification) -> None:
     texts = {name: value for name, value in own.set.items() if isinstance(value, str)}
     values = {name: value for name, value in own.set.items() if name not in texts}
     try:
-        now = set_inputs(open_graph(file), all_nodes(), values, texts).to_api()
+        now = own.as_run(set_inputs(open_graph(file), all_nodes(), values, texts)).to_api()
     except ApiGraphError as error:
         found.notes.append(f"the graph cannot be compared: {error}")
         return
@@ -335,25 +334,23 @@ def _check_graph(own: Manifest, found: Verification) -> None:
 
 def _table(own: Manifest, output: Path, moved: str | Path | None, found: Verification, *, news: bool) -> Table | None:
     """The table that the results are of, as far as it can be read; pictures as they were listed."""
-    from api_graph.table.grid import Grid
     from api_graph.table.rows import open_table
 
     kind, source = str(own.rows.get("kind")), moved or own.rows.get("path") or own.rows.get("source")
     if kind == "python" and moved is None:
         found.notes.append("the rows came from Python: they are checked by their numbers")
         return None
-    grid = Grid(own.grid)
     try:
         table = open_table(str(source), kind=kind if moved is None else None)
         if kind not in ("folder", "glob"):
-            return grid.over(table)
+            return own.over(table)
         if (listed := listing.read_listing(output)) is None:
             if "path" in own.rows:
                 found.add("table", f"{output / listing.NAME} is missing or damaged: it has the pictures that are rows")
-            return grid.over(listing.list_pictures(table, output)[0])
+            return own.over(listing.list_pictures(table, output)[0])
         if news and (now := listing.list_pictures(table, output)[1]) is not None:
             found.notes += now.in_words()
-        return grid.over(replace(table, reader=listed))
+        return own.over(replace(table, reader=listed))
     except BadInput as error:
         found.add("table", f"{error} It is checked by numbers; --rows names one that has moved.")
         return None

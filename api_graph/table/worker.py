@@ -9,12 +9,10 @@ import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import torch
 
-from api_graph.context import ParallelMap
 from api_graph.errors import ApiGraphError
 from api_graph.executor import DiskCache, Executor, Listener, MemoryCache, RunResult
 from api_graph.executor.shared import ComputeLock, SharedResources, torch_threads
@@ -30,7 +28,6 @@ from api_graph.table.journal import Record
 from api_graph.table.names import FileNames, RowName
 from api_graph.table.output import clear_row_folders, row_folder
 from api_graph.table.plan import Job
-from api_graph.table.processes import ProcessDied
 from api_graph.table.records import disk_is_full, record_of, record_of_fault
 from api_graph.table.rows import Row
 
@@ -60,16 +57,18 @@ class FinishedChunk:
 class Worker:
     """Runs rows of one job with one executor, so that models and shared results stay between chunks. Thread-safe.
 
+    `executor` is that of another worker whose job has the same limits: its models and results stay, too.
     `references`, if it is set, tells when no row to come needs a shared result. Without it, results stay until their
-    memory is needed. An engine may set `threads`, `parallel_map` and `model_threads`, which all chunks share (see
-    `SharedResources`).
+    memory is needed. An engine may set `threads` and `model_threads`, which all chunks share (see `SharedResources`).
     """
 
-    def __init__(self, job: Job, listener: Listener | None = None) -> None:
+    def __init__(self, job: Job, listener: Listener | None = None, executor: Executor | None = None) -> None:
         registry = all_nodes()
         self.job, self.listener = job, listener
-        self.binding = Binding(read_graph({"prompt": job.graph}), registry, job.columns, texts=job.texts, grid=job.grid)
-        self.executor = Executor(
+        self.binding = Binding(
+            read_graph({"prompt": job.graph}), registry, job.columns, texts=job.texts, grid=job.grid, unused=job.unused
+        )
+        self.executor = executor or Executor(
             MemoryCache(cpu_bytes=job.memory // 2, gpu_bytes=job.memory // 2),
             None if job.cache is None else DiskCache(job.cache, cache_limit()),
             registry=registry,
@@ -88,7 +87,6 @@ class Worker:
         self.cancelled = threading.Event()
         self.references: ReferenceCounts | None = None
         self.threads: ThreadPoolExecutor | None = None
-        self.parallel_map: ParallelMap | None = None
         self.model_threads: int | None = None
         self._compute_lock = ComputeLock()
         self._pixels: dict[str, int] = {}  # by the name of a picture; many rows may name the same
@@ -109,9 +107,7 @@ class Worker:
                     except ApiGraphError as fault:
                         records[row.key] = record_of_fault(row, fault)
                 transient = self.binding.own_nodes() if self.references is None else self.references.transient
-            shared = SharedResources(
-                turn, self.threads, self.parallel_map, self.model_threads, transient, _WORTH_STORING
-            )
+            shared = SharedResources(turn, self.threads, self.model_threads, transient, _WORTH_STORING)
             names = {row.key: self._names.of(row, graphs[row.key]) for row in rows if row.key in graphs}
             # No other file has the name of a picture inside the table, which begins with its digest.
             inputs = self._folders.inputs if inside is None else (inside, *self._folders.inputs)
@@ -149,10 +145,9 @@ class Worker:
         names: Mapping[str, RowName | None],
         shared: SharedResources,
     ) -> dict[str, RunResult]:
-        """Run graphs by their rows' keys; `names` are those of their files. If a process dies, all run once more."""
+        """Run graphs by their rows' keys; `names` are those of their files."""
         output = self._folders.output
-        run = partial(
-            self.executor.run_rows,
+        results = self.executor.run_rows(
             list(graphs.values()),
             [replace(folders, output=row_folder(output, key), name_of_row=names[key] or str) for key in graphs],
             listener=self.listener,
@@ -164,11 +159,6 @@ class Worker:
             shared=shared,
             formats=self.job.formats,
         )
-        try:
-            results = run()
-        except ProcessDied:
-            clear_row_folders(output, graphs)
-            results = run()
         return dict(zip(graphs, results, strict=True))
 
     def _drop_unneeded(self, rows: Sequence[Row], results: Mapping[str, RunResult]) -> None:
@@ -196,10 +186,12 @@ def run_local(
     per_pixel = bytes_per_pixel(graph, worker.binding.registry)
     chunks = Chunks(rows, half, CHUNKS_AT_ONCE, chunk_size, worker.pixels_of, per_pixel, worker.job.settings)
     worker.model_threads = all_threads = torch.get_num_threads()
+    few = max(1, all_threads // _OPERATIONS_AT_ONCE)
     with (
-        torch_threads(max(1, all_threads // _OPERATIONS_AT_ONCE)),
-        ThreadPoolExecutor(worker.job.threads, thread_name_prefix="row") as worker.threads,
-        ThreadPoolExecutor(CHUNKS_AT_ONCE, thread_name_prefix="chunk") as threads,
+        torch_threads(few),
+        # As many rows as processors are read and written at a time: more threads for one would be in others' way.
+        ThreadPoolExecutor(worker.job.threads, "row", torch.set_num_threads, (1,)) as worker.threads,
+        ThreadPoolExecutor(CHUNKS_AT_ONCE, "chunk", torch.set_num_threads, (few,)) as threads,
     ):
         running: dict[Future[FinishedChunk], list[Row]] = {}
         first = True

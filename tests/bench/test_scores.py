@@ -141,8 +141,8 @@ def test_a_folder_without_scores_says_what_helps(tmp_path: Path) -> None:
 
 
 def test_a_share_has_wilsons_interval() -> None:
-    # By hand, z = 1.96: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = 3/4, n = 4.
-    z, p, n = 1.96, 0.75, 4
+    # By hand, z = 1.959964: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = 3/4, n = 4.
+    z, p, n = 1.959964, 0.75, 4
     half = z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
     figure = share_figure("accuracy", [True, True, False, True])
     assert (figure.name, figure.value, figure.n) == ("accuracy", 0.75, 4)

@@ -31,6 +31,8 @@ def test_the_cells_are_in_per_cent_unless_the_name_says_of_what() -> None:
 def test_markdown_and_latex_are_escaped() -> None:
     assert TABLE.markdown().splitlines()[:2] == ["| A & B\\_c, % | n | plain | api\\|clip |", "|---|---:|---:|---:|"]
     assert r"A \& B\_c, \% & n & plain & api\textbar{}clip \\" in TABLE.tex()
+    assert r"accuracy & 2 / 3 & 50.00 {[}10.0, 90.0{]} &" in TABLE.tex()
+    assert tex_escaped("\N{MINUS SIGN}1") == "$-$1"
     assert TABLE.tex().startswith("\\begin{tabular}{lrrr}\n\\toprule\n")
 
 
@@ -57,4 +59,6 @@ def test_no_text_ends_its_cell(text: str) -> None:
         plain = plain.replace(f"\\{name}{{}}", "")
     for special in "{}$&#%_":
         plain = plain.replace(f"\\{special}", "")
+    for spelt in ("{[}", "{]}", "$-$"):
+        plain = plain.replace(spelt, "")
     assert not set(plain) & set("\\{}$&#%_~^<>|")

@@ -140,6 +140,9 @@ def test_two_graphs_stand_side_by_side(cli: Cli, tmp_path: Path) -> None:
     assert (model["answerer"], model["precision"]) == ("demo", "float32") and model["weights"]
     assert bench["versions"]["torch"]
     assert len(list(read_results(out / "plain"))) == 20
+    for name, loads in (("plain", 1), ("api_clip_ask", 0), ("grey", 0)):  # the answering model is node 3 in both graphs
+        steps = [json.loads(line)["steps"] for line in (out / name / "results.jsonl").read_text().splitlines()]
+        assert sum("3" in own for own in steps) == loads, "one executor: the model is loaded once"
     with (out / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     accuracy = {row["graph"]: float(row["value"]) for row in rows if row["figure"] == "accuracy"}
@@ -315,6 +318,23 @@ def test_a_graph_that_cannot_take_the_prompt_says_which_flag_helps(
     assert refused.code == 2 and "Say --column query=prompt" in refused.err
     assert cli(*words, "--column", "query=prompt").code == 0
     assert figures(tmp_path / "out" / "graph")["VQA accuracy"] == 0.75
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_pictures_behind_a_link_are_found_in_a_folder_that_is_named(
+    cli: Cli, tmp_path: Path, servers: dict[str, Server]
+) -> None:
+    """COCO's pictures often lie elsewhere, with a link to them; a row may not follow it unless the user says so."""
+    known = SETS["pope"](tmp_path / "data")
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "data" / "val2014").rename(tmp_path / "coco" / "val2014")
+    (tmp_path / "data" / "val2014").symlink_to(tmp_path / "coco" / "val2014")
+    servers["stub"].replies = [answering(answers(known).__getitem__)]
+    words = ("bench", "pope", "--data", "data", "--part", "random", "--graph", "lvlm_ask", *STUB)
+    refused = cli(*words, "--limit", "2", "--out", "one")
+    assert refused.code == 1 and "row 1: " in refused.err
+    ran = cli(*words, "--limit", "2", "--out", "two", "--input", "coco")
+    assert ran.code == 0, refused.err + ran.err
 
 
 def test_the_list_says_what_is_there(cli: Cli, tmp_path: Path) -> None:

@@ -323,14 +323,14 @@ def test_bad_options(
 def test_a_full_disk_ends_the_run_with_one_line_and_the_same_command_goes_on(
     cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from api_graph.pixels import write as png_files
+    from api_graph.pixels import write as picture_files
 
-    def full(wanted: object) -> OSError:
-        return OSError(28, "No space left on device")
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device")
 
     table(tmp_path, rows)
     with monkeypatch.context() as patch:
-        patch.setattr(png_files, "write_next", full)
+        patch.setattr(picture_files, "encode", full)
         answer = cli("map", brief, "rows.jsonl", "--out", "out")
     (line,) = answer.errors
     assert answer.code == 1  # it had begun: no bad command

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from tests.comfy.real import ROOT, RealComfyUI
+from tests.docs.test_recipes import GRAPHS, WIRES
 
 CHECKOUT = os.environ.get("API_GRAPH_COMFYUI")
 
@@ -98,3 +99,23 @@ def test_its_library_has_the_blueprints(comfyui: RealComfyUI) -> None:
     assert own.keys() == files.keys()
     for name, id in own.items():
         assert json.loads(comfyui.get(f"/global_subgraphs/{id}")["data"]) == json.loads(files[name].read_text("utf-8"))
+
+
+# ------------------------------------------------------------------------------------------------------- recipes
+
+
+def test_the_wires_of_the_recipes_fit(comfyui: RealComfyUI) -> None:
+    """Each row of the tables in docs/recipes.md: both nodes are there, and the input takes what the output gives."""
+    known = {one["display_name"]: one for one in comfyui.get("/object_info").values()}
+    for source, output, target, name in WIRES:
+        gives = known[source]["output"][known[source]["output_name"].index(output)]
+        groups = known[target]["input"]
+        takes = {**groups["required"], **groups.get("optional", {})}[name][0]
+        assert set(gives.split(",")) & set(takes.split(",")), (source, output, target, name)
+
+
+@pytest.mark.parametrize("file", GRAPHS, ids=lambda file: file.stem)
+def test_a_recipe_runs(comfyui: RealComfyUI, file: Path) -> None:
+    ended = comfyui.finished(comfyui.submit(json.loads(file.read_text("utf-8"))))
+    assert ended["status"]["status_str"] == "success", ended["status"]
+    assert sum(len(shown.get("images", ())) for shown in ended["outputs"].values()) == 2

@@ -62,6 +62,8 @@ def test_the_rows(folders: list[Path], tmp_path: Path) -> None:
     sides = [text for text in page.texts["span"] if text in ("plain", "annotated", "right", "wrong")]
     scored = [("right", "right"), ("wrong", "right"), ("right", "wrong"), ("wrong", "wrong"), ("right", "wrong")]
     assert sides == [text for one, other in scored for text in ("plain", one, "annotated", other)]
+    coloured = [a["class"] for a in page.attributes("span") if (a.get("class") or "").startswith("number state")]
+    assert coloured == [f"number state {kind}" for kind in ("better", "worse", "worse")]
     assert page.texts["figcaption"][:2] == ["original", "10"]
     assert {"red", "no", "blue", "p4.png", "What colour is shape 4?"} <= set(page.texts["dd"])
     shows = [a.get("data-show") for a in page.attributes("button") if "data-show" in a]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api_graph.comparison.compare import ComparedResults, compare_results
-from api_graph.comparison.tables import as_csv, caption, cells, documents, headings, latex, markdown
+from api_graph.comparison.tables import as_csv, caption, cells, documents, headings, items_csv, latex, markdown
 
 HOSTILE = "=cmd|'x'!A1 <img src=x> [a](javascript:x) `b` _c_ **d**"
 
@@ -91,6 +91,19 @@ def test_csv(compared: ComparedResults) -> None:
         "3",
     )
     assert rows[0]["is_told"] == "false"
+
+
+def test_items(compared: ComparedResults) -> None:
+    rows = list(csv.DictReader(io.StringIO(items_csv(compared))))
+    assert list(rows[0]) == ["item", "category", "row", "score of plain_1", "score of =annotated", "change"]
+    assert [row["change"] for row in rows] == [*["same"] * 3, "worse", *["better"] * 3, "same"]
+    assert [*rows[3].values()] == ["item i3", f"'{HOSTILE}", "3", "1.0", "0.0", "worse"]
+
+
+def test_items_of_several(runs: Any) -> None:
+    folders = [runs.numbers(name, numbers) for name, numbers in (("x", [1, 2, 3]), ("y", [2, 2, 1]), ("z", [0, 2, 1]))]
+    rows = list(csv.DictReader(io.StringIO(items_csv(compare_results(folders)))))
+    assert [row["change"] for row in rows] == ["mixed", "same", "lower"]
 
 
 def test_json(compared: ComparedResults) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from api_graph.context import Context, DeferredWork
+from api_graph.context import Context
 from api_graph.executor.cache.entry import Entry
-from api_graph.executor.call import BatchLimits, entries_of, run_batch
+from api_graph.executor.call import BatchLimits, run_batch
 from api_graph.spec import NodeSpec, spec_of
 
 
@@ -21,8 +21,6 @@ def called_together(
     spec = spec_of(node)
     steps = [([call], context) for call, context in zip(calls, contexts or [None] * len(calls), strict=True)]
     entries = run_batch(spec, steps, BatchLimits())
-    if isinstance(entries, DeferredWork):
-        entries = entries_of(spec, steps, entries.work())
     return [entry if isinstance(entry, Exception) else _result_of(entry, spec) for entry in entries]
 
 

@@ -1,23 +1,21 @@
-"""Nodes that save, called for many rows at once."""
+"""Nodes that save: numbers in order, and what goes wrong in the words of the node."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from pathlib import Path
 
 import pytest
 import torch
-from api_graph.nodes.images import save_heatmap, save_heatmaps, save_images
+from api_graph.nodes.images import save_heatmap, save_image
 from PIL import Image
 
 from api_graph.context import SaveContext
 from api_graph.errors import BadInput
-from api_graph.executor.threads import over_threads
 from api_graph.folders import Folders
 
 
 def context(output: Path) -> SaveContext:
-    return SaveContext(Folders((), output, output / "temp"), parallel_map=over_threads(8))
+    return SaveContext(Folders((), output, output / "temp"))
 
 
 def shades(count: int) -> torch.Tensor:
@@ -35,42 +33,23 @@ def shades_in(folder: Path) -> list[int]:
     return found
 
 
-def test_numbers_follow_the_pictures_order_though_threads_write_them(tmp_path: Path) -> None:
-    """Of one batch, and of calls that write to one folder; other folders have numbers of their own."""
-    folders = ["one", "one", "other", "one"]
-    parts = shades(64).split(16)
-    contexts = [context(tmp_path / folder) for folder in folders]
-    assert all(isinstance(result, torch.Tensor) for result in save_heatmaps(parts, ["map"] * 4, contexts).work())
-    assert shades_in(tmp_path / "one") == [*range(32), *range(48, 64)]
-    assert shades_in(tmp_path / "other") == list(range(32, 48))
-    assert [image["filename"] for image in contexts[3].ui["images"]] == [
-        f"map_{number:05}_.png" for number in range(33, 49)
-    ]
+def test_numbers_follow_the_pictures_order(tmp_path: Path) -> None:
+    parts = shades(40).split(20)
+    contexts = [context(tmp_path) for _ in parts]
+    for part, own in zip(parts, contexts, strict=True):
+        assert save_heatmap(part, own, "map") is part
+    assert shades_in(tmp_path) == [*range(40)]
+    assert [image["filename"] for image in contexts[1].ui["images"]] == [f"map_{n:05}_.png" for n in range(21, 41)]
 
 
-def test_a_call_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
+def test_what_goes_wrong_is_told_in_the_words_of_the_node(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     image = torch.rand(1, 4, 4, 3)
-    contexts = [context(tmp_path / folder) for folder in ("a", "b", "file", "d")]
-    saving = save_images([image] * 4, ["image", "../image", "image", "image"], contexts)
-    first, outside, in_the_way, last = saving.work()
-    assert first is image and last is image
-    assert isinstance(outside, BadInput) and "leads out" in str(outside) and outside.input == "filename_prefix"
-    assert isinstance(in_the_way, BadInput) and "cannot be written" in str(in_the_way)
-    assert sorted(path.name for path in tmp_path.glob("*/*.png")) == ["image_00001_.png"] * 2
-
-
-def test_work_on_one_series_of_files_claims_it(tmp_path: Path) -> None:
-    """Two nodes that are given the same prefix number their files in turn."""
-
-    def claims(folder: str, prefix: str) -> frozenset[Hashable]:
-        return save_heatmaps([shades(1)], [prefix], [context(tmp_path / folder)]).claims
-
-    assert claims("one", "map") == claims("one", "Map") == claims("one", "./map")
-    assert not claims("one", "map") & claims("one", "other")
-    assert not claims("one", "map") & claims("two", "map")
-
-
-def test_alone_it_raises_what_goes_wrong(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="leads out") as outside:
+        save_image(image, context(tmp_path / "a"), "../image")
+    assert outside.value.input == "filename_prefix"
+    with pytest.raises(BadInput, match="cannot be written"):
+        save_image(image, context(tmp_path / "file"), "image")
     with pytest.raises(BadInput, match="filename_prefix: a file name is needed"):
         save_heatmap(shades(1), context(tmp_path), "")
+    assert not [*tmp_path.glob("**/*.png")]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from api_graph.report import pictures as module
 from api_graph.report.collect import collect
+from api_graph.report.page import write_report
 from api_graph.report.pictures import Card, Picture, Pictures
 
 
@@ -118,6 +119,19 @@ def test_links_are_addresses_beside_the_page(made: Any) -> None:
     (saved,) = pictures_of(made, made.record(0, values={}, files={"10": [name]}), graph={})
     assert saved.thumbnail is not None
     assert saved.link == "javascript%3Aalert%281%29%23%3F%25%22%27%3C%3E.png"
+
+
+def test_a_page_that_was_saved_is_linked_and_never_read(made: Any, opened: list[Path]) -> None:
+    (made.folder / "words_00001_.html").write_text("<script>alert(1)</script>")
+    folder = made.write([made.record(0, values={}, files={"10": ["words_00001_.html"]})])
+    (card,) = Pictures(folder, (summary := collect(folder, pictures=200, rows=0)).facts).cards(
+        summary.pictured.ordered(), 10**9
+    )
+    (saved,) = (one for one in card.pictures if one.kind != "original")
+    assert (saved.thumbnail, saved.problem, saved.link) == (None, "a page", "words_00001_.html")
+    assert not [path for path in opened if path.suffix == ".html"]
+    page = write_report(folder).page.read_text("utf-8")
+    assert '<a href="words_00001_.html" target="_blank" rel="noopener noreferrer">a page</a>' in page
 
 
 def test_as_many_as_go_into_the_budget(made: Any) -> None:

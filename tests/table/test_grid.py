@@ -184,7 +184,8 @@ def test_a_column_of_the_same_name_is_refused(tmp_path: Path) -> None:
 
 
 def run(folder: Path, out: str, own: Mapping[str, Any], **more: Any) -> list[Any]:
-    return list(map_graph(PLAIN, folder / "rows.jsonl", output=folder / out, grid=own, cache=False, **more))
+    rows = map_graph(PLAIN, folder / "rows.jsonl", output=folder / out, grid=own, cache=False, **more)
+    return sorted(rows, key=lambda row: row.number)
 
 
 def test_a_stopped_run_goes_on_and_shards_give_the_same(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ import pytest
 from api_graph import clip
 from api_graph.executor import Event
 from api_graph.graph import set_inputs
-from api_graph.pixels import write as png_files
-from api_graph.pixels.write import NumberedPicture
+from api_graph.pixels import write as picture_files
 from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
 from api_graph.table.chunks import ReferenceCounts
@@ -97,18 +96,20 @@ def test_memory_that_runs_out_loses_no_row(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_full_disk_stops_and_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = table(tmp_path, rows_of(20, 2))
-    write, written, lock = png_files.write_next, [0], threading.Lock()
+    encode, written, lock = picture_files.encode, [0], threading.Lock()
 
-    def full(wanted: NumberedPicture) -> str | OSError:
+    def full(*given: Any) -> None:
         with lock:
             written[0] += 1
             room = written[0] <= 30
-        return write(wanted) if room else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        encode(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(png_files, "write_next", full)
+        patch.setattr(picture_files, "encode", full)
         with pytest.raises(WriteFailed, match="no space left on the device"):
-            list(map_graph(GRAPH, path, output=tmp_path / "out", cache=False, threads=1))  # one: in this process
+            list(map_graph(GRAPH, path, output=tmp_path / "out", cache=False))
     before = records(tmp_path / "out")
     assert all(record["ok"] for record in before) and len(before) < 40
     rest = list(map_graph(GRAPH, path, output=tmp_path / "out", cache=False))

@@ -7,12 +7,9 @@ from pathlib import Path
 
 from api_graph.bench.declare import BenchmarkSpec, Needed, Response, Scored, Verdict, by_category
 from api_graph.bench.readers.questions import Question, needed
-from api_graph.bench.readers.reclip import read_reclip
 from api_graph.bench.scores import Figure
 from api_graph.errors import BadInput
 from api_graph.json_values import Json
-from api_graph.pixels.read import read_image
-from api_graph.tasks.metrics import refers_to
 from api_graph.tasks.record import Box
 
 ACCURACY = "accuracy at IoU > 0.5"
@@ -23,6 +20,9 @@ _DETECTED = "{}_dets_dict.json"
 
 def _read(name: str, *, detected: bool, data: Path, parts: Sequence[str]) -> list[Question]:
     """A question for each sentence. Without a box in its image, that is the whole of it, as in ReCLIP."""
+    from api_graph.bench.readers.reclip import read_reclip
+    from api_graph.pixels.read import read_image
+
     pictures = needed(data / _PICTURES, name, "COCO's train2014 images")
     boxes = data / _DETECTED.format(name.rstrip("+"))
     if detected:
@@ -56,6 +56,8 @@ def _shown(box: Box) -> str:
 def _score(question: Question, response: Response) -> Verdict:
     """Whether the chosen box covers one of those that are meant: IoU strictly above a half, as ReCLIP counts."""
     import torch
+
+    from api_graph.tasks.metrics import refers_to
 
     corners = response.values.get("corners")
     if not isinstance(corners, list) or len(corners) != 4:

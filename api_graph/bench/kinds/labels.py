@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,17 +18,15 @@ from api_graph.bench.declare import (
     by_category,
     mean_of_groups,
 )
-from api_graph.bench.readers.cub import read_cub, read_waterbirds
-from api_graph.bench.readers.dogs import read_dogs
-from api_graph.bench.readers.imagenet_s import read_alpha_clip, read_imagenet_s
 from api_graph.bench.readers.point_clouds import VARIANTS, read_modelnet40, read_scanobjectnn
 from api_graph.bench.readers.questions import Question, needed
 from api_graph.bench.scores import Figure, share_figure
 from api_graph.errors import BadInput
 from api_graph.json_values import Json
-from api_graph.pixels.read import read_image
-from api_graph.tasks.examples import Benchmark, LabelledClouds, LabelledImage
 from api_graph.tasks.labels import SCANOBJECTNN
+
+if TYPE_CHECKING:  # the readers import torch, for which nobody waits who only wants to know what there is
+    from api_graph.tasks.examples import Benchmark, LabelledClouds, LabelledImage
 
 TOP = 5
 
@@ -103,6 +102,8 @@ def _images(data: Path, read: Callable[[Path], Benchmark]) -> list[Question]:
 
 
 def _boxes(example: LabelledImage) -> list[Json]:
+    from api_graph.pixels.read import read_image
+
     region = example.region()
     if not region:
         width, height = read_image(example.image).size
@@ -141,7 +142,33 @@ def _classification(
     )
 
 
+def _dogs(data: Path) -> Benchmark:
+    from api_graph.bench.readers.dogs import read_dogs
+
+    return read_dogs(data)
+
+
+def _cub(data: Path) -> Benchmark:
+    from api_graph.bench.readers.cub import read_cub
+
+    return read_cub(data)
+
+
+def _imagenet_s(data: Path) -> Benchmark:
+    from api_graph.bench.readers.imagenet_s import read_imagenet_s
+
+    return read_imagenet_s(data, data / _SYNSETS.path, data / "ImageNetS_categories_im919.txt")
+
+
+def _alpha_clip(data: Path) -> Benchmark:
+    from api_graph.bench.readers.imagenet_s import read_alpha_clip
+
+    return read_alpha_clip(data / "imagenet_919.json", data, data / _SYNSETS.path)
+
+
 def _waterbirds(data: Path) -> Benchmark:
+    from api_graph.bench.readers.cub import read_waterbirds
+
     boxes = needed(data / "bounding_boxes.txt", "Waterbirds", "CUB-200-2011's boxes of the same birds")
     return read_waterbirds(data, boxes)
 
@@ -158,7 +185,7 @@ CLASSIFICATION = (
             Needed("Annotation", "Stanford Dogs' annotations"),
             Needed("test_list.*", "Stanford Dogs' lists"),
         ),
-        read_dogs,
+        _dogs,
     ),
     _classification(
         "cub",
@@ -175,7 +202,7 @@ CLASSIFICATION = (
                 "bounding_boxes.txt",
             )
         ),
-        read_cub,
+        _cub,
     ),
     _classification(
         "imagenet-s",
@@ -187,7 +214,7 @@ CLASSIFICATION = (
             Needed("ImageNetS_categories_im919.txt", "ImageNet-S"),
             _SYNSETS,
         ),
-        lambda data: read_imagenet_s(data, data / _SYNSETS.path, data / "ImageNetS_categories_im919.txt"),
+        _imagenet_s,
         figures=_macro_first,
     ),
     _classification(
@@ -195,7 +222,7 @@ CLASSIFICATION = (
         "ImageNet-S, as Alpha-CLIP has it",
         "ImageNet-S by Alpha-CLIP's list",
         (Needed("imagenet_919.json", "Alpha-CLIP's list, beside the pictures that it names"), _SYNSETS),
-        lambda data: read_alpha_clip(data / "imagenet_919.json", data, data / _SYNSETS.path),
+        _alpha_clip,
         figures=_macro_first,
     ),
     _classification(
@@ -269,7 +296,7 @@ POINT_CLOUDS = (
             Needed("ply_data_test*.h5", "modelnet40_ply_hdf5_2048"),
         ),
         _modelnet40,
-        lambda data: read_modelnet40(data).labels,
+        lambda data: _modelnet40(data, ())[""].labels,
     ),
     _point_clouds(
         "scanobjectnn",

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from api_graph.bench.declare import BenchmarkSpec, Needed, Response, Scored, Verdict
-from api_graph.bench.localization import bootstrap_interval
 from api_graph.bench.readers.questions import Question
 from api_graph.bench.readers.vqa import PopePart, read_mme, read_pope
 from api_graph.bench.scorers.yes_no import COGNITION, PERCEPTION, PopeScores, parse_mme, parse_pope, strict_yes_no
 from api_graph.bench.scores import Figure, mean_figure, share_figure
+from api_graph.bench.statistics import bootstrap_interval
 from api_graph.files import whole_file
 
 POPE_PARTS: tuple[PopePart, ...] = ("random", "popular", "adversarial")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from api_graph.errors import BadInput
-from api_graph.tasks.examples import LabelledClouds
 from api_graph.tasks.labels import SCANOBJECTNN, read_labels, readable_name
 from api_graph.tasks.record import bad_record, read_text, text_lines
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from api_graph.tasks.examples import LabelledClouds
 
 VARIANTS = {
     "OBJ_ONLY": "main_split_nobg/{}_objectdataset.h5",
@@ -28,6 +31,10 @@ def read_modelnet40(root: str | os.PathLike[str], split: str = "test") -> Labell
     `root` is the folder modelnet40_ply_hdf5_2048. Its lists name files by where they once lay; they are looked for
     beside the list.
     """
+    import torch
+
+    from api_graph.tasks.examples import LabelledClouds
+
     folder = Path(root)
     labels = tuple(readable_name(name) for name in read_labels(folder / "shape_names.txt"))
     listed = [line.strip() for line in text_lines(read_text(folder / f"{split}_files.txt")) if line.strip()]
@@ -40,6 +47,8 @@ def read_modelnet40(root: str | os.PathLike[str], split: str = "test") -> Labell
 
 def read_scanobjectnn(root: str | os.PathLike[str], variant: str = "OBJ_ONLY", split: str = "test") -> LabelledClouds:
     """The clouds of one variant below the folder h5_files; `split` is "test" or "training"."""
+    from api_graph.tasks.examples import LabelledClouds
+
     if variant not in VARIANTS:
         hint = f"Use one of {', '.join(VARIANTS)}."
         raise BadInput("there is no such variant", input="variant", value=variant, hint=hint)
@@ -69,6 +78,8 @@ def read_clouds(path: Path, classes: int) -> tuple[Tensor, Tensor]:
 
 
 def _checked(path: Path, found: dict[str, np.ndarray], classes: int) -> tuple[Tensor, Tensor]:
+    import torch
+
     for field in ("data", "label"):
         if field not in found or found[field].dtype.kind not in "fiu":
             raise bad_record(path, "an array of numbers is missing", field=field)

@@ -1,5 +1,7 @@
 """Scorers of benchmarks: pure functions of what was answered and what is right, as the official code scores it."""
 
+from typing import TYPE_CHECKING
+
 from api_graph.bench.scorers.choices import (
     MMVP_SWAPPED,
     draw_choice,
@@ -19,7 +21,6 @@ from api_graph.bench.scorers.judges import (
     parse_llava_bench_review,
     parse_mm_vet_score,
 )
-from api_graph.bench.scorers.maps import SegmentationScores, average_precision, segmentation_scores
 from api_graph.bench.scorers.vqa import UnanswerableScores, normalize_vqa, unanswerable_scores, vqa_accuracy
 from api_graph.bench.scorers.yes_no import (
     MmeScores,
@@ -31,7 +32,19 @@ from api_graph.bench.scorers.yes_no import (
     pope_scores,
     strict_yes_no,
 )
-from api_graph.tasks.metrics import iou, per_class_mean, refers_to, top_k, worst_group
+from api_graph.lazily import lazily
+
+if TYPE_CHECKING:  # torch is not imported for those who need none of these
+    from api_graph.bench.scorers.maps import (
+        SegmentationScores,
+        average_precision,
+        iou,
+        per_class_mean,
+        refers_to,
+        segmentation_scores,
+        top_k,
+        worst_group,
+    )
 
 __all__ = [
     "FAILED_REVIEW",
@@ -70,3 +83,17 @@ __all__ = [
     "vstar_correct",
     "worst_group",
 ]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "SegmentationScores": "maps",
+        "average_precision": "maps",
+        "segmentation_scores": "maps",
+        "iou": "maps",
+        "per_class_mean": "maps",
+        "refers_to": "maps",
+        "top_k": "maps",
+        "worst_group": "maps",
+    },
+)

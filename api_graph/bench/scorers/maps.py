@@ -9,6 +9,11 @@ import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
+from api_graph.tasks.metrics import iou as iou
+from api_graph.tasks.metrics import per_class_mean as per_class_mean
+from api_graph.tasks.metrics import refers_to as refers_to
+from api_graph.tasks.metrics import top_k as top_k
+from api_graph.tasks.metrics import worst_group as worst_group
 
 
 @dataclass(frozen=True)

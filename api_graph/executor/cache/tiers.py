@@ -34,7 +34,9 @@ class CacheTiers:
         if spec.model or spec.output:
             return None, None
         transient = self.shared is not None and task.node.id in self.shared.transient
-        return None if transient else self.memory, self.disk if spec.store else None
+        # Of a table, what a row does by itself is made again as fast as it is read.
+        on_disk = spec.store and not (spec.rowwise and self.shared is not None)
+        return None if transient else self.memory, self.disk if on_disk else None
 
     def find(self, task: Task, *, on_disk: bool = True) -> tuple[Entry, Action] | None:
         """The task's result and where it was, if any tier holds it; without `on_disk` no file is read."""

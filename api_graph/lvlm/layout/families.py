@@ -85,6 +85,14 @@ _VIEWS: dict[str, Callable[[PromptFacts], list[list[ViewSpec]]]] = {
 """Model type -> a function that gives the views of each image, over all prompts in order."""
 
 
+_UNKNOWN = {
+    "gemma3n": "its vision tower comes in one size, too large for the tests that hold a family's layout",
+    "llama4": "its processor pads an image into tiles, and hands on neither their rows and columns nor the padding",
+    "perception_lm": "its processor cuts an image into tiles, and does not hand on their rows and columns",
+}
+"""Model type -> why its layout is not known, of families that people ask for."""
+
+
 def token_layouts(
     config: ModelConfig,
     processor: Processor | None,
@@ -101,8 +109,9 @@ def token_layouts(
     """
     views_of = _VIEWS.get(config.model_type)
     if views_of is None:
+        why = _UNKNOWN.get(config.model_type)
         raise BadInput(
-            "it is not known where this family's image tokens lie in the image",
+            f"it is not known where this family's image tokens lie in the image{f': {why}' if why else ''}",
             input="model",
             value=config.model_type,
             hint=f"Use one of {', '.join(_VIEWS)}.",

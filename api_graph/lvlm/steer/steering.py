@@ -316,5 +316,5 @@ def steer_preset(name: Preset) -> SteerSettings:
     as well, which is no part of these settings. Raises BadInput for a name that is none of `PRESETS`.
     """
     if name not in _PRESETS:
-        raise BadInput("there is no such preset", input="preset", value=name, hint=f"Use one of {', '.join(PRESETS)}.")
+        raise BadInput("there is no such preset", input="name", value=name, hint=f"Use one of {', '.join(PRESETS)}.")
     return {**_DEFAULTS, **_PRESETS[name]}

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from api_graph.html_page import content_policy, template_in
+from api_graph.html_page import content_policy, templates_in
 from api_graph.lvlm.word_pictures import METHODS, Scale, check_readings, heat, levels, shrunk, spans_of
 from api_graph.lvlm.words import Span, WordMaps
 from api_graph.pixels.overlay import Colormap, color_table
@@ -50,19 +50,23 @@ def words_page(
     heats = [_heats(image, one, scale, colormap) for one in readings]
     style, script = ((_HERE / name).read_text("utf-8") for name in ("words.css", "words.js"))
     title = readings[0].question or "Words of an answer"
-    return template_in(_HERE, "words.html.j2").render(
-        title=title if len(title) <= _WIDEST_TITLE else f"{title[:_WIDEST_TITLE]}…",
-        question=readings[0].question,
-        pieces=_pieces(readings[0].answer, spans, heats, _strengths(readings[0])),
-        means=tuple(own.get(None, "") for own in heats),
-        picture=_uri(shrunk(image, _PICTURE), "WEBP", quality=88),
-        size=image.size,
-        readings=[(one.method, METHODS[one.method]) for one in readings],
-        scale=scale,
-        bar=_uri(_coloured(torch.arange(256).float()[None] / 255, colormap), "PNG"),
-        style=style,
-        script=script,
-        policy=content_policy(style, script),
+    return (
+        templates_in(_HERE)
+        .get_template("words.html.j2")
+        .render(
+            title=title if len(title) <= _WIDEST_TITLE else f"{title[:_WIDEST_TITLE]}…",
+            question=readings[0].question,
+            pieces=_pieces(readings[0].answer, spans, heats, _strengths(readings[0])),
+            means=tuple(own.get(None, "") for own in heats),
+            picture=_uri(shrunk(image, _PICTURE), "WEBP", quality=88),
+            size=image.size,
+            readings=[(one.method, METHODS[one.method]) for one in readings],
+            scale=scale,
+            bar=_uri(_coloured(torch.arange(256).float()[None] / 255, colormap), "PNG"),
+            style=style,
+            script=script,
+            policy=content_policy(style, script),
+        )
     )
 
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, Protocol, TypeGuard
+from typing import Any
 
 from api_graph.errors import BadInput
 from api_graph.table.embedded import embedded_name
-from api_graph.table.rows import RowContent, row_content
+from api_graph.table.rows import DataFrame, RowContent, row_content
 
 _PICTURE_FIELDS = {"bytes", "path"}
 """How the datasets of the Hugging Face hub hold a picture: its bytes, or the name of its file, or both."""
-
-
-class HasArrowStream(Protocol):
-    """A data frame as pandas, polars, pyarrow and others have it, by Arrow's PyCapsule interface."""
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 
 def import_pyarrow() -> ModuleType:
@@ -122,7 +116,7 @@ def _is_json_type(types: ModuleType, kind: Any) -> bool:
 class ArrowStream:
     """The rows of a data frame. It is asked for a stream of its batches each time that the rows are read."""
 
-    def __init__(self, frame: HasArrowStream) -> None:
+    def __init__(self, frame: DataFrame) -> None:
         self._arrow = import_pyarrow()
         # A reader can be read once.
         once = isinstance(frame, self._arrow.RecordBatchReader)
@@ -151,8 +145,3 @@ class ArrowStream:
             raise BadInput(problem, input="ROWS", value=type(self._frame).__name__, hint=hint) from error
         with stream:
             yield stream
-
-
-def is_frame(rows: object) -> TypeGuard[HasArrowStream]:
-    """Whether `rows` is a data frame by Arrow's interface."""
-    return callable(getattr(rows, "__arrow_c_stream__", None))

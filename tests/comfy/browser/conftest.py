@@ -149,7 +149,7 @@ class Editor:
         missing = message.text.startswith("Failed to load resource") and elsewhere
         known = any(text in message.text for text in KNOWN)
         if message.type == "error" and not known and not missing:
-            self.errors.append(message.text)
+            self.errors.append(f"{message.text} ({message.location.get('url')})")
 
     def set(self, name: str, value: Any) -> None:
         headers = {"Content-Type": "application/json", "Origin": self.server.url}

@@ -68,6 +68,20 @@ def test_pixtral_counts_the_patches_of_the_resized_image(facts: Any, grid: tuple
     assert view.columns.tolist() == columns
 
 
+@pytest.mark.parametrize(
+    ("family", "reason"),
+    [
+        ("gemma3n", "image: its vision tower comes in one size, .*Use one of llava, .*gemma3"),
+        ("llama4", "image: its processor pads an image into tiles, "),
+        ("perception_lm", "image: its processor cuts an image into tiles, "),
+        ("kosmos-2", "lie in the image .got 'kosmos-2'"),
+    ],
+)
+def test_an_unknown_family_is_refused_with_the_reason(family: str, reason: str) -> None:
+    with pytest.raises(BadInput, match=f"model: it is not known where this family's image tokens .*{reason}"):
+        token_layouts(config(family), None, {"input_ids": ids(12), "pixel_values": pixels(1, 32, 24)}, None)
+
+
 def test_prompts_without_an_image() -> None:
     rows = torch.tensor([[1, 1, 1, 1, 1], [1, IMAGE, IMAGE, IMAGE, IMAGE]])
     inputs = {"input_ids": rows, "pixel_values": pixels(1, 16, 16)}

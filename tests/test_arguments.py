@@ -83,7 +83,6 @@ KINDS: dict[str, list[Any]] = {
     "folder": [3, [1], None, True, object()],
     **dict.fromkeys(("image_format", "heatmap_format"), TEXT),
     "quality": WHOLE,
-    "controls": FLAG,
     "input_folders": [3, "folder", [1], object()],
     "cache": [3, [1], object()],
     "listener": [3, "x", [1]],

@@ -15,6 +15,7 @@ The public Python API, loaded when first used:
 * `map_graph`: the same over the rows of a table; `read_results`: what it gave, read back.
 * `draw_figure`: rows of a run as a figure for a paper.
 * `compare_results`: runs over the same rows side by side, with intervals.
+* `sweep_scores`, `plot_sweep`: what each setting of a grid scored, in numbers and drawn.
 """
 
 import os as _os
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
         steer_preset,
     )
     from api_graph.runs import run_graph
+    from api_graph.sweep.plot import SweepPlot, plot_sweep
+    from api_graph.sweep.scores import Sweep, sweep_scores
     from api_graph.table.map import map_graph
     from api_graph.table.records import RowResult
     from api_graph.table.results import read_results
@@ -59,6 +62,8 @@ __all__ = [
     "LvlmModel",
     "RowResult",
     "Steering",
+    "Sweep",
+    "SweepPlot",
     "annotate",
     "ask",
     "choose_box",
@@ -73,9 +78,11 @@ __all__ = [
     "load_lvlm",
     "lvlm_attribution",
     "map_graph",
+    "plot_sweep",
     "read_results",
     "run_graph",
     "steer_preset",
+    "sweep_scores",
 ]
 
 __getattr__, __dir__ = _lazily(
@@ -94,6 +101,8 @@ __getattr__, __dir__ = _lazily(
         "LvlmModel": "lvlm",
         "RowResult": "table.records",
         "Steering": "lvlm",
+        "Sweep": "sweep.scores",
+        "SweepPlot": "sweep.plot",
         "annotate": "annotation",
         "ask": "lvlm",
         "choose_box": "tasks",
@@ -108,9 +117,11 @@ __getattr__, __dir__ = _lazily(
         "load_lvlm": "lvlm",
         "lvlm_attribution": "lvlm",
         "map_graph": "table.map",
+        "plot_sweep": "sweep.plot",
         "read_results": "table.results",
         "run_graph": "runs",
         "steer_preset": "lvlm",
+        "sweep_scores": "sweep.scores",
     },
 )
 

@@ -37,7 +37,6 @@ OWN_WORDS = {
     ("foveal_features", "unleash"),
     ("ask", "fovea"),
     ("ask", "schedule"),
-    ("compare_results", "folders"),
     ("lvlm_attribution", "fovea"),
 }
 """Told by the function itself, when its model is there."""
@@ -69,10 +68,6 @@ KINDS: dict[str, list[Any]] = {
     "model": MODEL,
     "layers": [2.5, ["zz"], {"a": 1}, None, object(), Path("x")],
     "layer": [2.5, ["zz"], {"a": 1}, object()],
-    "mode": TEXT,
-    "strength": [value for value in NUMBER if value is not None],
-    "fovea": [],
-    "schedule": [],
     "heads": [3, 2.5, "0", ["a"], {"a": 1}, object()],
     "boxes": [3, 2.5, [1], {"a": 1}, True, object(), Path("x")],
     "box": [3, "1 2 3 4", ["a"], {"a": 1}, None, object()],
@@ -88,7 +83,6 @@ KINDS: dict[str, list[Any]] = {
     "folder": [3, [1], None, True, object()],
     **dict.fromkeys(("image_format", "heatmap_format"), TEXT),
     "quality": WHOLE,
-    "controls": FLAG,
     "input_folders": [3, "folder", [1], object()],
     "cache": [3, [1], object()],
     "listener": [3, "x", [1]],
@@ -103,6 +97,10 @@ KINDS: dict[str, list[Any]] = {
     "width": NUMBER,
     "opacity": [value for value in NUMBER if value is not None],
     "dpi": [*WHOLE, None],
+    "controls": FLAG,
+    "at": [3, 2.5, "x", ["a"], object()],
+    **dict.fromkeys(("x", "lines"), TEXT),
+    "kind": [*TEXT, None],
 }
 NEEDED: dict[str, Any] = {"labels": "a\nb", "boxes": [[1, 2, 3, 4]], "text": "a ring", "question": "What?"}
 SHAPES = {"image_size": (64, 64), "grid": (8, 8), "box": [1, 2, 30, 40], "points": torch.zeros(3, 3), "rows": [{}]}

@@ -67,11 +67,14 @@ MAY_IMPORT = {
     "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
     "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
+    "harness": CONTRACT | {"runs", "table"},
     "comparison": CONTRACT | {"settings", "table", "report", "bench"},
+    "sweep": CONTRACT | {"table", "bench", "comparison"},
     "figure": CONTRACT | {"table", "report", "pixels"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
-    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "figure", "editor"}
+    | {"graph", "draw", "executor", "runs", "settings", "table", "report", "benching", "comparison", "figure", "sweep"}
+    | {"editor"}
     | {"annotation"}
     | ROOMS,
     "__main__": {"cli"},
@@ -248,7 +251,7 @@ def test_late_imports_are_told_from_early_ones(text: str, found: list[str]) -> N
     assert list(imports_in(at_import(ast.parse(text)), ROOT / "api_graph" / "clip" / "model.py")) == found
 
 
-LAZY_PACKAGES = (
+LAZY = (
     "api_graph",
     "api_graph.bench.scorers",
     "api_graph.executor",
@@ -258,7 +261,7 @@ LAZY_PACKAGES = (
 )
 
 
-@pytest.mark.parametrize("package", LAZY_PACKAGES)
+@pytest.mark.parametrize("package", LAZY)
 def test_no_name_of_a_lazy_package_is_that_of_a_module_in_it(package: str) -> None:
     """Who imports the module would find it under the name from then on."""
     folder = ROOT.joinpath(*package.split("."))
@@ -272,4 +275,4 @@ def test_all_lazy_packages_are_looked_at() -> None:
         for path in (ROOT / "api_graph").rglob("__init__.py")
         if "lazily(" in path.read_text("utf-8")
     }
-    assert found == set(LAZY_PACKAGES)
+    assert found == set(LAZY)

@@ -59,11 +59,13 @@ def scenes(
     with output_lock(folder):
         check_folder(folder)
         parts: list[Part] = []
-        for done in run_parts(setting, names):
-            parts.append(done)
+        for number, name in enumerate(names, start=1):
+            if not quiet:
+                tell(f"{name}, {number} of {len(names)} tables")
+            parts += run_parts(setting, [name])
             write_parts(folder, parts, setting, versions())
             if not (quiet or as_json):
-                _print(done)
+                _print(parts[-1])
     if as_json:
         print_json({"ok": True, "exit_code": OK, "benchmark": "scenes", "out": folder, "parts": _document(parts)})
     elif not quiet:

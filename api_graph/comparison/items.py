@@ -26,7 +26,8 @@ _MOST_NAMED = 12
 class Item:
     """One item. `name` is what people know it by, `row` its row's number, `score` None where it has none.
 
-    `truth` is what its answer was measured by, and `category` the group of items that it belongs to.
+    `truth` is what its answer was measured by, and `category` the group of items that it belongs to. `key` is its
+    row's, where it was measured by a figure.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Item:
     score: float | None
     category: str | None = None
     truth: tuple[str, ...] = ()
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _items(side: Side, rows: Results, column: Column, question: Question, on: Se
             raise BadInput(problem, input="--on", value=list(on), hint="Name columns that tell all rows apart.")
         truth = () if question.truth is None else tuple(_truths(row, question.truth))
         category = None if question.by is None else _category(row, question.by)
-        items[key] = Item(told, row.number, _score(column.cell(row), truth, question), category, truth)
+        items[key] = Item(told, row.number, _score(column.cell(row), truth, question), category, truth, row.key)
     return items
 
 

@@ -84,22 +84,24 @@ def map_graph(
     an input is faulty; with `keep_null` it has the graph's own there. Files that rows name are looked for beside the
     table, and in `input_folders`, or in the current folder if none are given.
 
-    Results go to `output`. Calling it again continues where it stopped, and yields only the rows that it runs itself;
-    what is lost, damaged or changed is done again, with an ApiGraphWarning; `retry_failed` runs failed rows once more.
-    A failed row has a result with an `error`; `fail_fast` stops after the first. `cache` is the disk cache's folder,
-    True for the usual one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the most calls
-    that a model gets at once, `threads` read and write, results may take `memory` bytes. `metadata` embeds the graph in
-    images, `names` is the template of file names, `adopt` takes over a folder that has lost its manifest, `ray` runs on
-    Ray, with `keep_answers` cached answers of endpoints serve any `output`. `image_format` and `heatmap_format` are
-    png, webp or jpeg, `quality` is that of the last two. With `grid` (by input a list of values) every row is run with
-    all combinations, with `controls` with each control too. docs/tables.md says more. Raises GraphError or BadInput.
+    Results go to `output`: results.jsonl, manifest.json, and the files of each row. Calling it again continues where it
+    stopped, and yields only the rows that it runs itself. Rows whose line or files are lost or damaged, or whose input
+    files have changed, are done again, and an ApiGraphWarning says so; `retry_failed` runs failed rows once more. A
+    failed row has a result with an `error`; `fail_fast` stops after the first. `cache` is a folder, True for the usual
+    one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest batch that a model
+    gets, `threads` the number of threads that read and write, and `memory` the bytes that results may take. `metadata`
+    embeds the graph in saved images. `names` is the template of file names (see docs/tables.md), `adopt` takes over the
+    results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process. With `keep_answers`,
+    cached answers of endpoints serve any `output`. `image_format` is png, webp or jpeg, which embeds no graph, and
+    `heatmap_format` that of heatmaps; `quality` is 1 to 100. With `grid` (by name of an input a list of values) every
+    row is run with all combinations, and with `controls` with each control. Raises GraphError or BadInput before any.
     """
     limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
     kept = partial(limits, metadata=metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    told = partial(kept, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}), controls=controls)
-    written = partial(told, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
-    done = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=0 if fail_fast else None)
-    read = partial(done, inputs=tuple(map(Path, input_folders)), shard=None if shard is None else parse_shard(shard))
+    written = partial(kept, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
+    again = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=0 if fail_fast else None)
+    told = partial(again, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}), controls=controls)
+    read = partial(told, inputs=tuple(map(Path, input_folders)), shard=None if shard is None else parse_shard(shard))
     options = read(cache=None if cache is False else cache_folder() if cache is True else Path(cache))
     plan = _planned(graph, rows, dict(inputs or {}), Path(output), options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)

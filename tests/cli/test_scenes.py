@@ -24,6 +24,7 @@ def test_a_part_and_its_files(tmp_path: Path) -> None:
     ran = run("--part", "selection", "--limit", "2", "--out", tmp_path / "x")
     assert ran.exit_code == OK, ran.output
     assert "Heatmap to mask, keep all: mean IoU" in ran.stdout
+    assert ran.stderr.startswith("selection, 1 of 1 tables\n")
     assert ran.stdout.splitlines()[-1] == str(tmp_path / "x" / "scores.md")
     assert {path.name for path in (tmp_path / "x").iterdir()} >= {"bench.json", "scores.md", "scores.csv", "scores.tex"}
     own = tmp_path / "x" / "selection"

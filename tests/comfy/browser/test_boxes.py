@@ -259,6 +259,7 @@ def subgraph_of(editor: Editor, *nodes: int) -> str:
           app.canvas.selectItems(ids.map((id) => app.graph.getNodeById(id)));
           await new Promise((done) => setTimeout(done, 50));
           await app.extensionManager.command.execute("Comfy.Graph.ConvertToSubgraph");
+          app.extensionManager.workflow.activeWorkflow.changeTracker.checkState(); // a step of its own
           const made = app.graph.nodes.find((node) => !known.has(node.id) && node.subgraph);
           return String(made.id);
         }""",

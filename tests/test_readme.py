@@ -1,4 +1,5 @@
-"""Every command of the README runs as it is printed, in a copy of what a clone holds of the graphs."""
+"""The README and the pages that it leads to: every command runs as it is printed, in a copy of what a clone holds of
+the graphs."""
 
 from __future__ import annotations
 
@@ -17,6 +18,9 @@ from api_graph.settings import shipped
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = ("commands", "graphs", "python", "models", "comfyui", "concepts", "figures", "architecture")
+"""Those in docs/ that have no tests of their own."""
+TEXTS = {"README.md": README, **{f"docs/{page}.md": (ROOT / f"docs/{page}.md").read_text("utf-8") for page in PAGES}}
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>[a-z ]+) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
 SET_UP = "python3 -m venv .venv && .venv/bin/pip install "  # `.ci/run` does this half, as printed
 
@@ -31,7 +35,11 @@ class Block(NamedTuple):
     code: str
 
 
-BLOCKS = [Block(found["mark"] or "", found["language"], found["code"]) for found in BLOCK.finditer(README)]
+BLOCKS = [
+    Block(found["mark"] or "", found["language"], found["code"])
+    for text in TEXTS.values()
+    for found in BLOCK.finditer(text)
+]
 COMMANDS = "".join(block.code for block in BLOCKS if block.language == "sh" and not block.mark)
 
 
@@ -90,7 +98,7 @@ def test_the_test_command_is_the_one_that_ci_runs() -> None:
 @posix
 def test_the_commands(clone: Path) -> None:
     """Each line in a shell of its own, a few at a time: most of what they take is loading torch."""
-    lines = COMMANDS.splitlines()
+    lines = list(dict.fromkeys(COMMANDS.splitlines()))
     assert len(lines) >= 8 and all(line.startswith("api-graph ") for line in lines)
     with ThreadPoolExecutor(4) as threads:
         printed = "".join(threads.map(lambda line: run(clone, "bash", "-c", line), lines))
@@ -98,8 +106,8 @@ def test_the_commands(clone: Path) -> None:
     assert "All that is needed is here." in printed
 
 
-def test_the_python_code(clone: Path) -> None:
-    (code,) = (block.code for block in BLOCKS if block.language == "python")
+@pytest.mark.parametrize("code", [block.code for block in BLOCKS if block.language == "python"], ids=("readme", "docs"))
+def test_the_python_code(clone: Path, code: str) -> None:
     # torch 2.4 leaves a temporary folder of its own to the end of the process.
     strict = ("-W", "error", "-W", "ignore:Implicitly cleaning up:ResourceWarning")
     printed = run(clone, sys.executable, *strict, "-c", code).splitlines()
@@ -109,19 +117,43 @@ def test_the_python_code(clone: Path) -> None:
 
 def test_commands_that_need_the_network_name_what_there_is() -> None:
     """They cannot run here; but their graphs and nodes must exist."""
-    graphs = re.findall(r"api-graph (?:run|check) (\w+)", README)
+    graphs = re.findall(r"api-graph (?:run|check) (\w+)", "".join(TEXTS.values()))
     assert len(graphs) >= 5
     assert set(graphs) <= set(shipped())
 
 
-def test_the_table_lists_the_shipped_graphs() -> None:
-    assert set(re.findall(r"^\| `(\w+)` \|", README, re.M)) == set(shipped())
+def test_the_tables_list_the_shipped_graphs() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", TEXTS["docs/graphs.md"], re.M)
+    assert sorted(listed) == sorted(shipped())
 
 
-def test_links_lead_to_files_and_headings() -> None:
-    headings = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.+)$", README, re.M)}
-    for target in re.findall(r"\]\(([^)]+)\)", README):
+@pytest.mark.parametrize("page", TEXTS)
+def test_links_lead_to_files_and_headings(page: str) -> None:
+    text = TEXTS[page]
+    headings = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.+)$", text, re.M)}
+    for target in re.findall(r"\]\(([^)]+)\)", text):
         if target.startswith("#"):
             assert target[1:] in headings
         elif not target.startswith("https://"):
-            assert (ROOT / target).is_file(), target
+            assert (ROOT / page).parent.joinpath(target).is_file(), target
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\(docs/(\w+)\.md\)", README))
+    assert linked == {path.stem for path in (ROOT / "docs").glob("*.md")}
+
+
+def prose(text: str) -> str:
+    """A page without its code, its comments and its lists' marks; the names that links lead to are left out."""
+    text = re.sub(r"^```.*?^```$|<!--.*?-->|^#.*$|^\|.*$|^!\[.*$", "\n", text, flags=re.M | re.S)
+    return re.sub(r"\]\([^)]*\)", "]", text)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(prose(README).split()) <= 1200
+
+
+def test_no_sentence_of_the_readme_is_long() -> None:
+    sentences = re.split(r"[.!?:](?:\s|$)|\n\n|^\* ", prose(README), flags=re.M)
+    long = [sentence for sentence in sentences if len(sentence.split()) > 30]
+    assert long == []

@@ -71,7 +71,7 @@ def attend_all(
     passes: dict[Hashable, list[tuple[int, Request, str]]] = {}
     for index in maps:
         told = answer[index] if answer[index].strip() else ""
-        for request, way in _requests_of_each(model, questions[index], to_pil(image[index]), steering[index]):
+        for request, way in requests_of_each(model, questions[index], to_pil(image[index]), steering[index]):
             passes.setdefault((bool(told), way), []).append((index, request, told))
     for prompts in passes.values():
         for part in (prompts[first : first + MOST_PROMPTS] for first in range(0, len(prompts), MOST_PROMPTS)):
@@ -92,7 +92,7 @@ def attend_all(
     return [_result(maps[index], own) for index, own in enumerate(context)]
 
 
-def _requests_of_each(
+def requests_of_each(
     model: LvlmModel, question: str, pictures: Sequence[PilImage], steering: Steering | None
 ) -> Iterator[tuple[Request, Hashable]]:
     """A request for each of a call's images, with its own fovea; and what is equal for those that are steered alike."""

@@ -13,6 +13,7 @@ from api_graph.errors import ApiGraphError
 from api_graph.executor import Executor, RunResult
 from api_graph.graph import Graph, Link, read_graph, set_inputs
 from api_graph.lvlm.steer import Steering, as_foveas
+from api_graph.pixels.heatmap import mean_filter, normalize
 from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
 from api_graph.settings import headless_folders, shipped_graphs
@@ -64,14 +65,28 @@ def test_a_tour_names_the_boxes_in_their_order(tmp_path: Path, demo: api_graph.L
 def test_the_map_of_clip_is_the_fovea(query: str, tmp_path: Path, demo: api_graph.LvlmModel) -> None:
     clip = seeing(api_graph.load_clip("demo", device="cpu"), "squash")
     seen = api_graph.clip_attribution(clip, PICTURE, query)
-    cls = seen.attribution.with_values(seen.cls)
-    assert answer("gaze_api", tmp_path, query=query) == api_graph.ask(demo, PICTURE, query, fovea=cls).text
+    cls = seen.attribution.with_values(mean_filter(normalize(seen.cls), 3))
+    assert (
+        answer("gaze_api", tmp_path, query=query) == api_graph.ask(demo, PICTURE, query, fovea=cls, strength=3.0).text
+    )
 
 
 @pytest.mark.parametrize("query", [RING, "Describe the picture."])
 def test_the_models_own_map_is_its_fovea(query: str, tmp_path: Path, demo: api_graph.LvlmModel) -> None:
-    seen = api_graph.lvlm_attribution(demo, PICTURE, query)
-    assert answer("gaze_self", tmp_path, query=query) == api_graph.ask(demo, PICTURE, query, fovea=seen).text
+    seen = api_graph.lvlm_attribution(demo, PICTURE, query).attribution
+    smooth = seen.with_values(mean_filter(normalize(seen.values), 3))
+    assert (
+        answer("gaze_self", tmp_path, query=query)
+        == api_graph.ask(demo, PICTURE, query, fovea=smooth, strength=2.0).text
+    )
+
+
+def test_foveas_are_the_same_in_the_graph(tmp_path: Path) -> None:
+    """What the preview says of the tokens: six cells of the demo model's 10 × 10 for the ring's box."""
+    graph = set_inputs(open_graph("gaze_boxes"), all_nodes(), {"boxes": line(354, 165, 432, 243)})
+    result = ran(graph, tmp_path)
+    texts = [text for o in result.outputs.values() for text in o.ui.get("text", [])]
+    assert "10 × 10 tokens: 6 of weight 1, 94 of weight 0, 0 between, mean 0.060" in texts
 
 
 def test_rows_of_a_table_are_steered_each_to_its_own_box(tmp_path: Path) -> None:

@@ -76,6 +76,15 @@ def test_a_map_gives_its_value_at_the_middle_of_each_cell() -> None:
     assert weights(part, one_view((1, 4), Geometry.whole(40, 20))).tolist() == [0, 0, 0, 1]
 
 
+def test_tokens_that_a_map_does_not_lie_on_have_no_weight() -> None:
+    """A CLIP that saw the right half, or the lower, gives nothing to the rest."""
+    values = torch.tensor([[[1.0, 0.5]]])
+    right = Attribution(values, (Geometry(40, 20, 20, 0, 40, 20),))
+    assert weights(right, one_view((1, 4), Geometry.whole(40, 20))).tolist() == [0, 0, 1, 0]
+    lower = Attribution(values.mT, (Geometry(40, 20, 0, 10, 40, 20),))
+    assert weights(lower, one_view((4, 1), Geometry.whole(40, 20))).tolist() == [0, 0, 1, 0]
+
+
 def test_a_map_of_the_picture_in_another_size_is_scaled() -> None:
     own = Attribution(torch.tensor([[[0.0, 1.0], [2.0, 4.0]]]), (Geometry.whole(400, 200),))
     assert weights(own, FOUR).tolist() == [0, 0.25, 0.5, 1]

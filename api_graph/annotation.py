@@ -83,7 +83,7 @@ def annotate(
     annotated = []
     with torch.inference_mode():
         for picture, attribution in zip(pictures, together.each(), strict=True):
-            pixels = to_tensor(picture)[0]
+            pixels = to_tensor(picture, eight_bits=True)[0]
             if recipe == "reference":
                 heatmap = to_pixels(attribution, geometry="reference", interpolation=interpolation or "lanczos")
                 blended = reference_blend(pixels, heatmap, **blend)

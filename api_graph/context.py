@@ -24,6 +24,7 @@ class Context:
     `ui` collects what the editor shows under the node, in ComfyUI's own form: `{"images": [...], "text": [...]}`.
     `run_id` names the run: what is limited per run is counted under it. A node that computes and also waits, for a
     server's answer say, does the waiting in `with context.waiting():`, so that other runs may compute meanwhile.
+    With `eight_bits` a node may give pictures as uint8, 8 bits as files have them, in place of floats.
     `device` is what "auto" means to a loader (None: the best there is), and `staging` where it reads weights to, for a
     host that moves them to their device itself (None: straight onto the device).
     """
@@ -36,6 +37,7 @@ class Context:
     run_id: str = ""
     cacheable: bool = True
     waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    eight_bits: bool = False
     device: torch.device | None = None
     staging: torch.device | None = None
 

@@ -19,10 +19,16 @@ from api_graph.json_values import Json
 from api_graph.socket_names import Socket
 
 Image = Annotated[Tensor, Socket("IMAGE")]
-"""float32 (B, H, W, 3) in [0, 1]."""
+"""float32 (B, H, W, 3) in [0, 1]. Headless, nodes that say `eight_bits` are given uint8, where the picture has that."""
 
 Mask = Annotated[Tensor, Socket("MASK")]
 """float32 (B, H, W) in [0, 1]; for a heatmap 1 = attended."""
+
+
+def as_floats(picture: Tensor) -> Tensor:
+    """A picture of 8 bits as float32 in [0, 1]; one of floats as it is."""
+    return picture.float().div_(255) if picture.dtype == torch.uint8 else picture
+
 
 AnyValue = Annotated[object, Socket("*")]
 """Whatever is linked."""

@@ -17,7 +17,6 @@ all else, wherever it was done. Rounds go through all settings in turn, and the 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import resource
@@ -39,19 +38,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from api_graph import map_graph
-from api_graph.clip import ClipModel, decompose, load_clip
+from api_graph.clip import ClipModel, PreparedImages, decompose, load_clip
 from api_graph.executor.shared import ComputeLock
+from api_graph.files import PictureFormat
 from api_graph.pixels.blend import alpha_blend
 from api_graph.pixels.heatmap import mean_filter
 from api_graph.pixels.overlay import overlay
 from api_graph.pixels.read import read_image, to_levels, to_tensor
 from api_graph.pixels.resize import to_pixels
-from api_graph.pixels.write import write_png
+from api_graph.pixels.write import write_numbered, write_png
 from api_graph.settings import find_graph
 from api_graph.sockets import Attribution
 
 GRAPHS = ("api_clip_map", "api_clip")
-FORMATS = ("png", "none")
+FORMATS = ("png", "jpeg", "webp", "none")
 MODELS = ("demo", "null")
 SMALL, LARGE = (640, 480), (4000, 3000)
 _OCTAVES, _NOISE, _QUALITY = 8, 2.0, 90
@@ -116,25 +116,23 @@ def made_graph(name: str, format: str) -> dict[str, Any]:
 
 def make_null() -> None:
     """From now on the demo model's input has 336 pixels a side, and its vision tower gives the same for any image."""
-    kept: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
-    forward = decompose._paper
+    kept: dict[int, list[tuple[torch.Tensor, ...]]] = {}
+    read, of = decompose._read, PreparedImages.of
 
-    def tower(tower: Any, pixels: torch.Tensor, start: int | None) -> tuple[torch.Tensor, ...]:
+    def tower(tower: Any, pixels: torch.Tensor, choices: Any) -> list[tuple[torch.Tensor, ...]]:
         count = len(pixels)
         if count not in kept:
-            small = torch.nn.functional.interpolate(pixels, size=_demo_size())
-            kept[count] = forward(tower, small, start)
-        return tuple(each.clone() for each in kept[count])
+            kept[count] = read(tower, torch.nn.functional.interpolate(pixels, size=_demo_size()), choices)
+        return [tuple(each.clone() for each in own) for own in kept[count]]
 
-    prepared = replace(load_clip("demo").preprocess, size=(_NULL_SIDE, _NULL_SIDE))
-    transform = prepared.transform()
-    decompose._paper = tower  # type: ignore[assignment]
-    model_input = decompose.model_input
+    larger = replace(load_clip("demo").preprocess, size=(_NULL_SIDE, _NULL_SIDE))
+    transform = larger.transform()
 
-    def larger_input(model: ClipModel, *given: Any) -> Any:
-        return model_input(replace(model, preprocess=prepared, transform=transform), *given)
+    def prepared(model: ClipModel, images: Any) -> PreparedImages:
+        return of(replace(model, preprocess=larger, transform=transform), images)
 
-    decompose.model_input = larger_input
+    decompose._read = tower  # type: ignore[assignment]
+    PreparedImages.of = prepared  # type: ignore[method-assign,assignment]
 
 
 def _demo_size() -> tuple[int, int]:
@@ -182,7 +180,9 @@ def run(folder: Path, output: Path, setting: Setting) -> dict[str, float]:
         for name in ("few", "few", "many"):  # the first loads what is loaded once
             began = cpu_seconds(), held[0], time.perf_counter()
             rows = 0
-            results = map_graph(graph, folder / f"{name}.jsonl", output=output / f"{len(measured)}", cache=False)
+            kind = "png" if setting.format == "none" else setting.format
+            own = output / f"{len(measured)}"
+            results = map_graph(graph, folder / f"{name}.jsonl", output=own, cache=False, image_format=kind)
             for result in results:
                 rows += 1
                 if result.error is not None:
@@ -207,7 +207,7 @@ def parts(size: tuple[int, int]) -> dict[str, float]:
     maps = Attribution(torch.rand(1, 10, 10, generator=torch.Generator().manual_seed(0)), (geometry,))
     resized = to_pixels(maps)
     heatmap = mean_filter(resized, 15)
-    image = to_tensor(picture)[0]
+    image = to_tensor(picture, eight_bits=True)[0]
     coloured = overlay(image, heatmap, 0.6)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -215,16 +215,16 @@ def parts(size: tuple[int, int]) -> dict[str, float]:
         picture.save(path, quality=_QUALITY)
         work: dict[str, Callable[[], object]] = {
             "decode": lambda: read_image(path),
-            "to_tensor": lambda: to_tensor(picture),
+            "to_tensor": lambda: to_tensor(picture, eight_bits=True),
             "model_input": lambda: model.transform(picture),  # type: ignore[misc]
             "resize": lambda: to_pixels(maps),
             "mean_filter": lambda: mean_filter(resized, 15),
             "overlay": lambda: overlay(image, heatmap, 0.6),
             "alpha_blend": lambda: alpha_blend(image, heatmap),
-            "to_levels": lambda: to_levels(coloured),
+            "to_levels": lambda: to_levels(heatmap[0]),
             "write_overlay_png": lambda: write_png(folder / "out.png", coloured),
             "write_heatmap_png": lambda: write_png(folder / "out.png", heatmap[0]),
-            "encode_jpeg": lambda: picture.save(io.BytesIO(), "JPEG", quality=_QUALITY),
+            "write_overlay_jpeg": lambda: write_numbered(folder, "out", coloured, format=PictureFormat("jpeg")),
         }
         with torch.inference_mode():
             return {name: _cpu_ms(part) for name, part in work.items()}

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from api_graph import clip
-from api_graph.clip import ClipModel, ImageTokens, LayerChoice, QueryFeatures
+from api_graph.clip import ClipModel, ImageTokens, LayerChoice, PreparedImages, QueryFeatures
 from api_graph.context import Context
 from api_graph.errors import inputs_named
 from api_graph.pixels.heatmap import Combination, MapFigures, Normalization, combine, figures, mean_filter, normalize
@@ -36,8 +36,13 @@ LAST_FOUR = -4
 """The default of `start_layer`: the last four layers, or all that a shallower model has."""
 
 
+def prepare_image(model: ClipModel, image: Tensor) -> dict[str, object]:
+    """What `Encode image` shows the model."""
+    return {"image": PreparedImages.of(model, image)}
+
+
 def encode_images(
-    image: Sequence[Tensor],
+    image: Sequence[Tensor | PreparedImages],
     recipe: Sequence[Recipe],
     start_layer: Sequence[int],
     layer: Sequence[int],
@@ -57,8 +62,8 @@ def encode_images(
     for first in range(0, len(groups), MOST_IMAGES):
         part = groups[first : first + MOST_IMAGES]
         wanted = list(dict.fromkeys(choices[index] for group in part for index in group))
-        images = [image[group[0]] for group in part]
-        found = clip.encode_image_at(model, images, wanted)
+        images = [PreparedImages.of(model, image[group[0]]) for group in part]
+        found = clip.encode_image_at(model, PreparedImages.joined(images), wanted)
         split = {one: list(split_tokens(own, list(map(len, images)))) for one, own in zip(wanted, found, strict=True)}
         for place, group in enumerate(part):
             results |= {index: split[choices[index]][place] for index in group}
@@ -96,6 +101,8 @@ def split_tokens(tokens: ImageTokens, counts: Sequence[int]) -> Iterator[ImageTo
     batched=encode_images,
     over=("image", "recipe", "start_layer", "layer"),
     at_once=("recipe", "start_layer", "layer"),
+    eight_bits=True,
+    prepare=prepare_image,
     aliases=("CLIP vision encode", "decompose"),
 )
 def encode_image(

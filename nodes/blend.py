@@ -32,6 +32,7 @@ Colours = Annotated[Colormap, Field(description="Low to high.")]
     category=CATEGORY,
     title="Alpha blend",
     rowwise=True,
+    eight_bits=True,
     aliases=("annotate", "attention prompting", "API"),
 )
 def blend(
@@ -78,6 +79,7 @@ def blend(
     category=CATEGORY,
     title="Heatmap overlay",
     rowwise=True,
+    eight_bits=True,
     aliases=("saliency", "attention map", "colour map", "visualize"),
 )
 def heatmap_overlay(
@@ -98,6 +100,7 @@ def heatmap_overlay(
     output=True,
     preview=True,
     waits=True,
+    eight_bits=True,
     aliases=("show", "overlay", "visualize"),
 )
 def preview_heatmap(
@@ -111,7 +114,7 @@ def preview_heatmap(
     return preview_image(overlay(image, heatmap, opacity, colormap), context)
 
 
-@node("APGatherImages", category=CATEGORY, title="Gather images", aliases=("image list",))
+@node("APGatherImages", category=CATEGORY, title="Gather images", aliases=("image list",), eight_bits=True)
 def gather_images(
     first: Annotated[Image, Field(description="The first of the list.")],
     second: Annotated[Image | None, Field(description="The next; of any size.")] = None,
@@ -122,7 +125,7 @@ def gather_images(
     return [image for image in (first, second, third, fourth) if image is not None]
 
 
-@node("APContactSheet", estimate=estimates.sheet, category=CATEGORY, title="Contact sheet")
+@node("APContactSheet", estimate=estimates.sheet, category=CATEGORY, title="Contact sheet", eight_bits=True)
 def sheet(
     images: Annotated[list[Image], Field(description="What to lay out, in this order.")],
     captions: Annotated[list[str] | None, Field(description="One per image.")] = None,

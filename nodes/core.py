@@ -12,7 +12,7 @@ from pydantic import Field
 from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.pixels.frames import read_frames
-from api_graph.sockets import AnyValue, Image, Mask
+from api_graph.sockets import AnyValue, Image, Mask, as_floats
 from api_graph.spec import Widget, node
 
 from . import core_compositing
@@ -26,7 +26,14 @@ COLOUR_CHANNELS = ("red", "green", "blue")
 Upload = Annotated[str, Field(description="Left by the upload button of older editors; it means nothing.")]
 
 
-@node("LoadImage", category="image", title="Load Image", waits=True, fingerprint=own_images.image_fingerprint)
+@node(
+    "LoadImage",
+    category="image",
+    title="Load Image",
+    waits=True,
+    eight_bits=True,
+    fingerprint=own_images.image_fingerprint,
+)
 def load_image(
     context: Context,
     image: own_images.ImageFile,
@@ -37,7 +44,7 @@ def load_image(
     Without transparency the mask is empty, 64×64: there is none.
     """
     with inputs_named(path="image"):
-        return own_images.LoadedImage(*read_frames(context.folders.input_file(image)))
+        return own_images.LoadedImage(*read_frames(context.folders.input_file(image), eight_bits=context.eight_bits))
 
 
 @node(
@@ -51,16 +58,16 @@ def load_image_mask(
 ) -> Mask:
     """Read one channel of an image file as a mask."""
     picture, mask = load_image(context, image)
-    return mask if channel == "alpha" else picture[..., COLOUR_CHANNELS.index(channel)]
+    return mask if channel == "alpha" else as_floats(picture[..., COLOUR_CHANNELS.index(channel)])
 
 
-@node("SaveImage", category="image", title="Save Image", output=True, waits=True)
+@node("SaveImage", category="image", title="Save Image", output=True, waits=True, eight_bits=True)
 def save_image(images: Image, context: SaveContext, filename_prefix: str = "ComfyUI") -> None:
     """Write images into the output folder."""
     own_images.save_image(images, context, filename_prefix)
 
 
-@node("PreviewImage", category="image", title="Preview Image", output=True, preview=True, waits=True)
+@node("PreviewImage", category="image", title="Preview Image", output=True, preview=True, waits=True, eight_bits=True)
 def preview_image(images: Image, context: Context) -> None:
     """Show images without keeping them."""
     own_images.preview_image(images, context)

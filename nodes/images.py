@@ -62,6 +62,7 @@ class LoadedImage(NamedTuple):
     formerly="Load image",
     aliases=("open image", "picture"),
     waits=True,
+    eight_bits=True,
     fingerprint=image_fingerprint,
 )
 def load_image(context: Context, image: ImageFile) -> LoadedImage:
@@ -70,7 +71,8 @@ def load_image(context: Context, image: ImageFile) -> LoadedImage:
     So does ComfyUI's Load Image. An image of four channels on a wire is laid over black instead, wherever it is read.
     """
     with inputs_named(path="image"):
-        picture, mask = to_tensor(read_image(context.folders.input_file(image)))
+        found = read_image(context.folders.input_file(image))
+        picture, mask = to_tensor(found, eight_bits=context.eight_bits)
     return LoadedImage(picture, mask)
 
 
@@ -82,6 +84,7 @@ def load_image(context: Context, image: ImageFile) -> LoadedImage:
     aliases=("write image", "output"),
     output=True,
     waits=True,
+    eight_bits=True,
 )
 def save_image(
     images: Annotated[Image, Field(description="Each becomes a file of its own.")],
@@ -106,6 +109,7 @@ def save_image(
     output=True,
     preview=True,
     waits=True,
+    eight_bits=True,
 )
 def preview_image(images: Annotated[Image, Field(description="What to look at.")], context: Context) -> SameImages:
     """Show images without keeping them."""
@@ -123,6 +127,7 @@ def preview_image(images: Annotated[Image, Field(description="What to look at.")
     output=True,
     preview=True,
     waits=True,
+    eight_bits=True,
     aliases=("before after", "slider", "difference"),
 )
 def compare_images(

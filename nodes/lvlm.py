@@ -71,7 +71,7 @@ def attend_all(
     passes: dict[Hashable, list[tuple[int, Request, str]]] = {}
     for index in maps:
         told = answer[index] if answer[index].strip() else ""
-        for request, way in _requests_of_each(model, questions[index], to_pil(image[index]), steering[index]):
+        for request, way in requests_of_each(model, questions[index], to_pil(image[index]), steering[index]):
             passes.setdefault((bool(told), way), []).append((index, request, told))
     for prompts in passes.values():
         for part in (prompts[first : first + MOST_PROMPTS] for first in range(0, len(prompts), MOST_PROMPTS)):
@@ -92,7 +92,7 @@ def attend_all(
     return [_result(maps[index], own) for index, own in enumerate(context)]
 
 
-def _requests_of_each(
+def requests_of_each(
     model: LvlmModel, question: str, pictures: Sequence[PilImage], steering: Steering | None
 ) -> Iterator[tuple[Request, Hashable]]:
     """A request for each of a call's images, with its own fovea; and what is equal for those that are steered alike."""
@@ -131,6 +131,7 @@ def _chosen_steps(steps: WhichSteps, first_step: int, last_step: int, phrase: st
     store=True,
     batched=attend_all,
     over=("image", "query", "hint", "answer", "steering"),
+    eight_bits=True,
     aliases=("attention", "attention map", "saliency", "where to look", "LLaVA", "attribution", "self-reflection"),
 )
 def attend(
@@ -261,6 +262,7 @@ def _reply(answer: Answer | Exception, context: Context) -> Reply | Exception:
     store=True,
     batched=query_all,
     over=("question", "image", "image_2", "image_3", "image_4", "system", "steering"),
+    eight_bits=True,
     aliases=(
         *("ask", "VQA", "visual question answering", "describe", "describe image", "caption", "image to text"),
         *("chat", "GPT-4V", "OpenAI"),
@@ -327,6 +329,7 @@ class ChosenImage(NamedTuple):
     title="Choose image",
     version=2,
     needs=_image_needed,
+    eight_bits=True,
     aliases=("switch", "if"),
 )
 def choose_image(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from PIL import Image as Pictures
@@ -14,6 +14,7 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.files import name_below
 from api_graph.lvlm import LvlmAttribution, LvlmModel, Request, WordMaps, attribute
 from api_graph.lvlm.asking import MOST_PROMPTS
+from api_graph.lvlm.steer import Steering
 from api_graph.lvlm.word_page import words_page
 from api_graph.lvlm.word_pictures import Scale, words_strip
 from api_graph.lvlm.words import Method
@@ -24,7 +25,7 @@ from api_graph.spec import Widget, node
 
 from . import estimates
 from .blend import Colours, Opacity
-from .lvlm import CATEGORY, Normalization
+from .lvlm import CATEGORY, Normalization, requests_of_each
 
 OneImage = Annotated[Image, Field(description="The image that the model was asked about, one.")]
 Words = Annotated[WordMaps, Field(description="The maps of an answer's words, from Ψ words.")]
@@ -48,6 +49,7 @@ def map_all_words(
     image: Sequence[Tensor],
     query: Sequence[str],
     answer: Sequence[str],
+    steering: Sequence[Steering | None],
     context: Sequence[Context],
     *,
     model: LvlmModel,
@@ -57,24 +59,28 @@ def map_all_words(
     max_new_tokens: int,
 ) -> list[WordsResult]:
     """`Ψ words` for many calls, whose images (1, H, W, 3) and questions may differ in size and length."""
-    requests = [Request(text, (one_picture(own),)) for text, own in zip(query, image, strict=True)]
     found: dict[int, LvlmAttribution] = {}
-    # Reading a given answer and giving one's own are two different passes.
-    for told in (True, False):
-        indices = [index for index, own in enumerate(answer) if bool(own.strip()) == told]
-        for part in (indices[first : first + MOST_PROMPTS] for first in range(0, len(indices), MOST_PROMPTS)):
-            with inputs_named(normalize="normalization"):
+    # Reading a given answer and giving one's own are two different passes, and a pass is steered in one way.
+    passes: dict[Hashable, list[tuple[int, Request, str]]] = {}
+    for index, own in enumerate(image):
+        told = answer[index] if answer[index].strip() else ""
+        ((request, way),) = requests_of_each(model, query[index], [one_picture(own)], steering[index])
+        passes.setdefault((bool(told), way), []).append((index, request, told))
+    for prompts in passes.values():
+        for part in (prompts[first : first + MOST_PROMPTS] for first in range(0, len(prompts), MOST_PROMPTS)):
+            indices, requests, answers = zip(*part, strict=True)
+            with inputs_named(normalize="normalization", fovea="steering"):
                 maps = attribute(
                     model,
-                    [requests[index] for index in part],
+                    requests,
                     layers=layers,
                     normalize=normalization,
                     max_new_tokens=max_new_tokens,
-                    answers=[answer[index] for index in part] if told else None,
+                    answers=answers if answers[0] else None,
                     progress=context[0].progress,
                     method=method,
                 )
-            found.update(zip(part, maps, strict=True))
+            found.update(zip(indices, maps, strict=True))
     return [_words(found[index], query[index], method, own) for index, own in enumerate(context)]
 
 
@@ -101,7 +107,7 @@ def one_picture(image: Tensor) -> Pictures.Image:
     title="Ψ words",
     store=True,
     batched=map_all_words,
-    over=("image", "query", "answer"),
+    over=("image", "query", "answer", "steering"),
     aliases=("attention per word", "token attention", "TAM", "token activation map", "where to look", "explain"),
 )
 def map_words(
@@ -136,12 +142,16 @@ def map_words(
         Field(description="Watch the model read this answer instead of giving its own; empty: its own."),
         Widget(multiline=True),
     ] = "",
+    steering: Annotated[
+        Steering | None, Field(description="Points the model at a place in the image while it is watched, from Steer.")
+    ] = None,
 ) -> WordsResult:
     """A map for each word of an LVLM's answer, the tokens of a word joined: its attention, or its activation (TAM)."""
     return map_all_words(
         [image],
         [query],
         [answer],
+        [steering],
         [context],
         model=model,
         method=method,

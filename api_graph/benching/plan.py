@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -79,6 +81,43 @@ def graph_choices(texts: Sequence[str]) -> list[GraphChoice]:
             raise BadInput("this can be no subfolder", input="--graph", value=choice.name, hint=hint)
         found.append(choice)
     return found
+
+
+def chosen_graphs(
+    graphs: Sequence[str], settings: Mapping[str, str], grid: Mapping[str, str] | None = None
+) -> dict[GraphChoice, dict[str, str]]:
+    """The graphs that the user named with their settings; with a `grid`, a graph for each combination of its values.
+
+    Those are called after their settings, as in "api_clip_ask kernel_size=7". Raises BadInput.
+    """
+    choices = graph_choices(graphs)
+    given = settings_by_graph(settings, [choice.name for choice in choices])
+    values = {name: _values(name, text) for name, text in (grid or {}).items()}
+    found: dict[GraphChoice, dict[str, str]] = {}
+    for choice in choices:
+        for combination in product(*values.values()):
+            setting = dict(zip(values, combination, strict=True))
+            if twice := sorted(setting.keys() & given[choice.name].keys()):
+                hint = "Leave one of the two out."
+                raise BadInput("--set gives this input a value, too", input="--grid", value=twice[0], hint=hint)
+            name = " ".join([choice.name, *(f"{input}={value}" for input, value in setting.items())])
+            if not _NAME.fullmatch(name):
+                hint = "Use --set, and --graph NAME=GRAPH for a name of its own."
+                raise BadInput("this can be no subfolder", input="--grid", value=name, hint=hint)
+            found[GraphChoice(name, choice.source)] = {**given[choice.name], **setting}
+    return found
+
+
+def _values(name: str, text: str) -> list[str]:
+    try:
+        listed = json.loads(text) if text.lstrip().startswith("[") else text.split(",")
+    except ValueError:
+        listed = []
+    values = [value.strip() if isinstance(value, str) else json.dumps(value) for value in listed]
+    if not values or not all(values) or len(set(values)) < len(values):
+        hint = f"Write for example --grid {name}=1,7,15."
+        raise BadInput("different values are needed, parted by commas", input="--grid", value=text, hint=hint)
+    return values
 
 
 def settings_by_graph(settings: Mapping[str, str], names: Sequence[str]) -> dict[str, dict[str, str]]:

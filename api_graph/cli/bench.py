@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from api_graph.cli.map import (
     Columns,
     Concurrency,
     GpusPerActor,
+    Grid,
     Keep,
     Memory,
     RayAddress,
@@ -48,7 +50,7 @@ from api_graph.files import expanded
 if TYPE_CHECKING:
     from api_graph.bench.declare import BenchmarkSpec
     from api_graph.benching.folder import Bench
-    from api_graph.benching.plan import Asked, GraphPlan
+    from api_graph.benching.plan import Asked, GraphChoice, GraphPlan
     from api_graph.benching.scoring import ScoredGraph
     from api_graph.executor import Executor
     from api_graph.table.map import RayOptions
@@ -122,6 +124,7 @@ def run(
     column: Columns = None,
     keep: Keep = None,
     input_: RowInputs = None,
+    grid: Grid = None,
     limit: Items = None,
     part: Parts = None,
     answer: AnswerTitle = None,
@@ -148,11 +151,10 @@ def run(
 ) -> int:
     """Run a benchmark over one graph or several, and score them: `api-graph bench NAME` for short.
 
-    Each graph has a subfolder of --out, a results folder of `map`; the same command goes on where it was stopped. A
-    --set NAME=VALUE holds for all graphs, --set GRAPH:NAME=VALUE for one.
+    The same command goes on where it was stopped. --set NAME=VALUE is for all graphs, --set GRAPH:NAME=VALUE for one.
     """
     spec = _wanted(name, data, graph)
-    from api_graph.benching.plan import Asked
+    from api_graph.benching.plan import Asked, chosen_graphs
     from api_graph.table.output import output_lock
     from api_graph.table.plan import RunOptions
 
@@ -171,7 +173,8 @@ def run(
     asked = chosen(expanded(data or Path()), folder, options, parts=tuple(part or ()))
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     with output_lock(folder):
-        ran = run_benchmark(spec, asked, graph or [], parse_settings(set_ or ()), device, ray, quiet=quiet)
+        graphs = chosen_graphs(graph or [], parse_settings(set_ or ()), parse_settings(grid or (), "--grid"))
+        ran = run_benchmark(spec, asked, graphs, device, ray, quiet=quiet)
         return _tell(spec, *ran, folder, as_json=as_json, quiet=quiet)
 
 
@@ -192,8 +195,7 @@ def _wanted(name: str, data: Path | None, graphs: list[str] | None) -> Benchmark
 def run_benchmark(
     spec: BenchmarkSpec,
     asked: Asked,
-    graphs: list[str],
-    settings: dict[str, str],
+    graphs: Mapping[GraphChoice, dict[str, str]],
     device: str,
     ray: RayOptions | None,
     *,
@@ -201,21 +203,20 @@ def run_benchmark(
 ) -> tuple[Bench, list[ScoredGraph]]:
     """Run a benchmark over graphs, and score all that its folder has. Raises GraphError or BadInput."""
     from api_graph.benching.judge import Judge
-    from api_graph.benching.plan import begun, graph_choices, plan_graph, questions_of, settings_by_graph, write_items
+    from api_graph.benching.plan import begun, plan_graph, questions_of, write_items
     from api_graph.benching.scoring import score_all
     from api_graph.registry import all_nodes
     from api_graph.table.worker import Worker
 
-    registry, choices = all_nodes(), graph_choices(graphs)
-    given = settings_by_graph(settings, [choice.name for choice in choices])
+    registry = all_nodes()
     judge = Judge(asked.judge) if asked.judge else None
     bench = begun(spec, replace(asked, judge=judge.name if judge is not None else ""))
-    prepared = [prepared_graph(choice.source, registry, given[choice.name], device) for choice in choices]
+    prepared = [prepared_graph(choice.source, registry, given, device) for choice, given in graphs.items()]
     questions = questions_of(spec, asked)
     write_items(spec, asked, questions)
     plans = [
-        plan_graph(spec, asked, questions, choice, graph, given[choice.name], registry)
-        for choice, graph in zip(choices, prepared, strict=True)
+        plan_graph(spec, asked, questions, choice, graph, given, registry)
+        for (choice, given), graph in zip(graphs.items(), prepared, strict=True)
     ]
     for planned in plans:
         bench = bench.with_graph(planned.run)

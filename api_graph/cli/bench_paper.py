@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from api_graph.cli.options import (
 if TYPE_CHECKING:
     from api_graph.bench.papers import PaperTable
     from api_graph.benching.paper import PaperCell
-    from api_graph.benching.plan import Asked
+    from api_graph.benching.plan import Asked, GraphChoice
 
 Root = Annotated[
     Path | None,
@@ -94,7 +95,7 @@ def paper(
         return _list(as_json=as_json)
     from api_graph.bench.papers import paper_table
     from api_graph.benching.paper import graphs_of, settings_of
-    from api_graph.benching.plan import Asked
+    from api_graph.benching.plan import Asked, chosen_graphs
     from api_graph.table.output import output_lock
     from api_graph.table.plan import RunOptions
 
@@ -108,7 +109,7 @@ def paper(
     asked = chosen(root, folder, limits(models=existing_folders(models, "--models")), answer=table.answer)
     with output_lock(folder):
         named = [f"{row}={source}" for row, source in graphs.items()]
-        failed = _run_all(table, asked, named, settings, device, quiet=quiet)
+        failed = _run_all(table, asked, chosen_graphs(named, settings), device, quiet=quiet)
         return _told(table, folder, failed=failed, as_json=as_json, quiet=quiet)
 
 
@@ -134,7 +135,7 @@ def _list(*, as_json: bool) -> int:
 
 
 def _run_all(
-    table: PaperTable, asked: Asked, graphs: list[str], settings: dict[str, str], device: str, *, quiet: bool
+    table: PaperTable, asked: Asked, graphs: Mapping[GraphChoice, dict[str, str]], device: str, *, quiet: bool
 ) -> bool:
     """Run the benchmarks whose data are there. Gives whether an item failed that counts for none."""
     from api_graph.benching.registry import benchmark
@@ -160,7 +161,7 @@ def _run_all(
             parts=parts,
             judge=asked.judge if spec.judging is not None else "",
         )
-        bench, scored = run_benchmark(spec, own, graphs, settings, device, None, quiet=quiet)
+        bench, scored = run_benchmark(spec, own, graphs, device, None, quiet=quiet)
         lost = any(each.score.status == "failed" for graph in scored for each in graph.scored)
         failed = failed or (lost and bench.on_failure == "error")
     return failed

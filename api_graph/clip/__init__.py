@@ -7,7 +7,7 @@ from api_graph.clip.foveal import ImageFeatures, foveal_features
 from api_graph.clip.foveal_masks import foveal_mask
 from api_graph.clip.load import checkpoint_identity, choose_device, choose_dtype
 from api_graph.clip.maps import ClipAttribution, clip_attribution, psi_cls, psi_comp
-from api_graph.clip.model import ClipModel
+from api_graph.clip.model import ClipModel, PreparedImages
 from api_graph.clip.text import QueryFeatures, encode_queries, encode_text
 
 # Nodes call the function itself: their inputs have been looked at with the graph.
@@ -19,6 +19,7 @@ __all__ = [
     "ImageFeatures",
     "ImageTokens",
     "LayerChoice",
+    "PreparedImages",
     "QueryFeatures",
     "checkpoint_identity",
     "choose_device",

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from api_graph.clip.model import ClipModel, model_input
+from api_graph.clip.model import ClipModel, PreparedImages, model_input
 from api_graph.clip.pooling import PooledTower, patch_features, pooled
 from api_graph.clip.tower import ClsTower, attention_row, norm_moments
 from api_graph.errors import BadInput
@@ -107,7 +107,7 @@ class LayerChoice:
 
 def encode_image(
     model: ClipModel,
-    images: Images | None = None,
+    images: Images | PreparedImages | None = None,
     *,
     pixel_values: Tensor | None = None,
     recipe: Recipe = "paper",
@@ -116,8 +116,8 @@ def encode_image(
 ) -> ImageTokens:
     """Run the vision tower once and keep what each patch contributes and says.
 
-    `images` are PIL images, paths or (B, H, W, 3) tensors; or give `pixel_values` (B, 3, h, w). Layers count
-    from 0; negative ones from the end.
+    `images` are PIL images, paths or (B, H, W, 3) tensors, or have been prepared; or give `pixel_values` (B, 3, h, w).
+    Layers count from 0; negative ones from the end.
 
     `recipe="paper"`: contributions of the layers `start_layer`..L−1 (API eq. 5; default: the last four), the
     tokens of the last layer, each through its own LayerNorm (eq. 6).
@@ -134,7 +134,7 @@ def encode_image(
 
 def encode_image_at(
     model: ClipModel,
-    images: Images | None,
+    images: Images | PreparedImages | None,
     choices: Sequence[LayerChoice],
     *,
     pixel_values: Tensor | None = None,

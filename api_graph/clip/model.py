@@ -152,21 +152,50 @@ class ClipModel:
         self.__dict__.pop("tower", None)
 
 
-def model_input(
-    model: ClipModel, images: Images | None, pixel_values: Tensor | None = None
-) -> tuple[Tensor, tuple[Geometry, ...]]:
-    """(B, 3, h, w) on the model's device and in its dtype, and each image's geometry, from whichever is given.
+@dataclass(frozen=True, eq=False)
+class PreparedImages:
+    """Images that a model's own preprocessing has been through: `pixels` (B, 3, h, w), and each one's geometry."""
 
-    `images` go through the model's own preprocessing; `pixel_values` (B, 3, h, w) are taken as they are, and their
-    geometry is the model's whole input. Raises BadInput for both or neither, and for what does not fit the model.
-    """
-    if images is not None and pixel_values is None:
+    pixels: Tensor
+    geometry: tuple[Geometry, ...]
+
+    @classmethod
+    def of(cls, model: ClipModel, images: Images | PreparedImages) -> PreparedImages:
+        """Those of `images`, which may have been prepared.
+
+        Raises BadInput for a model without preprocessing, and for what is no image.
+        """
+        if isinstance(images, PreparedImages):
+            return images
         if model.transform is None:
             hint = "Give pixel_values, or wrap the model with a preprocess."
             raise BadInput("this model has no preprocessing", input="images", hint=hint)
         pictures = as_pictures(images)
         pixels = torch.stack([model.transform(picture) for picture in pictures])
-        geometry = tuple(model.preprocess.geometry(*picture.size) for picture in pictures)
+        return cls(pixels, tuple(model.preprocess.geometry(*picture.size) for picture in pictures))
+
+    @classmethod
+    def joined(cls, several: Sequence[PreparedImages]) -> PreparedImages:
+        """The images of all, one after the other."""
+        pixels = torch.cat([one.pixels for one in several])
+        return cls(pixels, tuple(geometry for one in several for geometry in one.geometry))
+
+    def __len__(self) -> int:
+        return len(self.geometry)
+
+
+def model_input(
+    model: ClipModel, images: Images | PreparedImages | None, pixel_values: Tensor | None = None
+) -> tuple[Tensor, tuple[Geometry, ...]]:
+    """(B, 3, h, w) on the model's device and in its dtype, and each image's geometry, from whichever is given.
+
+    `images` have been prepared, or go through the model's own preprocessing; `pixel_values` (B, 3, h, w) are taken as
+    they are, and their geometry is the model's whole input. Raises BadInput for both or neither, and for what does not
+    fit the model.
+    """
+    if images is not None and pixel_values is None:
+        prepared = PreparedImages.of(model, images)
+        pixels, geometry = prepared.pixels, prepared.geometry
     elif pixel_values is not None and images is None:
         height, width = model.preprocess.size
         pixels, geometry = pixel_values, (Geometry.whole(width, height),) * len(pixel_values)

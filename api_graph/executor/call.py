@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -135,6 +136,34 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
 def _same(values: Iterable[object]) -> Hashable:
     """Equal for values that are the same: literals of one type and value, anything else the very same object."""
     return tuple([(type(v), repr(v)) if isinstance(v, _LITERALS) else id(v) for v in values])
+
+
+def prepared(spec: NodeSpec, steps: Steps, threads: ThreadPoolExecutor) -> Steps:
+    """Steps of which each call has been prepared for the batched form; one that cannot be stays as it is."""
+    prepare = spec.prepare
+    assert prepare is not None
+    defaults = {name: declared.default for name in spec.prepared_from if (declared := spec.input(name)) is not None}
+
+    def attempt(given: Arguments) -> Mapping[str, object]:
+        with torch.inference_mode():
+            try:
+                return prepare(**given)
+            except Exception:  # the node says it better
+                return {}
+
+    made: dict[Hashable, Future[Mapping[str, object]]] = {}
+    by_call: list[list[Future[Mapping[str, object]]]] = []
+    for calls, _ in steps:
+        by_call.append([])
+        for call in calls:
+            given = {name: call.get(name, default) for name, default in defaults.items()}
+            if (key := _same(given.values())) not in made:  # once, so that what was the same stays the same
+                made[key] = threads.submit(attempt, given)
+            by_call[-1].append(made[key])
+    return [
+        ([{**call, **future.result()} for call, future in zip(calls, futures, strict=True)], context)
+        for (calls, context), futures in zip(steps, by_call, strict=True)
+    ]
 
 
 def entries_of(spec: NodeSpec, steps: Steps, results: Sequence[object]) -> list[Entry | Exception]:

@@ -25,6 +25,7 @@ from api_graph.executor.call import (
     Steps,
     calls_of,
     check_total,
+    prepared,
     run_batch,
     run_calls,
 )
@@ -32,7 +33,7 @@ from api_graph.executor.events import Event, EventKind, Listener
 from api_graph.executor.in_flight import InFlight, wait_for
 from api_graph.executor.last_steps import RowThreads, last_steps
 from api_graph.executor.plan import GraphPlan, Task, as_declared, read_as_planned
-from api_graph.executor.results import FOUND, NO_REQUEST, LastRun, RunResult, result_of_row, why_it_runs
+from api_graph.executor.results import FOUND, NO_REQUEST, LastRun, RunResult, floats_of, result_of_row, why_it_runs
 from api_graph.executor.shared import SharedResources
 from api_graph.executor.threads import run_in_threads
 from api_graph.files import ALL_PNG, SaveFormats
@@ -206,9 +207,12 @@ class GraphRun:
             raise Cancelled
         for task in tasks:
             self._tell("started", task)
-        started = time.perf_counter()
+        spec, shared, started = tasks[0].spec, self.options.shared, time.perf_counter()
         try:
-            entries = run_batch(tasks[0].spec, steps, self.options.batches)
+            if spec.prepare is not None and shared is not None and shared.threads is not None:
+                with self.outside():
+                    steps = prepared(spec, steps, shared.threads)
+            entries = run_batch(spec, steps, self.options.batches)
         except Exception as error:
             _clear_frames(error)
             for task in tasks:
@@ -270,6 +274,8 @@ class GraphRun:
                 entry = task.parents[name].entry
                 assert entry is not None
                 inputs[name] = entry.outputs[value.output]
+                if not task.spec.eight_bits and task.parents[name].spec.outputs[value.output].socket == "IMAGE":
+                    inputs[name] = floats_of(inputs[name])
             else:
                 inputs[name] = (as_declared(task.spec.input(name), value),)
         calls = calls_of(task.spec, inputs)
@@ -284,6 +290,7 @@ class GraphRun:
             run_id=options.run_id,
             # A node that waits is outside the compute lock anyway.
             waiting=nullcontext if task.spec.waits else self.outside,
+            eight_bits=True,
         )
         if isinstance(context, SaveContext):
             context.formats = options.formats

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from api_graph.context import SaveContext
 from api_graph.executor.plan import Task
 from api_graph.folders import Folders
+from api_graph.spec import NodeSpec
 
 LastSteps = Mapping[int, Sequence[Sequence[Task]]]
 """Tasks that are done in one go, in this order, by the number of stages that must have run before."""
@@ -31,8 +32,10 @@ def last_steps(stages: Sequence[Sequence[Task]], folders: Sequence[Folders]) -> 
             theirs = readers.pop(task, [])
             if not task.needed or task.entry is not None or len(theirs) < task.readers:
                 continue
-            folder = str(folders[task.row].output)
-            if {folder, *theirs} != {folder} or not (_saves(task) or _between(task)):
+            folder, spec = str(folders[task.row].output), task.spec
+            writes = saves(spec) and not any(parent.spec.model for parent in task.parents.values())
+            between = spec.rowwise and task.readers > 0 and not (task.root or task.figures)
+            if {folder, *theirs} != {folder} or not (writes or between):
                 continue
             series[task] = folder
             for parent in task.parents.values():
@@ -54,14 +57,9 @@ def last_steps(stages: Sequence[Sequence[Task]], folders: Sequence[Folders]) -> 
     return by_number
 
 
-def _saves(task: Task) -> bool:
-    spec = task.spec
-    writes = spec.output and spec.context is not None and spec.context[1] is SaveContext and spec.batched is None
-    return writes and not any(parent.spec.model for parent in task.parents.values())
-
-
-def _between(task: Task) -> bool:
-    return task.spec.rowwise and task.readers > 0 and not (task.root or task.figures)
+def saves(spec: NodeSpec) -> bool:
+    """Whether a node writes files, and needs nothing else."""
+    return spec.output and spec.context is not None and spec.context[1] is SaveContext and spec.batched is None
 
 
 @dataclass

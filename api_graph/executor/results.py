@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from torch import Tensor
+
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.files import FileState
 from api_graph.folders import Folders
 from api_graph.graph import Graph
 from api_graph.json_values import Json
+from api_graph.sockets import as_floats
 
 if TYPE_CHECKING:
     from api_graph.executor.plan import GraphPlan, Task
@@ -130,7 +133,7 @@ def result_of_row(
         entry, spec = tasks[node_id].entry, tasks[node_id].spec
         if entry is not None:
             values = {
-                output.name: output.value_of(given)
+                output.name: output.value_of(floats_of(given) if output.socket == "IMAGE" else given)
                 for output, given in zip(spec.outputs, entry.outputs, strict=bool(entry.outputs))  # a receipt has none
             }
             outputs[node_id] = NodeOutput(values, entry.ui, shown_files(entry.ui, folders, kept=True))
@@ -154,6 +157,11 @@ def result_of_row(
         name: (read.state, read.sha256 if read.task.as_planned else None) for name, read in plan.reads[row].items()
     }
     return RunResult(outputs, list(failures.values()), steps, seconds, held, reads, figures)
+
+
+def floats_of(pictures: Sequence[object]) -> list[object]:
+    """Pictures as ComfyUI has them: what has 8 bits as floats."""
+    return [as_floats(picture) if isinstance(picture, Tensor) else picture for picture in pictures]
 
 
 def shown_files(ui: Mapping[str, Sequence[Json]], folders: Folders, *, kept: bool = False) -> tuple[Path, ...]:

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from api_graph.errors import BadInput
 from api_graph.pixels._check import check_sizes, checked_image, checked_picture, fitted_heatmap, in_range, wide
-from api_graph.pixels.row_blocks import as_floats, put, row_blocks
+from api_graph.pixels.row_blocks import put, row_blocks
+from api_graph.sockets import as_floats
 
 Background = Literal["black", "grey", "colour", "blur", "image"]
 

@@ -17,12 +17,14 @@ _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _NO_MASK = (64, 64)
 
 
-def read_frames(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> tuple[Tensor, Tensor]:
+def read_frames(
+    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, eight_bits: bool = False
+) -> tuple[Tensor, Tensor]:
     """Every frame of a file as IMAGE (N, H, W, 3), colours as stored, and 1 − alpha as MASK (N, H, W).
 
     A file without transparency gives a mask of zeros, (N, 64, 64), which means none; GIFs and pictures with a palette
-    always have one. Raises BadInput for a file that cannot be read, and where all frames together have more than
-    `max_pixels`.
+    always have one. With `eight_bits` IMAGE is uint8. Raises BadInput for a file that cannot be read, and where all
+    frames together have more than `max_pixels`.
     """
     with opened(path) as image:
         count = int(getattr(image, "n_frames", 1)) if image.format in _ANIMATED else 1
@@ -40,7 +42,9 @@ def read_frames(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -
         else:
             frames = [frame.copy() for frame in ImageSequence.Iterator(image)]
         read = [
-            to_tensor(_with_alpha(upright(frame)) if transparent else to_rgb_or_rgba(upright(frame)))
+            to_tensor(
+                _with_alpha(upright(frame)) if transparent else to_rgb_or_rgba(upright(frame)), eight_bits=eight_bits
+            )
             for frame in frames
         ]
     pictures = torch.cat([picture for picture, _ in read])

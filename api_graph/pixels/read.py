@@ -18,7 +18,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from api_graph.errors import ApiGraphWarning, BadInput
-from api_graph.pixels._check import checked_image, checked_maps
+from api_graph.pixels._check import checked_image, checked_maps, checked_picture
+from api_graph.sockets import as_floats
 
 MAX_PIXELS = 100_000_000
 """Larger images are refused unless `max_pixels` is raised; this many take 1.2 GB as a float tensor."""
@@ -142,39 +143,46 @@ def to_rgb_or_rgba(image: Image.Image) -> Image.Image:
     if image.mode == "La":
         image = image.convert("LA")  # Pillow undoes premultiplied alpha only there
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
-        return image.convert("RGBA")
-    return image.convert("RGB")
+        return image if image.mode == "RGBA" else image.convert("RGBA")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def to_tensor(picture: Image.Image) -> tuple[Tensor, Tensor]:
+def to_tensor(picture: Image.Image, *, eight_bits: bool = False) -> tuple[Tensor, Tensor]:
     """A picture as ComfyUI's LoadImage gives it: IMAGE (1, H, W, 3) and MASK (1, H, W), float32 in [0, 1].
 
     The mask is 1 − alpha: zeros, of the picture's size, where there is no transparency. Colours are not
-    blended with anything.
+    blended with anything. With `eight_bits` IMAGE is uint8, as the picture has it.
     """
     picture = to_rgb_or_rgba(picture)
-    pixels = torch.from_numpy(np.array(picture)).float().div_(255)  # (H, W, 3 or 4)
+    pixels = torch.from_numpy(np.array(picture))  # (H, W, 3 or 4)
     if picture.mode == "RGBA":
-        return pixels[None, ..., :3].contiguous(), 1 - pixels[None, ..., 3]
-    # numpy's zeros take memory only where they are written to
-    return pixels[None], torch.from_numpy(np.zeros((1, *pixels.shape[:2]), np.float32))
+        mask = 1 - as_floats(pixels[None, ..., 3])
+        pixels = pixels[..., :3].contiguous()
+    else:  # numpy's zeros take memory only where they are written to
+        mask = torch.from_numpy(np.zeros((1, *pixels.shape[:2]), np.float32))
+    return pixels[None] if eight_bits else as_floats(pixels[None]), mask
 
 
 def to_pil(image: Tensor) -> list[Image.Image]:
-    """Each image of (B, H, W, 3) floats as an RGB picture, clamped to [0, 1] and rounded to 8 bits."""
-    return [Image.fromarray(to_levels(one)) for one in checked_image(image)]
+    """Each image of (B, H, W, 3) floats as an RGB picture, clamped to [0, 1] and rounded to 8 bits, or of uint8."""
+    return [Image.fromarray(to_levels(one)) for one in checked_picture(image)]
 
 
 def to_levels(image: Tensor) -> NDArray[np.uint8]:
-    """The 8 bits of one image, (1, H, W, 3) or (H, W, 3), or of one map (H, W), clamped and rounded likewise."""
+    """The 8 bits of one image, (1, H, W, 3) or (H, W, 3), or of one map (H, W), clamped and rounded likewise.
+
+    Of uint8 they are what it has; nobody changes them.
+    """
     if image.ndim == 2:
         one = checked_maps(image[None], "heatmap")[0]
     else:
-        images = checked_image(image[None] if image.ndim == 3 else image)
+        images = checked_picture(image[None] if image.ndim == 3 else image)
         if len(images) != 1:
             value = tuple(image.shape)
             raise BadInput("a PNG file holds one image", input="image", value=value, hint="Write each on its own.")
         one = images[0]
+        if one.dtype == torch.uint8:
+            return np.ascontiguousarray(one.cpu().numpy())
     levels = np.empty(tuple(one.shape), np.uint8)
     height = max(1, _VALUES_AT_ONCE // one[0].numel())
     for top in range(0, len(one), height):  # some rows at a time: as floats they take four times the memory
@@ -213,8 +221,8 @@ def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
 def as_pictures(images: Images) -> list[Image.Image]:
     """PIL images, upright, of one image or a list of them: PIL images, paths, or float tensors in [0, 1].
 
-    A tensor is (H, W, 3) or (B, H, W, 3). Its values are rounded to 8 bits, so that a loaded file gives its own pixels
-    back. Raises BadInput for anything else, for an empty list, and for a file that cannot be read.
+    A tensor is (H, W, 3) or (B, H, W, 3), of floats or uint8. Floats are rounded to 8 bits, so that a loaded file gives
+    its own pixels back. Raises BadInput for anything else, for an empty list, and for a file that cannot be read.
     """
     if isinstance(images, Tensor):
         return to_pil(images.unsqueeze(0) if images.ndim == 3 else images)

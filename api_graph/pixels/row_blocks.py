@@ -44,8 +44,3 @@ def put(block: Tensor, values: Tensor) -> None:
         block.numpy()[:] = values.add_(0.5).numpy()  # in a fifth of torch's time
     else:
         block.copy_(values.add_(0.5).to(torch.uint8))
-
-
-def as_floats(picture: Tensor) -> Tensor:
-    """A picture as float32 in [0, 1]; one of floats as it is."""
-    return picture.float().div_(255) if picture.dtype == torch.uint8 else picture

@@ -157,6 +157,10 @@ class NodeSpec:
     `figures`      it computes numbers from what is linked to it: over a table they are kept, whoever reads them.
     `needs`        `(**some inputs) -> names` of the other links that these make necessary; a host that asks first
                    (ComfyUI's lazy inputs) computes no more, and the function gets None for the rest.
+    `eight_bits`   its pictures (IMAGE) may be uint8 (B, H, W, 3), 8 bits as files have them, those that it gives where
+                   those that it takes are: the executor makes floats of them for all other nodes.
+    `prepare`      `(**some inputs) -> dict` of inputs of a call in another form, which the batched form takes in their
+                   place: what needs no model to compute, done in threads while other runs compute.
     `estimate`     `(**some inputs) -> bytes` that a call makes, where a literal or a list may make it much more than
                    the inputs have. It is asked before the call, and must itself be quick.
     """
@@ -183,6 +187,9 @@ class NodeSpec:
     needs: Callable[..., Sequence[str]] | None = None
     estimate: Callable[..., int] | None = None
     estimated: tuple[str, ...] = ()
+    eight_bits: bool = False
+    prepare: Callable[..., Mapping[str, object]] | None = None
+    prepared_from: tuple[str, ...] = ()
     lazy: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     formerly: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import annotated_types
@@ -55,6 +56,8 @@ def node(
     fingerprint: Callable[..., Mapping[str, Json]] | None = None,
     needs: Callable[..., Sequence[str]] | None = None,
     estimate: Callable[..., int] | None = None,
+    eight_bits: bool = False,
+    prepare: Callable[..., Mapping[str, object]] | None = None,
     aliases: Sequence[str] = (),
     formerly: str = "",
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -63,7 +66,8 @@ def node(
     def describe(function: Callable[P, R]) -> Callable[P, R]:
         reader = _Reader(id, function)
         (inputs, context), (outputs, named) = reader.inputs(), reader.outputs()
-        spec = NodeSpec(
+        kind = partial(NodeSpec, output=output, preview=preview, store=store, model=model, waits=waits, rowwise=rowwise)
+        spec = kind(
             id=id,
             function=function,
             title=title,
@@ -72,12 +76,6 @@ def node(
             inputs=inputs,
             outputs=outputs,
             version=version,
-            output=output,
-            preview=preview,
-            store=store,
-            model=model,
-            waits=waits,
-            rowwise=rowwise,
             batched=batched,
             over=reader.over(over, inputs, rowwise),
             at_once=tuple(at_once),
@@ -86,6 +84,9 @@ def node(
             needs=needs,
             estimate=estimate,
             estimated=tuple(inspect.signature(estimate).parameters) if estimate else (),
+            eight_bits=eight_bits,
+            prepare=prepare,
+            prepared_from=tuple(inspect.signature(prepare).parameters) if prepare else (),
             lazy=reader.lazy(needs, inputs),
             aliases=tuple(aliases),
             formerly=formerly,
@@ -162,6 +163,11 @@ class _Reader:
         for name in spec.estimated:
             if spec.input(name) is None:
                 self.fail(name, "its size is estimated from it, but it is no input of the node")
+        for name in spec.prepared_from:
+            if spec.input(name) is None:
+                self.fail(name, "a call is prepared from it, but it is no input of the node")
+        if spec.prepare is not None and spec.batched is None:
+            self.fail(None, "calls are prepared for a batched form, and it has none")
         if spec.rowwise and spec.context is not None:
             self.fail(spec.context[0], "many calls of a rowwise node are one call, which has no context of its own")
         if spec.rowwise and spec.batched is not None:
@@ -189,7 +195,7 @@ class _Reader:
                 self.fail(name, f"{form} takes it, but it is no input of the node")
             several = name in spec.over or name in context
             expected = types.GenericAlias(Sequence, (own[name],)) if several else own[name]
-            if given.get(name, expected) != expected:
+            if given.get(name, expected) != expected and name not in spec.prepared_from:  # it takes another form
                 self.fail(name, f"{form} takes {given[name]} instead of {expected}")
         return spec
 

@@ -16,7 +16,7 @@ from api_graph.errors import SpecError
 from api_graph.json_values import Json
 from api_graph.spec.model import REQUIRED, Choices, InputSpec, NodeSpec, OutputSpec, Widget
 
-_FUNCTIONS = ("function", "batched", "fingerprint", "needs", "estimate")
+_FUNCTIONS = ("function", "batched", "fingerprint", "needs", "estimate", "prepare")
 _DERIVED = ("lists", "figures", "_by_name")
 
 

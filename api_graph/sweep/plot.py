@@ -326,7 +326,8 @@ def _draw_curves(axes: Axes, own: _Cells, layout: _Layout, *, legend: bool) -> N
     axes.grid(axis="y", linewidth=0.3, color="#cccccc")
     axes.set_axisbelow(True)
     if layout.lines is not None and legend:
-        axes.legend(title=_plain(layout.lines), frameon=False, fontsize=7, title_fontsize=7)
+        beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}  # where it hides no bar
+        axes.legend(title=_plain(layout.lines), frameon=False, fontsize=7, title_fontsize=7, **beside)
 
 
 def _plain(text: str) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from api_graph.graph import Graph, Link, execution_order
+from api_graph.executor.last_steps import saves
+from api_graph.graph import Graph, GraphNode, Link, execution_order
 from api_graph.spec import NodeSpec
 from api_graph.table.rows import Row
 
@@ -24,48 +26,87 @@ _GROWTH = 4
 
 _PIXEL = {"IMAGE": 12, "MASK": 4}
 """Bytes of a pixel, by socket."""
+_EIGHT_BITS = 3
 _WRITTEN = {"IMAGE": 7, "MASK": 2}
 """Bytes of a pixel on its way to a file: 8 bits, and the encoder's own copy."""
 _WORKING = 48
-"""Bytes of a pixel that a node takes while it works, as far as no result has them: one row works at a time."""
+"""Bytes of a pixel that a node takes while it works, as far as no result has them."""
+_WORKING_IN_BLOCKS = 24
+"""The same of nodes that treat a map row by row, and of those that read, save or prepare pictures of 8 bits."""
 
 
-def bytes_per_pixel(graph: Graph, registry: Mapping[str, NodeSpec]) -> int:
-    """The most bytes of results that a row holds at one time, for each pixel of its picture.
+class PixelBytes(NamedTuple):
+    """Bytes that a row takes for each pixel of its picture.
 
-    That is the most if every picture and mask in the graph has the size of the one that is read.
+    Its results are `held` while it waits for others, and `last` are those of its last steps while these are done;
+    `working` is what nodes take besides. That is the most if every picture and mask in the graph has the size of the
+    one that is read.
     """
+
+    held: int = 0
+    last: int = 0
+    working: int = _WORKING
+
+
+def bytes_per_pixel(graph: Graph, registry: Mapping[str, NodeSpec]) -> PixelBytes:
+    """What a row of the graph takes."""
     specs = {id: registry[node.class_type] for id, node in graph.nodes.items()}
     order = execution_order(graph, [id for id, spec in specs.items() if spec.output and not spec.preview])
     links = {id: {v.node for v in graph.nodes[id].inputs.values() if isinstance(v, Link)} for id in order}
-    readers = Counter(chain.from_iterable(links.values()))
-    held, now, most = dict[str, int](), 0, 0
+    readers = {id: [other for other in order if id in links[other]] for id in order}
+    last: set[str] = set()
+    for id in reversed(order):
+        if all(reader in last for reader in readers[id]) and (saves(specs[id]) or (readers[id] and specs[id].rowwise)):
+            last.add(id)
+    first = [id for id in order if id not in last]
+    held = _most_held(first, links, {id: readers[id] for id in first}, specs, graph)
+    own = _most_held([id for id in order if id in last], links, readers, specs, graph)
+    in_blocks = all(specs[id].eight_bits or not _read(specs[id], graph.nodes[id]) for id in first)
+    return PixelBytes(held, own, _WORKING_IN_BLOCKS if in_blocks else _WORKING)
+
+
+def _most_held(
+    order: Sequence[str],
+    links: Mapping[str, Collection[str]],
+    readers: Mapping[str, Collection[str]],
+    specs: Mapping[str, NodeSpec],
+    graph: Graph,
+) -> int:
+    """The most bytes of a pixel that results of these nodes have at one time; each is held until all have read it."""
+    left, held = {id: len(readers[id]) for id in order}, dict[str, int]()
+    now = most = 0
     for id in order:
-        sockets = [output.socket for output in specs[id].outputs]
         if specs[id].output:  # it hands on what it was given
-            read = (spec.socket for spec in specs[id].inputs if isinstance(graph.nodes[id].inputs.get(spec.name), Link))
-            now += sum(_WRITTEN.get(socket, 0) for socket in read)
-            sockets = []
-        held[id] = sum(_PIXEL.get(socket, 0) for socket in sockets)
-        now += held[id]
-        most = max(most, now)
-        for parent in links[id]:
-            readers[parent] -= 1
-            if not readers[parent]:
-                now -= held[parent]
+            most = max(most, now + sum(_WRITTEN[socket] for socket in _read(specs[id], graph.nodes[id])))
+        else:
+            image = _EIGHT_BITS if specs[id].eight_bits else _PIXEL["IMAGE"]
+            bytes_of = {**_PIXEL, "IMAGE": image}
+            held[id] = sum(bytes_of.get(output.socket, 0) for output in specs[id].outputs)
+            now += held[id]
+            most = max(most, now)
+        for parent in left.keys() & links[id]:
+            left[parent] -= 1
+            if not left[parent]:
+                now -= held.get(parent, 0)
     return most
+
+
+def _read(spec: NodeSpec, node: GraphNode) -> list[str]:
+    """The sockets of the pictures and masks that are linked to a node."""
+    return [one.socket for one in spec.inputs if one.socket in _PIXEL and isinstance(node.inputs.get(one.name), Link)]
 
 
 class Chunks:
     """Cuts a stream of rows into chunks, large enough to fill a model's batches and small enough for the memory.
 
     `pixels_of` says how large a row's picture is, before it is read, and `bytes_per_pixel` what that will take. What
-    rows hold besides, `learn` is told. The chunks that run at the same time, at most `at_once`, hold `memory` bytes
-    together, which `in_use` counts; one that needs more than that runs alone, and has one row. Pictures that lie inside
-    the table take half of that at most while they wait. The first chunks are small. The last ones are small too, down
-    to LAST rows, so that there are enough of them to the end. `fixed` is a size that the user has set; None derives it
-    from the memory. `settings` is how many rows each row of the table has become, by a grid: they share most of their
-    work, and go together, where memory has room and they are at most MOST.
+    rows hold besides, `learn` is told. Of a chunk, as many rows as there are `workers` work at a time. The chunks that
+    run at the same time, at most `at_once`, hold `memory` bytes together, which `in_use` counts; one that needs more
+    than that runs alone, and has one row. Pictures that lie inside the table take half of that at most while they wait.
+    The first chunks are small. The last ones are small too, down to LAST rows, so that there are enough of them to the
+    end. `fixed` is a size that the user has set; None derives it from the memory. `settings` is how many rows each row
+    of the table has become, by a grid: they share most of their work, and go together, where memory has room and they
+    are at most MOST.
     """
 
     def __init__(
@@ -75,13 +116,14 @@ class Chunks:
         at_once: int,
         fixed: int | None = None,
         pixels_of: Callable[[Row], int] = lambda row: 0,
-        bytes_per_pixel: int = 0,
+        bytes_per_pixel: PixelBytes = PixelBytes(),  # noqa: B008
         settings: int = 1,
+        workers: int = 1,
     ) -> None:
         self._settings = settings if settings <= MOST else 1
         whole = fixed and -(-fixed // self._settings) * self._settings
         self._rows, self._memory, self._at_once, self._fixed = rows, memory, at_once, whole
-        self._pixels_of, self._per_pixel, self._besides = pixels_of, bytes_per_pixel, 0
+        self._pixels_of, self._pixel, self._workers, self._besides = pixels_of, bytes_per_pixel, workers, 0
         self._ahead: deque[tuple[Row, int]] = deque()  # with the pixels of its picture
         self._running: dict[int, tuple[int, int]] = {}  # by the number of the first row: its bytes, and pixels per row
         self.size, self.in_use = max(FIRST, self._settings), 0
@@ -122,11 +164,12 @@ class Chunks:
         for row, own in islice(self._ahead, size):
             if count and self._begins(row, self._ahead[count - 1][0]):
                 whole = count, pixels, needed
-            held += self._besides + own * self._per_pixel
+            held += self._besides + own * self._pixel.held
             largest = max(largest, own)
-            if count and held + _WORKING * largest > self._memory // self._at_once and self._fixed is None:
+            working = (self._pixel.last + self._pixel.working) * largest * min(count + 1, self._workers)
+            if count and held + working > self._memory // self._at_once and self._fixed is None:
                 break
-            count, pixels, needed = count + 1, pixels + own, held + _WORKING * largest
+            count, pixels, needed = count + 1, pixels + own, held + working
         is_whole = (
             count == len(self._ahead) or not count or self._begins(self._ahead[count][0], self._ahead[count - 1][0])
         )
@@ -140,7 +183,7 @@ class Chunks:
         """A chunk has run, and its rows held this much memory each: adapt the size of the next ones."""
         needed, pixels = self._running.pop(chunk[0].number)
         self.in_use -= needed
-        self._besides = max(bytes_per_row - pixels * self._per_pixel, 0)
+        self._besides = max(bytes_per_row - pixels * (self._pixel.held + self._pixel.last), 0)
         self.size = min(MOST, self.size * _GROWTH)
 
 

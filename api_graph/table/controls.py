@@ -6,7 +6,7 @@ What a control sets there are inputs with names, so that a row sets them as any 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -23,8 +23,13 @@ COLUMN = "control"
 NONE, ANOTHER_ROW = "none", "another-row"
 
 _BLENDS, _CONTROL, _HEADS = "APAlphaBlend", "APControlHeatmap", "APRandomHeads"
-_TEXT_OF_MAP = {"APEncodeQuery": {"blank": True}, "APLvlmAttention": {}}
+_TEXT_OF_MAP: Mapping[str, Mapping[str, Json]] = {
+    "APEncodeQuery": {"blank": True},
+    "APLvlmAttention": {},
+    "APLvlmWords": {},
+}
 """Nodes that read the question for a map, and what an empty one takes there."""
+_PICTURES = ("APLoadImage", "LoadImage")
 _MODELS = {"AP_LVLM", "AP_ANSWERER"}
 
 _ALONE = BadInput(
@@ -39,12 +44,13 @@ class Controls:
     """What each control sets, by name of an input; `other` has the columns that it takes from the row, or another one.
 
     All controls set the same inputs. Those of `other` have the value of the row itself in that column; for
-    `another-row` that of the next row that differs in `apart`, behind the last the first.
+    `another-row` that of the next row that differs in the first of `apart`, behind the last the first. Where all rows
+    are one there, the next column of `apart` counts.
     """
 
     settings: Mapping[str, Mapping[str, Json]]
     other: Mapping[str, str] = field(default_factory=dict)
-    apart: str = ""
+    apart: Sequence[str] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,7 +64,7 @@ class Controls:
 
     def with_others(self, rows: Iterator[RowContent]) -> Iterator[tuple[RowContent, RowContent | None]]:
         """Each row with the one whose map it gets for another row's; None where there is none."""
-        return _with_others(rows, self.apart) if self.other else ((row, None) for row in rows)
+        return _with_others(rows, self.apart)
 
     def applied(
         self, row: RowContent, other: RowContent | None, settings: Mapping[str, Json], text: bytes
@@ -81,17 +87,25 @@ class Controls:
 
     def to_json(self) -> dict[str, Json]:
         """As the manifest keeps it."""
-        return {"settings": {**self.settings}, "other": {**self.other}, "apart": self.apart}
+        return {"settings": {**self.settings}, "other": {**self.other}, "apart": [*self.apart]}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Json]) -> Controls:
         """What `to_json` has written."""
         settings = cast("Mapping[str, Mapping[str, Json]]", document["settings"])
-        return cls(settings, cast("Mapping[str, str]", document["other"]), cast("str", document["apart"]))
+        other = cast("Mapping[str, str]", document["other"])
+        return cls(settings, other, tuple(cast("Sequence[str]", document["apart"])))
 
 
-def _with_others(rows: Iterator[RowContent], apart: str) -> Iterator[tuple[RowContent, RowContent | None]]:
-    """Each row with the next one whose value in `apart` is another; behind the last comes the first. None without."""
+def _with_others(rows: Iterable[RowContent], columns: Sequence[str]) -> Iterator[tuple[RowContent, RowContent | None]]:
+    """Each row with the next one that differs in the first of `columns`; behind the last comes the first.
+
+    Where no two rows differ there, the next column counts. None where none is left.
+    """
+    if not columns:
+        yield from ((row, None) for row in rows)
+        return
+    apart = columns[0]
     waiting: list[RowContent] = []
     firsts: list[RowContent] = []  # the first row, and the first that differs from it
 
@@ -111,6 +125,9 @@ def _with_others(rows: Iterator[RowContent], apart: str) -> Iterator[tuple[RowCo
             yield from ((each, row) for each in waiting)
             waiting.clear()
         waiting.append(row)
+    if len(firsts) < 2:  # so all rows still wait
+        yield from _with_others(waiting, columns[1:])
+        return
     for row in waiting:
         yield row, next((first for first in firsts if known(row) and differ(first, row)), None)
 
@@ -204,9 +221,8 @@ def with_controls(
         for control, own in changes.items()
     }
     other = {names.full_name(*address): column for address, column in copies.items()}
-    sources = [*copies.values()]
-    picture = [c for c in sources if done.nodes[sets[c][0]].class_type in ("APLoadImage", "LoadImage")]
-    controls = Controls(settings, other, next(iter(picture or sources), ""))
+    apart = sorted(other.values(), key=lambda column: done.nodes[sets[column][0]].class_type not in _PICTURES)
+    controls = Controls(settings, other, apart)
     if taken_names := [name for name in controls.inputs if name in columns]:
         hint = "Give it another name: the results have there what a control sets."
         raise BadInput("the table has a column of this name", input="--controls", value=taken_names[0], hint=hint)
@@ -299,6 +315,8 @@ def _asks(build: _Builder, id: str) -> bool:
 def _questions(build: _Builder, maps: Collection[str], used: Collection[Address], notes: list[str]) -> dict[str, str]:
     """The nodes whose text the maps are asked with, each with its input; none where that cannot be blanked."""
     found: dict[str, str] = {}
+    if not any(build.nodes[id].class_type in _TEXT_OF_MAP for id in maps):
+        notes.append("no control blank-question: no step of the map reads a question")
     for id in sorted(maps):
         node = build.nodes[id]
         if node.class_type not in _TEXT_OF_MAP:

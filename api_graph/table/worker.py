@@ -184,7 +184,8 @@ def run_local(
     # large row leave it to them.
     half, graph = worker.job.memory // 2, worker.binding.graph
     per_pixel = bytes_per_pixel(graph, worker.binding.registry)
-    chunks = Chunks(rows, half, CHUNKS_AT_ONCE, chunk_size, worker.pixels_of, per_pixel, worker.job.settings)
+    job, pixels_of = worker.job, worker.pixels_of
+    chunks = Chunks(rows, half, CHUNKS_AT_ONCE, chunk_size, pixels_of, per_pixel, job.settings, job.threads)
     worker.model_threads = all_threads = torch.get_num_threads()
     few = max(1, all_threads // _OPERATIONS_AT_ONCE)
     with (

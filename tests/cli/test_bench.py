@@ -154,6 +154,30 @@ def test_two_graphs_stand_side_by_side(cli: Cli, tmp_path: Path) -> None:
     assert right == accuracy["plain"] and scores["popular/2"].truth == "no"
 
 
+def test_a_grid_is_a_graph_for_each_setting(cli: Cli, tmp_path: Path) -> None:
+    SETS["pope"](tmp_path / "data")
+    words = ("bench", "pope", "--data", "data", "--limit", "2", "--out", "out", "--graph", "clip=api_clip_ask")
+    grid = ("--grid", "kernel_size=1, 7", "--grid", 'Alpha blend.background=["black"]')
+    ran = cli(*words, "--graph", "lvlm_ask", *grid)
+    assert ran.code == 2 and "the graph has no such input" in ran.err
+    ran = cli(*words, *grid, "--set", "clip:strength=0.5", "--json")
+    assert ran.code == 0, ran.err
+    names = [f"clip kernel_size={size} Alpha blend.background=black" for size in (1, 7)]
+    assert list(ran.json["graphs"]) == names
+    bench = json.loads((tmp_path / "out" / "bench.json").read_text())
+    for size, name in zip("17", names, strict=True):
+        own = {"kernel_size": size, "Alpha blend.background": "black", "strength": "0.5"}
+        assert bench["graphs"][name]["set"] == own and len(read_scores(tmp_path / "out" / name)) == 2
+    for more, said in (
+        (("--grid", "kernel_size=7", "--set", "kernel_size=1"), "--set gives this input a value, too"),
+        (("--grid", "kernel_size=1,,7"), "Write for example --grid kernel_size=1,7,15."),
+        (("--grid", "kernel_size=7,7"), "different values are needed"),
+        (("--grid", 'query=["a/b"]'), "this can be no subfolder"),
+    ):
+        refused = cli(*words, *more)
+        assert refused.code == 2 and said in refused.err, refused.err
+
+
 def test_a_killed_run_goes_on(cli: Cli, tmp_path: Path, servers: dict[str, Server]) -> None:
     known = SETS["textvqa"](tmp_path / "data")
     answer = answering(answers(known).__getitem__)

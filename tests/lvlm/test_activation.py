@@ -147,6 +147,16 @@ def test_the_words_have_activation_maps_too() -> None:
     assert torch.allclose(found.map.flatten(), found.step_maps.mean(0))
 
 
+def test_the_activation_is_that_of_the_steered_model() -> None:
+    model, box = tiny("llava"), [[0, 0, 60, 40]]
+    given: dict[str, Any] = {"answer": "red", "method": "activation"}
+    plain, steered, again = (
+        lvlm_attribution(model, picture(), "What?", fovea=fovea, **given) for fovea in (None, box, None)
+    )
+    assert not torch.allclose(steered.step_maps, plain.step_maps)
+    assert torch.equal(again.step_maps, plain.step_maps)
+
+
 def test_nothing_is_left_in_the_model() -> None:
     model = tiny("llava")
     hooks = [len(part._forward_hooks) for part in model.module.modules()]

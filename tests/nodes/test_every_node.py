@@ -6,18 +6,24 @@ or a new input, fails here until its case says what is expected of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import api_graph.nodes
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from torch import Tensor
 
 from api_graph.errors import BadInput, inputs_named
 from api_graph.registry import all_nodes
+from api_graph.sockets import as_floats
 from api_graph.spec import NodeSpec
 from tests.nodes.case import CASES, NOT_COVERED, Case, difference
 from tests.nodes.rows import called_together
@@ -112,6 +118,39 @@ def test_an_input_reaches_the_functions_behind(id: str, name: str, world: World,
         )
         told = unlike(world.seen(spec, spec.function, inputs), expected, case)
         assert told is None, f"another {name} comes to something else than it should: {told}"
+
+
+@pytest.mark.parametrize("id", [id for id in COVERED if NODES[id].eight_bits and "Load" not in id])
+def test_pictures_of_8_bits_give_what_floats_give(id: str, world: World, cases: dict[str, Case]) -> None:
+    """To a level of 255, of the pictures that it gives and writes; all else is the same."""
+    spec, case = NODES[id], known(id, world, cases)
+    pictures = {i.name: case.given[i.name] for i in spec.inputs if i.socket == "IMAGE" and i.name in case.given}
+    assert pictures
+    levels = {name: mapped(to_8_bits, value) for name, value in pictures.items()}
+    floats = {name: mapped(as_floats, value) for name, value in levels.items()}
+    found = world.seen(spec, spec.function, {**case.given, **levels})
+    expected = world.seen(spec, spec.function, {**case.given, **floats})
+    assert not isinstance(found.result, BadInput), found.result
+    told = difference(
+        case.view(mapped(as_floats, found.result)), case.view(expected.result), max(1.01 / 255, case.tolerance)
+    )
+    assert told is None and found.ui == expected.ui and found.files.keys() == expected.files.keys(), told
+    for name, file in found.files.items():
+        one, other = (np.asarray(Image.open(BytesIO(data))).astype(int) for data in (file, expected.files[name]))
+        assert np.abs(one - other).max() <= 1
+
+
+def mapped(function: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """`function` of a picture, or of each among several values."""
+    if isinstance(value, list):
+        return [mapped(function, one) for one in value]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*[mapped(function, one) for one in value])
+    return function(value) if isinstance(value, Tensor) and value.ndim == 4 and value.shape[-1] == 3 else value
+
+
+def to_8_bits(picture: Tensor) -> Tensor:
+    return (picture.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 # ------------------------------------------------------------------------------------------ many rows

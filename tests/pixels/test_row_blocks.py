@@ -14,7 +14,8 @@ from api_graph.pixels.blend import alpha_blend, reference_blend
 from api_graph.pixels.heatmap import mean_filter
 from api_graph.pixels.overlay import color_table, overlay
 from api_graph.pixels.read import to_levels
-from api_graph.pixels.row_blocks import as_floats, put, row_blocks
+from api_graph.pixels.row_blocks import put, row_blocks
+from api_graph.sockets import as_floats
 
 TALL = (700, 301)
 """Height and width of pictures that take several blocks."""

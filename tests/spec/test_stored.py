@@ -20,7 +20,7 @@ from api_graph.spec import Choices, NodeSpec, Widget, node, spec_of
 from api_graph.spec.stored import Reference, from_stored, to_stored
 
 NODES = sorted(registry.all_nodes())
-FUNCTIONS = ("function", "batched", "fingerprint", "needs", "estimate")
+FUNCTIONS = ("function", "batched", "fingerprint", "needs", "estimate", "prepare")
 
 
 @pytest.fixture

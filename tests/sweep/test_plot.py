@@ -22,7 +22,7 @@ GRID = {"start_layer": [-1, -4, -2], "mode": ["minmax", "none $x$"]}
 
 
 def score(row: int, own: Mapping[str, Any]) -> float:
-    return row + 10.0 * own.get("start_layer", 0) + (own.get("mode") == "minmax")
+    return row * row + 10.0 * own.get("start_layer", 0) + (own.get("mode") == "minmax")
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def test_table_and_curves(made: Made, figures: list[Any], tmp_path: Path) -> Non
     drawn = plot_sweep(made(GRID, score), tmp_path / "plot.svg")
     table, curves = figures[0].axes
     assert (drawn.files, drawn.notes) == ([tmp_path / "plot.svg"], [])
-    # The mean of rows 0 to 3 is 1.5. Numbers lie in their order, whatever the grid's is.
-    means = np.array([[-37.5, -17.5, -7.5], [-38.5, -18.5, -8.5]])
+    # The mean of 0, 1, 4 and 9 is 3.5. Numbers lie in their order, whatever the grid's is.
+    means = np.array([[-35.5, -15.5, -5.5], [-36.5, -16.5, -6.5]])
     assert np.allclose(table.images[0].get_array(), means)
     assert [text.split("\n")[0] for text in texts(table)] == [f"{mean:.1f}" for mean in means.ravel()]
     by_setting = {tuple(own.settings.values()): own for own in drawn.sweep.scores}

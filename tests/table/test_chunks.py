@@ -9,10 +9,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_graph.graph import read_graph
+from api_graph.graph import GraphNode, Link, read_graph
 from api_graph.registry import all_nodes
 from api_graph.settings import shipped
-from api_graph.table.chunks import FIRST, LAST, MOST, Chunks, ReferenceCounts, bytes_per_pixel
+from api_graph.table.chunks import FIRST, LAST, MOST, Chunks, PixelBytes, ReferenceCounts, bytes_per_pixel
 from api_graph.table.rows import Row
 
 MANY = 1 << 40  # bytes
@@ -87,7 +87,7 @@ def numbers(chunk: list[Row]) -> list[int]:
 
 def test_the_first_chunk_has_no_more_rows_than_their_pictures_leave_room_for() -> None:
     room = 3 * 10_000 * PER_PIXEL + 10_000 * WORKING  # three rows, one of which works
-    chunks = Chunks(rows(100), 4 * room, 4, None, pixels_of, PER_PIXEL)
+    chunks = Chunks(rows(100), 4 * room, 4, None, pixels_of, PixelBytes(PER_PIXEL))
     taken = [chunks.take() for _ in range(5)]
     assert list(map(numbers, taken)) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11], []]  # the fifth has to wait
     assert chunks.in_use == 4 * room
@@ -96,7 +96,7 @@ def test_the_first_chunk_has_no_more_rows_than_their_pictures_leave_room_for() -
 
 
 def test_a_large_row_among_small_ones_runs_alone() -> None:
-    chunks = Chunks(rows(100), 2_000_000, 4, None, pixels_of, PER_PIXEL)  # the large one takes 39 MB
+    chunks = Chunks(rows(100), 2_000_000, 4, None, pixels_of, PixelBytes(PER_PIXEL))  # the large one takes 39 MB
     running: list[list[Row]] = []
     seen: list[int] = []
     while True:
@@ -111,7 +111,7 @@ def test_a_large_row_among_small_ones_runs_alone() -> None:
 
 
 def test_what_rows_hold_besides_their_pictures_is_learned() -> None:
-    chunks = Chunks(rows(100), 4_000_000, 4, None, pixels_of, PER_PIXEL)
+    chunks = Chunks(rows(100), 4_000_000, 4, None, pixels_of, PixelBytes(PER_PIXEL))
     first = chunks.take()  # at most 1 MB: one row takes 0.3 and 0.48 while it works
     assert numbers(first) == [0]
     chunks.learn(first, 0)
@@ -123,13 +123,30 @@ def test_what_rows_hold_besides_their_pictures_is_learned() -> None:
     assert chunks.take() == []
 
 
+def test_as_many_rows_work_as_there_are_workers() -> None:
+    pixel = PixelBytes(PER_PIXEL, 20, WORKING)
+    room = 5 * 10_000 * PER_PIXEL + 3 * 10_000 * (20 + WORKING)  # five rows, three of which work
+    chunks = Chunks(rows(100), 4 * room, 4, None, pixels_of, pixel, workers=3)
+    first = chunks.take()
+    assert numbers(first) == [0, 1, 2, 3, 4] and chunks.in_use == room
+    chunks.learn(first, 10_000 * (PER_PIXEL + 20))  # no more than was known
+    assert numbers(chunks.take()) == [5, 6, 7, 8, 9] and chunks.in_use == room
+
+
 def test_a_pixel_is_counted_for_every_picture_that_lies_there_at_one_time() -> None:
-    # At the overlay: the picture and its mask (16), the filtered map (4), its way to a file (2), the overlay (12).
+    # The picture in 8 bits and its mask wait. Of the last steps, the overlay on its way to a file takes most.
     graph = read_graph(json.loads(shipped()["api_clip_map"].read_text("utf-8")))
-    assert bytes_per_pixel(graph, all_nodes()) == 16 + 4 + 2 + 12
-    # Without the overlay: the picture until it is encoded; then the map before and after the filter.
+    assert bytes_per_pixel(graph, all_nodes()) == (3 + 4, 3 + 7, 24)
+    # Without the overlay: the map before and after the filter.
     nodes = {id: node for id, node in graph.nodes.items() if id not in ("11", "12")}
-    assert bytes_per_pixel(replace(graph, nodes=nodes), all_nodes()) == 16
+    assert bytes_per_pixel(replace(graph, nodes=nodes), all_nodes()) == (3 + 4, 4 + 4, 24)
+    # A node that takes floats makes them of the picture, and what it gives waits for the file.
+    nodes = {
+        **{id: node for id, node in graph.nodes.items() if id not in ("8", "9", "10", "11", "12")},
+        "20": GraphNode("20", "APDrawBox", {"image": Link("1", 0)}),
+        "21": GraphNode("21", "APSaveImage", {"images": Link("20", 0)}),
+    }
+    assert bytes_per_pixel(replace(graph, nodes=nodes), all_nodes()) == (3 + 4 + 12, 7, 48)
 
 
 def test_references_are_counted_down() -> None:

@@ -139,7 +139,7 @@ def test_it_stops_and_goes_on_in_shards_too_and_is_verified(white: Path) -> None
 @given(st.lists(st.integers(0, 3) | st.none(), max_size=12))
 def test_another_row_is_the_next_that_differs(values: list[int | None]) -> None:
     rows = [RowContent({"image": value}, b"%d" % place) for place, value in enumerate(values)]
-    found = list(_with_others(iter(rows), "image"))
+    found = list(_with_others(iter(rows), ["image"]))
     assert [row for row, _ in found] == rows
     for place, (row, other) in enumerate(found):
         own = row.values["image"]
@@ -150,8 +150,16 @@ def test_another_row_is_the_next_that_differs(values: list[int | None]) -> None:
         assert other is expected
 
 
+def test_of_one_picture_another_question_is_another_row() -> None:
+    rows = [RowContent({"image": "a", "query": text}, text.encode()) for text in "xxyz"]
+    found = [other for _, other in _with_others(iter(rows), ["image", "query"])]
+    assert found == [rows[2], rows[2], rows[3], rows[0]]
+    assert [other for _, other in _with_others(iter(rows[:2]), ["image", "query"])] == [None, None]
+    assert [other for _, other in _with_others(iter(rows), [])] == [None] * 4
+
+
 def test_where_there_is_no_other_row_that_control_fails_alone(white: Path) -> None:
-    (white / "rows.jsonl").write_text('{"image": "0.png", "query": "a"}\n{"image": "0.png", "query": "b"}\n')
+    (white / "rows.jsonl").write_text('{"image": "0.png", "query": "a"}\n{"image": "0.png", "query": "a", "id": 1}\n')
     rows = run(white, "out", controls=True)
     assert [row.number % 6 for row in rows if not row.ok] == [3, 3]
     assert "no other row" in str(rows[3].error)
@@ -200,6 +208,13 @@ def test_what_a_graph_cannot_have_is_said(
     _, settings, _, notes = controlled(graph, *columns)
     assert [name for name in ALL if name not in settings] == without
     assert note in "\n".join(notes)
+
+
+def test_a_map_without_a_question_has_no_blank_one() -> None:
+    graph = graph_of(CLIP, _13={"heatmap": ["1", 1]})  # the picture's transparency
+    _, settings, other, notes = controlled(graph, "image", "query")
+    assert list(settings) == ["none", "uniform", "centre", "another-row", "blur"]
+    assert other == {"control image.image": "image"} and "reads a question" in "".join(notes)
 
 
 def test_chosen_heads_are_drawn_anew() -> None:

@@ -27,7 +27,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "deep" / "manifest.json").read_bytes())
     assert list(document) == [
         *("format", "graph", "graph_name", "rows", "set", "columns", "inputs", "shard", "versions", "device"),
-        *("arguments", "started", "finished", "totals", "results", "bindings", "names", "defaults", "grid"),
+        *("arguments", "started", "finished", "totals", "results", "bindings", "names", "defaults", "grid", "controls"),
         "fingerprint",
     ]
     assert (document["format"], document["graph"], document["shard"]) == (2, GRAPH, "2/8")

@@ -77,17 +77,17 @@ def test_what_no_row_to_come_needs_is_not_held(tmp_path: Path) -> None:
 
 def test_memory_that_runs_out_loses_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    encode = clip.encode_image
+    encode = clip.encode_image_at
 
-    def short_of_memory(model: Any, images: Any, **options: Any) -> Any:
+    def short_of_memory(model: Any, images: Any, choices: Any) -> Any:
         sizes.append(len(images))
         if len(images) > 3:
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes")
-        return encode(model, images, **options)
+        return encode(model, images, choices)
 
     path = table(tmp_path, rows_of(24, 1))
     list(map_graph(GRAPH, path, output=tmp_path / "a", cache=False))
-    monkeypatch.setattr(clip, "encode_image", short_of_memory)
+    monkeypatch.setattr(clip, "encode_image_at", short_of_memory)
     found = list(map_graph(GRAPH, path, output=tmp_path / "b", cache=False))
     assert [result.error for result in found] == [None] * 24
     assert max(sizes) > 3

@@ -11,7 +11,7 @@ const COLOURS = {
   AP_BOX_SCORES: "#69c3c3",
   AP_CLASSES: "#a5695a",
   AP_CLIP: "#d27800",
-  AP_FOVEA: "#80e0c0",
+  AP_FOVEA: "#87e1c3",
   AP_IMAGE_FEATURES: "#6987ff",
   AP_IMAGE_TOKENS: "#1e3cff",
   AP_LABELS: "#875a00",
@@ -21,7 +21,7 @@ const COLOURS = {
   AP_POINTS: "#87fff0",
   AP_QUERY: "#5ae1ff",
   AP_SEGMENTER: "#78a578",
-  AP_STEERING: "#386090",
+  AP_STEERING: "#780069",
   AP_WORD_MAPS: "#871e3c",
 };
 

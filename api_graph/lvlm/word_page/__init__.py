@@ -42,8 +42,8 @@ def words_page(
     """The HTML of the page: the picture, the answer, and over the picture the map of the word that is chosen.
 
     Several readings of one answer (attention and activation, say) have a picture each, and show the same word. `scale`
-    says what the colours run over. The page is about 300 KB, and 5 KB for each word and reading. Raises BadInput where
-    the answers differ, and for maps of another image.
+    says what the colours run over. The page has about 200 KB, and 5 to 10 for each word and reading. Raises BadInput
+    where the answers differ, and for maps of another image.
     """
     check_readings(image, readings)
     spans = spans_of(readings)

@@ -10,6 +10,7 @@ from torch import Tensor
 from api_graph.context import Context, SaveContext
 from api_graph.geometry import Geometry
 from api_graph.lvlm import LvlmModel, WordMaps, lvlm_attribution
+from api_graph.lvlm.steer import Steering
 from api_graph.lvlm.word_page import words_page
 from api_graph.lvlm.word_pictures import words_strip
 from api_graph.lvlm.words import Word
@@ -31,6 +32,7 @@ def map_words(world: World) -> Case:
         normalization: Any,
         max_new_tokens: int,
         answer: str,
+        steering: Steering | None,
     ) -> tuple[WordMaps, str]:
         found = lvlm_attribution(
             model,
@@ -41,11 +43,12 @@ def map_words(world: World) -> Case:
             max_new_tokens=max_new_tokens,
             answer=answer if answer.strip() else None,
             method=method,
+            fovea=steering,
         )
         context.show_text(found.answer)
         return WordMaps(found.answer, found.words, query, method), found.answer
 
-    told = "a red ring"
+    told, box = "a red ring", [[0, 0, 60, 60]]
     return Case(
         expected,
         given={"model": world.lvlm, "image": world.picture(1), "query": "What colour is the ring?"},
@@ -58,11 +61,16 @@ def map_words(world: World) -> Case:
             "normalization": at("image_only"),
             "max_new_tokens": at(1, answer=told),
             "answer": at(told),
+            "steering": [at(Steering.of(box)), at(Steering.of(box), method="activation", answer=told)],
         },
         refusals=[
             refused("layers", layers="99"),
             refused("layers", layers="1", method="activation"),
             refused("normalization", normalization="sideways"),
+            refused("steering", steering=Steering.of([box, box])),
+            refused("steering", steering=Steering.of([[500, 500, 600, 600]])),
+            refused("steering", steering=Steering.of(box, layers=[9])),
+            refused("steering", steering=Steering.of(box, heads=[9])),
             refused("image", image=torch.cat([world.picture(2), world.picture(3)])),
         ],
         tolerance=1e-4,

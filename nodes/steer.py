@@ -54,8 +54,9 @@ def fovea(
         Foveas | None, Field(description="Foveas of the images that are shown before this one in the same request.")
     ] = None,
 ) -> Annotated[Foveas, Field(description="A fovea for each image, for Steer.")]:
-    """Where in an image an LVLM is pointed: one weight from 0 to 1 for each of its image tokens.
+    """Where in an image an LVLM is pointed: boxes or a mask where the place is known, a map where only the question is.
 
+    It becomes one weight from 0 to 1 for each of the model's image tokens.
     Tokens that a box reaches have 1, those of a mask its largest value there, those of a map its value, scaled from 0
     to 1. All others have 0.
     """

@@ -38,7 +38,7 @@ def answer(name: str, out: Path, **values: Any) -> str:
     graph = set_inputs(open_graph(name), all_nodes(), values)
     result = ran(graph, out)
     (texts,) = (o.ui["text"] for id, o in result.outputs.items() if graph.nodes[id].title == "Answer")
-    return "\n".join(texts)
+    return "\n".join(map(str, texts))
 
 
 def line(*box: float) -> str:
@@ -107,11 +107,11 @@ def test_an_endpoint_refuses_and_is_not_asked(tmp_path: Path, monkeypatch: pytes
         api = open_graph("gaze_boxes").to_api()
         api["who"] = {"class_type": "APAnsweringModel", "inputs": {"answerer": "endpoint:rec"}}
         graph = read_graph(api)
-        for id, node in list(graph.nodes.items()):
-            if node.class_type == "APQueryLVLM":
-                graph.nodes[id] = replace(node, inputs={**node.inputs, "model": Link("who", 0)})
+        nodes = dict(graph.nodes)
+        asks = next(id for id, node in nodes.items() if node.class_type == "APQueryLVLM")
+        nodes[asks] = replace(nodes[asks], inputs={**nodes[asks].inputs, "model": Link("who", 0)})
         with pytest.raises(
             ApiGraphError, match=r"steering: rec is an endpoint, and a fovea changes the attention inside"
         ):
-            ran(graph, tmp_path)
+            ran(replace(graph, nodes=nodes), tmp_path)
         assert server.seen == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 
 from PIL import Image
@@ -9,6 +10,7 @@ from PIL import Image
 from api_graph.bench.answers import is_right
 from api_graph.bench.localization import pointing_game
 from api_graph.demo.questions import AskedScene
+from api_graph.errors import ApiGraphWarning
 from api_graph.lvlm import LvlmModel, Request, Sampling, attribute, generate
 from api_graph.sockets import Attribution
 
@@ -26,9 +28,11 @@ def answers_right(
 
 
 def answers(model: LvlmModel, requests: Sequence[Request]) -> list[str]:
-    """What the model says to each request."""
+    """What the model says to each request. An answer that steering breaks counts as wrong, and no warning says so."""
     sampling = Sampling(max_tokens=MOST_TOKENS)
-    return [a.text for batch in _batches(requests) for a in generate(model, batch, sampling)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "a steered answer repeats", ApiGraphWarning)
+        return [a.text for batch in _batches(requests) for a in generate(model, batch, sampling)]
 
 
 def attention_maps(model: LvlmModel, asked: Sequence[AskedScene], layer: int | None = None) -> list[Attribution]:

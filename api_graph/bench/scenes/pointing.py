@@ -18,6 +18,7 @@ from api_graph.bench.scenes.table import AGAINST, Part, Row, against
 from api_graph.bench.scenes.ways import WAYS, Place, Way
 from api_graph.demo.maps import cls_map
 from api_graph.lvlm import LvlmModel, Request
+from api_graph.lvlm.steer import Steering
 from api_graph.lvlm.strategies import extract_answer, strategy_prompt
 from api_graph.lvlm.verdict import says_true
 from api_graph.pixels.blend import alpha_blend
@@ -29,6 +30,8 @@ from api_graph.pixels.resize import to_pixels
 
 _CLS, _OWN = "Ψcls", "its own attention"
 _BLUR = 16.0
+_TOKENS, _GAZE = 3, 3.0
+"""Side of the filter over Ψcls's tokens, and strength of its fovea; picked on validation scenes."""
 
 
 def pointing_part(setting: Setting) -> Part:
@@ -73,6 +76,7 @@ def _answers(setting: Setting, asked: Asked) -> list[tuple[str, list[str]]]:
             replace(one, question=strategy_prompt(one.question, "hint"))
             for one in _annotated(asked, heatmaps[_CLS], setting.strength)
         ],
+        **_gazing(setting, asked, _annotated(asked, heatmaps[_CLS], setting.strength)),
         **_on_masks(asked),
         **_ways("the true box", asked, _true_places(asked), WAYS),
         **_ways("the found box", asked, _found_places(setting, asked), [way for way in WAYS if not way.by_mask]),
@@ -105,6 +109,27 @@ def _blurred(asked: Asked, heatmaps: Heatmaps, strength: float) -> list[Request]
         blurred = alpha_blend(image, heatmap, background="blur", blur_radius=_BLUR, strength=strength)
         found.append(Request(a.question.text, (to_pil(blurred)[0],)))
     return found
+
+
+def _gazing(setting: Setting, asked: Asked, shown: Sequence[Request]) -> dict[str, list[Request]]:
+    """Ψcls as the fovea of the LVLM, as `gaze_api` has it: alone, and on the annotated image; and a wrong fovea."""
+    gazes, wrong = list[Steering](), list[Steering]()
+    for a in asked:
+        one = cls_map(setting.clip, [a.scene.image], [a.question.text])
+        smooth = one.with_values(mean_filter(normalize(one.values), _TOKENS))
+        gazes.append(Steering.of(smooth, strength=_GAZE))
+        other = next(o for o in a.scene.objects if o is not a.question.target)
+        wrong.append(Steering.of([other.box], strength=_GAZE))
+    plain = _requests(asked)
+    rows = {
+        "fovea: Ψcls": (plain, gazes),
+        "annotated by Ψcls, which is the fovea too": (shown, gazes),
+        "fovea: another object's box": (plain, wrong),
+    }
+    return {
+        name: [replace(one, steering=way) for one, way in zip(requests, ways, strict=True)]
+        for name, (requests, ways) in rows.items()
+    }
 
 
 def _on_masks(asked: Asked) -> dict[str, list[Request]]:

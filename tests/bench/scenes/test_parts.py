@@ -149,6 +149,9 @@ def test_pointing(parts: Parts) -> None:
     found, (plain, *others) = rows(part), part.rows
     assert {f"annotated: {name}" for name in (*METHODS, *CONTROLS)} <= set(found)
     assert {f"the true box: {way.name}" for way in WAYS} <= set(found)
+    gazes = {"fovea: Ψcls", "annotated by Ψcls, which is the fovea too", "fovea: another object's box"}
+    assert gazes <= set(found)
+    assert values(found["fovea: another object's box"])["lost"] > 0
     assert {f"the found box: {way.name}" for way in WAYS if not way.by_mask} <= set(found)
     assert list(values(plain)) == ["right"] and len(plain.scores) == 2 * COUNT
     for row in others:

@@ -85,7 +85,7 @@ def test_a_signal_is_one_line_and_the_same_command_goes_on(tmp_path: Path, numbe
 
 
 def test_two_runs_on_one_folder_at_once(tmp_path: Path) -> None:
-    table(tmp_path, rows_of(60, 2), side=500)
+    table(tmp_path, rows_of(60, 40), side=500)
     first = start(tmp_path, "map", GRAPH, "rows.jsonl", "--out", "out", "--chunk-size", "2")
     while not lines_written(tmp_path / "out") and first.poll() is None:
         time.sleep(0.01)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +62,7 @@ class Bias:
         self._after = torch.where(any_steered, plan.columns.index, -1).amax(-1) + 1  # (B,), 0 where nothing is steered
         self._change = plan.at_positions(_changes(plan.mode, plan.amount, plan.weights))  # (T, B, S)
         self._grown: Tensor | None = None
+        self._row: tuple[Hashable, Tensor] | None = None
 
     @property
     def does_nothing(self) -> bool:
@@ -102,8 +103,19 @@ class Bias:
 
     def _attend(self, call: AttentionCall) -> Tensor:
         if self._plan.mode in ("boost", "suppress", "boost_suppress") and call.cap is None:
-            return _biased(call, self._change_of(call))
+            return _biased(call, self._bias_of(call))
         return call.output(self.scores(call).softmax(-1).nan_to_num(0.0))  # NaN in rows of padding
+
+    def _bias_of(self, call: AttentionCall) -> Tensor:
+        """What is added to the scores, with the call's own mask. Layers that are steered alike share one row's."""
+        if call.mask is not None or call.rows > 1:
+            return _additive(call, self._change_of(call))
+        heads = self._plan.where[call.layer]
+        own = None if heads is None else tuple(heads)
+        key = call.first, call.keys, call.slid_out, call.query.dtype, call.key.device, own
+        if self._row is None or self._row[0] != key:
+            self._row = key, _additive(call, self._change_of(call))
+        return self._row[1]
 
     def _change_of(self, call: AttentionCall) -> Tensor:
         """What changes each score, (B, 1 or H, 1 or Q, K)."""
@@ -158,11 +170,10 @@ def _changes(mode: Mode, amount: float, weights: Tensor) -> Tensor:
     return shares * {"scale": amount - 1, "redistribute": 1.0}.get(mode, amount)
 
 
-def _biased(call: AttentionCall, change: Tensor) -> Tensor:
-    """SDPA with the change added to the scores: (B, Q, H, d). Heads that share a key go in as rows of one."""
+def _biased(call: AttentionCall, bias: Tensor) -> Tensor:
+    """SDPA with a bias (B, 1 or H, 1 or Q, K) on the scores: (B, Q, H, d). Heads that share a key are rows of one."""
     batch, heads, rows, width = call.query.shape
     kv_heads = call.key.shape[1]
-    bias = _additive(call, change)  # (B, 1 or H, 1 or Q, K)
     if kv_heads < heads:
         bias = bias.expand(-1, -1, rows, -1)
         if bias.shape[1] > 1:

@@ -140,7 +140,7 @@ def test_presets_are_taken_by_ask(demo: api_graph.LvlmModel) -> None:
 
 
 def test_a_preset_of_no_method() -> None:
-    with pytest.raises(BadInput, match=r"preset: there is no such preset \(got 'pai'\). Use one of .*PAI"):
+    with pytest.raises(BadInput, match=r"name: there is no such preset \(got 'pai'\). Use one of .*PAI"):
         settings_of("pai")
 
 

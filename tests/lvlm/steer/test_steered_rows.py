@@ -13,6 +13,7 @@ from torch import Tensor
 from api_graph.errors import ApiGraphWarning, BadInput, Cancelled
 from api_graph.lvlm import LvlmModel, Request, Sampling, attribute, generate
 from api_graph.lvlm.capture import capture
+from api_graph.lvlm.decoder import attention_modules
 from api_graph.lvlm.generation import generate_ids
 from api_graph.lvlm.prompt import arguments_of, build_prompt
 from api_graph.lvlm.steer import Fovea, Steering, steered
@@ -44,7 +45,10 @@ def rows_and_ids(model: LvlmModel, requests: list[Request]) -> tuple[dict[int, T
     layouts = layouts_of(model, prompt)
     columns = [torch.cat([image.columns for image in images]) for images in layouts]
     steerings = [one.steering for one in requests]
-    with steered(model, layouts, steerings, prompt.length), capture(model, range(model.layers), columns) as kept:
+    with (
+        steered(model, layouts, steerings, prompt.length),
+        capture(model, list(attention_modules(model.module)), columns) as kept,
+    ):
         ids = generate_ids(model, prompt.tensors, SAMPLING)
     weights = [one.foveas[0].weights(images[0]) for one, images in zip(steerings, layouts, strict=True)]  # pyright: ignore
     return {layer: kept.rows(layer) for layer in kept.layers}, ids, (prompt, columns, weights)

@@ -15,10 +15,10 @@ from api_graph.errors import BadInput
 from api_graph.lvlm import LvlmModel, Steering
 from api_graph.lvlm.steer import Foveas, Mode, Preset, Rows, settings_with, strength_of
 from api_graph.lvlm.steer.preview import fovea_panels
-from api_graph.pixels._check import checked_image, fitted_masks
+from api_graph.pixels._check import checked_image, fitted_masks, value_range
 from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.read import to_pil
-from api_graph.regions import Boxes
+from api_graph.regions import Boxes, read_boxes
 from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import node
 
@@ -69,6 +69,8 @@ def fovea(
         hint = "Link one of boxes, mask and attribution, or choose all of the image and link none."
         raise BadInput(problem, input="region", value=region, hint=hint)
     regions = attribution
+    if attribution is not None:
+        value_range(attribution.values, "attribution")  # NaN is no weight
     if boxes is not None:
         regions = _boxes_of(boxes, image, pairing)
     elif mask is not None:
@@ -90,7 +92,8 @@ def _boxes_of(given: AnyBoxes, image: Tensor, pairing: Pairing) -> list[Boxes]:
             value=given.size,
             hint="Use the image that they were made for.",
         )
-    return [given] if pairs.regions is None else [Boxes(given.values[i : i + 1], size) for i in pairs.regions]
+    inside = read_boxes(given.values, size).values
+    return [Boxes(inside, size)] if pairs.regions is None else [Boxes(inside[i : i + 1], size) for i in pairs.regions]
 
 
 @node(

@@ -29,7 +29,7 @@ for file in sorted(Path(__file__).with_name("cases").glob("*.py")):
 NODES = all_nodes()
 EITHER = "AP_BOXES,BOUNDING_BOX"
 TAKING = [(id, one.name) for id, spec in NODES.items() for one in spec.inputs if one.socket == EITHER]
-PAIRED = [id for id, _ in TAKING if NODES[id].input("pairing") is not None and id != "APChooseBox"]
+PAIRED = [id for id, _ in TAKING if NODES[id].input("pairing") is not None and id not in ("APChooseBox", "APFovea")]
 
 pytestmark = pytest.mark.filterwarnings("ignore::api_graph.errors.ApiGraphWarning")
 

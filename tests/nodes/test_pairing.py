@@ -27,8 +27,8 @@ ONE_MASK_PER_IMAGE = {"APAlphaBlend", "APControlHeatmap", "APOverlay", "APPrevie
 """A heatmap is made from its image: map i lies on image i, or one on all."""
 ONE_IMAGE = {"APSetOfMark", "APChooseMark", "APSmartCrop", "APBoxesToSegs"}
 """They refuse several images."""
-OWN_RULES = {"APPasteBack", *(spec_of(function).id for function in core_compositing.NODES)}
-"""A crop goes where its placement says; ComfyUI's own nodes repeat the shorter batch."""
+OWN_RULES = {"APPasteBack", "APFovea", *(spec_of(function).id for function in core_compositing.NODES)}
+"""A crop goes where its placement says, a fovea has all boxes of an image; ComfyUI's nodes repeat the shorter batch."""
 
 
 def takes_both(spec: NodeSpec) -> bool:

@@ -91,3 +91,11 @@ def _checked(path: Path, found: dict[str, np.ndarray], classes: int) -> tuple[Te
     if len(label) and not 0 <= label.min() <= label.max() < classes:
         raise bad_record(path, f"labels are 0 to {classes - 1}", field="label", value=int(label.max()))
     return torch.from_numpy(data.astype(np.float32)), torch.from_numpy(label.astype(np.int64))
+
+
+def __getattr__(name: str) -> type[LabelledClouds]:
+    if name != "LabelledClouds":  # it was here in version 0.1, and takes torch
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from api_graph.tasks.examples import LabelledClouds
+
+    return LabelledClouds

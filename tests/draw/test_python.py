@@ -63,8 +63,8 @@ def test_a_shipped_graph_and_its_script_do_the_same(name: str) -> None:
     assert found.keys() == expected.keys()
     for file, picture in expected.items():
         # The executor encodes several questions at once: sums are taken in another order, last bits differ, and a
-        # heatmap's colours show that a little.
-        assert np.abs(found[file] - picture).max() <= (4 if name == "api_clip_questions" else 0)
+        # heatmap's colours show that a little. And it keeps pictures in 8 bits, where the script has floats.
+        assert np.abs(found[file] - picture).max() <= (4 if name == "api_clip_questions" else 1)
 
 
 def test_a_script_runs_by_itself() -> None:

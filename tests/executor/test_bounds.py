@@ -117,13 +117,13 @@ def test_a_list_that_grows_by_its_length_alone_ends_with_an_error(tmp_path: Path
 
 
 def test_results_that_a_run_holds_together_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(MAX_RESULT, "3M")  # one picture of 480×320 and its mask take 2.3 MiB
+    monkeypatch.setenv(MAX_RESULT, "3M")  # one picture of 480×320 in floats and its mask take 2.3 MiB
     nodes = {f"{i}": node("APLoadImage", image="example.png") for i in range(3)}
     for i in range(3):
         nodes[f"inverted {i}"] = node("ImageInvert", image=[f"{i}", 0])
         nodes[f"again {i}"] = node("ImageInvert", image=[f"inverted {i}", 0])
     run_graph({**nodes, "saved": node("APSaveImage", images=["again 0", 0])}, output=tmp_path)
-    many = {f"saved {i}": node("APSaveImage", images=["0", 0]) for i in range(8)}
+    many = {f"saved {i}": node("APSaveImage", images=["0", 0]) for i in range(40)}  # in 8 bits .4 MiB each
     with pytest.raises(NodeError, match=r"the run's results take .*the limit is 4 times.*API_GRAPH_MAX_RESULT"):
         run_graph({**nodes, **many}, output=tmp_path)
 

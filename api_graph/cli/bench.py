@@ -28,7 +28,6 @@ from api_graph.cli.map import (
     Threads,
     ray_options,
     run_plan,
-    summary_of,
 )
 from api_graph.cli.options import (
     CacheFolder,
@@ -45,6 +44,7 @@ from api_graph.cli.options import (
     prepared_graph,
     writable_folder,
 )
+from api_graph.cli.ran_table import summary_of
 from api_graph.files import expanded
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,7 @@ from api_graph.cli.options import (
     prepared_graph,
     writable_folder,
 )
+from api_graph.cli.ran_table import RanTable, document_of, summary_of
 from api_graph.errors import ApiGraphWarning
 from api_graph.files import QUALITY, PictureKind
 
@@ -124,6 +125,11 @@ Controls = Annotated[
 Limit = Annotated[
     int | None, typer.Option(metavar="N", help="Only the table's first N rows; with --grid, all settings of these.")
 ]
+Log = Annotated[
+    Path | None,
+    typer.Option("--log", metavar="FILE", help="Append how the run goes as lines of JSON.", show_default=False),
+]
+LogEvery = Annotated[float, typer.Option(metavar="S", min=0.1, help="Seconds between two lines of --log.")]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going/--fail-fast", help="Note a failed row and go on, or stop there.")
 ]
@@ -200,6 +206,8 @@ def map_(
     keep_answers: KeepAnswers = False,
     no_metadata: NoMetadata = False,
     names: FileNames = None,
+    log: Log = None,
+    log_every: LogEvery = 10.0,
     image_format: ImageFormat = None,
     heatmap_format: HeatmapFormat = None,
     quality: Quality = None,
@@ -226,7 +234,9 @@ def map_(
     options = sized(cache=kept_results(cache, no_cache), shard=parse_shard(shard) if shard else None)
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
-    return _run(ready, plan, ray, as_json=as_json, quiet=quiet, parquet=format_ == "parquet")
+    parquet = format_ == "parquet"
+    ran = run_plan(ready, plan, ray, quiet=quiet, parquet=parquet, log=log, log_every=log_every)
+    return _told(ran, plan, as_json=as_json, quiet=quiet)
 
 
 def _planned(
@@ -248,26 +258,15 @@ def ray_options(concurrency: int | None, gpus_per_actor: float | None, address: 
     return RayOptions(concurrency, gpus_per_actor, address or None)
 
 
-@dataclass(frozen=True)
-class RanTable:
-    """What a run over a table has done: `kept` answers were shared or kept, `warned` are our warnings."""
-
-    run: TableRun
-    seconds: float
-    kept: int
-    warned: list[str]
-    files: list[Path]
-
-
-def _run(graph: Graph, plan: TablePlan, ray: RayOptions | None, *, as_json: bool, quiet: bool, parquet: bool) -> int:
+def _told(ran: RanTable, plan: TablePlan, *, as_json: bool, quiet: bool) -> int:
+    """Say what has been done. The exit code."""
     from api_graph.executor.results import NO_REQUEST
 
-    ran = run_plan(graph, plan, ray, quiet=quiet, parquet=parquet)
     code = FAILED if ran.run.failed else OK
     if as_json:
         print_json(
             {
-                **_document(ran.run, ran.seconds),
+                **document_of(ran.run, ran.seconds),
                 "columns": asdict(plan.columns),
                 "files": ran.files,
                 "warnings": ran.warned,
@@ -291,12 +290,15 @@ def run_plan(
     quiet: bool,
     parquet: bool = False,
     executor: Executor | None = None,
+    log: Path | None = None,
+    log_every: float = 10.0,
 ) -> RanTable:
-    """Run a plan's rows, with what is to be said before the first, and progress, on stderr.
+    """Run a plan's rows, with what is to be said before the first, and progress, on stderr; and in the file `log`.
 
     Runs in this process may share an `executor`, one after the other.
     """
     from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_rows
+    from api_graph.cli.run_log import logged
     from api_graph.registry import all_nodes
     from api_graph.settings import headless_folders
     from api_graph.table.formats.parquet import write_parquet
@@ -321,6 +323,7 @@ def run_plan(
         if about_demo := demo_warning(graph, all_nodes(), folders, values):
             warnings.warn(about_demo, ApiGraphWarning, stacklevel=2)
         with (
+            logged(run, log, log_every),
             shown_rows(run, quiet=quiet) as shown,
             closing(run.records(engine_of(plan, ray, executor=executor))) as batches,
         ):
@@ -344,34 +347,6 @@ def _complain(run: TableRun, failed: list[Record]) -> None:
             complain(f"row {record['row'] + 1}: {record['error']['message']}")
         elif number == _FAILURES_SHOWN:
             complain("more rows have failed: results.jsonl has them all", kind="note")
-
-
-def summary_of(ran: RanTable) -> str:
-    """`2,000 rows: 1,998 ok, 2 failed; 412 rows/s, 46 % of the steps shared or from the cache; 4.9 s`."""
-    run, seconds = ran.run, ran.seconds
-    totals = run.totals
-    before = f" ({run.finished_before:,} before)" if run.finished_before else ""
-    rows = run.finished_before + totals.rows
-    text = f"{rows:,} rows{before}: {rows - run.failed:,} ok, {run.failed:,} failed; "
-    if totals.rows:
-        rate = totals.rows / max(seconds, 1e-9)
-        text += f"{rate:.3g} rows/s, {totals.cache_share:.0%} of the steps shared or cached; "
-    return f"{text}{seconds:.1f} s"
-
-
-def _document(run: TableRun, seconds: float) -> dict[str, object]:
-    totals = run.totals
-    return {
-        "ok": not run.failed,
-        "rows": run.finished_before + totals.rows,
-        "failed": run.failed,
-        "done_now": totals.rows,
-        "done_before": run.finished_before,
-        "total": run.total,
-        "seconds": seconds,
-        "rows_per_second": totals.rows / max(seconds, 1e-9),
-        "cache_share": totals.cache_share,
-    }
 
 
 def merge(

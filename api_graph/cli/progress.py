@@ -110,20 +110,19 @@ class ShownRows:
     def __init__(self, run: TableRun) -> None:
         self._run = run
         self._last = time.monotonic()
-        self._marks: deque[tuple[float, int]] = deque([(self._last, 0)])  # when how many rows were done
+        self._marks: deque[tuple[float, int]] = deque()  # when how many rows were done; the first waited for a model
 
     def words(self) -> str:
         """`1,200 of 2,000 rows, 410 rows/s, 2 s left, 3 failed, 46 % from the cache`; and what is on the GPU."""
-        run, now = self._run, time.monotonic()
-        self._marks.append((now, run.totals.rows))
+        run, now = self._run, self._mark()
         while len(self._marks) > 2 and now - self._marks[0][0] > _RATE_OVER:
             self._marks.popleft()
         since, before = self._marks[0]
         rate = (run.totals.rows - before) / max(now - since, 1e-9)
         done = run.finished_before + run.totals.rows
-        parts = [f"{done:,} of {run.total:,} rows", f"{rate:.3g} rows/s"]
+        parts = [f"{done:,} of {run.total:,} rows"]
         if rate > 0:
-            parts.append(f"{_duration((run.total - done) / rate)} left")
+            parts += [f"{rate:.3g} rows/s", f"{_duration((run.total - done) / rate)} left"]
         if run.failed:
             parts.append(f"{run.failed:,} failed")
         parts.append(f"{run.totals.cache_share:.0%} of the steps shared or from the cache")
@@ -132,8 +131,15 @@ class ShownRows:
             parts.append(f"{human_size(torch.cuda.memory_allocated())} on the GPU")
         return ", ".join(parts)
 
+    def _mark(self) -> float:
+        now = time.monotonic()
+        self._marks.append((now, self._run.totals.rows))
+        return now
+
     def update(self) -> None:
         """Some more rows are done."""
+        if not self._marks:
+            self._mark()
         if time.monotonic() - self._last >= _ROWS_LINE_EVERY:
             self._last = time.monotonic()
             tell(self.words())
@@ -151,6 +157,8 @@ class _RowsBar(ShownRows):
         self._task = self.progress.add_task("starting", total=None)
 
     def update(self) -> None:
+        if not self._marks:
+            self._mark()
         if time.monotonic() - self._last >= _REDRAW_EVERY:
             self._last = time.monotonic()
             done = self._run.finished_before + self._run.totals.rows

@@ -198,7 +198,7 @@ def test_faulty_rows_bring_no_columns(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_bytes("\n".join(['{"image": "a.png"}', *faulty]).encode("latin-1"))
     table = open_table(tmp_path / "rows.jsonl")
     assert (table.columns, dict(table.partial), table.count()) == (("image",), {}, 6)
-    python = open_table([{"image": "a.png"}, {"query": b"1"}, ["query"], {1: 2}, {}])
+    python = open_table([{"image": "a.png"}, {"query": {1}}, ["query"], {1: 2}, {}])
     assert (python.columns, dict(python.partial)) == (("image",), {"image": 1})
 
 

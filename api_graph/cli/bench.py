@@ -343,6 +343,7 @@ def list_(
         return OK
     rows = [(spec.name, spec.title, spec.paper, spec.metric, _files(spec, root)) for spec in specs]
     print_table(("name", "benchmark", "paper", "metric", "files"), rows)
+    complain("`api-graph bench scenes` measures on rendered scenes, which need no files", kind="note")
     return OK
 
 

@@ -111,9 +111,8 @@ def steer(
     mode: Annotated[
         Mode,
         Field(
-            description="On the attention scores of image tokens: boost the fovea's, suppress all others, both; "
-            "proportional to the score (PAI); scale it (AdaptVis). redistribute: after the softmax, attention sinks "
-            "give weight to the fovea (VAR)."
+            description="On the scores of image tokens: boost the fovea's, suppress the others, both; proportional to "
+            "the score (PAI); scale it (AdaptVis). redistribute: from the attention sinks, after the softmax (VAR)."
         ),
     ] = "boost_suppress",
     strength: Annotated[

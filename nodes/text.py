@@ -48,6 +48,7 @@ def format_question(
     prompt: Annotated[
         str,
         Field(description="Asked in place of the question, as a benchmark words it; empty: the question."),
+        Widget(multiline=True),
     ] = "",
 ) -> Annotated[str, Field(description="The question with its suffix.")]:
     """The question as a benchmark asks it. Maps are made from the plain question, answers from this one."""

@@ -47,9 +47,9 @@ def test_a_shipped_graph_gives_the_pictures_that_it_gives_headless(name: str, co
     api_graph.run_graph(GRAPHS / f"{name}.json", output=tmp_path / "headless", input_folders=[GRAPHS])
     for path in (tmp_path / "headless").glob("*.png"):
         own, theirs = (np.asarray(Image.open(file)).astype(int) for file in (path, comfy.root / "output" / path.name))
-        assert (
-            own.shape == theirs.shape and np.abs(own - theirs).max() <= 1
-        )  # another thread's sums may round otherwise
+        apart = np.abs(own - theirs)  # headless, a picture stays 8 bits; and another thread's sums may round otherwise
+        coloured = path.name.startswith("heatmap")  # its colours change faster than the map
+        assert own.shape == theirs.shape and apart.max() <= (4 if coloured else 1) and (apart <= 1).mean() >= 0.9999
     assert (tmp_path / "headless" / "annotated_00001_.png").is_file()
 
 

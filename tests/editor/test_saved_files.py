@@ -29,8 +29,10 @@ def test_a_saved_file_is_read_as_the_frontend_sends_it(file: Path) -> None:
     graph = read_graph(file, all_nodes())
     validate(graph, all_nodes())
     sent = json.loads(file.with_suffix(".prompt.json").read_text("utf-8"))
-    for node in sent.values():  # as it would send it today: a node without a title has that of its class
+    for node in sent.values():  # as it would send it today: a node without a title has that of its class,
         spec = all_nodes()[node["class_type"]]
+        for appended in (one for one in spec.inputs if one.is_widget and not one.required):  # and its newest inputs
+            node["inputs"].setdefault(appended.name, appended.default)
         if node["_meta"]["title"] == spec.formerly:
             node["_meta"]["title"] = spec.title
     assert essence(graph.to_api()) == essence(sent)

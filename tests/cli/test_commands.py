@@ -116,7 +116,7 @@ def test_an_unknown_node(cli: Cli) -> None:
     answer = cli("nodes", "APAlphaBlen")
     assert answer.code == 2
     assert "Did you mean APAlphaBlend?" in answer.err
-    assert "Did you mean Ψ LVLM or Ψ cls or Ψ comp?" in cli("nodes", "Ψ").err
+    assert "Did you mean Ψ LVLM or Ψ cls or Ψ comp or Ψ words?" in cli("nodes", "Ψ").err
     assert "Did you mean" not in cli("nodes", "").err
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +16,15 @@ from PIL import Image
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.figure.cells import COLUMNS, Colours, Column, Grid, Picture, grid_of
-from api_graph.files import expanded, real_path, whole_file
+from api_graph.files import expanded, real_path
 from api_graph.pixels.overlay import Colormap
 from api_graph.pixels.read import read_image
+from api_graph.plotting import DPI, WIDTH, check_within, drawing, format_of, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
     from matplotlib.font_manager import FontProperties  # pyright: ignore[reportMissingImports]
 
-FORMATS = ("pdf", "svg", "png")
-WIDTH, DPI = 7.0, 300
 COLORMAP: Colormap = "turbo"
 
 _GAP, _MARGIN = 0.06, 0.04  # inches, as all lengths here
@@ -38,19 +35,10 @@ _TALLEST = 1.5  # a picture's height, as a multiple of its column's width
 _MOST_LINES = 30
 _NARROWEST = 0.3
 _NAMES = {"grey": "gray"}
-_GLYPH = re.compile(r"Glyph \d+")
 _SETTINGS = {
-    "pdf.fonttype": 42,  # the fonts themselves, which some conferences ask for
     "svg.fonttype": "path",
-    "svg.hashsalt": "api-graph",
     "text.usetex": False,
-    "savefig.facecolor": "white",
     "font.family": ["DejaVu Sans"],
-}
-_METADATA: Mapping[str, dict[str, str | None]] = {
-    "pdf": {"Creator": "API Graph", "CreationDate": None},
-    "svg": {"Creator": "API Graph", "Date": None},
-    "png": {"Software": "API Graph"},
 }
 
 
@@ -105,7 +93,7 @@ def draw_figure(
     Raises BadInput where matplotlib is not installed, and for what is not there or ambiguous.
     """
     files = [real_path(expanded(path)) for path in ([out] if isinstance(out, str | os.PathLike) else out)]
-    kinds = [_format(path) for path in files]
+    kinds = [format_of(path, "figure") for path in files]
     with _drawing(font) as properties:
         style = _Style(width, dpi, properties, colormap or COLORMAP, 1.0 if opacity is None else opacity)
         _check(style)
@@ -117,17 +105,9 @@ def draw_figure(
         notes = list(grid.notes)
         figure = _figure(grid, style, notes)
         for path, kind in zip(files, kinds, strict=True):
-            _save(figure, path, kind, dpi, notes)
+            if not save_figure(figure, path, kind, dpi):
+                notes.append("the font lacks some of the letters: name another one with --font")
     return DrawnFigure(files, grid.rows, list(dict.fromkeys(notes)))
-
-
-def _format(path: Path) -> str:
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise BadInput("a figure is a .pdf, .svg or .png file", input="--out", value=path.name)
-    if path.is_dir():
-        raise BadInput("this is a folder", input="--out", value=str(path), hint="Name a file in it.")
-    return kind
 
 
 def _check(style: _Style) -> None:
@@ -138,8 +118,7 @@ def _check(style: _Style) -> None:
         ("--dpi", style.dpi, 30, 1200),
         ("--opacity", style.opacity, 0, 1),
     ):
-        if not low <= value <= high:
-            raise BadInput(f"it must lie within {low} and {high}", input=option, value=value)
+        check_within(option, value, low, high)
     if style.colormap not in ("grey", "turbo", "viridis", "inferno") or _NAMES.get("grey") not in colormaps:
         hint = "Use one of turbo, viridis, inferno, grey."
         raise BadInput("unknown colour map", input="--colormap", value=style.colormap, hint=hint)
@@ -147,16 +126,11 @@ def _check(style: _Style) -> None:
 
 @contextmanager
 def _drawing(font: str | None) -> Iterator[FontProperties]:
-    """Inside, matplotlib draws by its own defaults and these settings, whatever the user's file of settings says."""
-    try:
+    """Inside, matplotlib draws with this font."""
+    with drawing(_SETTINGS, "figures"):
         import matplotlib  # pyright: ignore[reportMissingImports]
         from matplotlib import font_manager  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        hint = "Install it with: pip install 'api-graph[plots]'"
-        raise BadInput(f"figures need matplotlib ({error})", input="matplotlib", hint=hint) from error
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_SETTINGS)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
         if font is not None:
             known = {entry.name for entry in font_manager.fontManager.ttflist}
             if font not in known:
@@ -369,18 +343,3 @@ def _length(text: str, font: FontProperties) -> float:
     with warnings.catch_warnings():  # of glyphs that the font lacks: drawing tells of them, too
         warnings.simplefilter("ignore")
         return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
-
-
-def _save(figure: Figure, path: Path, kind: str, dpi: int, notes: list[str]) -> None:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=_METADATA[kind])
-    if any(_GLYPH.search(str(each.message)) for each in caught):
-        notes.append("the font lacks some of the letters: name another one with --font")
-    try:
-        with whole_file(path) as file:
-            file.write(buffer.getvalue())
-    except OSError as error:
-        problem, hint = f"it cannot be written ({error.strerror or error})", "Choose a file in a folder of your own."
-        raise BadInput(problem, input="--out", value=str(path), hint=hint) from error

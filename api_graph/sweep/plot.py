@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,8 +14,9 @@ from numpy.typing import NDArray
 
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
-from api_graph.files import expanded, real_path, whole_file
+from api_graph.files import expanded, real_path
 from api_graph.json_values import Json
+from api_graph.plotting import DPI, WIDTH, check_within, drawing, format_of, save_figure
 from api_graph.sweep.scores import SettingScore, Sweep, sweep_scores
 
 if TYPE_CHECKING:
@@ -29,27 +26,15 @@ if TYPE_CHECKING:
 PlotKind = Literal["auto", "curves", "table", "both"]
 """What is drawn; auto is curves for one input, and both for more."""
 
-FORMATS = ("pdf", "svg", "png")
-WIDTH, DPI = 7.0, 300
-
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
 _MARKERS = "osD^vPX*"
 _MOST_LINES, _MOST_PANELS, _MOST_CELLS = len(_COLOURS), 6, 24
 _SETTINGS = {
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "api-graph",
     "font.size": 8.0,
     "axes.linewidth": 0.6,
-    "savefig.facecolor": "white",
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-_METADATA: Mapping[str, dict[str, str | None]] = {
-    "pdf": {"Creator": "API Graph", "CreationDate": None},
-    "svg": {"Creator": "API Graph", "Date": None},
-    "png": {"Software": "API Graph"},
-}
-_GLYPH = re.compile(r"Glyph \d+")
 
 
 @dataclass(frozen=True)
@@ -93,41 +78,18 @@ def plot_sweep(
     and for what is not there.
     """
     files = [real_path(expanded(path)) for path in ([out] if isinstance(out, str | os.PathLike) else out)]
-    kinds = [_format(path) for path in files]
-    for option, value, low, high in (("--width", width, 2, 40), ("--dpi", dpi, 30, 1200)):
-        if not low <= value <= high:
-            raise BadInput(f"it must lie within {low} and {high}", input=option, value=value)
-    with _drawing():
+    kinds = [format_of(path, "plot") for path in files]
+    check_within("--width", width, 2, 40)
+    check_within("--dpi", dpi, 30, 1200)
+    with drawing(_SETTINGS, "plots"):
         sweep = sweep_scores(folder, figure, truth=truth, at=at, seed=seed)
         layout = _layout(sweep, x, lines)
         drawn = _figure(sweep, layout, kind, width)
         notes = list(sweep.notes)
         for path, form in zip(files, kinds, strict=True):
-            _save(drawn, path, form, dpi, notes)
+            if not save_figure(drawn, path, form, dpi):
+                notes.append("The font lacks some of the letters.")
     return SweepPlot(sweep, files, list(dict.fromkeys(notes)))
-
-
-def _format(path: Path) -> str:
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise BadInput("a plot is a .pdf, .svg or .png file", input="--out", value=path.name)
-    if path.is_dir():
-        raise BadInput("this is a folder", input="--out", value=str(path), hint="Name a file in it.")
-    return kind
-
-
-@contextmanager
-def _drawing() -> Iterator[None]:
-    """Inside, matplotlib draws by its own defaults and these settings, whatever the user's file of settings says."""
-    try:
-        import matplotlib  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        hint = "Install it with: pip install 'api-graph[plots]'"
-        raise BadInput(f"plots need matplotlib ({error})", input="matplotlib", hint=hint) from error
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_SETTINGS)  # pyright: ignore[reportCallIssue, reportArgumentType]
-        yield
 
 
 def _layout(sweep: Sweep, x: str | None, lines: str | None) -> _Layout:
@@ -333,18 +295,3 @@ def _draw_curves(axes: Axes, own: _Cells, layout: _Layout, *, legend: bool) -> N
 def _plain(text: str) -> str:
     """A text in which nothing is mathematics."""
     return text.replace("$", r"\$")
-
-
-def _save(figure: Figure, path: Path, kind: str, dpi: int, notes: list[str]) -> None:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=_METADATA[kind])
-    if any(_GLYPH.search(str(each.message)) for each in caught):
-        notes.append("The font lacks some of the letters.")
-    try:
-        with whole_file(path) as file:
-            file.write(buffer.getvalue())
-    except OSError as error:
-        problem, hint = f"it cannot be written ({error.strerror or error})", "Choose a file in a folder of your own."
-        raise BadInput(problem, input="--out", value=str(path), hint=hint) from error

@@ -30,8 +30,8 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that are saved."""
     pytest.importorskip("matplotlib", reason="needs api-graph[plots]")
     seen: list[Any] = []
-    whole = plot._save
-    monkeypatch.setattr(plot, "_save", lambda figure, *rest: (seen.append(figure), whole(figure, *rest))[1])
+    whole = plot.save_figure
+    monkeypatch.setattr(plot, "save_figure", lambda figure, *rest: (seen.append(figure), whole(figure, *rest))[1])
     return seen
 
 

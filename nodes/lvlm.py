@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -33,6 +35,15 @@ WhichSteps = Literal["all", "first", "range", "phrase"]
 _OF_STEERING: dict[str | None, str] = {name: "steering" for name in ("fovea", "layers", "heads", "strength")}
 """What complaints call the parts of what these nodes get as one."""
 
+WatchedTokens = Annotated[int, Field(ge=1, le=4096, description="Length of the answer that is watched.")]
+GivenAnswer = Annotated[
+    str,
+    Field(description="Watch the model read this answer instead of giving its own; empty: its own."),
+    Widget(multiline=True),
+]
+WatchedSteering = Annotated[
+    Steering | None, Field(description="Points the model at a place in the image while it is watched, from Steer.")
+]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1, description="Of the sampling; greedy answers need none.")]
 
 
@@ -66,30 +77,50 @@ def attend_all(
     """`Ψ LVLM` for many calls, whose images (B, H, W, 3) and questions may differ in size and length."""
     questions = [own_hint if own_hint.strip() else text for text, own_hint in zip(query, hint, strict=True)]
     chosen = _chosen_steps(steps, first_step, last_step, phrase)
-    maps: dict[int, list[LvlmAttribution]] = {index: [] for index in range(len(image))}
-    # Reading a given answer and giving one's own are two different passes, and a pass is steered in one way.
-    passes: dict[Hashable, list[tuple[int, Request, str]]] = {}
-    for index in maps:
-        told = answer[index] if answer[index].strip() else ""
-        for request, way in requests_of_each(model, questions[index], to_pil(image[index]), steering[index]):
-            passes.setdefault((bool(told), way), []).append((index, request, told))
-    for prompts in passes.values():
-        for part in (prompts[first : first + MOST_PROMPTS] for first in range(0, len(prompts), MOST_PROMPTS)):
-            indices, requests, answers = zip(*part, strict=True)
-            with inputs_named(normalize="normalization", fovea="steering"):
-                found = attribute(
-                    model,
-                    requests,
-                    layers=layers,
-                    steps=chosen,
-                    normalize=normalization,
-                    max_new_tokens=max_new_tokens,
-                    answers=answers if answers[0] else None,
-                    progress=context[0].progress,
-                )
-            for index, one in zip(indices, found, strict=True):
-                maps[index].append(one)
+    prompts = [
+        Watched(index, request, way, answer[index])
+        for index in range(len(image))
+        for request, way in requests_of_each(model, questions[index], to_pil(image[index]), steering[index])
+    ]
+    attend = partial(
+        attribute,
+        model,
+        layers=layers,
+        steps=chosen,
+        normalize=normalization,
+        max_new_tokens=max_new_tokens,
+        progress=context[0].progress,
+    )
+    maps = watched_by_call(prompts, attend)
     return [_result(maps[index], own) for index, own in enumerate(context)]
+
+
+class Watched(NamedTuple):
+    """A request of the call of that number. `way` is equal for those steered alike; a blank `answer` is none."""
+
+    call: int
+    request: Request
+    way: Hashable
+    answer: str
+
+
+def watched_by_call(
+    prompts: Iterable[Watched], attend: Callable[..., Sequence[LvlmAttribution]]
+) -> dict[int, list[LvlmAttribution]]:
+    """By call, what `attend(requests, answers=...)` gives for its requests, in their order."""
+    # Reading a given answer and giving one's own are two different passes, and a pass is steered in one way.
+    passes: dict[tuple[bool, Hashable], list[Watched]] = defaultdict(list)
+    for prompt in prompts:
+        passes[bool(prompt.answer.strip()), prompt.way].append(prompt)
+    found: dict[int, list[LvlmAttribution]] = defaultdict(list)
+    for (is_given, _), own in passes.items():
+        for part in (own[first : first + MOST_PROMPTS] for first in range(0, len(own), MOST_PROMPTS)):
+            answers = tuple(prompt.answer for prompt in part) if is_given else None
+            with inputs_named(normalize="normalization", fovea="steering"):
+                maps = attend([prompt.request for prompt in part], answers=answers)
+            for prompt, one in zip(part, maps, strict=True):
+                found[prompt.call].append(one)
+    return found
 
 
 def requests_of_each(
@@ -165,15 +196,9 @@ def attend(
             "as the official code has it."
         ),
     ] = "full",
-    max_new_tokens: Annotated[int, Field(ge=1, le=4096, description="Length of the answer that is watched.")] = 20,
-    answer: Annotated[
-        str,
-        Field(description="Watch the model read this answer instead of giving its own; empty: its own."),
-        Widget(multiline=True),
-    ] = "",
-    steering: Annotated[
-        Steering | None, Field(description="Points the model at a place in the image while it is watched, from Steer.")
-    ] = None,
+    max_new_tokens: WatchedTokens = 20,
+    answer: GivenAnswer = "",
+    steering: WatchedSteering = None,
 ) -> AttentionResult:
     """Where the model looks while it answers: its attention from generated tokens to image tokens (API eq. 8)."""
     return attend_all(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 from PIL import Image as Pictures
@@ -12,8 +13,7 @@ from torch import Tensor
 from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import name_below
-from api_graph.lvlm import LvlmAttribution, LvlmModel, Request, WordMaps, attribute
-from api_graph.lvlm.asking import MOST_PROMPTS
+from api_graph.lvlm import LvlmAttribution, LvlmModel, WordMaps, attribute
 from api_graph.lvlm.steer import Steering
 from api_graph.lvlm.word_page import words_page
 from api_graph.lvlm.word_pictures import Scale, words_strip
@@ -25,11 +25,20 @@ from api_graph.spec import Widget, node
 
 from . import estimates
 from .blend import Colours, Opacity
-from .lvlm import CATEGORY, Normalization, requests_of_each
+from .lvlm import (
+    CATEGORY,
+    GivenAnswer,
+    Normalization,
+    Watched,
+    WatchedSteering,
+    WatchedTokens,
+    requests_of_each,
+    watched_by_call,
+)
 
 OneImage = Annotated[Image, Field(description="The image that the model was asked about, one.")]
 Words = Annotated[WordMaps, Field(description="The maps of an answer's words, from Ψ words.")]
-Beside = Annotated[
+OtherMaps = Annotated[
     WordMaps | None, Field(description="Other maps of the same answer, such as its activation maps: shown beside them.")
 ]
 ColourScale = Annotated[
@@ -59,29 +68,22 @@ def map_all_words(
     max_new_tokens: int,
 ) -> list[WordsResult]:
     """`Ψ words` for many calls, whose images (1, H, W, 3) and questions may differ in size and length."""
-    found: dict[int, LvlmAttribution] = {}
-    # Reading a given answer and giving one's own are two different passes, and a pass is steered in one way.
-    passes: dict[Hashable, list[tuple[int, Request, str]]] = {}
-    for index, own in enumerate(image):
-        told = answer[index] if answer[index].strip() else ""
-        ((request, way),) = requests_of_each(model, query[index], [one_picture(own)], steering[index])
-        passes.setdefault((bool(told), way), []).append((index, request, told))
-    for prompts in passes.values():
-        for part in (prompts[first : first + MOST_PROMPTS] for first in range(0, len(prompts), MOST_PROMPTS)):
-            indices, requests, answers = zip(*part, strict=True)
-            with inputs_named(normalize="normalization", fovea="steering"):
-                maps = attribute(
-                    model,
-                    requests,
-                    layers=layers,
-                    normalize=normalization,
-                    max_new_tokens=max_new_tokens,
-                    answers=answers if answers[0] else None,
-                    progress=context[0].progress,
-                    method=method,
-                )
-            found.update(zip(indices, maps, strict=True))
-    return [_words(found[index], query[index], method, own) for index, own in enumerate(context)]
+    prompts = [
+        Watched(index, request, way, answer[index])
+        for index, own in enumerate(image)
+        for request, way in requests_of_each(model, query[index], [one_picture(own)], steering[index])
+    ]
+    attend = partial(
+        attribute,
+        model,
+        layers=layers,
+        normalize=normalization,
+        max_new_tokens=max_new_tokens,
+        progress=context[0].progress,
+        method=method,
+    )
+    found = watched_by_call(prompts, attend)
+    return [_words(found[index][0], query[index], method, own) for index, own in enumerate(context)]
 
 
 def _words(found: LvlmAttribution, query: str, method: Method, context: Context) -> WordsResult:
@@ -136,15 +138,9 @@ def map_words(
             "tokens alone, as the official code has it."
         ),
     ] = "full",
-    max_new_tokens: Annotated[int, Field(ge=1, le=4096, description="Length of the answer that is watched.")] = 64,
-    answer: Annotated[
-        str,
-        Field(description="Watch the model read this answer instead of giving its own; empty: its own."),
-        Widget(multiline=True),
-    ] = "",
-    steering: Annotated[
-        Steering | None, Field(description="Points the model at a place in the image while it is watched, from Steer.")
-    ] = None,
+    max_new_tokens: WatchedTokens = 64,
+    answer: GivenAnswer = "",
+    steering: WatchedSteering = None,
 ) -> WordsResult:
     """A map for each word of an LVLM's answer, the tokens of a word joined: its attention, or its activation (TAM)."""
     return map_all_words(
@@ -185,7 +181,7 @@ def map_of_words(
 def strip(
     image: OneImage,
     words: Words,
-    beside: Beside = None,
+    beside: OtherMaps = None,
     scale: ColourScale = "word",
     opacity: Opacity = 0.6,
     colormap: Colours = "turbo",
@@ -211,7 +207,7 @@ def save_page(
     image: OneImage,
     words: Words,
     context: SaveContext,
-    beside: Beside = None,
+    beside: OtherMaps = None,
     scale: ColourScale = "word",
     colormap: Colours = "turbo",
     filename_prefix: Annotated[

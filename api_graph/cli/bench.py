@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -158,19 +157,31 @@ def run(
     from api_graph.table.output import output_lock
     from api_graph.table.plan import RunOptions
 
-    limits = partial(RunOptions, batch_size=batch_size, chunk_size=chunk_size, threads=threads)
-    kept = partial(limits, keep=tuple(keep or ()), keep_answers=keep_answers, metadata=not no_metadata)
-    options = kept(
+    options = RunOptions(
         columns=parse_settings(column or (), "--column"),
+        keep=tuple(keep or ()),
         inputs=existing_folders(input_, "--input"),
         models=existing_folders(models, "--models"),
         cache=kept_results(cache, no_cache),
+        metadata=not no_metadata,
+        batch_size=batch_size,
+        chunk_size=chunk_size,
+        threads=threads,
         memory=parse_size(memory, "--memory"),
         retry_failed=retry_failed,
+        keep_answers=keep_answers,
     )
     folder = writable_folder(out or Path("bench") / spec.name, "--out")
-    chosen = partial(Asked, limit=limit, answer=answer, on_failure=on_failure or "error", judge=judge)
-    asked = chosen(expanded(data or Path()), folder, options, parts=tuple(part or ()))
+    asked = Asked(
+        expanded(data or Path()),
+        folder,
+        options,
+        parts=tuple(part or ()),
+        limit=limit,
+        answer=answer,
+        on_failure=on_failure or "error",
+        judge=judge,
+    )
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     with output_lock(folder):
         graphs = chosen_graphs(graph or [], parse_settings(set_ or ()), parse_settings(grid or (), "--grid"))

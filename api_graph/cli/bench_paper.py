@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,10 +102,23 @@ def paper(
     root = _root(table, data)
     graphs = graphs_of(table, parse_settings(graph or (), "--graph"))
     settings = settings_of(table, graphs, parse_settings(model or (), "--model"), parse_settings(set_ or ()))
-    limits = partial(RunOptions, batch_size=batch_size, threads=threads, cache=kept_results(cache, no_cache))
+    options = RunOptions(
+        models=existing_folders(models, "--models"),
+        cache=kept_results(cache, no_cache),
+        batch_size=batch_size,
+        threads=threads,
+    )
     folder = writable_folder(out or Path("bench") / name, "--out")
-    chosen = partial(Asked, limit=limit, of_each_part=True, on_failure=on_failure or "empty", judge=judge)
-    asked = chosen(root, folder, limits(models=existing_folders(models, "--models")), answer=table.answer)
+    asked = Asked(
+        root,
+        folder,
+        options,
+        limit=limit,
+        of_each_part=True,
+        answer=table.answer,
+        on_failure=on_failure or "empty",
+        judge=judge,
+    )
     with output_lock(folder):
         named = [f"{row}={source}" for row, source in graphs.items()]
         failed = _run_all(table, asked, chosen_graphs(named, settings), device, quiet=quiet)

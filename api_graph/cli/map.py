@@ -6,7 +6,6 @@ import time
 import warnings
 from contextlib import closing
 from dataclasses import asdict
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -223,15 +222,31 @@ def map_(
     from api_graph.table.plan import RunOptions
     from api_graph.table.shards import parse_shard
 
-    limits = partial(RunOptions, limit=limit, batch_size=batch_size, chunk_size=chunk_size, threads=threads)
-    kept = partial(limits, metadata=not no_metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    written = partial(kept, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
-    again = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=max_failures if keep_going else 0)
-    varied = partial(again, grid=parse_settings(grid or (), "--grid"), controls=controls)
-    named = partial(varied, columns=parse_settings(column or (), "--column"))
-    looked_at = partial(named, inputs=existing_folders(input_, "--input"), models=existing_folders(models, "--models"))
-    sized = partial(looked_at, keep=tuple(keep or ()), memory=parse_size(memory, "--memory"))
-    options = sized(cache=kept_results(cache, no_cache), shard=parse_shard(shard) if shard else None)
+    options = RunOptions(
+        columns=parse_settings(column or (), "--column"),
+        keep=tuple(keep or ()),
+        inputs=existing_folders(input_, "--input"),
+        models=existing_folders(models, "--models"),
+        cache=kept_results(cache, no_cache),
+        metadata=not no_metadata,
+        names=names,
+        batch_size=batch_size,
+        chunk_size=chunk_size,
+        threads=threads,
+        memory=parse_size(memory, "--memory"),
+        shard=parse_shard(shard) if shard else None,
+        limit=limit,
+        retry_failed=retry_failed,
+        max_failures=max_failures if keep_going else 0,
+        keep_answers=keep_answers,
+        keep_null=keep_null,
+        adopt=adopt,
+        image_format=image_format,
+        heatmap_format=heatmap_format,
+        quality=quality,
+        grid=parse_settings(grid or (), "--grid"),
+        controls=controls,
+    )
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     parquet = format_ == "parquet"

@@ -104,6 +104,12 @@ def say_where_images_go(names: Iterable[str]) -> None:
             complain(f"images and questions go to {Endpoint.open(name).host} (endpoint {name})", kind="note")
 
 
+def gpu_bytes() -> int | None:
+    """Bytes that this process has on a GPU; None where it uses none. Imports nothing."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.memory_allocated() if torch is not None and torch.cuda.is_initialized() else None
+
+
 class ShownRows:
     """Told after every few rows; says where things stand, in words."""
 
@@ -126,9 +132,8 @@ class ShownRows:
         if run.failed:
             parts.append(f"{run.failed:,} failed")
         parts.append(f"{run.totals.cache_share:.0%} of the steps shared or from the cache")
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_initialized():
-            parts.append(f"{human_size(torch.cuda.memory_allocated())} on the GPU")
+        if (used := gpu_bytes()) is not None:
+            parts.append(f"{human_size(used)} on the GPU")
         return ", ".join(parts)
 
     def _mark(self) -> float:
@@ -140,9 +145,15 @@ class ShownRows:
         """Some more rows are done."""
         if not self._marks:
             self._mark()
-        if time.monotonic() - self._last >= _ROWS_LINE_EVERY:
+        if time.monotonic() - self._last >= self._every():
             self._last = time.monotonic()
-            tell(self.words())
+            self._show()
+
+    def _every(self) -> float:
+        return _ROWS_LINE_EVERY
+
+    def _show(self) -> None:
+        tell(self.words())
 
 
 class _RowsBar(ShownRows):
@@ -156,13 +167,12 @@ class _RowsBar(ShownRows):
         self.progress = Progress(*columns, console=console, transient=True)
         self._task = self.progress.add_task("starting", total=None)
 
-    def update(self) -> None:
-        if not self._marks:
-            self._mark()
-        if time.monotonic() - self._last >= _REDRAW_EVERY:
-            self._last = time.monotonic()
-            done = self._run.finished_before + self._run.totals.rows
-            self.progress.update(self._task, total=self._run.total, completed=done, description=self.words())
+    def _every(self) -> float:
+        return _REDRAW_EVERY
+
+    def _show(self) -> None:
+        done = self._run.finished_before + self._run.totals.rows
+        self.progress.update(self._task, total=self._run.total, completed=done, description=self.words())
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from api_graph.cli.progress import gpu_bytes
 from api_graph.errors import BadInput
 from api_graph.files import expanded
 
@@ -69,7 +69,6 @@ def state_of(run: TableRun, seconds: float) -> dict[str, float | int | str]:
         "failed": run.failed,
         "cache_share": round(totals.cache_share, 4),
     }
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        found["gpu_bytes"] = torch.cuda.memory_allocated()
+    if (used := gpu_bytes()) is not None:
+        found["gpu_bytes"] = used
     return found

@@ -96,13 +96,29 @@ def map_graph(
     `heatmap_format` that of heatmaps; `quality` is 1 to 100. With `grid` (by name of an input a list of values) every
     row is run with all combinations, and with `controls` with each control. Raises GraphError or BadInput before any.
     """
-    limits = partial(RunOptions, limit=limit, batch_size=batch_size, threads=threads, memory=memory)
-    kept = partial(limits, metadata=metadata, names=names, keep_null=keep_null, keep_answers=keep_answers)
-    written = partial(kept, image_format=image_format, heatmap_format=heatmap_format, quality=quality)
-    again = partial(written, retry_failed=retry_failed, adopt=adopt, max_failures=0 if fail_fast else None)
-    told = partial(again, columns=dict(columns or {}), keep=tuple(keep), grid=dict(grid or {}), controls=controls)
-    read = partial(told, inputs=tuple(map(Path, input_folders)), shard=None if shard is None else parse_shard(shard))
-    options = read(cache=None if cache is False else cache_folder() if cache is True else Path(cache))
+    options = RunOptions(
+        columns=dict(columns or {}),
+        keep=tuple(keep),
+        inputs=tuple(map(Path, input_folders)),
+        cache=None if cache is False else cache_folder() if cache is True else Path(cache),
+        metadata=metadata,
+        names=names,
+        batch_size=batch_size,
+        threads=threads,
+        memory=memory,
+        shard=None if shard is None else parse_shard(shard),
+        limit=limit,
+        retry_failed=retry_failed,
+        max_failures=0 if fail_fast else None,
+        keep_answers=keep_answers,
+        keep_null=keep_null,
+        adopt=adopt,
+        image_format=image_format,
+        heatmap_format=heatmap_format,
+        quality=quality,
+        grid=dict(grid or {}),
+        controls=controls,
+    )
     plan = _planned(graph, rows, dict(inputs or {}), Path(output), options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)
 

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +14,12 @@ from PIL import Image
 
 from api_graph.demo.scenes import scene
 from api_graph.registry import all_nodes
-from tests.table.runs import surroundings
+from tests.docs_page import Page, run_commands
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "recipes.md").read_text("utf-8")
+COMMANDS = Page("recipes.md").commands
+PAGE = Page("recipes.md").text
 GRAPHS = sorted((ROOT / "docs" / "recipes").glob("*.json"))
-COMMANDS = [line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S) for line in block.splitlines()]
 WIRES = [
     tuple(cell.strip() for cell in row)
     for row in re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", PAGE, re.M)
@@ -29,16 +27,6 @@ WIRES = [
 ]
 COMPRESSED = 4
 """Levels of 255 by which a picture of the page may differ on average, as it is a JPEG."""
-
-RUN = """
-import shlex, sys
-from api_graph.cli.app import app
-for line in sys.stdin.read().splitlines():
-    try:
-        app(shlex.split(line)[1:], prog_name="api-graph")
-    except SystemExit as ended:
-        print("ended", ended.code or 0, line)
-"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the commands are for a shell")
@@ -48,19 +36,8 @@ def test_the_commands(tmp_path: Path) -> None:
     for seed in (1, 2):
         scene(seed).image.save(tmp_path / "pics" / f"{seed}.png")
     assert len(COMMANDS) == len(GRAPHS) + 3
-    ran = subprocess.run(
-        [sys.executable, "-c", RUN],
-        cwd=tmp_path,
-        env=surroundings(tmp_path / "cache"),
-        input="\n".join(COMMANDS),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    ended = [line for line in ran.stdout.splitlines() if line.startswith("ended")]
-    assert ended == [f"ended 0 {command}" for command in COMMANDS]
-    assert re.findall(r"Answers: ([a-z]+)", ran.stderr + ran.stdout) == ["green", "yellow", "orange"]
+    printed = run_commands(tmp_path, COMMANDS)
+    assert re.findall(r"Answers: ([a-z]+)", "\n".join(printed)) == ["green", "yellow", "orange"]
     assert len((tmp_path / "found.csv").read_text("utf-8").splitlines()) == 3
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,21 +14,17 @@ from api_graph.graph import read_graph, set_inputs
 from api_graph.registry import all_nodes
 from api_graph.settings import shipped
 from api_graph.table.grid import grid_of
-from tests.table.runs import ROOT
-from tests.table.test_docs import BLOCK, RUN, run
+from tests.docs_page import Page, run_commands
 
-DOCS = (ROOT / "docs" / "sweeps.md").read_text("utf-8")
-BLOCKS = [(found["language"], found["code"]) for found in BLOCK.finditer(DOCS)]
-COMMANDS = [line for language, code in BLOCKS if language == "sh" for line in code.splitlines()]
-RECIPES = re.findall(r"^\| .* \| `(api-graph map .*)` \|$", DOCS, re.M)
+PAGE = Page("sweeps.md")
+RECIPES = re.findall(r"^\| .* \| `(api-graph map .*)` \|$", PAGE.text, re.M)
 
 
 def test_the_commands(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs api-graph[plots]")
-    (rows,) = (code for language, code in BLOCKS if language == "csv")
+    (rows,) = PAGE.code("csv")
     (tmp_path / "questions.csv").write_text(rows, "utf-8")
-    printed = run(tmp_path, sys.executable, "-c", RUN, given="\n".join(COMMANDS))
-    assert [line for line in printed.splitlines() if line.startswith("ended")] == [f"ended 0 {c}" for c in COMMANDS]
+    printed = "\n".join(run_commands(tmp_path, PAGE.commands))
     for file in ("sweep.pdf", "sweep.png", "controls.svg"):
         assert (tmp_path / file).stat().st_size > 1000
     for setting in ("-4 +31 +4 ", "another-row +4 ", "blur +4 "):

@@ -7,29 +7,15 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.table.runs import ROOT, picture, records, surroundings
+from tests.docs_page import Page, run, run_commands
+from tests.table.runs import picture, records
 
-DOCS = (ROOT / "docs" / "tables.md").read_text("utf-8")
-BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
-BLOCKS = [(found["language"], found["code"]) for found in BLOCK.finditer(DOCS)]
-COMMANDS = [line for language, code in BLOCKS if language == "sh" for line in code.splitlines()]
-
-# A process for each command would take a minute to import torch; these are the same words through the same door.
-RUN = """
-import shlex, sys
-from api_graph.cli.app import app
-for line in sys.stdin.read().splitlines():
-    try:
-        app(shlex.split(line)[1:], prog_name="api-graph")
-    except SystemExit as ended:
-        print("ended", ended.code or 0, line)
-"""
+PAGE = Page("tables.md")
 
 posix = pytest.mark.skipif(os.name != "posix" or shutil.which("bash") is None, reason="the commands are for a shell")
 
@@ -37,7 +23,7 @@ posix = pytest.mark.skipif(os.name != "posix" or shutil.which("bash") is None, r
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with the table of the page, and its pictures."""
-    (rows,) = (code for language, code in BLOCKS if language == "csv")
+    (rows,) = PAGE.code("csv")
     (tmp_path / "rows.csv").write_text(rows, "utf-8")
     for number in (1, 2):
         picture(tmp_path / f"{number}.png", number)
@@ -47,20 +33,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *words: str, given: str = "") -> str:
-    ran = subprocess.run(
-        words, cwd=folder, env=surroundings(folder / "cache"), input=given, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "Traceback" not in ran.stderr
-    return ran.stdout
-
-
 @posix
 def test_the_commands(folder: Path) -> None:
-    assert len(COMMANDS) >= 10 and all(line.startswith("api-graph ") for line in COMMANDS)
-    printed = run(folder, sys.executable, "-c", RUN, given="\n".join(COMMANDS))
-    assert [line for line in printed.splitlines() if line.startswith("ended")] == [f"ended 0 {c}" for c in COMMANDS]
+    assert len(PAGE.commands) >= 10 and all(line.startswith("api-graph ") for line in PAGE.commands)
+    run_commands(folder, PAGE.commands)
     assert (len(records(folder / "out")), len(records(folder / "some"))) == (3, 1)
     assert [record["row"] for record in records(folder / "parts")] == [0, 1, 2]
     for file in ("out/report.html", "both/results.parquet", "both/report.html"):
@@ -68,7 +44,7 @@ def test_the_commands(folder: Path) -> None:
 
 
 def test_the_python_code(folder: Path) -> None:
-    code = "\n".join(code for language, code in BLOCKS if language == "python")
+    code = "\n".join(PAGE.code("python"))
     # torch 2.4 leaves a temporary folder of its own to the end of the process.
     strict = ("-W", "error", "-W", "ignore:Implicitly cleaning up:ResourceWarning")
     printed = run(folder, sys.executable, *strict, "-c", code).splitlines()
@@ -81,7 +57,7 @@ def test_the_python_code(folder: Path) -> None:
 @posix
 def test_the_job_array(folder: Path) -> None:
     """Its script is one that a shell reads, and its options are ours."""
-    others = [code for language, code in BLOCKS if language == "bash"]
+    others = PAGE.code("bash")
     assert len(others) == 2
     for code in others:
         run(folder, "bash", "-n", "-c", code)
@@ -95,7 +71,7 @@ def test_the_job_array(folder: Path) -> None:
 def test_fields_of_a_line_are_those_that_are_written(folder: Path) -> None:
     fields = ("row", "ok", "values", "fingerprint", "reads", "outputs", "results", "seconds", "ran")
     names = "|".join(f"`{name}`.*?" for name in fields)
-    rows = re.findall(rf"^\| ({names}) \|", DOCS, re.M)
+    rows = re.findall(rf"^\| ({names}) \|", PAGE.text, re.M)
     told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     run(folder, sys.executable, "-m", "api_graph", "map", "api_clip_map", "rows.csv", "--limit", "1", "--out", "one")
     assert told == set(records(folder / "one")[0])

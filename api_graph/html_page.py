@@ -19,6 +19,11 @@ def templates_in(*folders: Path) -> Environment:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
+def page_style(own: Path) -> str:
+    """The style of all pages, and behind it a page's own."""
+    return Path(__file__).with_name("page.css").read_text("utf-8") + own.read_text("utf-8")
+
+
 def content_policy(style: str, script: str) -> str:
     """A content security policy: this style, this script and pictures that are part of the page; nothing else."""
     return (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from api_graph.errors import BadInput
 from api_graph.files import whole_file
-from api_graph.html_page import content_policy, templates_in
+from api_graph.html_page import content_policy, page_style, templates_in
 
 _HERE = Path(__file__).parent
 
@@ -29,8 +29,7 @@ def rendered_page(
 
     environment = templates_in(templates, _HERE)
     environment.filters.update(filters)
-    style, script = ((_HERE / name).read_text("utf-8") for name in ("report.css", "report.js"))
-    style += more_style
+    style, script = page_style(_HERE / "report.css") + more_style, (_HERE / "report.js").read_text("utf-8")
     own = {"style": Markup(style), "script": Markup(script), "policy": content_policy(style, script)}
     return environment.get_template(template).render(title=title, **own, **values)
 

@@ -273,7 +273,7 @@ def test_durations(seconds: float | None, text: str) -> None:
 
 def test_no_script_tag_ends_early() -> None:
     folder = Path(module.__file__).parent
-    sources = [(folder / name).read_text("utf-8") for name in ("report.js", "report.css")]
+    sources = [(folder / name).read_text("utf-8") for name in ("report.js", "report.css", "../page.css")]
     assert not [s for s in sources if re.search(r"</(script|style)|<!--", s, re.IGNORECASE)]
 
 

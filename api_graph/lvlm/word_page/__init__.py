@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from api_graph.html_page import content_policy, templates_in
+from api_graph.html_page import content_policy, page_style, templates_in
 from api_graph.lvlm.word_pictures import METHODS, Scale, check_readings, heat, levels, shrunk, spans_of
 from api_graph.lvlm.words import Span, WordMaps
 from api_graph.pixels.overlay import Colormap, color_table
@@ -48,7 +48,7 @@ def words_page(
     check_readings(image, readings)
     spans = spans_of(readings)
     heats = [_heats(image, one, scale, colormap) for one in readings]
-    style, script = ((_HERE / name).read_text("utf-8") for name in ("words.css", "words.js"))
+    style, script = page_style(_HERE / "words.css"), (_HERE / "words.js").read_text("utf-8")
     title = readings[0].question or "Words of an answer"
     return (
         templates_in(_HERE)

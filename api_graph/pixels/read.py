@@ -106,8 +106,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise _unreadable(path, problem, "Download or save it again.") from error
 
 
-def pixels_in(content: bytes) -> int:
-    """Pixels of the picture that is encoded in `content`, as its header says; 0 where it is none that can be read."""
+def pixels_in(content: bytes | Image.Image) -> int:
+    """Pixels of a picture, or of one encoded in bytes, as its header says; 0 where it is none that can be read."""
+    if isinstance(content, Image.Image):
+        return content.width * content.height
     try:
         with _pillow_warnings_ignored(), Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
             return picture.width * picture.height

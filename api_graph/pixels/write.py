@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -82,16 +84,8 @@ def write_numbered(
         raise _no_keyword(texts)
     pixels = to_levels(image)
     check_size(pixels, format)
-    try:
-        path = _next_free(Path(target), name, format.ending)
-        try:
-            with whole_file(path) as file:
-                encode(file, pixels, format, texts, compression)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise _unwritable(target, error) from error
+    with _next_file(target, name, format.ending) as (path, file):
+        encode(file, pixels, format, texts, compression)
     return path
 
 
@@ -101,17 +95,24 @@ def write_numbered_text(folder: str | os.PathLike[str], prefix: str, text: str, 
     A lone surrogate becomes "?". A failure is a BadInput, and leaves no file.
     """
     target, name = _inside(folder, prefix)
+    with _next_file(target, name, ending) as (path, file):
+        file.write(text.encode("utf-8", "replace"))
+    return path
+
+
+@contextmanager
+def _next_file(folder: str | os.PathLike[str], name: str, ending: str) -> Iterator[tuple[Path, IO[bytes]]]:
+    """The `_next_free` file, to be written whole. A failure leaves none; that of the file system is a BadInput."""
     try:
-        path = _next_free(Path(target), name, ending)
+        path = _next_free(Path(folder), name, ending)
         try:
             with whole_file(path) as file:
-                file.write(text.encode("utf-8", "replace"))
+                yield path, file
         except BaseException:
             path.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise _unwritable(target, error) from error
-    return path
+        raise _unwritable(folder, error) from error
 
 
 def _next_free(folder: Path, name: str, ending: str = ".png") -> Path:

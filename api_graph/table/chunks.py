@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from api_graph.executor.last_steps import saves
 from api_graph.graph import Graph, GraphNode, Link, execution_order
 from api_graph.spec import NodeSpec
+from api_graph.table.embedded import bytes_of
 from api_graph.table.rows import Row
 
 FIRST = 8
@@ -189,7 +190,7 @@ class Chunks:
 
 def _bytes_inside(row: Row) -> int:
     """Bytes of the pictures that a row brings along."""
-    return sum(map(len, row.pictures.values()))
+    return sum(map(bytes_of, row.pictures.values()))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ its chunk is run; for that time the picture is a file.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from api_graph.table.rows import Row
+
+PNG_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "P", "RGB", "RGBA"})
+"""Modes of pictures in memory that can become files for their chunk."""
 
 _DIGITS = 20
 """Hexadecimal digits of a picture's digest that its name has: as many as a row's key."""
@@ -45,17 +47,17 @@ def _digest(content: bytes | Image) -> str:
     return digest.hexdigest()[:_DIGITS]
 
 
-def png_of(picture: Image) -> bytes:
-    """A picture in memory as bytes. Raises OSError or ValueError for a mode that PNG does not have."""
-    encoded = io.BytesIO()
-    picture.save(encoded, "png", compress_level=1)
-    return encoded.getvalue()
+def bytes_of(content: bytes | Image) -> int:
+    """How much memory it takes."""
+    if isinstance(content, bytes):
+        return len(content)
+    return content.width * content.height * len(content.getbands())
 
 
 @contextmanager
 def as_files(rows: Iterable[Row], folder: str | os.PathLike[str]) -> Iterator[Path | None]:
     """A folder below `folder` in which the rows' pictures are files, each under its name; None if they have none."""
-    pictures: dict[str, bytes] = {}
+    pictures: dict[str, bytes | Image] = {}
     for row in rows:
         pictures.update(row.pictures)
     if not pictures:
@@ -66,8 +68,11 @@ def as_files(rows: Iterable[Row], folder: str | os.PathLike[str]) -> Iterator[Pa
         for name, content in pictures.items():
             path = Path(own, name)
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                content.save(path, "png", compress_level=1)
         yield Path(own)
 
 
-NO_PICTURES: Mapping[str, bytes] = {}  # one for all rows
+NO_PICTURES: Mapping[str, bytes | Image] = {}  # one for all rows

@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded
 from api_graph.json_values import Json
 from api_graph.table.embedded import NO_PICTURES
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @runtime_checkable
@@ -62,7 +65,7 @@ class Row:
     key: str
     values: Mapping[str, Json]
     fault: BadInput | None = None
-    pictures: Mapping[str, bytes] = field(default_factory=lambda: NO_PICTURES, repr=False)
+    pictures: Mapping[str, bytes | Image] = field(default_factory=lambda: NO_PICTURES, repr=False)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class RowContent:
     values: Mapping[str, Json]
     digest: bytes
     fault: BadInput | None = None
-    pictures: Mapping[str, bytes] = field(default_factory=lambda: NO_PICTURES, repr=False)
+    pictures: Mapping[str, bytes | Image] = field(default_factory=lambda: NO_PICTURES, repr=False)
 
 
 class Reader(Protocol):
@@ -175,7 +178,9 @@ def survey(items: Iterable[tuple[Item, Iterable[str] | None]], read: Callable[[I
     return Survey(rows, tuple(columns), {column: number for column, number in left.items() if number > 0})
 
 
-def row_content(values: Mapping[str, object], where: str, pictures: Mapping[str, bytes] = NO_PICTURES) -> RowContent:
+def row_content(
+    values: Mapping[str, object], where: str, pictures: Mapping[str, bytes | Image] = NO_PICTURES
+) -> RowContent:
     """The content of a row with these values; a faulty row if JSON cannot express them. `where` is as in `row_fault`.
 
     The digest does not depend on the order of the columns. It is of the names as they are written; `values` have them

@@ -90,6 +90,10 @@ def unread(scored: Sequence[Scored]) -> list[Figure]:
     return [share_figure("without a letter", none)] if none else []
 
 
+def _letter_figures(scored: Sequence[Scored]) -> list[Figure]:
+    return [*by_category(ACCURACY, scored), *unread(scored)]
+
+
 def _fact(name: str) -> Callable[[Question], str | None]:
     """A question's category, as one of its facts has it."""
     return lambda question: str(question.facts[name]) if name in question.facts else None
@@ -108,7 +112,7 @@ VSTAR = BenchmarkSpec(
     parts=VSTAR_PARTS,
     read=_vstar_questions,
     score=score_option,
-    figures=lambda scored: [*by_category(ACCURACY, scored), *unread(scored)],
+    figures=_letter_figures,
     category=_fact("category"),
 )
 
@@ -231,10 +235,6 @@ def _read_any_tsv(data: Path, parts: Sequence[str]) -> list[Question]:
     return list(read_tsv(data).questions)
 
 
-def _tsv_figures(scored: Sequence[Scored]) -> list[Figure]:
-    return [*by_category(ACCURACY, scored), *unread(scored)]
-
-
 REAL_WORLD_QA = BenchmarkSpec(
     name="realworldqa",
     vlmevalkit="RealWorldQA",
@@ -244,7 +244,7 @@ REAL_WORLD_QA = BenchmarkSpec(
     needs=(Needed("RealWorldQA.tsv", "RealWorldQA's TSV, as VLMEvalKit ships it"),),
     read=lambda data, parts: read_tsv(data / "RealWorldQA.tsv", "RealWorldQA").questions,
     score=score_option,
-    figures=_tsv_figures,
+    figures=_letter_figures,
     category=_fact("category"),
 )
 
@@ -256,6 +256,6 @@ TSV = BenchmarkSpec(
     needs=(Needed("*.tsv", "a TSV, as VLMEvalKit ships them; --data may name the file itself"),),
     read=_read_any_tsv,
     score=score_option,
-    figures=_tsv_figures,
+    figures=_letter_figures,
     category=_fact("category"),
 )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, TypeGuard
 
-from api_graph.table.embedded import embedded_name, png_of
+from api_graph.table.embedded import PNG_MODES, embedded_name
 from api_graph.table.rows import RowContent, content_digest, row_content, row_fault, survey
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def _row(row: object, where: str) -> RowContent:
     if not _is_row(row):
         raw = repr(row).encode("utf-8", "backslashreplace")
         return RowContent({}, content_digest(raw), row_fault(where, "a row is a mapping whose keys are texts", row))
-    values, pictures = dict(row), dict[str, bytes]()
+    values: dict[str, object] = dict(row)
+    pictures: dict[str, bytes | Image] = {}
     for name, value in row.items():
         if isinstance(value, os.PathLike):
             values[name] = os.fspath(value)
@@ -52,13 +53,13 @@ def _row(row: object, where: str) -> RowContent:
             values[name] = called = embedded_name(value)
             pictures[called] = value
         elif _is_picture(value):
-            called = embedded_name(value, getattr(value, "filename", None))
-            try:
-                pictures[called] = png_of(value)
-            except (OSError, ValueError) as error:
-                fault = row_fault(where, f"the picture {name} cannot be written as PNG ({error})", value)
+            values[name] = called = embedded_name(value, getattr(value, "filename", None))
+            pictures[called] = value
+            if value.mode not in PNG_MODES:
+                fault = row_fault(
+                    where, f"the picture {name} cannot be written as PNG: its mode is {value.mode}", value
+                )
                 return RowContent({}, content_digest(called.encode()), fault)
-            values[name] = called
     return row_content(values, where, pictures)
 
 

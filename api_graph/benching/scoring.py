@@ -48,12 +48,15 @@ def score_graph(spec: BenchmarkSpec, bench: Bench, run: GraphRun, out: Path, jud
     """
     folder, questions = out / run.name, read_table(out)
     answered = answered_rows(spec, run, folder, questions)
-    counting = [each for each in answered if bench.on_failure == "empty" or each.status not in ("failed", "refused")]
+
+    def counts(each: Answered) -> bool:
+        return bench.on_failure == "empty" or each.status not in ("failed", "refused")
+
     replies: Mapping[str, tuple[str, ...]] = {}
     if spec.judging is not None:
-        asked = [(each.question, each.response.text) for each in counting]
+        asked = [(each.question, each.response.text) for each in answered if counts(each)]
         replies = replies_of(spec.judging, asked, folder, judge, Path(bench.data))
-    scored = [_scored(spec, each, replies, counts=each in counting) for each in answered]
+    scored = [_scored(spec, each, replies, counts=counts(each)) for each in answered]
     figures = figures_of(spec, scored)
     write_scores(folder, [each.score for each in scored])
     write_figures(folder, figures)

@@ -21,7 +21,23 @@ from tests.lvlm.tiny import (
 
 def paligemma() -> tuple[Any, Any]:
     """6 × 6 tokens over the squashed image; a prefix LM."""
-    from transformers import GemmaConfig, PaliGemmaConfig, PaliGemmaProcessor, SiglipImageProcessor, SiglipVisionConfig
+    from transformers import GemmaConfig
+
+    return _paligemma(GemmaConfig, head_dim=16)
+
+
+def paligemma2() -> tuple[Any, Any]:
+    """The same with scores that go through a tanh, so that SDPA cannot run it."""
+    from transformers import Gemma2Config
+
+    text = {"head_dim": 16, "query_pre_attn_scalar": 16, "attn_logit_softcapping": 2.0, "sliding_window": 512}
+    model, processor = _paligemma(Gemma2Config, **text)
+    model.model.language_model.set_attn_implementation("eager")
+    return model, processor
+
+
+def _paligemma(text_class: Any, **text: Any) -> tuple[Any, Any]:
+    from transformers import PaliGemmaConfig, PaliGemmaProcessor, SiglipImageProcessor, SiglipVisionConfig
     from transformers import PaliGemmaForConditionalGeneration as Model
 
     tokenizer = tokenizer_for(PaliGemmaProcessor, image_token="<image>")
@@ -32,7 +48,7 @@ def paligemma() -> tuple[Any, Any]:
     vision = {**VISION, "projection_dim": HIDDEN, "vision_use_head": False}
     config = PaliGemmaConfig(
         vision_config=SiglipVisionConfig(**vision, image_size=SIDE, patch_size=8),
-        text_config=text_config(GemmaConfig, tokenizer, head_dim=16),
+        text_config=text_config(text_class, tokenizer, **text),
         projection_dim=HIDDEN,
         tie_word_embeddings=False,
         **image_token_index(tokenizer),

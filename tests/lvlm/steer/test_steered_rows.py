@@ -125,7 +125,7 @@ def test_endless_suppression_is_a_mask() -> None:
 
 def test_a_soft_capped_family_is_steered_in_eager_attention() -> None:
     """PaliGemma 2: the bias is added after the tanh, as a mask is."""
-    from tests.lvlm.steer.tiny_capped import paligemma2
+    from tests.lvlm.tiny_gemma import paligemma2
 
     module, processor = paligemma2()
     model = LvlmModel.from_transformers(module, processor)

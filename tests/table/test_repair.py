@@ -64,7 +64,7 @@ def touch(folder: Path) -> None:
 
 
 def pictures(out: Path) -> dict[int, object]:
-    return {row: result["bytes"] for row, result in results(out).items()}
+    return {row: result["pictures"] for row, result in results(out).items()}
 
 
 LOST = "done again: their lines are gone from results.jsonl"

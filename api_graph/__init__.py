@@ -8,6 +8,7 @@ The public Python API, loaded when first used:
 * `lvlm_attribution`: Ψ from where it looks while it answers.
 * `ask`: a question to a local model or to an endpoint; with `fovea`, a local one is pointed at a place in the image.
 * `Steering`, `steer_preset`: how it is pointed there, in full, and the settings of published methods.
+* `find_heads`, `HeadProfile`: which of a model's heads look where they are asked to, for steering and maps.
 * `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
 * `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
 * `annotate`: annotated images and heatmaps.
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
     from api_graph.figure.draw import DrawnFigure, draw_figure
     from api_graph.lvlm import (
         Answer,
+        HeadProfile,
         LvlmAttribution,
         LvlmModel,
         Steering,
         ask,
+        find_heads,
         load_lvlm,
         lvlm_attribution,
         steer_preset,
@@ -58,6 +61,7 @@ __all__ = [
     "ClipModel",
     "ComparedResults",
     "DrawnFigure",
+    "HeadProfile",
     "LvlmAttribution",
     "LvlmModel",
     "RowResult",
@@ -72,6 +76,7 @@ __all__ = [
     "clip_attribution",
     "compare_results",
     "draw_figure",
+    "find_heads",
     "foveal_features",
     "foveal_mask",
     "load_clip",
@@ -97,6 +102,7 @@ __getattr__, __dir__ = _lazily(
         "ClipModel": "clip",
         "ComparedResults": "comparison.compare",
         "DrawnFigure": "figure.draw",
+        "HeadProfile": "lvlm",
         "LvlmAttribution": "lvlm",
         "LvlmModel": "lvlm",
         "RowResult": "table.records",
@@ -111,6 +117,7 @@ __getattr__, __dir__ = _lazily(
         "clip_attribution": "clip",
         "compare_results": "comparison.compare",
         "draw_figure": "figure.draw",
+        "find_heads": "lvlm",
         "foveal_features": "clip",
         "foveal_mask": "clip",
         "load_clip": "clip",

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from api_graph.lvlm.asking import ask, ask_all
     from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
     from api_graph.lvlm.generation import generate
+    from api_graph.lvlm.heads.find import find_heads
+    from api_graph.lvlm.heads.profile import HeadProfile
     from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
     from api_graph.lvlm.model import LvlmModel
     from api_graph.lvlm.request import Answer, Request, Sampling
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "HeadProfile",
     "LvlmAttribution",
     "LvlmModel",
     "Quantization",
@@ -28,6 +31,7 @@ __all__ = [
     "ask_all",
     "attribute",
     "checkpoint_identity",
+    "find_heads",
     "generate",
     "is_lvlm",
     "load_lvlm",
@@ -40,6 +44,7 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "Answer": "request",
+        "HeadProfile": "heads.profile",
         "LvlmAttribution": "attribution",
         "LvlmModel": "model",
         "Quantization": "load",
@@ -52,6 +57,7 @@ __getattr__, __dir__ = lazily(
         "ask_all": "asking",
         "attribute": "attribution",
         "checkpoint_identity": "load",
+        "find_heads": "heads.find",
         "generate": "generation",
         "is_lvlm": "load",
         "load_lvlm": "load",

@@ -7,6 +7,7 @@ from . import (
     boxes,
     controls,
     foveal,
+    heads,
     heatmap,
     images,
     lvlm,
@@ -104,4 +105,9 @@ NODES = (
     steer.fovea,
     steer.steer,
     steer.preview_fovea,
+    heads.find,
+    heads.choose,
+    heads.load,
+    heads.save,
+    heads.report,
 )

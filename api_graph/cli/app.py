@@ -18,6 +18,7 @@ from api_graph.cli import (
     endpoints,
     export,
     figure,
+    find_heads,
     graphs,
     map,
     nodes,
@@ -68,6 +69,7 @@ for function in (
     compare.compare,
     figure.figure,
     plot.plot,
+    find_heads.find_heads,
     demo.demo,
     edit.edit,
     graphs.check,
@@ -76,7 +78,7 @@ for function in (
     nodes.nodes,
     doctor.doctor,
 ):
-    app.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
+    app.command(function.__name__.rstrip("_").replace("_", "-"), epilog=EXIT_CODES)(command(function))
 
 _bench = typer.Typer(
     cls=bench.BenchGroup,

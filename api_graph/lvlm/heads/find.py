@@ -27,10 +27,9 @@ from api_graph.lvlm.heads.items import (
     SCENE_SEEDS,
     HeadItem,
     Item,
+    ItemTable,
     OpenItem,
-    picture_beside,
     scene_items,
-    table_items,
 )
 from api_graph.lvlm.heads.profile import HeadProfile, facts_of, head_count
 from api_graph.lvlm.heads.record import HeadScores, LayerFacts, MadeFacts, ProfileRecord, SinkFacts
@@ -58,7 +57,7 @@ Found = Callable[[int, int | None], None]
 @typed("items", name="model")
 def find_heads(
     model: LvlmModel | str,
-    items: Iterable[Item] | str | os.PathLike[str] | None = None,
+    items: Iterable[Item] | ItemTable | str | os.PathLike[str] | None = None,
     *,
     scenes: int = SCENES,
     seeds: range = SCENE_SEEDS,
@@ -110,7 +109,10 @@ class _Source:
         if items is None:
             return cls(scene_items(scenes, seeds), "scenes", scenes, seeds=seeds)
         if isinstance(items, str | os.PathLike):
-            return cls(table_items(items, picture_beside(items)), "table", table=os.path.basename(items))
+            items = ItemTable(items)
+        if isinstance(items, ItemTable):
+            rows = items.items()
+            return cls(rows, "table", len(rows), table=items.name[:512])
         if not isinstance(items, Iterable):
             raise BadInput("items are a list, or a table's file", input="items", value=items)
         return cls(items, "list", len(items) if isinstance(items, Sequence) else None)

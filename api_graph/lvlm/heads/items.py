@@ -110,36 +110,47 @@ def _turn(number: int) -> tuple[str, ...]:
     return KINDS if number % 2 == 0 else KINDS[::-1]
 
 
-def table_items(
-    path: str | os.PathLike[str], picture_of: Callable[[str], Path], limit: int | None = None
-) -> Iterator[HeadItem]:
-    """The items of a table, .csv or .jsonl, with the columns image, question (or query) and boxes (or box).
+@dataclass(frozen=True)
+class ItemTable:
+    """A table, .csv or .jsonl, with the columns image, question (or query) and boxes (or box); its first `limit` rows.
 
-    `picture_of` says which file a cell of the column image means: it alone decides what may be read. Raises BadInput,
-    which names file, line and field.
+    `picture_of` says which file a cell of the column image means: it alone decides what may be read. Without it,
+    pictures lie in the folder of the table, or below it.
     """
-    ending = os.path.splitext(path)[1].lower()
-    readers: dict[str, Callable[[str | os.PathLike[str]], Iterator[Record]]] = {
-        ".csv": lambda table: csv_rows(table, ["image"]),
-        ".jsonl": json_lines,
-    }
-    if ending not in readers:
-        hint = "Write it as .csv with a line of names, or as .jsonl."
-        raise BadInput("a table is a .csv or a .jsonl file", input="table", value=os.path.basename(path), hint=hint)
-    found = False
-    for record in itertools.islice(readers[ending](path), limit):
-        found = True
-        where = f"{Path(path).name}, line {record.line}"
-        question, boxes = _named(record, _QUESTIONS), _named(record, _BOXES)
-        given = record.value(boxes)
-        image = record.text("image")
+
+    path: str | os.PathLike[str]
+    picture_of: Callable[[str], Path] | None = None
+    limit: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return os.path.basename(self.path)
+
+    def items(self) -> list[HeadItem]:
+        """An item for each row; pictures are not opened. Raises BadInput, which names file, line and field."""
+        readers: dict[str, Callable[[str | os.PathLike[str]], Iterator[Record]]] = {
+            ".csv": lambda table: csv_rows(table, ["image"]),
+            ".jsonl": json_lines,
+        }
+        ending = os.path.splitext(self.path)[1].lower()
+        if ending not in readers:
+            hint = "Write it as .csv with a line of names, or as .jsonl."
+            raise BadInput("a table is a .csv or a .jsonl file", input="table", value=self.name, hint=hint)
+        picture_of = self.picture_of or picture_beside(self.path)
+        found = [self._item(record, picture_of) for record in itertools.islice(readers[ending](self.path), self.limit)]
+        if not found:
+            raise BadInput("the table has no rows", input="table", value=self.name)
+        return found
+
+    def _item(self, record: Record, picture_of: Callable[[str], Path]) -> HeadItem:
+        question, boxes, image = _named(record, _QUESTIONS), record.value(_named(record, _BOXES)), record.text("image")
         try:
             file = picture_of(image)
         except BadInput as error:
             raise record.fail("image", error.problem, image, error.hint) from error
-        yield HeadItem(file, record.text(question), given, where)  # pyright: ignore[reportArgumentType]
-    if not found:
-        raise BadInput("the table has no rows", input="table", value=str(path))
+        where = f"{self.name}, line {record.line}"
+        return HeadItem(file, record.text(question), boxes, where)  # pyright: ignore[reportArgumentType]
 
 
 def picture_beside(path: str | os.PathLike[str]) -> Callable[[str], Path]:

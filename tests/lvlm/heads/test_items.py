@@ -12,7 +12,7 @@ import pytest
 import api_graph
 from api_graph.demo.scenes import TEST_SEEDS, scene
 from api_graph.errors import BadInput
-from api_graph.lvlm.heads.items import SCENE_SEEDS, picture_beside, scene_items, table_items
+from api_graph.lvlm.heads.items import SCENE_SEEDS, ItemTable, scene_items
 from tests.lvlm.asked import picture, tiny
 
 ROWS = [
@@ -50,7 +50,9 @@ def test_tables_are_what_the_items_are(folder: Path) -> None:
         found = api_graph.find_heads(model, path).record
         assert (found.heads, found.made.items_digest) == (expected.heads, expected.made.items_digest)
         assert (found.made.source, found.made.table) == ("table", os.path.basename(path))
-    assert len(list(table_items(table, picture_beside(table), limit=1))) == 1
+    assert len(ItemTable(table, limit=1).items()) == 1
+    own = ItemTable(table, lambda name: folder / "a.png")
+    assert [item.image for item in own.items()] == [folder / "a.png"] * 2
 
 
 GOOD = {"image": "a.png", "question": "What?", "boxes": [[0, 0, 9, 9]]}

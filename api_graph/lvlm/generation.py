@@ -90,16 +90,19 @@ def generate_ids(
     sampling: Sampling,
     progress: Progress | None = None,
     forced: Sequence[Sequence[int]] | None = None,
+    hear: Callable[[Tensor], None] | None = None,
 ) -> list[list[int]]:
     """The ids that follow each prompt of `inputs`, up to and including its end token. Raises what `generate` raises.
 
     `forced` has one list of ids per prompt. The model is made to say them, whatever it would say itself, and no end
-    token stops it early.
+    token stops it early. `hear` gets the scores (B, vocabulary) of each step, as the model gives them.
     """
     with model.lock, out_of_memory_explained(), torch.no_grad():
         batch, length = inputs["input_ids"].shape
         most, ends = _most_tokens(model, length, sampling), end_ids(model) if forced is None else set()
         draws = [_dictated(forced)] if forced else [_gumbel(sampling, batch)] if sampling.temperature else []
+        if hear is not None:
+            draws.insert(0, _heard_by(hear))
         with _own_settings(model, most, ends) as config:
             sequences = model.network.generate(
                 **arguments_of(model, inputs),
@@ -193,6 +196,14 @@ def _dictated(answers: Sequence[Sequence[int]]) -> Callable[[Tensor], Tensor]:
         return torch.zeros_like(scores).scatter(1, tokens, 1.0)  # (B, V)
 
     return dictated
+
+
+def _heard_by(hear: Callable[[Tensor], None]) -> Callable[[Tensor], Tensor]:
+    def heard(scores: Tensor) -> Tensor:
+        hear(scores)
+        return scores
+
+    return heard
 
 
 def _until_end(ids: list[int], ends: set[int]) -> list[int]:

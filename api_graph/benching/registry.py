@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=1)
 def benchmarks() -> Mapping[str, BenchmarkSpec]:
     """The benchmarks by name, in the order in which they are listed."""
-    from api_graph.bench.kinds import boxes, judged, labels, options, short_answers, targets, yes_no
+    from api_graph.bench.kinds import boxes, judged, labels, options, outlines, short_answers, targets, yes_no
 
     specs = (
         short_answers.TEXTVQA,
@@ -29,6 +29,7 @@ def benchmarks() -> Mapping[str, BenchmarkSpec]:
         judged.LLAVA_BENCH,
         options.VSTAR,
         targets.VSTAR_MAPS,
+        outlines.IMAGENET_SEGMENTATION,
         options.HR_BENCH_4K,
         options.HR_BENCH_8K,
         options.MMVP,

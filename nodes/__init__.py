@@ -105,5 +105,6 @@ NODES = (
     controls.other_heads,
     steer.fovea,
     steer.steer,
+    steer.contrast,
     steer.preview_fovea,
 )

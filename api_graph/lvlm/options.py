@@ -39,6 +39,8 @@ def option_losses(
     rows: dict[Hashable, list[tuple[int, int]]] = defaultdict(list)
     for index, (request, own) in enumerate(zip(requests, options, strict=True)):
         _check(own)
+        if request.contrast is not None:
+            raise BadInput("a loss is of one reading of the image, and a contrast has two", input="contrast")
         way = (not request.images, settings_key(model, request.steering))
         rows[way] += [(index, place) for place in range(len(own))]
     losses = [[0.0] * len(own) for own in options]
@@ -76,13 +78,14 @@ def _read(
         )
     heard: list[Tensor] = []  # at each step the log-probabilities (B,) of the tokens that are read
 
-    def hear(scores: Tensor) -> None:
+    def hear(scores: Tensor) -> Tensor:
         step = len(heard)
         tokens = torch.tensor([[own[min(step, len(own) - 1)]] for own in ids], device=scores.device)
         heard.append(scores.float().log_softmax(-1).gather(1, tokens)[:, 0].cpu())
+        return scores
 
     steerings = [request.steering for request in requests]
     with steered(model, layouts_for(model, prompt, steerings), steerings, prompt.length):
-        generate_ids(model, prompt.tensors, Sampling(max_tokens=longest), progress, forced=ids, hear=hear)
+        generate_ids(model, prompt.tensors, Sampling(max_tokens=longest), progress, forced=ids, adjust=hear)
     likely = torch.stack(heard, 1).double()  # (B, longest)
     return [-float(row[: len(own)].mean()) for row, own in zip(likely, ids, strict=True)]

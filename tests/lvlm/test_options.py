@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api_graph.errors import BadInput, Cancelled
-from api_graph.lvlm import LvlmModel, Request
+from api_graph.lvlm import Contrast, LvlmModel, Request
 from api_graph.lvlm.options import option_losses
 from api_graph.lvlm.prompt import arguments_of, build_prompt
 from api_graph.lvlm.steer import Steering
@@ -114,6 +114,11 @@ def test_options_that_are_refused(options: list[str], said: str) -> None:
     with pytest.raises(BadInput, match=said) as caught:
         option_losses(tiny("llava"), [Request("What?", (picture(),))], [options])
     assert caught.value.input == "options"
+
+
+def test_a_contrast_is_refused() -> None:
+    with pytest.raises(BadInput, match="a contrast has two"):
+        option_losses(tiny("llava"), [replace(two_requests()[0], contrast=Contrast("no_image"))], [OPTIONS[0]])
 
 
 def test_it_stops_when_it_is_told_to() -> None:

@@ -18,13 +18,15 @@ _GALLERY = """\
 What each shipped graph makes of the example picture, or the graph itself where it makes no picture. The commands run as
 they stand, with the tiny models that come with the package. For a picture of your own add `--set image=photo.jpg`, and
 a checkpoint that knows photographs, as [models.md](models.md) names them. [graphs.md](graphs.md) is the same as a list.
+`api-graph explain GRAPH` says step by step what a graph does, and `api-graph new GRAPH` makes it a file of your own.
 """
 
 _GRAPHS = """\
 # The shipped graphs
 
-`api-graph run GRAPH` runs each of them, `api-graph check GRAPH` lists what it lets you set, and `api-graph export GRAPH
---format mermaid` draws it. In ComfyUI they are in the template browser. [gallery.md](gallery.md) shows each with a
+`api-graph run GRAPH` runs each of them, `api-graph explain GRAPH` says what it does step by step, `api-graph check
+GRAPH` lists what it lets you set, and `api-graph export GRAPH --format mermaid` draws it. `api-graph new GRAPH` copies
+it into a file of your own. In ComfyUI they are in the template browser. [gallery.md](gallery.md) shows each with a
 picture, and says when to use it.
 """
 

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LEAVES = {
+    "addresses",
     "arguments",
     "bounding_boxes",
     "errors",
@@ -36,6 +37,7 @@ ROOMS = {"models", "clip", "lvlm", "pixels", "segment", "tasks", "demo", "bench"
 
 # What each part of `api_graph` (and `nodes`) may import; itself it always may.
 MAY_IMPORT = {
+    "addresses": set(),
     "errors": set(),
     "arguments": {"errors"},
     "json_values": set(),
@@ -83,6 +85,7 @@ MAY_IMPORT = {
 }
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "server"}
 SLOW = {
+    "fsspec",
     "open_clip",
     "transformers",
     "networkx",

@@ -73,6 +73,7 @@ def map_graph(
     quality: int | None = None,
     grid: GridValues | None = None,
     controls: bool = False,
+    allow_private: bool = False,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -94,7 +95,8 @@ def map_graph(
     results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process. With `keep_answers`,
     cached answers of endpoints serve any `output`. `image_format` is png, webp or jpeg, which embeds no graph, and
     `heatmap_format` that of heatmaps; `quality` is 1 to 100. With `grid` (by name of an input a list of values) every
-    row is run with all combinations, and with `controls` with each control. Raises GraphError or BadInput before any.
+    row is run with all combinations, and with `controls` with each control. Remote
+    files may lie in private networks with `allow_private`. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -118,6 +120,7 @@ def map_graph(
         quality=quality,
         grid=dict(grid or {}),
         controls=controls,
+        allow_private=allow_private,
     )
     plan = _planned(graph, rows, dict(inputs or {}), Path(output), options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)

@@ -59,8 +59,8 @@ def steering_part(setting: Setting) -> Part:
         f"{len(twins)} questions “What colour is the SHAPE?” about {len(twins) // 2} scenes with exactly two of that "
         "shape, in two colours; each is pointed at in turn, by its true box or mask. Obeyed: the answer is the colour "
         "of the one that is pointed at; the other: that of its twin; broken: neither one colour nor "
-        f"“{UNANSWERABLE}”. Beside them {len(asked)} questions about the only object of a shape: still right while that "
-        "is pointed at, and while another object is.",
+        f"“{UNANSWERABLE}”. Beside them {len(asked)} questions about the only object of a shape: still right while "
+        "that is pointed at, and while another object is.",
         "way of pointing",
         columns,
         rows,

@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "graph": CONTRACT,
     "executor": CONTRACT | {"graph", "settings"},
     "runs": CONTRACT | {"graph", "executor", "settings"},
-    "docs": CONTRACT,
+    "docs": CONTRACT | {"graph", "draw"},
     "draw": CONTRACT | {"graph"},
     "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},

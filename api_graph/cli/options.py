@@ -21,12 +21,28 @@ if TYPE_CHECKING:
     from api_graph.graph import Graph
     from api_graph.registry import Registry
 
+
+def shipped_names() -> list[str]:
+    """The shipped graphs, for the shell's completion; where no name begins as typed it offers files."""
+    from api_graph.settings import shipped
+
+    return [*shipped()]
+
+
+def benchmark_names() -> list[str]:
+    """The benchmarks, for the shell's completion."""
+    from api_graph.benching.registry import benchmarks
+
+    return [*benchmarks()]
+
+
 GraphName = Annotated[
     str,
     typer.Argument(
         metavar="GRAPH",
         help="A graph's .json file, a PNG or WebP with a graph in it, or the name of a shipped graph.",
         show_default=False,
+        autocompletion=shipped_names,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]

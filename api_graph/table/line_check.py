@@ -69,7 +69,8 @@ class LineChecker:
         record, found = line.record, []
         try:
             written = record.get("written", {})
-            for name in [name for names in record["files"].values() for name in names]:
+            maps = [record["maps"]] if "maps" in record else []
+            for name in [*maps, *(name for names in record["files"].values() for name in names)]:
                 path = os.path.join(self.output, name)
                 kind = self._written(path, written[name]) if name in written else _old_file(path, self.depth)
                 if kind:

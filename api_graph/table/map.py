@@ -20,7 +20,9 @@ from api_graph.settings import cache_folder
 from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.columns import ColumnReport
 from api_graph.table.grid import GridValues
-from api_graph.table.plan import GIB, RunOptions, TablePlan, plan_of
+from api_graph.table.maps import MapKind, Precision
+from api_graph.table.options import GIB, RunOptions
+from api_graph.table.plan import TablePlan, plan_of
 from api_graph.table.ray_cluster import RayOptions
 from api_graph.table.ray_engine import run_on_ray
 from api_graph.table.records import RowResult, result_of
@@ -74,6 +76,8 @@ def map_graph(
     grid: GridValues | None = None,
     controls: bool = False,
     allow_private: bool = False,
+    maps: MapKind | None = None,
+    map_precision: Precision | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -96,7 +100,8 @@ def map_graph(
     cached answers of endpoints serve any `output`. `image_format` is png, webp or jpeg, which embeds no graph, and
     `heatmap_format` that of heatmaps; `quality` is 1 to 100. With `grid` (by name of an input a list of values) every
     row is run with all combinations, and with `controls` with each control. Remote
-    files may lie in private networks with `allow_private`. Raises GraphError or BadInput before any.
+    files may lie in private networks with `allow_private`. `maps`, npz or parquet, keeps the rows' maps as numbers of
+    `map_precision`, float16 or float32. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -121,6 +126,8 @@ def map_graph(
         grid=dict(grid or {}),
         controls=controls,
         allow_private=allow_private,
+        maps=maps,
+        map_precision=map_precision,
     )
     plan = _planned(graph, rows, dict(inputs or {}), Path(output), options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from api_graph.files import FileState, name_below, sha256_of
 from api_graph.graph import GraphError
 from api_graph.json_values import Json
 from api_graph.table.journal import Record, RecordedError, RecordedFile, RecordedRead
+from api_graph.table.maps import SavedMap, read_maps
 from api_graph.table.remote import is_remote, without_credentials
 from api_graph.table.rows import Row
 
@@ -26,8 +27,8 @@ _UNNAMED = "string"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
-    """The record of a row that ran, whether or not it succeeded; the files that it wrote are hashed.
+def record_of(row: Row, result: RunResult, output: Path, base: str, maps: Path | None = None) -> Record:
+    """The record of a row that ran, whether or not it succeeded; the files that it wrote are hashed, `maps` too.
 
     They are named relative to `output`, and those that were read relative to `base` where they lie there.
     """
@@ -52,14 +53,15 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         if out.files
     }
     written: dict[str, RecordedFile] = {}
-    for name in [name for names in files.values() for name in names]:
+    named = {} if maps is None else {"maps": maps.relative_to(output).as_posix()}
+    for name in [*named.values(), *(name for names in files.values() for name in names)]:
         path = os.path.join(output, name)
         with suppress(OSError):  # then `verify` says so
             stat = os.stat(path)
             written[name] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_of(path)}
     values = [*((id, out.values) for id, out in outputs), *result.figures.items()]
     plain = {id: {name: v for name, v in given.items() if _is_plain(v)} for id, given in values}
-    return {
+    record: Record = {
         "row": row.number,
         "key": row.key,
         "ok": not failures,
@@ -75,6 +77,9 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         "steps": steps,
         "error": error,
     }
+    if named:
+        record["maps"] = named["maps"]
+    return record
 
 
 def _kept_values(row: Row) -> dict[str, Json]:
@@ -178,7 +183,8 @@ class RowResult:
 
     `number` is the row's number in the table, from 0, and `values` are its own. `error` says why it failed, None if it
     succeeded. `seconds` is the row's share of the time of its nodes, and `cached` how many nodes had their result
-    already. `names` are relative to `folder`. `named` is what `results` is made of, as it stands in the journal.
+    already. `names` are relative to `folder`, as is `maps_file`. `named` is what `results` is made of, as it stands in
+    the journal.
     """
 
     number: int
@@ -192,6 +198,8 @@ class RowResult:
     cached: int
     error: str | None
     named: Mapping[str, Mapping[str, Json]]
+    maps_file: str | None = None
+    map_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -216,6 +224,14 @@ class RowResult:
             for name, values in self.named.items()
         }
 
+    @cached_property
+    def maps(self) -> dict[str, list[SavedMap]]:
+        """The row's maps as numbers, by the titles of their nodes, where they were kept. Raises BadInput."""
+        if self.maps_file is None:
+            return {}
+        found = read_maps(self.folder / self.maps_file, self.key)
+        return {self.map_names.get(id, id): one for id, one in found.items()}
+
 
 def result_of(record: Record, output: Path, names: Mapping[str, str]) -> RowResult:
     """The result that a record of the run in `output` describes. `names` are for a record without `results`."""
@@ -231,4 +247,6 @@ def result_of(record: Record, output: Path, names: Mapping[str, str]) -> RowResu
         cached=record["cached"],
         error=record["error"]["message"] if record["error"] else None,
         named=record["results"] if "results" in record else results_of(record, names),
+        maps_file=record.get("maps"),
+        map_names=names,
     )

@@ -8,6 +8,7 @@ The public Python API, loaded when first used:
 * `lvlm_attribution`: Ψ from where it looks while it answers.
 * `ask`: a question to a local model or to an endpoint; with `fovea`, a local one is pointed at a place in the image.
 * `Steering`, `steer_preset`: how it is pointed there, in full, and the settings of published methods.
+* `Contrast`, `contrast_preset`: what its answer is set against, token by token.
 * `find_heads`, `HeadProfile`: which of a model's heads look where they are asked to, for steering and maps.
 * `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
 * `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
     from api_graph.figure.draw import DrawnFigure, draw_figure
     from api_graph.lvlm import (
         Answer,
+        Contrast,
         HeadProfile,
         LvlmAttribution,
         LvlmModel,
         Steering,
         ask,
+        contrast_preset,
         find_heads,
         load_lvlm,
         lvlm_attribution,
@@ -60,6 +63,7 @@ __all__ = [
     "ClipAttribution",
     "ClipModel",
     "ComparedResults",
+    "Contrast",
     "DrawnFigure",
     "HeadProfile",
     "LvlmAttribution",
@@ -75,6 +79,7 @@ __all__ = [
     "classify_point_cloud",
     "clip_attribution",
     "compare_results",
+    "contrast_preset",
     "draw_figure",
     "find_heads",
     "foveal_features",
@@ -101,6 +106,7 @@ __getattr__, __dir__ = _lazily(
         "ClipAttribution": "clip",
         "ClipModel": "clip",
         "ComparedResults": "comparison.compare",
+        "Contrast": "lvlm",
         "DrawnFigure": "figure.draw",
         "HeadProfile": "lvlm",
         "LvlmAttribution": "lvlm",
@@ -116,6 +122,7 @@ __getattr__, __dir__ = _lazily(
         "classify_point_cloud": "tasks",
         "clip_attribution": "clip",
         "compare_results": "comparison.compare",
+        "contrast_preset": "lvlm",
         "draw_figure": "figure.draw",
         "find_heads": "lvlm",
         "foveal_features": "clip",

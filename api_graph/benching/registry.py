@@ -28,6 +28,7 @@ def benchmarks() -> Mapping[str, BenchmarkSpec]:
         judged.MM_VET,
         judged.LLAVA_BENCH,
         options.VSTAR,
+        options.VSTAR_LOSSES,
         targets.VSTAR_MAPS,
         outlines.IMAGENET_SEGMENTATION,
         options.HR_BENCH_4K,

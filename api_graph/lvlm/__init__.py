@@ -7,6 +7,7 @@ from api_graph.lazily import lazily
 if TYPE_CHECKING:
     from api_graph.lvlm.asking import ask, ask_all
     from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
+    from api_graph.lvlm.contrast import Contrast, contrast_preset
     from api_graph.lvlm.generation import generate
     from api_graph.lvlm.heads.find import find_heads
     from api_graph.lvlm.heads.profile import HeadProfile
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Contrast",
     "HeadProfile",
     "LvlmAttribution",
     "LvlmModel",
@@ -31,6 +33,7 @@ __all__ = [
     "ask_all",
     "attribute",
     "checkpoint_identity",
+    "contrast_preset",
     "find_heads",
     "generate",
     "is_lvlm",
@@ -44,6 +47,7 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "Answer": "request",
+        "Contrast": "contrast",
         "HeadProfile": "heads.profile",
         "LvlmAttribution": "attribution",
         "LvlmModel": "model",
@@ -57,6 +61,7 @@ __getattr__, __dir__ = lazily(
         "ask_all": "asking",
         "attribute": "attribution",
         "checkpoint_identity": "load",
+        "contrast_preset": "contrast",
         "find_heads": "heads.find",
         "generate": "generation",
         "is_lvlm": "load",

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 LEAVES = {
     "arguments",
     "bounding_boxes",
+    "deprecation",
     "errors",
     "geometry",
     "files",
@@ -25,7 +26,9 @@ LEAVES = {
     "json_values",
     "lazily",
     "moved",
+    "notebook",
     "plotting",
+    "progress",
     "regions",
     "segs",
     "socket_names",
@@ -37,6 +40,9 @@ ROOMS = {"models", "clip", "lvlm", "pixels", "segment", "tasks", "demo", "bench"
 # What each part of `api_graph` (and `nodes`) may import; itself it always may.
 MAY_IMPORT = {
     "errors": set(),
+    "deprecation": set(),
+    "notebook": set(),
+    "progress": {"notebook"},
     "arguments": {"errors"},
     "json_values": set(),
     "files": set(),

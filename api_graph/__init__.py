@@ -8,6 +8,7 @@ The public Python API, loaded when first used:
 * `lvlm_attribution`: Ψ from where it looks while it answers.
 * `ask`: a question to a local model or to an endpoint; with `fovea`, a local one is pointed at a place in the image.
 * `Steering`, `steer_preset`: how it is pointed there, in full, and the settings of published methods.
+* `Contrast`, `contrast_preset`: what its answer is set against, token by token.
 * `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
 * `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
 * `annotate`: annotated images and heatmaps.
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
     from api_graph.figure.draw import DrawnFigure, draw_figure
     from api_graph.lvlm import (
         Answer,
+        Contrast,
         LvlmAttribution,
         LvlmModel,
         Steering,
         ask,
+        contrast_preset,
         load_lvlm,
         lvlm_attribution,
         steer_preset,
@@ -57,6 +60,7 @@ __all__ = [
     "ClipAttribution",
     "ClipModel",
     "ComparedResults",
+    "Contrast",
     "DrawnFigure",
     "LvlmAttribution",
     "LvlmModel",
@@ -71,6 +75,7 @@ __all__ = [
     "classify_point_cloud",
     "clip_attribution",
     "compare_results",
+    "contrast_preset",
     "draw_figure",
     "foveal_features",
     "foveal_mask",
@@ -96,6 +101,7 @@ __getattr__, __dir__ = _lazily(
         "ClipAttribution": "clip",
         "ClipModel": "clip",
         "ComparedResults": "comparison.compare",
+        "Contrast": "lvlm",
         "DrawnFigure": "figure.draw",
         "LvlmAttribution": "lvlm",
         "LvlmModel": "lvlm",
@@ -110,6 +116,7 @@ __getattr__, __dir__ = _lazily(
         "classify_point_cloud": "tasks",
         "clip_attribution": "clip",
         "compare_results": "comparison.compare",
+        "contrast_preset": "lvlm",
         "draw_figure": "figure.draw",
         "foveal_features": "clip",
         "foveal_mask": "clip",

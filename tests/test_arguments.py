@@ -144,6 +144,8 @@ def of_another_type(function: Callable[..., Any], name: str) -> list[Any]:
         values = [value for value in values if not isinstance(value, list)] + [[1], [None]]
     if name == "method" and function is not api_graph.choose_box:
         values = [*values, ["none"]]
+    if name == "contrast" and function is api_graph.ask:
+        values = [value for value in values if not isinstance(value, str) and value is not None]
     if name == "heads" and function is api_graph.ask:
         values = [value for value in values if not isinstance(value, str | dict)]
     if name == "layer" and function is not api_graph.lvlm_attribution:

@@ -7,6 +7,7 @@ from api_graph.lazily import lazily
 if TYPE_CHECKING:
     from api_graph.lvlm.asking import ask, ask_all
     from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
+    from api_graph.lvlm.contrast import Contrast, contrast_preset
     from api_graph.lvlm.generation import generate
     from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
     from api_graph.lvlm.model import LvlmModel
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Contrast",
     "LvlmAttribution",
     "LvlmModel",
     "Quantization",
@@ -28,6 +30,7 @@ __all__ = [
     "ask_all",
     "attribute",
     "checkpoint_identity",
+    "contrast_preset",
     "generate",
     "is_lvlm",
     "load_lvlm",
@@ -40,6 +43,7 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "Answer": "request",
+        "Contrast": "contrast",
         "LvlmAttribution": "attribution",
         "LvlmModel": "model",
         "Quantization": "load",
@@ -52,6 +56,7 @@ __getattr__, __dir__ = lazily(
         "ask_all": "asking",
         "attribute": "attribution",
         "checkpoint_identity": "load",
+        "contrast_preset": "contrast",
         "generate": "generation",
         "is_lvlm": "load",
         "load_lvlm": "load",

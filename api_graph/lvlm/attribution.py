@@ -173,6 +173,8 @@ def attribute(
             raise BadInput(
                 "a map belongs to one image", input="image", value=len(request.images), hint="Ask about one at a time."
             )
+        if request.contrast is not None:
+            raise BadInput("a map is of one reading of the image, and a contrast has two", input="contrast")
     if answers is not None and len(answers) != len(requests):
         raise BadInput(f"there are {len(requests)} requests", input="answers", value=len(answers))
     prompt = build_prompt(model, requests)

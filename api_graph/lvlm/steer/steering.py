@@ -148,6 +148,20 @@ class Steering:
             for i in range(pictures)
         ]
 
+    def complement(self) -> Steering:
+        """The same with each fovea on what it leaves out: a token's weight w is 1 − w."""
+
+        def inverted(foveas: tuple[Fovea | None, ...]) -> tuple[Fovea | None, ...]:
+            return tuple(one and replace(one, inverted=not one.inverted) for one in foveas)
+
+        later = tuple((start, inverted(foveas)) for start, foveas in self.schedule)
+        return replace(self, foveas=inverted(self.foveas), schedule=later)
+
+    @property
+    def points(self) -> bool:
+        """Whether it has a fovea at all."""
+        return any(fovea is not None for _, foveas in self.targets for fovea in foveas)
+
     @property
     def amount(self) -> float:
         """The strength that counts."""

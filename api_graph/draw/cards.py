@@ -108,10 +108,6 @@ _STRATEGIES = {
         "both annotated images, CLIP's and the LVLM's, in one request",
         "The model that answers takes several images, and two opinions are worth their tokens.",
     ),
-    "lvlm_options": Card(
-        "which of given answers the model finds likeliest",
-        "The possible answers are known, as in multiple choice, and the model should say nothing else.",
-    ),
     "lvlm_words": Card(
         "a map for each word of an answer, attention and activation (TAM), as a strip and as a page on which a word "
         "is clicked",

@@ -110,7 +110,7 @@ def find(
         Choices(lambda: (RENDERED,), open=True, inside=tables),
         Field(
             description="rendered scenes need no file. Else a .csv or .jsonl in the input folder, with the columns "
-            "image, question and boxes."
+            "image, query and boxes."
         ),
     ] = RENDERED,
     scenes: Annotated[

@@ -26,7 +26,7 @@ def find_heads(
         Path | None,
         typer.Argument(
             metavar="TABLE",
-            help="A .csv or .jsonl with the columns image, question and boxes; default: rendered scenes.",
+            help="A .csv or .jsonl with the columns image, query and boxes; default: rendered scenes.",
             show_default=False,
         ),
     ] = None,

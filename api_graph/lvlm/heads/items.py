@@ -16,7 +16,7 @@ from api_graph.demo.questions import asked_scenes
 from api_graph.demo.scenes import VALIDATION_SEEDS
 from api_graph.errors import BadInput
 from api_graph.files import real_path
-from api_graph.pixels.read import Images, as_pictures
+from api_graph.pixels.given import Images, as_pictures
 from api_graph.regions import Boxes, read_boxes
 from api_graph.tasks.record import Record, csv_rows, json_lines
 
@@ -24,39 +24,39 @@ SCENE_SEEDS = VALIDATION_SEEDS[500_000:]
 """Scenes that the demo models were not trained on, and that no figure is reported of."""
 KINDS = ("colour", "shape")
 
-_QUESTIONS, _BOXES = ("question", "query"), ("boxes", "box")
+_QUERIES, _BOXES = ("query", "question"), ("boxes", "box")
 
 
 @dataclass(frozen=True, eq=False)
 class HeadItem:
-    """One question about one place: the `boxes` of the picture are what the `question` asks about.
+    """One question about one place: the `boxes` of the picture are what the `query` asks about.
 
     `image` is a PIL image, a path or a tensor, as `ask` takes one. `boxes` are rows of left, top, right and bottom in
     its pixels, or a text with them. `where` says in complaints which item it is.
     """
 
     image: Images
-    question: str
+    query: str
     boxes: Boxes | str | Sequence[Sequence[float]]
     where: str = ""
 
     @classmethod
     def of(cls, given: object, where: str) -> HeadItem:
-        """An item from what a caller may give: one, or a mapping with image, question (or query) and boxes (or box)."""
+        """An item from what a caller may give: one, or a mapping with image, query (or question) and boxes (or box)."""
         if isinstance(given, HeadItem):
-            return given if given.where else cls(given.image, given.question, given.boxes, where)
+            return given if given.where else cls(given.image, given.query, given.boxes, where)
         if isinstance(given, Mapping):
             return cls(
-                _field(given, ("image",), where), _field(given, _QUESTIONS, where), _field(given, _BOXES, where), where
+                _field(given, ("image",), where), _field(given, _QUERIES, where), _field(given, _BOXES, where), where
             )
         if isinstance(given, tuple | list) and len(given) == 3:
-            image, question, boxes = given
-            return cls(image, question, boxes, where)
+            image, query, boxes = given
+            return cls(image, query, boxes, where)
         raise BadInput(
             f"{where} is no picture with a question and boxes",
             input="items",
             value=given,
-            hint='Give {"image": ..., "question": ..., "boxes": ...}, a tuple of these three, or a HeadItem.',
+            hint='Give {"image": ..., "query": ..., "boxes": ...}, a tuple of these three, or a HeadItem.',
         )
 
     def opened(self) -> OpenItem:
@@ -65,9 +65,9 @@ class HeadItem:
             pictures = as_pictures(self.image)
             if len(pictures) != 1:
                 raise BadInput("an item has one picture", input="image", value=len(pictures))
-            if not isinstance(self.question, str) or not self.question.strip():
-                raise BadInput("there is no question", input="question", value=self.question)
-            return OpenItem(pictures[0].convert("RGB"), self.question, _boxes_in(self.boxes, pictures[0].size))
+            if not isinstance(self.query, str) or not self.query.strip():
+                raise BadInput("there is no question", input="query", value=self.query)
+            return OpenItem(pictures[0].convert("RGB"), self.query, _boxes_in(self.boxes, pictures[0].size))
         except BadInput as error:
             raise BadInput(f"{self.where}: {error}".rstrip("."), input="items") from error
 
@@ -77,7 +77,7 @@ class OpenItem:
     """An item as the model gets it: an RGB picture, the question, and the boxes in the picture."""
 
     image: Image.Image
-    question: str
+    query: str
     boxes: Boxes
 
 
@@ -112,7 +112,7 @@ def _turn(number: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ItemTable:
-    """A table, .csv or .jsonl, with the columns image, question (or query) and boxes (or box); its first `limit` rows.
+    """A table, .csv or .jsonl, with the columns image, query (or question) and boxes (or box); its first `limit` rows.
 
     `picture_of` says which file a cell of the column image means: it alone decides what may be read. Without it,
     pictures lie in the folder of the table, or below it.
@@ -144,13 +144,13 @@ class ItemTable:
         return found
 
     def _item(self, record: Record, picture_of: Callable[[str], Path]) -> HeadItem:
-        question, boxes, image = _named(record, _QUESTIONS), record.value(_named(record, _BOXES)), record.text("image")
+        query, boxes, image = _named(record, _QUERIES), record.value(_named(record, _BOXES)), record.text("image")
         try:
             file = picture_of(image)
         except BadInput as error:
             raise record.fail("image", error.problem, image, error.hint) from error
         where = f"{self.name}, line {record.line}"
-        return HeadItem(file, record.text(question), boxes, where)  # pyright: ignore[reportArgumentType]
+        return HeadItem(file, record.text(query), boxes, where)  # pyright: ignore[reportArgumentType]
 
 
 def picture_beside(path: str | os.PathLike[str]) -> Callable[[str], Path]:

@@ -100,7 +100,7 @@ def test_a_whole_model(family: str) -> None:
 def test_sinks_are_those_of_the_prompt_while_it_is_answered() -> None:
     """Each generated token's row gives the sinks' weight away, padded or alone."""
     model = tiny("qwen3_vl")
-    rule = SinkRule(dims=(0, 1, 2, 3), threshold=1.7, most_share=1.0, least_mass=0.0)
+    rule = SinkRule(dims=tuple(range(8)), threshold=1.7, most_share=1.0, least_mass=0.0)
     requests = [
         Request(one.question, one.images, one.system, Steering.of("image", mode="redistribute", strength=0, sinks=rule))
         for one in two_requests()

@@ -15,8 +15,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LEAVES = {
+    "addresses",
     "arguments",
     "bounding_boxes",
+    "deprecation",
     "errors",
     "geometry",
     "files",
@@ -25,7 +27,9 @@ LEAVES = {
     "json_values",
     "lazily",
     "moved",
+    "notebook",
     "plotting",
+    "progress",
     "regions",
     "segs",
     "socket_names",
@@ -36,7 +40,11 @@ ROOMS = {"models", "clip", "lvlm", "pixels", "segment", "tasks", "demo", "bench"
 
 # What each part of `api_graph` (and `nodes`) may import; itself it always may.
 MAY_IMPORT = {
+    "addresses": set(),
     "errors": set(),
+    "deprecation": set(),
+    "notebook": set(),
+    "progress": {"notebook"},
     "arguments": {"errors"},
     "json_values": set(),
     "files": set(),
@@ -64,14 +72,14 @@ MAY_IMPORT = {
     "graph": CONTRACT,
     "executor": CONTRACT | {"graph", "settings"},
     "runs": CONTRACT | {"graph", "executor", "settings"},
-    "docs": CONTRACT,
+    "docs": CONTRACT | {"graph", "draw"},
     "draw": CONTRACT | {"graph"},
     "table": CONTRACT | {"graph", "executor", "runs", "settings", "pixels"},  # it reads the sizes of pictures
     "report": CONTRACT | {"graph", "executor", "runs", "settings", "table"},
     "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
     "harness": CONTRACT | {"runs", "table"},
     "comparison": CONTRACT | {"settings", "table", "report", "bench"},
-    "sweep": CONTRACT | {"table", "bench", "comparison"},
+    "sweep": CONTRACT | {"table", "bench", "benching", "comparison"},
     "figure": CONTRACT | {"table", "report", "pixels"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
@@ -83,6 +91,7 @@ MAY_IMPORT = {
 }
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "server"}
 SLOW = {
+    "fsspec",
     "open_clip",
     "transformers",
     "networkx",

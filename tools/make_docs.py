@@ -1,6 +1,7 @@
 """Writes what is generated from the nodes and the shipped graphs: run it after a node or a graph has changed.
 
-    python tools/make_docs.py            all texts: docs/nodes.md, nodes/specs.json, locales/, web/docs/,
+    python tools/make_docs.py            all texts: docs/nodes.md, docs/graphs.md, docs/gallery.md,
+                                         nodes/specs.json, locales/, web/docs/,
                                          example_workflows/*.json, subgraphs/*.json
     python tools/make_docs.py --pictures the thumbnails beside the example workflows and the pictures of
                                          docs/recipes.md, too (runs every graph)
@@ -23,7 +24,17 @@ from PIL import Image, ImageOps
 
 from api_graph import run_graph
 from api_graph.demo.scenes import VALIDATION_SEEDS, scene
-from api_graph.docs import Catalogue, chinese, help_page, locale_files, reference
+from api_graph.docs import (
+    Catalogue,
+    Example,
+    chinese,
+    gallery,
+    graph_list,
+    help_page,
+    locale_files,
+    picture_of,
+    reference,
+)
 from api_graph.draw import template_name, to_picture, to_template
 from api_graph.draw.blueprint import Blueprint, to_blueprint
 from api_graph.draw.core_templates import CORE_TEMPLATES, core_template
@@ -86,7 +97,12 @@ def texts() -> dict[str, str]:
     """Content of each generated text file, by its path in the repository."""
     own = own_nodes()
     languages = {"en": Catalogue(), "zh": chinese()}
-    found = {"docs/nodes.md": reference(all_nodes()), f"nodes/{STORED}": stored_nodes()}
+    found = {
+        "docs/nodes.md": reference(all_nodes(), examples()),
+        "docs/graphs.md": graph_list(),
+        "docs/gallery.md": gallery(graphs_by_name(), all_nodes()),
+        f"nodes/{STORED}": stored_nodes(),
+    }
     for language, words in languages.items():
         for name, document in locale_files(own, words).items():
             found[f"locales/{language}/{name}"] = _json(document)
@@ -109,6 +125,16 @@ def texts() -> dict[str, str]:
 def graphs_by_name() -> dict[str, Graph]:
     """The shipped graphs."""
     return {name: read_graph(file) for name, file in shipped().items()}
+
+
+def examples() -> dict[str, Example]:
+    """Of each of our nodes the smallest shipped graph with it that saves or shows a picture of its own."""
+    found: dict[str, Example] = {}
+    for name, graph in sorted(graphs_by_name().items(), key=lambda one: len(one[1].nodes)):
+        if _classes(graph) & {"APSaveImage", "APSaveHeatmap", "SaveImage"}:
+            for id in _classes(graph) & own_nodes().keys():
+                found.setdefault(id, Example(name, picture_of(name), "gallery.md"))
+    return found
 
 
 def thumbnails() -> dict[str, str | Path]:

@@ -23,7 +23,7 @@ def test_all_texts_are_up_to_date(make_docs) -> None:
     """If not: python tools/make_docs.py"""
     texts = make_docs["texts"]()
     templates = len(shipped()) + len(CORE_TEMPLATES)
-    assert len(texts) == 2 + 2 * 2 + 2 * len(own_nodes()) + templates + len(make_docs["BLUEPRINTS"])
+    assert len(texts) == 4 + 2 * 2 + 2 * len(own_nodes()) + templates + len(make_docs["BLUEPRINTS"])
     assert [path for path, text in texts.items() if not (ROOT / path).is_file()] == []
     assert [path for path, text in texts.items() if (ROOT / path).read_text("utf-8") != text] == []
 

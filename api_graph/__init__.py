@@ -9,6 +9,7 @@ The public Python API, loaded when first used:
 * `ask`: a question to a local model or to an endpoint; with `fovea`, a local one is pointed at a place in the image.
 * `Steering`, `steer_preset`: how it is pointed there, in full, and the settings of published methods.
 * `Contrast`, `contrast_preset`: what its answer is set against, token by token.
+* `find_heads`, `HeadProfile`: which of a model's heads look where they are asked to, for steering and maps.
 * `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
 * `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
 * `annotate`: annotated images and heatmaps.
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
     from api_graph.lvlm import (
         Answer,
         Contrast,
+        HeadProfile,
         LvlmAttribution,
         LvlmModel,
         Steering,
         ask,
         contrast_preset,
+        find_heads,
         load_lvlm,
         lvlm_attribution,
         steer_preset,
@@ -62,6 +65,7 @@ __all__ = [
     "ComparedResults",
     "Contrast",
     "DrawnFigure",
+    "HeadProfile",
     "LvlmAttribution",
     "LvlmModel",
     "RowResult",
@@ -77,6 +81,7 @@ __all__ = [
     "compare_results",
     "contrast_preset",
     "draw_figure",
+    "find_heads",
     "foveal_features",
     "foveal_mask",
     "load_clip",
@@ -103,6 +108,7 @@ __getattr__, __dir__ = _lazily(
         "ComparedResults": "comparison.compare",
         "Contrast": "lvlm",
         "DrawnFigure": "figure.draw",
+        "HeadProfile": "lvlm",
         "LvlmAttribution": "lvlm",
         "LvlmModel": "lvlm",
         "RowResult": "table.records",
@@ -118,6 +124,7 @@ __getattr__, __dir__ = _lazily(
         "compare_results": "comparison.compare",
         "contrast_preset": "lvlm",
         "draw_figure": "figure.draw",
+        "find_heads": "lvlm",
         "foveal_features": "clip",
         "foveal_mask": "clip",
         "load_clip": "clip",

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LEAVES = {
+    "addresses",
     "arguments",
     "bounding_boxes",
     "errors",
@@ -36,6 +37,7 @@ ROOMS = {"models", "clip", "lvlm", "pixels", "segment", "tasks", "demo", "bench"
 
 # What each part of `api_graph` (and `nodes`) may import; itself it always may.
 MAY_IMPORT = {
+    "addresses": set(),
     "errors": set(),
     "arguments": {"errors"},
     "json_values": set(),
@@ -71,7 +73,7 @@ MAY_IMPORT = {
     "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
     "harness": CONTRACT | {"runs", "table"},
     "comparison": CONTRACT | {"settings", "table", "report", "bench"},
-    "sweep": CONTRACT | {"table", "bench", "comparison"},
+    "sweep": CONTRACT | {"table", "bench", "benching", "comparison"},
     "figure": CONTRACT | {"table", "report", "pixels"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT
@@ -83,6 +85,7 @@ MAY_IMPORT = {
 }
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "execution", "folder_paths", "server"}
 SLOW = {
+    "fsspec",
     "open_clip",
     "transformers",
     "networkx",

@@ -73,6 +73,13 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep 
 KeepAnswers = Annotated[
     bool, typer.Option("--keep-answers", help="Cached answers of endpoints serve runs with any --out.")
 ]
+AllowPrivate = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private",
+        help="Remote files may lie on servers of this machine and of private networks, and plain http.",
+    ),
+]
 NoMetadata = Annotated[
     bool, typer.Option("--no-metadata", help="Do not embed the graph in the pictures that it saves.")
 ]
@@ -169,6 +176,8 @@ def demo_warning(
 
 def _came_along(name: object, folders: Folders) -> bool:
     """Whether a file is one of the examples, by its bytes. One that cannot be read is told where it is read."""
+    if isinstance(name, str) and "://" in name:
+        return False
     with suppress(BadInput, OSError):
         file = folders.input_file(name) if isinstance(name, str) else Path()
         return any(cmp(example, file, shallow=False) for example in shipped_graphs().glob("*example.p*"))

@@ -67,6 +67,10 @@ _STRATEGIES = {
         "textual self-reflection: two rounds, and the new answer taken out of the second",
         "You want the second textual baseline, with twice the cost of one answer.",
     ),
+    "lvlm_options": Card(
+        "which of given answers the model finds likeliest, by the loss of each; it says none itself",
+        "There are options, and an answer in words might not be one of them.",
+    ),
     "lvlm_fgvp": Card(
         "FGVP: what lies outside the objects' masks is blurred (`--set FGVP.preset=fgvp_mask`: the masks in green)",
         "You have masks of the objects that matter, and want an older visual prompt to compare with.",
@@ -103,10 +107,6 @@ _STRATEGIES = {
     "api_ensemble": Card(
         "both annotated images, CLIP's and the LVLM's, in one request",
         "The model that answers takes several images, and two opinions are worth their tokens.",
-    ),
-    "lvlm_options": Card(
-        "which of given answers the model finds likeliest",
-        "The possible answers are known, as in multiple choice, and the model should say nothing else.",
     ),
     "lvlm_words": Card(
         "a map for each word of an answer, attention and activation (TAM), as a strip and as a page on which a word "
@@ -232,6 +232,10 @@ _BOTH = {
     "gaze_boxes": Card(
         "a box as the fovea of the LVLM that answers",
         'A person or a detector has said where to look: for "what colour is the star?" where there are two.',
+    ),
+    "gaze_contrast": Card(
+        "a weak fovea on a box, and the answer set against the one without it, token by token",
+        "A strong fovea breaks the model's answers, and a weak one alone does not move them.",
     ),
     "gaze_tour": Card(
         "a fovea that moves from box to box while the LVLM describes the image, so that all are named, in that order",

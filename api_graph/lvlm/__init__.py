@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
     from api_graph.lvlm.contrast import Contrast, contrast_preset
     from api_graph.lvlm.generation import generate
+    from api_graph.lvlm.heads.find import find_heads
+    from api_graph.lvlm.heads.profile import HeadProfile
     from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
     from api_graph.lvlm.model import LvlmModel
     from api_graph.lvlm.request import Answer, Request, Sampling
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "Contrast",
+    "HeadProfile",
     "LvlmAttribution",
     "LvlmModel",
     "Quantization",
@@ -31,6 +34,7 @@ __all__ = [
     "attribute",
     "checkpoint_identity",
     "contrast_preset",
+    "find_heads",
     "generate",
     "is_lvlm",
     "load_lvlm",
@@ -44,6 +48,7 @@ __getattr__, __dir__ = lazily(
     {
         "Answer": "request",
         "Contrast": "contrast",
+        "HeadProfile": "heads.profile",
         "LvlmAttribution": "attribution",
         "LvlmModel": "model",
         "Quantization": "load",
@@ -57,6 +62,7 @@ __getattr__, __dir__ = lazily(
         "attribute": "attribution",
         "checkpoint_identity": "load",
         "contrast_preset": "contrast",
+        "find_heads": "heads.find",
         "generate": "generation",
         "is_lvlm": "load",
         "load_lvlm": "load",

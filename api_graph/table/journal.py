@@ -51,16 +51,18 @@ class RecordedFile(TypedDict):
     sha256: str
 
 
-class _Inside(TypedDict, total=False):
+class _Elsewhere(TypedDict, total=False):
     inside: bool
+    remote: str
 
 
-class RecordedRead(_Inside):
+class RecordedRead(_Elsewhere):
     """A file that a row read, as it was when its step was planned: the state for which the row's result stands.
 
     `path` is absolute, or relative to the first of the manifest's `inputs`. `sha256` is None where the file changed
     before it was read. A picture `inside` the table has the name that the row has for it as its path: another picture
-    there has another name, and the row another key.
+    there has another name, and the row another key. Of a `remote` file the path is its URL, and `remote` the version
+    that its server told, its ETag mostly.
     """
 
     path: str
@@ -74,6 +76,7 @@ class _Format2(TypedDict, total=False):
     results: Mapping[str, Mapping[str, Json]]
     reads: Mapping[str, RecordedRead]
     written: Mapping[str, RecordedFile]
+    maps: str
 
 
 class Record(_Format2):
@@ -81,7 +84,8 @@ class Record(_Format2):
 
     `outputs`, `texts` and `files` are by node id; files are relative to the output folder. `results` says the same by
     the names in the manifest (see `records.results_of`). `reads` are the files that the row's own nodes read, by the
-    names that the row or the graph gives them, models' weights left out; `written` are all of `files`. `fingerprint` is
+    names that the row or the graph gives them, models' weights left out; `written` are all of `files`, and `maps`, the
+    file with the row's maps as numbers. `fingerprint` is
     the manifest's: the graph that gave the line. Version 0.1 wrote none of these four.
     """
 

@@ -20,7 +20,9 @@ from api_graph.settings import cache_folder
 from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.columns import ColumnReport
 from api_graph.table.grid import GridValues
-from api_graph.table.plan import GIB, RunOptions, TablePlan, plan_of
+from api_graph.table.maps import MapKind, Precision
+from api_graph.table.options import GIB, RunOptions
+from api_graph.table.plan import TablePlan, plan_of
 from api_graph.table.ray_cluster import RayOptions
 from api_graph.table.ray_engine import run_on_ray
 from api_graph.table.records import RowResult, result_of
@@ -73,6 +75,9 @@ def map_graph(
     quality: int | None = None,
     grid: GridValues | None = None,
     controls: bool = False,
+    allow_private: bool = False,
+    maps: MapKind | None = None,
+    map_precision: Precision | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -94,7 +99,9 @@ def map_graph(
     results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process. With `keep_answers`,
     cached answers of endpoints serve any `output`. `image_format` is png, webp or jpeg, which embeds no graph, and
     `heatmap_format` that of heatmaps; `quality` is 1 to 100. With `grid` (by name of an input a list of values) every
-    row is run with all combinations, and with `controls` with each control. Raises GraphError or BadInput before any.
+    row is run with all combinations, and with `controls` with each control. Remote
+    files may lie in private networks with `allow_private`. `maps`, npz or parquet, keeps the rows' maps as numbers of
+    `map_precision`, float16 or float32. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -118,6 +125,9 @@ def map_graph(
         quality=quality,
         grid=dict(grid or {}),
         controls=controls,
+        allow_private=allow_private,
+        maps=maps,
+        map_precision=map_precision,
     )
     plan = _planned(graph, rows, dict(inputs or {}), Path(output), options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from api_graph.files import FileState, name_below, sha256_of
 from api_graph.graph import GraphError
 from api_graph.json_values import Json
 from api_graph.table.journal import Record, RecordedError, RecordedFile, RecordedRead
+from api_graph.table.maps import SavedMap, read_maps
+from api_graph.table.remote import is_remote, without_credentials
 from api_graph.table.rows import Row
 
 _UNNAMED = "string"
@@ -25,8 +27,8 @@ _UNNAMED = "string"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
-    """The record of a row that ran, whether or not it succeeded; the files that it wrote are hashed.
+def record_of(row: Row, result: RunResult, output: Path, base: str, maps: Path | None = None) -> Record:
+    """The record of a row that ran, whether or not it succeeded; the files that it wrote are hashed, `maps` too.
 
     They are named relative to `output`, and those that were read relative to `base` where they lie there.
     """
@@ -51,22 +53,23 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         if out.files
     }
     written: dict[str, RecordedFile] = {}
-    for name in [name for names in files.values() for name in names]:
+    named = {} if maps is None else {"maps": maps.relative_to(output).as_posix()}
+    for name in [*named.values(), *(name for names in files.values() for name in names)]:
         path = os.path.join(output, name)
         with suppress(OSError):  # then `verify` says so
             stat = os.stat(path)
             written[name] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_of(path)}
     values = [*((id, out.values) for id, out in outputs), *result.figures.items()]
     plain = {id: {name: v for name, v in given.items() if _is_plain(v)} for id, given in values}
-    return {
+    record: Record = {
         "row": row.number,
         "key": row.key,
         "ok": not failures,
-        "values": dict(row.values),
+        "values": _kept_values(row),
         "outputs": {id: values for id, values in plain.items() if values},
         "texts": {id: [str(text) for text in out.ui["text"]] for id, out in outputs if out.ui.get("text")},
         "files": files,
-        "reads": {name: _read_of(name, *read, row, base) for name, read in result.reads.items()},
+        "reads": dict(_read_of(name, *read, row, base) for name, read in result.reads.items()),
         "written": written,
         "seconds": round(sum(step.seconds for step in result.steps), 6),
         "ran": len(steps),
@@ -74,14 +77,31 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         "steps": steps,
         "error": error,
     }
+    if named:
+        record["maps"] = named["maps"]
+    return record
 
 
-def _read_of(name: str, state: FileState, digest: str | None, row: Row, base: str) -> RecordedRead:
-    """What is noted of a file that a row read. One inside the table has no place and no time of its own."""
+def _kept_values(row: Row) -> dict[str, Json]:
+    """The row's values; a URL among them loses the credentials that it brings."""
+    values = dict(row.values)
+    for column, value in values.items():
+        if is_remote(value):
+            values[column] = without_credentials(value)
+    return values
+
+
+def _read_of(name: str, state: FileState, digest: str | None, row: Row, base: str) -> tuple[str, RecordedRead]:
+    """What is noted of a file that a row read, by its name there. One inside the table has no place and no time."""
     if name in row.pictures:
-        return {"path": name, "size": state.size, "mtime_ns": 0, "sha256": digest, "inside": True}
+        return name, {"path": name, "size": state.size, "mtime_ns": 0, "sha256": digest, "inside": True}
+    for column, file in row.remote.items():
+        if file.name == name:
+            version = file.state.version
+            read = RecordedRead(path=file.url, size=state.size, mtime_ns=0, sha256=digest, remote=version)
+            return str(row.values[column]), read
     path = name_below(base, state.path) or state.path
-    return {"path": path, "size": state.size, "mtime_ns": state.changed_ns, "sha256": digest}
+    return name, {"path": path, "size": state.size, "mtime_ns": state.changed_ns, "sha256": digest}
 
 
 def results_of(record: Record, names: Mapping[str, str]) -> dict[str, dict[str, Json]]:
@@ -114,7 +134,7 @@ def record_of_fault(row: Row, error: ApiGraphError) -> Record:
         "row": row.number,
         "key": row.key,
         "ok": False,
-        "values": dict(row.values),
+        "values": _kept_values(row),
         "outputs": {},
         "texts": {},
         "files": {},
@@ -163,7 +183,8 @@ class RowResult:
 
     `number` is the row's number in the table, from 0, and `values` are its own. `error` says why it failed, None if it
     succeeded. `seconds` is the row's share of the time of its nodes, and `cached` how many nodes had their result
-    already. `names` are relative to `folder`. `named` is what `results` is made of, as it stands in the journal.
+    already. `names` are relative to `folder`, as is `maps_file`. `named` is what `results` is made of, as it stands in
+    the journal.
     """
 
     number: int
@@ -177,6 +198,8 @@ class RowResult:
     cached: int
     error: str | None
     named: Mapping[str, Mapping[str, Json]]
+    maps_file: str | None = None
+    map_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -201,6 +224,14 @@ class RowResult:
             for name, values in self.named.items()
         }
 
+    @cached_property
+    def maps(self) -> dict[str, list[SavedMap]]:
+        """The row's maps as numbers, by the titles of their nodes, where they were kept. Raises BadInput."""
+        if self.maps_file is None:
+            return {}
+        found = read_maps(self.folder / self.maps_file, self.key)
+        return {self.map_names.get(id, id): one for id, one in found.items()}
+
 
 def result_of(record: Record, output: Path, names: Mapping[str, str]) -> RowResult:
     """The result that a record of the run in `output` describes. `names` are for a record without `results`."""
@@ -216,4 +247,6 @@ def result_of(record: Record, output: Path, names: Mapping[str, str]) -> RowResu
         cached=record["cached"],
         error=record["error"]["message"] if record["error"] else None,
         named=record["results"] if "results" in record else results_of(record, names),
+        maps_file=record.get("maps"),
+        map_names=names,
     )

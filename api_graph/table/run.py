@@ -14,6 +14,7 @@ from api_graph.errors import ApiGraphWarning, BadInput, each_kind_once
 from api_graph.table.journal import NAME as JOURNAL
 from api_graph.table.journal import Journal, Record, is_journal, journal_lines, packed_key, read_records
 from api_graph.table.manifest import check_same, read_manifest
+from api_graph.table.maps import drop_unnamed
 from api_graph.table.output import WriteFailed, output_lock, utc_now, whole_file
 from api_graph.table.plan import TablePlan
 from api_graph.table.records import results_of
@@ -113,6 +114,7 @@ class TableRun:
             if plan.listing is not None and not plan.listing.fixed:
                 plan.listing.write(Path(plan.job.output))
             plan.manifest.write(plan.folder)
+            drop_unnamed_maps(plan)
             self.total = len(plan.numbers)
             finished, fingerprint = False, plan.manifest.fingerprint
             try:
@@ -166,6 +168,13 @@ class TableRun:
             "cached": {node: ok - count for node, count in totals.ran_in_ok_rows.items()},
         }
         manifest.write(self.plan.folder)
+
+
+def drop_unnamed_maps(plan: TablePlan) -> None:
+    """Remove the files of maps that no line names: what a killed run has left."""
+    if plan.job.maps == "parquet":
+        named = (record.get("maps", "") for record in read_records(plan.folder))
+        drop_unnamed(Path(plan.job.maps_folder), (name.rpartition("/")[2] for name in named))
 
 
 def adopt(plan: TablePlan) -> None:

@@ -48,8 +48,8 @@ def line(*box: float) -> str:
 def test_a_box_says_which_star_is_meant(tmp_path: Path, demo: api_graph.LvlmModel) -> None:
     for box, colour in ((GREEN_STAR, "green"), (ORANGE_STAR, "orange")):
         assert answer("gaze_boxes", tmp_path, boxes=line(*box)) == colour
-        assert api_graph.ask(demo, PICTURE, STAR, fovea=[box]).text == colour
-    assert api_graph.ask(demo, PICTURE, STAR).text == "orange"
+        assert api_graph.ask(PICTURE, STAR, demo, fovea=[box]).text == colour
+    assert api_graph.ask(PICTURE, STAR, demo).text == "orange"
 
 
 def test_a_weak_fovea_counts_more_by_contrast(tmp_path: Path, demo: api_graph.LvlmModel) -> None:
@@ -76,26 +76,26 @@ def test_a_tour_names_the_boxes_in_their_order(tmp_path: Path, demo: api_graph.L
     said = answer("gaze_tour", tmp_path, boxes="\n".join(line(*box) for box in turned))
     assert said == "green star, red triangle, orange star"
     tour = Steering.tour(as_foveas(turned), 3, strength=4.0)
-    assert api_graph.ask(demo, PICTURE, "Describe the picture.", fovea=tour, max_tokens=8).text == said
+    assert api_graph.ask(PICTURE, "Describe the picture.", demo, fovea=tour, max_tokens=8).text == said
 
 
 @pytest.mark.parametrize("query", [RING, "What shape is the red thing?", STAR])
 def test_the_map_of_clip_is_the_fovea(query: str, tmp_path: Path, demo: api_graph.LvlmModel) -> None:
     clip = seeing(api_graph.load_clip("demo", device="cpu"), "squash")
-    seen = api_graph.clip_attribution(clip, PICTURE, query)
+    seen = api_graph.clip_attribution(PICTURE, query, clip)
     cls = seen.attribution.with_values(mean_filter(normalize(seen.cls), 3))
     assert (
-        answer("gaze_api", tmp_path, query=query) == api_graph.ask(demo, PICTURE, query, fovea=cls, strength=3.0).text
+        answer("gaze_api", tmp_path, query=query) == api_graph.ask(PICTURE, query, demo, fovea=cls, strength=3.0).text
     )
 
 
 @pytest.mark.parametrize("query", [RING, "Describe the picture."])
 def test_the_models_own_map_is_its_fovea(query: str, tmp_path: Path, demo: api_graph.LvlmModel) -> None:
-    seen = api_graph.lvlm_attribution(demo, PICTURE, query).attribution
+    seen = api_graph.lvlm_attribution(PICTURE, query, demo).attribution
     smooth = seen.with_values(mean_filter(normalize(seen.values), 3))
     assert (
         answer("gaze_self", tmp_path, query=query)
-        == api_graph.ask(demo, PICTURE, query, fovea=smooth, strength=2.0).text
+        == api_graph.ask(PICTURE, query, demo, fovea=smooth, strength=2.0).text
     )
 
 

@@ -78,6 +78,7 @@ def map_graph(
     allow_private: bool = False,
     maps: MapKind | None = None,
     map_precision: Precision | None = None,
+    tar: int | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -99,9 +100,9 @@ def map_graph(
     results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process. With `keep_answers`,
     cached answers of endpoints serve any `output`. `image_format` is png, webp or jpeg, which embeds no graph, and
     `heatmap_format` that of heatmaps; `quality` is 1 to 100. With `grid` (by name of an input a list of values) every
-    row is run with all combinations, and with `controls` with each control. Remote
-    files may lie in private networks with `allow_private`. `maps`, npz or parquet, keeps the rows' maps as numbers of
-    `map_precision`, float16 or float32. Raises GraphError or BadInput before any.
+    row is run with all combinations, and with `controls` with each control. Remote files may lie in private networks
+    with `allow_private`. `maps`, npz or parquet, keeps the rows' maps as numbers of `map_precision`, float16 or
+    float32. With `tar` the rows' files go into tars of at most so many bytes. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -128,6 +129,7 @@ def map_graph(
         allow_private=allow_private,
         maps=maps,
         map_precision=map_precision,
+        tar=tar,
     )
     plan = _planned(graph, rows, dict(inputs or {}), Path(output), options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)

@@ -1,18 +1,17 @@
 """API Graph: steer what a vision-language model looks at, without training it.
 
-The public Python API, loaded when first used:
+The public Python API, loaded when first used. Images come first, then what is asked, then the model:
 
-* `load_clip`, `ClipModel`: an auxiliary CLIP, or one that you built with open_clip.
-* `clip_attribution`: Ψ for images and questions, on the token grid.
-* `load_lvlm`, `LvlmModel`: a local vision-language model, or one that you loaded with transformers.
-* `lvlm_attribution`: Ψ from where it looks while it answers.
+* `annotate`: the image with a question's heatmap as its alpha, for a CLIP or an LVLM.
 * `ask`: a question to a local model or to an endpoint; with `fovea`, a local one is pointed at a place in the image.
-* `Steering`, `steer_preset`: how it is pointed there, in full, and the settings of published methods.
+* `clip_attribution`, `lvlm_attribution`: Ψ itself, on the token grid.
+* `load_clip`, `ClipModel`: an auxiliary CLIP, or one that you built with open_clip.
+* `load_lvlm`, `LvlmModel`: a local vision-language model, or one that you loaded with transformers.
+* `Steering`, `steer_preset`: how a model is pointed, in full, and the settings of published methods.
 * `Contrast`, `contrast_preset`: what its answer is set against, token by token.
 * `find_heads`, `HeadProfile`: which of a model's heads look where they are asked to, for steering and maps.
 * `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
 * `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
-* `annotate`: annotated images and heatmaps.
 * `run_graph`: a saved graph as a function.
 * `map_graph`: the same over the rows of a table; `read_results`: what it gave, read back.
 * `draw_figure`: rows of a run as a figure for a paper.
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
     from api_graph.clip import ClipAttribution, ClipModel, clip_attribution, foveal_features, foveal_mask, load_clip
     from api_graph.comparison.compare import ComparedResults, compare_results
     from api_graph.errors import ApiGraphError, ApiGraphWarning, BadInput
+    from api_graph.executor import NodeError
     from api_graph.figure.draw import DrawnFigure, draw_figure
+    from api_graph.graph import GraphError
     from api_graph.lvlm import (
         Answer,
         Contrast,
@@ -45,13 +46,16 @@ if TYPE_CHECKING:
         lvlm_attribution,
         steer_preset,
     )
+    from api_graph.lvlm.remote import Endpoint, EndpointError
+    from api_graph.pixels.given import Images
     from api_graph.runs import run_graph
+    from api_graph.sockets import Attribution
     from api_graph.sweep.plot import SweepPlot, plot_sweep
     from api_graph.sweep.scores import Sweep, sweep_scores
-    from api_graph.table.map import map_graph
+    from api_graph.table.map import MapResults, map_graph
     from api_graph.table.records import RowResult
-    from api_graph.table.results import read_results
-    from api_graph.tasks import choose_box, classify, classify_point_cloud
+    from api_graph.table.results import Results, read_results
+    from api_graph.tasks import BoxChoice, Classification, choose_box, classify, classify_point_cloud
 
 __version__ = "0.1.0"
 __all__ = [
@@ -59,15 +63,25 @@ __all__ = [
     "Answer",
     "ApiGraphError",
     "ApiGraphWarning",
+    "Attribution",
     "BadInput",
+    "BoxChoice",
+    "Classification",
     "ClipAttribution",
     "ClipModel",
     "ComparedResults",
     "Contrast",
     "DrawnFigure",
+    "Endpoint",
+    "EndpointError",
+    "GraphError",
     "HeadProfile",
+    "Images",
     "LvlmAttribution",
     "LvlmModel",
+    "MapResults",
+    "NodeError",
+    "Results",
     "RowResult",
     "Steering",
     "Sweep",
@@ -102,15 +116,25 @@ __getattr__, __dir__ = _lazily(
         "Answer": "lvlm",
         "ApiGraphError": "errors",
         "ApiGraphWarning": "errors",
+        "Attribution": "sockets",
         "BadInput": "errors",
+        "BoxChoice": "tasks",
+        "Classification": "tasks",
         "ClipAttribution": "clip",
         "ClipModel": "clip",
         "ComparedResults": "comparison.compare",
         "Contrast": "lvlm",
         "DrawnFigure": "figure.draw",
+        "Endpoint": "lvlm.remote",
+        "EndpointError": "lvlm.remote",
+        "GraphError": "graph",
         "HeadProfile": "lvlm",
+        "Images": "pixels.given",
         "LvlmAttribution": "lvlm",
         "LvlmModel": "lvlm",
+        "MapResults": "table.map",
+        "NodeError": "executor",
+        "Results": "table.results",
         "RowResult": "table.records",
         "Steering": "lvlm",
         "Sweep": "sweep.scores",

@@ -9,7 +9,10 @@ from typing import Any
 
 
 def lazily(package: str, home: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The `__getattr__` and the `__dir__` of `package`: `home` has by name the module of it that defines the name."""
+    """The `__getattr__` and the `__dir__` of `package`: `home` has by name the module of it that defines the name.
+
+    `dir` lists these names alone, and none that the package needs for itself.
+    """
 
     def get(name: str) -> Any:
         if name not in home:
@@ -19,6 +22,6 @@ def lazily(package: str, home: Mapping[str, str]) -> tuple[Callable[[str], Any],
         return value
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *home})
+        return sorted({*(name for name in vars(sys.modules[package]) if name.startswith("__")), *home})
 
     return get, names

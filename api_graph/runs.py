@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
@@ -49,6 +51,7 @@ def run_graph(
     inputs: Mapping[str, object] | None = None,
     cache: Cache = None,
     *,
+    device: str | torch.device | None = None,
     output: str | os.PathLike[str] = "output",
     input_folders: Sequence[str | os.PathLike[str]] = (),
     targets: Sequence[str] = (),
@@ -60,7 +63,8 @@ def run_graph(
 
     `inputs` sets what the graph lets its user set, by the names that `api-graph check` lists (`image`, `query`,
     `NODE.input`). The nodes returned are the graph's output nodes and `targets` (by id or title); besides a node's
-    outputs there may be `text` (what it showed) and `files` (paths it wrote, below `output`).
+    outputs there may be `text` (what it showed) and `files` (paths it wrote, below `output`). `device` is where all
+    models of the graph are loaded; None leaves it as the graph has it.
 
     `cache`: None keeps results in this process and on disk, False keeps them in this process only, a path says where on
     disk, an Executor is used as it is. Answers of endpoints are kept for this `output` alone, or with
@@ -69,6 +73,8 @@ def run_graph(
     executor = _executor(cache)
     values = dict(inputs or {})
     ready = set_inputs(open_graph(graph, executor.registry), executor.registry, values)
+    if device is not None:
+        ready = on_device(ready, executor.registry, str(device))
     validate(ready, executor.registry)
     trusted = frozenset(v for v in values.values() if isinstance(v, str))
     folders = headless_folders(output, tuple(input_folders), trusted, keep_answers=keep_answers)

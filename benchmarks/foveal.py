@@ -51,10 +51,10 @@ def measure(name: str, count: int, repeats: int) -> dict[str, float]:
     masks = torch.rand(count, *model.tower.grid)
 
     def ours() -> Tensor:
-        return foveal_features(model, masks=masks, pixel_values=pixels)
+        return foveal_features(model=model, masks=masks, pixel_values=pixels)
 
     def unleashed() -> Tensor:
-        return foveal_features(model, masks=masks, pixel_values=pixels, unleash=1.0)
+        return foveal_features(model=model, masks=masks, pixel_values=pixels, unleash=1.0)
 
     def full() -> Tensor:
         return full_passes(model, pixels, masks, at_once=1)

@@ -38,7 +38,7 @@ LAST_FOUR = -4
 
 def prepare_image(model: ClipModel, image: Tensor) -> dict[str, object]:
     """What `Encode image` shows the model."""
-    return {"image": PreparedImages.of(model, image)}
+    return {"image": PreparedImages.of_batches(model, image)}
 
 
 def encode_images(
@@ -62,7 +62,7 @@ def encode_images(
     for first in range(0, len(groups), MOST_IMAGES):
         part = groups[first : first + MOST_IMAGES]
         wanted = list(dict.fromkeys(choices[index] for group in part for index in group))
-        images = [PreparedImages.of(model, image[group[0]]) for group in part]
+        images = [PreparedImages.of_batches(model, image[group[0]]) for group in part]
         found = clip.encode_image_at(model, PreparedImages.joined(images), wanted)
         split = {one: list(split_tokens(own, list(map(len, images)))) for one, own in zip(wanted, found, strict=True)}
         for place, group in enumerate(part):
@@ -130,7 +130,8 @@ def encode_image(
     Per patch: the summed contribution of the last layers' attention to the CLS token (API eq. 3 to 5) and the final
     token, both already through the final LayerNorm and projection.
     """
-    return clip.encode_image_at(model, image, [_choice(recipe, start_layer, layer)])[0]
+    images = PreparedImages.of_batches(model, image)
+    return clip.encode_image_at(model, images, [_choice(recipe, start_layer, layer)])[0]
 
 
 def encode_queries(query: Sequence[str], hint: Sequence[str], *, model: ClipModel, blank: bool) -> list[QueryFeatures]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from api_graph.clip import PreparedImages
 from api_graph.clip.baselines import BaselineMethod, baseline_map
 from api_graph.sockets import Attribution
 from api_graph.spec import node
@@ -37,4 +38,4 @@ def baseline(
 
     Rollout is that of Abnar and Zuidema (2020), attention × gradient that of Chefer et al. (2021, bi-modal).
     """
-    return baseline_map(model, image, query, method)
+    return baseline_map(model, PreparedImages.of_batches(model, image), query, method)

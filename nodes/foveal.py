@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from api_graph import clip
-from api_graph.clip import ClipModel, ImageFeatures, QueryFeatures
+from api_graph.clip import ClipModel, ImageFeatures, PreparedImages, QueryFeatures
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_masks import (
     FovealKernel,
@@ -227,9 +227,9 @@ def foveal_features_of(
     masks = [_masks_per_image(model, images, maps) for images, maps in zip(image, fovea, strict=True)]
     with inputs_named(masks="fovea"):
         features = clip.foveal_features(
-            model,
-            image,
+            PreparedImages.of_batches(model, image),
             [part for parts in masks for part in parts],
+            model,
             layers=layers,
             form=form,
             unleash=unleash,
@@ -242,7 +242,9 @@ def foveal_features_of(
 
 def image_features_of(image: Sequence[Tensor], *, model: ClipModel) -> list[ImageFeatures]:
     """`Image features` for many calls, whose images (B, H, W, 3) may differ in size."""
-    return _split_features(clip.foveal_features(model, image), [len(images) for images in image])
+    return _split_features(
+        clip.foveal_features(PreparedImages.of_batches(model, image), model=model), [len(images) for images in image]
+    )
 
 
 def _split_features(features: Tensor, counts: Sequence[int]) -> list[ImageFeatures]:
@@ -334,15 +336,15 @@ def unleash(
     masks = None if fovea is None else _masks_per_image(model, image, fovea)
     with inputs_named(masks="fovea", layers="fovea_layers", unleash_layers="layers", unleash="gain"):
         features = clip.foveal_features(
-            model,
-            image,
+            PreparedImages.of_batches(model, image),
             masks,
+            model,
             layers=fovea_layers,
             unleash=gain,
             unleash_layers=layers,
             heads=_heads_of(heads),
             order=order,
-            clean=clean,
+            clean=None if clean is None else PreparedImages.of_batches(model, clean, "clean"),
         )
     return ImageFeatures(features)
 
@@ -370,7 +372,9 @@ def reactions(
     masks = None if fovea is None else _masks_per_image(model, image, fovea)
     text = None if query is None else query.features.mean(0)
     with inputs_named(masks="fovea"):
-        found = head_reactions(model, image, masks, clean=clean, layers=layers, text=text)
+        shown = PreparedImages.of_batches(model, image)
+        unmarked = None if clean is None else PreparedImages.of_batches(model, clean, "clean")
+        found = head_reactions(model, shown, masks, clean=unmarked, layers=layers, text=text)
     title = "change of each head" if query is None else "change of each head along the query"
     figure = matrix_figure(found, rows="layer", columns="head", title=title, colormap=colormap)
     best = strongest(found, most)

@@ -55,11 +55,11 @@ def test_annotate_images_of_several_sizes_at_once(model: api_graph.ClipModel) ->
 
 def test_annotate_takes_what_each_recipe_takes(model: api_graph.ClipModel) -> None:
     plain, blurred = (
-        api_graph.annotate(PICTURE, "the triangle", model, kernel_size=1, background=b)[0] for b in ("black", "blur")
+        api_graph.annotate(PICTURE, "the triangle", model, kernel_size=1, background=b) for b in ("black", "blur")
     )
     assert torch.equal(plain.heatmap, blurred.heatmap)
     assert np.asarray(blurred.image).mean() > np.asarray(plain.image).mean()
-    grey = api_graph.annotate(PICTURE, "the triangle", model, recipe="reference", kernel_size=1, grey=200)[0]
+    grey = api_graph.annotate(PICTURE, "the triangle", model, recipe="reference", kernel_size=1, grey=200)
     assert np.asarray(grey.image).mean() > np.asarray(plain.image).mean()
 
 
@@ -70,10 +70,10 @@ def test_clip_attribution_of_an_own_model(model: api_graph.ClipModel) -> None:
     )
     tokenizer = open_clip.get_tokenizer("local-dir:" + str(Path(api_graph.__file__).parent / "demo" / "clip"))
     own = api_graph.ClipModel.from_open_clip(module, preprocess, tokenizer)
-    expected = api_graph.clip_attribution(model, PICTURE, ["the triangle"])
-    maps = api_graph.clip_attribution(own, [PICTURE], ["the triangle"])
+    expected = api_graph.clip_attribution(PICTURE, ["the triangle"], model)
+    maps = api_graph.clip_attribution([PICTURE], ["the triangle"], own)
     bare = api_graph.clip_attribution(
-        api_graph.ClipModel.from_open_clip(module, None, None),
+        model=api_graph.ClipModel.from_open_clip(module, None, None),
         pixel_values=preprocess(Image.open(PICTURE))[None],  # type: ignore[operator]
         token_ids=tokenizer(["the triangle"]),
     )

@@ -29,7 +29,7 @@ FUNCTIONS = {
     if inspect.isfunction(function := getattr(api_graph, name)) and function.__module__.startswith("api_graph.")
 }
 
-PICTURES = {"images", "image", "clean"}
+PICTURES = {"image", "clean"}
 """Of any kind, which is told by what reads them."""
 
 OWN_WORDS = {
@@ -51,13 +51,13 @@ TENSOR = [3, "x", [[1.0]], np.zeros(3), object(), True]
 MODEL = [3, [1], {"a": 1}, np.zeros(3), torch.zeros(3), True, None, object(), b"x"]
 DICT = [3, "x", [1], object()]
 KINDS: dict[str, list[Any]] = {
-    **{name: [*TEXT, None, Path("x")] for name in ("question", "text", "system", "name")},
-    **dict.fromkeys(("query", "template", "pretrained", "shard", "names"), TEXT),
-    **dict.fromkeys(("queries", "labels", "templates"), TEXTS),
+    **{name: [*TEXT, None, Path("x")] for name in ("system", "name")},
+    **dict.fromkeys(("template", "pretrained", "shard", "names"), TEXT),
+    **dict.fromkeys(("labels", "templates"), TEXTS),
     **{name: ["query", *TEXTS] for name in ("targets", "keep")},
     "subtract": TEXTS,
     **dict.fromkeys(("alpha", "sigma", "contrast", "temperature"), NUMBER),
-    **{name: [*WHOLE, None] for name in ("max_tokens", "max_new_tokens", "seed", "memory")},
+    **{name: [*WHOLE, None] for name in ("max_tokens", "seed", "memory")},
     **dict.fromkeys(("start_layer", "count", "limit", "batch_size", "threads"), WHOLE),
     **dict.fromkeys(("metadata", "retry_failed", "fail_fast", "adopt", "keep_null", "keep_answers"), FLAG),
     **dict.fromkeys(("pixel_values", "token_ids", "input_ids", "clean_pixel_values"), TENSOR),
@@ -67,8 +67,10 @@ KINDS: dict[str, list[Any]] = {
     "method": [3, 2.5, {"a": 1}, np.zeros(3), True, b"x", object()],
     "model": MODEL,
     "layers": [2.5, ["zz"], {"a": 1}, None, object(), Path("x")],
-    "layer": [2.5, ["zz"], {"a": 1}, object()],
+    "layer": WHOLE,
+    "progress": [value for value in FLAG if value is not None],
     "heads": [3, 2.5, "0", ["a"], {"a": 1}, object()],
+    "query": TEXT,
     "boxes": [3, 2.5, [1], {"a": 1}, True, object(), Path("x")],
     "box": [3, "1 2 3 4", ["a"], {"a": 1}, None, object()],
     "image_size": [3, "64", (64,), (1, 2, 3), ("a", "b"), None],
@@ -106,9 +108,9 @@ KINDS: dict[str, list[Any]] = {
     **dict.fromkeys(("x", "lines"), TEXT),
     "kind": [*TEXT, None],
 }
-NEEDED: dict[str, Any] = {"labels": "a\nb", "boxes": [[1, 2, 3, 4]], "text": "a ring", "question": "What?"}
+NEEDED: dict[str, Any] = {"labels": "a\nb", "boxes": [[1, 2, 3, 4]], "query": "a ring"}
 SHAPES = {"image_size": (64, 64), "grid": (8, 8), "box": [1, 2, 30, 40], "points": torch.zeros(3, 3), "rows": [{}]}
-NEEDED |= {**SHAPES, "graph": "api_clip", "model": "demo", "queries": "a ring", "images": "x.png", "image": "x.png"}
+NEEDED |= {**SHAPES, "graph": "api_clip", "model": "demo", "image": "x.png"}
 NEEDED |= {"folder": "results", "folders": ["one", "other"], "out": "figure.pdf", "name": "PAI"}
 
 
@@ -120,9 +122,8 @@ def nothing_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         raise AssertionError("the arguments have not been looked at")
 
     modules = {
-        "annotation": "load_clip",
-        "tasks.features": "load_clip",
-        "lvlm.asking": "load_lvlm",
+        "clip.load": "load_clip",
+        "lvlm.load": "load_lvlm",
         "runs": "open_graph",
     }
     for module, name in {**modules, "table.map": "open_graph"}.items():
@@ -133,6 +134,10 @@ def nothing_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def declared(function: Callable[..., Any]) -> list[str]:
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [one.name for one in inspect.signature(function).parameters.values() if one.kind in kinds]
+
+
+def parameter_default(function: Callable[..., Any], name: str) -> object:
+    return inspect.signature(function).parameters[name].default
 
 
 def of_another_type(function: Callable[..., Any], name: str) -> list[Any]:
@@ -148,13 +153,15 @@ def of_another_type(function: Callable[..., Any], name: str) -> list[Any]:
         values = [value for value in values if not isinstance(value, str) and value is not None]
     if name == "heads" and function is api_graph.ask:
         values = [value for value in values if not isinstance(value, str | dict)]
-    if name == "layer" and function is not api_graph.lvlm_attribution:
-        values = WHOLE
+    if name == "query":  # several where each has a result of its own
+        values = TEXTS if function in (api_graph.annotate, api_graph.clip_attribution) else [*TEXT, Path("x")]
+        if parameter_default(function, name) is inspect.Parameter.empty:
+            values = [*values, None]
     if name == "grid" and function is api_graph.map_graph:
         values = DICT
     if name == "rows" and function in (api_graph.ask, api_graph.lvlm_attribution):
         values = [*TEXT, None]
-    if name == "layers" and function is api_graph.ask:
+    if name == "layers" and function is api_graph.lvlm_attribution:
         values = [value for value in values if value is not None]
     if function is api_graph.draw_figure and name in ("rows", "columns"):
         values = TEXT if name == "rows" else [*TEXT, None]
@@ -190,17 +197,17 @@ def test_a_wrong_type_is_told_by_the_arguments_own_name(name: str) -> None:
             assert " is needed, and this is " in str(caught.value), (one, value)
 
 
-@pytest.mark.parametrize("value", [3, {"a": 1}, np.zeros((4, 4, 3)), object(), b"x"])
+@pytest.mark.parametrize("value", [3, {"a": 1}, np.zeros((4, 4)), object(), []])
 def test_what_is_no_picture_is_told_by_its_name(value: Any) -> None:
     clip, demo = api_graph.load_clip(), api_graph.load_lvlm()
     calls: list[tuple[str, Callable[[], object]]] = [
-        ("images", lambda: api_graph.annotate(value, "a ring", clip)),
-        ("images", lambda: api_graph.ask(demo, value, "What?")),
-        ("images", lambda: api_graph.classify(clip, value, ["a", "b"])),
-        ("images", lambda: api_graph.clip_attribution(clip, value, "a ring")),
-        ("image", lambda: api_graph.choose_box(clip, value, [[1, 2, 3, 4]], "a ring")),
-        ("image", lambda: api_graph.foveal_features(clip, value)),
-        ("image", lambda: api_graph.lvlm_attribution(demo, value, "What?")),
+        ("image", lambda: api_graph.annotate(value, "a ring", clip)),
+        ("image", lambda: api_graph.ask(value, "What?", demo)),
+        ("image", lambda: api_graph.classify(value, ["a", "b"], clip)),
+        ("image", lambda: api_graph.clip_attribution(value, "a ring", clip)),
+        ("image", lambda: api_graph.choose_box(value, [[1, 2, 3, 4]], "a ring", clip)),
+        ("image", lambda: api_graph.foveal_features(value, model=clip)),
+        ("image", lambda: api_graph.lvlm_attribution(value, "What?", demo)),
     ]
     for name, call in calls:
         with pytest.raises(BadInput) as caught:
@@ -215,7 +222,7 @@ def test_the_message() -> None:
         return str(caught.value)
 
     wrong: Any = np.zeros((1, 3, 8, 8))
-    assert said(lambda: api_graph.clip_attribution(api_graph.load_clip(), pixel_values=wrong)).startswith(
+    assert said(lambda: api_graph.clip_attribution(model=api_graph.load_clip(), pixel_values=wrong)).startswith(
         "pixel_values: a tensor is needed, and this is a ndarray (got "
     )
     texts: Any = "query"
@@ -224,7 +231,7 @@ def test_the_message() -> None:
     )
     number: Any = 3
     assert said(lambda: api_graph.annotate("x.png", number)) == (
-        "queries: a text or a list of texts is needed, and this is an int (got 3). Check the call."
+        "query: a text or a list of texts is needed, and this is an int (got 3). Check the call."
     )
     assert said(lambda: api_graph.load_lvlm(number)).startswith("name: a text is needed, and this is an int (got 3)")
 

@@ -60,7 +60,7 @@ def values(graph: Graph, result: RunResult, title: str) -> dict[str, Any]:
 @pytest.mark.parametrize("query", ["the yellow ring", "the orange star"])
 def test_a_row_is_the_function_choose_box(name, query, model, tmp_path) -> None:
     graph, result = run(name, tmp_path, targets=("Score boxes", "Choose box"), query=query)
-    expected = api_graph.choose_box(model, PICTURE, BOXES, query, **ROWS[name])
+    expected = api_graph.choose_box(PICTURE, BOXES, query, model, **ROWS[name])
     scores = values(graph, result, "Score boxes")["box_scores"].scores
     scale = float(model.module.logit_scale.exp())
     assert torch.allclose(scores / 100.0, expected.scores / scale, atol=1e-5)
@@ -94,7 +94,7 @@ def test_classification_is_the_function_classify(name, label, model, tmp_path) -
     graph, result = run(name, tmp_path, targets=("Classify",))
     labels = next(n for n in graph.nodes.values() if n.title == "labels").inputs["text"].splitlines()
     given = {} if label is None else {"boxes": [BOXES[1]], "method": "blur"}
-    expected = api_graph.classify(model, PICTURE, labels, resize_mode="squash", **given)
+    expected = api_graph.classify(PICTURE, labels, model, resize_mode="squash", **given)
     assert texts(graph, result)["Label"] == expected.names[0] == (label or expected.names[0])
 
 

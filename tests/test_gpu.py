@@ -25,8 +25,8 @@ PICTURE = shipped_graphs() / "api_graph_example.png"
 @pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-3), ("float16", 3e-2)])
 def test_maps_are_those_of_the_cpu(recipe, dtype: str, near: float) -> None:
     query = ["the yellow ring", "the triangle"]
-    expected = api_graph.clip_attribution(api_graph.load_clip(device="cpu"), PICTURE, query, recipe=recipe)
-    maps = api_graph.clip_attribution(api_graph.load_clip(device="cuda", dtype=dtype), PICTURE, query, recipe=recipe)
+    expected = api_graph.clip_attribution(PICTURE, query, api_graph.load_clip(device="cpu"), recipe=recipe)
+    maps = api_graph.clip_attribution(PICTURE, query, api_graph.load_clip(device="cuda", dtype=dtype), recipe=recipe)
     for name in ("cls", "comp"):
         own, cpu = getattr(maps, name), getattr(expected, name)
         assert (own - cpu).abs().max() <= near * (cpu.max() - cpu.min())
@@ -47,7 +47,7 @@ def test_foveal_features_are_those_of_the_cpu(unleash: float) -> None:
     grid = api_graph.load_clip(device="cpu").tower.grid
     masks = torch.stack([api_graph.foveal_mask((x, 40, x + 90, 160), (480, 320), grid) for x in (0, 150, 300)])
     cpu, gpu = (
-        api_graph.foveal_features(api_graph.load_clip(device=device, dtype="float32"), PICTURE, masks, unleash=unleash)
+        api_graph.foveal_features(PICTURE, masks, api_graph.load_clip(device=device, dtype="float32"), unleash=unleash)
         for device in ("cpu", "cuda")
     )
     assert torch.allclose(gpu.cpu(), cpu, atol=1e-3 * float(cpu.abs().max()))
@@ -64,9 +64,9 @@ def test_an_image_and_a_heatmap_on_two_devices(function) -> None:
 @pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-3), ("bfloat16", 0.1)])
 def test_an_lvlm_looks_where_it_looks_on_the_cpu(dtype: str, near: float) -> None:
     question = "What colour is the ring?"
-    expected = api_graph.lvlm_attribution(api_graph.load_lvlm(device="cpu"), PICTURE, question)
+    expected = api_graph.lvlm_attribution(PICTURE, question, api_graph.load_lvlm(device="cpu"))
     own = api_graph.lvlm_attribution(
-        api_graph.load_lvlm(device="cuda", dtype=dtype), PICTURE, question, answer=expected.answer
+        PICTURE, question, api_graph.load_lvlm(device="cuda", dtype=dtype), answer=expected.answer
     )
     assert own.map.device.type == "cpu"
     assert (own.map - expected.map).abs().max() <= near * expected.map.max()

@@ -59,7 +59,7 @@ def test_the_paper_graph_is_the_function_annotate(tmp_path: Path) -> None:
     saved = next(
         o.files[0] for id, o in result.outputs.items() if open_graph("api_clip").nodes[id].title == "Annotated image"
     )
-    expected = api_graph.annotate(PICTURE, "the orange star")[0]
+    expected = api_graph.annotate(PICTURE, "the orange star")
     with Image.open(saved) as picture:
         assert np.array_equal(np.asarray(picture.convert("RGB")), np.asarray(expected.image))
 
@@ -76,10 +76,10 @@ def test_the_reference_graph_is_the_reference_recipe(tmp_path: Path) -> None:
     ids = {node.title: id for id, node in open_graph("api_clip_reference").nodes.items()}
     mask = outputs[ids["Normalize map"]]["attribution"].values
     model = api_graph.load_clip()
-    expected = api_graph.clip_attribution(model, PICTURE, query, recipe="reference", layer=-2)
+    expected = api_graph.clip_attribution(PICTURE, query, model, recipe="reference", layer=-2)
     assert torch.allclose(mask, expected.combined, atol=1e-5)
     blended = (outputs[ids["Alpha blend"]]["image"][0] * 255).round()
-    annotated = api_graph.annotate(PICTURE, query, recipe="reference", layer=-2)[0]
+    annotated = api_graph.annotate(PICTURE, query, recipe="reference", layer=-2)
     assert np.abs(blended.numpy() - np.asarray(annotated.image, dtype=np.float32)).max() <= 1
 
 

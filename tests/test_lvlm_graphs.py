@@ -450,7 +450,7 @@ def test_an_endpoint_shows_no_attention(tmp_path) -> None:
 
 
 def test_ask_takes_a_profile_and_images_of_any_kind(server, original) -> None:
-    answer = api_graph.ask("rec", [PICTURE, Image.new("RGB", (4, 4), "red")], Q, system="Be brief.", max_tokens=7)
+    answer = api_graph.ask([PICTURE, Image.new("RGB", (4, 4), "red")], Q, "rec", system="Be brief.", max_tokens=7)
     assert (answer.text, answer.finish_reason, answer.model) == ("red", "stop", "m")
     (seen,) = server.seen
     assert seen.body["max_tokens"] == 7
@@ -461,12 +461,12 @@ def test_ask_takes_a_profile_and_images_of_any_kind(server, original) -> None:
 
 
 def test_ask_takes_a_local_model_by_name_or_loaded() -> None:
-    by_name = api_graph.ask("demo", PICTURE, Q)
-    loaded = api_graph.ask(api_graph.load_lvlm(), Image.open(PICTURE), Q)
+    by_name = api_graph.ask(PICTURE, Q, "demo")
+    loaded = api_graph.ask(Image.open(PICTURE), Q, api_graph.load_lvlm())
     assert by_name.text == loaded.text and by_name.text and by_name.tokens >= 1 and by_name.model == "demo"
 
 
 def test_ask_raises_what_went_wrong(server) -> None:
     server.replies = [status(413)]
     with pytest.raises(api_graph.ApiGraphError, match="endpoint rec: HTTP status 413"):
-        api_graph.ask("rec", PICTURE, Q)
+        api_graph.ask(PICTURE, Q, "rec")

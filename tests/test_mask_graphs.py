@@ -49,7 +49,7 @@ def test_fgvp_scores_each_object_by_the_picture_with_its_mask(query: str, tmp_pa
     found = run("rec_fgvp", tmp_path, query=query)
     drawn = fgvp(IMAGE, MASKS, **preset("fgvp", "fgvp_reverse_blur"))
     model = seeing(api_graph.load_clip("demo", device="cpu"), "squash")
-    features = torch.nn.functional.normalize(foveal_features(model, [*drawn.split(1)]), dim=-1)
+    features = torch.nn.functional.normalize(foveal_features([*drawn.split(1)], model=model), dim=-1)
     text = torch.nn.functional.normalize(encode_text(model, [f"a photo of {query}"]), dim=-1)
     scores = found["Score boxes"][0]["box_scores"].scores
     assert torch.allclose(scores, 100 * (features @ text[0]), atol=1e-2)
@@ -60,7 +60,7 @@ def test_asking_about_fgvp_shows_all_masks_together(tmp_path: Path) -> None:
     drawn = fgvp(IMAGE, MASKS, **preset("fgvp", "fgvp_reverse_blur"), together=True)
     found = run("lvlm_fgvp", tmp_path)
     assert torch.allclose(image_of(found, "FGVP"), drawn, atol=1e-6)
-    said = api_graph.ask(api_graph.load_lvlm("demo"), to_pil(drawn)[0], "What colour is the ring?")
+    said = api_graph.ask(to_pil(drawn)[0], "What colour is the ring?", api_graph.load_lvlm("demo"))
     assert found["Answer"][1] == [said.text]
     green = run("lvlm_fgvp", tmp_path, **{"FGVP.preset": "fgvp_mask"})
     union = MASKS.amax(0) > 0.5
@@ -71,7 +71,7 @@ def test_asking_about_marks_shows_the_marked_picture(tmp_path: Path) -> None:
     marked = set_of_mark(IMAGE, MASKS, **preset("set_of_mark", "som"))
     found = run("lvlm_som", tmp_path)
     assert torch.allclose(image_of(found, "Set of mark"), marked.image, atol=1e-6)
-    said = api_graph.ask(api_graph.load_lvlm("demo"), to_pil(marked.image)[0], "What colour is the ring?")
+    said = api_graph.ask(to_pil(marked.image)[0], "What colour is the ring?", api_graph.load_lvlm("demo"))
     assert found["Answer"][1] == [said.text]
 
 

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from api_graph.clip.model import ClipModel, model_input
+from api_graph.clip.model import ClipModel, PreparedImages, model_input
 from api_graph.clip.text import QueryFeatures
 from api_graph.clip.tower import ClsTower, attention_row, full_attention
 from api_graph.errors import BadInput
 from api_graph.models.layers import layer_index
-from api_graph.pixels.read import Images
+from api_graph.pixels.given import Images
 from api_graph.sockets import Attribution
 
 BaselineMethod = Literal["raw_attention", "rollout", "attention_gradient"]
@@ -25,7 +25,10 @@ _GRADIENT_LAYERS = 4
 
 
 def baseline_map(
-    model: ClipModel, images: Images, query: QueryFeatures | Tensor, method: BaselineMethod = "raw_attention"
+    model: ClipModel,
+    images: Images | PreparedImages,
+    query: QueryFeatures | Tensor,
+    method: BaselineMethod = "raw_attention",
 ) -> Attribution:
     """One map for each image, by `raw_attention`, `attention_rollout` or `attention_times_gradient`.
 

@@ -22,7 +22,7 @@ from api_graph.errors import BadInput
 from api_graph.geometry import Geometry, GeometryFields
 from api_graph.json_values import Json
 from api_graph.models.layers import layer_index
-from api_graph.pixels.read import Images
+from api_graph.pixels.given import Images
 from api_graph.sockets import Attribution
 
 Recipe = Literal["paper", "reference"]

@@ -21,12 +21,14 @@ from api_graph.clip.foveal_pass import (
     pass_of,
     unchanged,
 )
-from api_graph.clip.model import ClipModel
+from api_graph.clip.load import loaded_clip
+from api_graph.clip.model import ClipModel, PreparedImages
 from api_graph.clip.unleash import CleanHeads, Gains, Order, Unleash
+from api_graph.deprecation import formerly
 from api_graph.errors import BadInput
 from api_graph.json_values import Json
 from api_graph.models.layers import Layers, layer_set
-from api_graph.pixels.read import Images
+from api_graph.pixels.given import Images
 
 MOST_IMAGES = 32
 """Images that go through the network together."""
@@ -56,12 +58,14 @@ class ImageFeatures:
         return cls(tensors["features"])
 
 
-@typed("unleash", images="image")
+@formerly("model", "image", "masks")
+@typed("unleash", images="image", name="model")
 def foveal_features(
-    model: ClipModel,
-    image: Images | None = None,
+    image: Images | PreparedImages | None = None,
     masks: Masks | None = None,
+    model: ClipModel | str = "demo",
     *,
+    device: str | torch.device | None = None,
     pixel_values: Tensor | None = None,
     layers: Layers = "last 4",
     form: Form = "cls",
@@ -69,14 +73,15 @@ def foveal_features(
     heads: Sequence[int] | None = None,
     unleash_layers: Layers | None = None,
     order: Order = "sequential",
-    clean: Images | None = None,
+    clean: Images | PreparedImages | None = None,
     clean_pixel_values: Tensor | None = None,
 ) -> Tensor:
     """Un-normalised image features under foveal masks: float32 (B, E), softmax(QKᵀ/√d + M)V in the biased layers.
 
     One image, and `masks` (B, gh, gw) over the model's patches; or n images with one mask each, (n, gh, gw), or a
     list of n tensors (B_i, gh, gw), whose features follow one another. Without masks, or where all are zero: the
-    plain features. `image` and `pixel_values` are those of `encode_image`.
+    plain features. `image` and `pixel_values` are those of `encode_image`. `model` is a loaded one, or a name that
+    `load_clip` takes, for `device`.
 
     `layers` are biased: "last 4", "from 8" (the official code's constant), "all", "8..11", or numbers. `form` is the
     paper's ablation: `cls` biases the CLS token's row of the scores (the method), `rows` every row, `diagonal` each
@@ -89,8 +94,9 @@ def foveal_features(
 
     Raises BadInput for models without such an attention row, and for masks, layers and gains that do not fit.
     """
-    tower = model.tower
-    given = FovealInput.of(model, image, pixel_values, masks, clean, clean_pixel_values)
+    clip = loaded_clip(model, device)
+    tower = clip.tower
+    given = FovealInput.of(clip, image, pixel_values, masks, clean, clean_pixel_values)
     check_form(form, tower)
     biased = layer_set(layers, layer_count(tower))
     louder = biased if unleash_layers is None else layer_set(unleash_layers, layer_count(tower), "unleash_layers")

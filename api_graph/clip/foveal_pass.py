@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from api_graph.clip.model import ClipModel, model_input
+from api_graph.clip.model import ClipModel, PreparedImages, model_input
 from api_graph.clip.pooling import PooledTower
 from api_graph.clip.tower import ClsTower, Head, attention_row, full_attention
 from api_graph.errors import BadInput, inputs_named
-from api_graph.pixels.read import Images
+from api_graph.pixels.given import Images
 
 Form = Literal["cls", "rows", "diagonal"]
 
@@ -57,10 +57,10 @@ class FovealInput:
     def of(
         cls,
         model: ClipModel,
-        image: Images | None,
+        image: Images | PreparedImages | None,
         pixel_values: Tensor | None,
         masks: Masks | None,
-        clean: Images | None,
+        clean: Images | PreparedImages | None,
         clean_pixel_values: Tensor | None,
     ) -> FovealInput:
         """From the arguments of `foveal_features`. Raises BadInput where they do not fit together or the model."""

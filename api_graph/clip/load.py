@@ -18,7 +18,7 @@ from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
 from api_graph.files import expanded
 from api_graph.json_values import JsonObject
-from api_graph.models.device import choose_device, choose_dtype
+from api_graph.models.device import check_device, choose_device, choose_dtype
 from api_graph.models.hub import revision_key, revision_of
 from api_graph.models.source import OFFLINE, ModelFolder, Source, did_you_mean, download_failed, first_line, read_name
 
@@ -75,6 +75,14 @@ def load_clip(
         guards.callback(root.removeHandler, silent)
         module, tokenizer = _from_open_clip(source, precision, where)
     return ClipModel.from_open_clip(module, tokenizer=tokenizer, name=name)
+
+
+def loaded_clip(model: ClipModel | str, device: str | torch.device | None = None) -> ClipModel:
+    """The model, loaded onto `device` if it comes as a name. Raises BadInput where it is loaded, and elsewhere."""
+    if isinstance(model, str):
+        return load_clip(model, device=device)
+    check_device(model.device, device, "load_clip")
+    return model
 
 
 def checkpoint_identity(name: str = "demo", pretrained: str | None = None) -> JsonObject:

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from api_graph.arguments import typed
 from api_graph.clip.decompose import ImageTokens, Recipe, encode_image
+from api_graph.clip.load import loaded_clip
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import QueryFeatures, encode_text
+from api_graph.deprecation import formerly
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
+from api_graph.pixels.given import Images
 from api_graph.pixels.heatmap import soft_or
-from api_graph.pixels.read import Images
 from api_graph.pixels.reference import merge_mask
 from api_graph.sockets import Attribution
 
@@ -46,12 +48,14 @@ class ClipAttribution:
         return self.attribution.geometry
 
 
-@typed()
+@formerly("model", "image", "query", images="image", queries="query")
+@typed(images="image", queries="query", name="model")
 def clip_attribution(
-    model: ClipModel,
-    images: Images | None = None,
-    queries: str | Sequence[str] | None = None,
+    image: Images | None = None,
+    query: str | Sequence[str] | None = None,
+    model: ClipModel | str = "demo",
     *,
+    device: str | torch.device | None = None,
     pixel_values: Tensor | None = None,
     token_ids: Tensor | None = None,
     recipe: Recipe = "paper",
@@ -63,16 +67,17 @@ def clip_attribution(
 ) -> ClipAttribution:
     """Attribute queries to image patches, API's first step in one call.
 
-    Images × queries: 1 × n (the image is encoded once), n × 1, or n pairs. `cls` and `comp` are `psi_cls` and
-    `psi_comp`.
+    Images × queries: 1 × n (the image is encoded once), n × 1, or n pairs. `model` is a loaded one, or a name that
+    `load_clip` takes, for `device`. `cls` and `comp` are `psi_cls` and `psi_comp`.
     `recipe="paper"`: `combined` is the soft OR of the raw maps (API eq. 7); `kernel_size` and `contrast` play
     no part.
     `recipe="reference"`: `combined` is the official code's mask on the token grid, of the maps at `layer`, sharpened by
     `contrast` and smoothed over `kernel_size` × `kernel_size` tokens (kernel_size is odd).
     The other arguments and what is a BadInput are those of `encode_image`, `encode_text` and `psi_cls`.
     """
-    tokens = encode_image(model, images, pixel_values=pixel_values, recipe=recipe, start_layer=start_layer, layer=layer)
-    text = encode_text(model, queries, token_ids=token_ids)
+    clip = loaded_clip(model, device)
+    tokens = encode_image(clip, image, pixel_values=pixel_values, recipe=recipe, start_layer=start_layer, layer=layer)
+    text = encode_text(clip, query, token_ids=token_ids)
     cls = psi_cls(tokens, text, similarity).cpu()
     alike = _similarity(tokens.tokens, tokens, text, similarity).cpu()
     comp = 1 - alike

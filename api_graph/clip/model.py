@@ -15,9 +15,10 @@ from api_graph.clip.adapters import WHAT_WORKS, open_clip_tower, timm_tower
 from api_graph.clip.pooling import PooledTower
 from api_graph.clip.probe import measured
 from api_graph.clip.tower import ClsTower
-from api_graph.errors import BadInput
+from api_graph.errors import BadInput, inputs_named
 from api_graph.geometry import Geometry, ResizeMode
-from api_graph.pixels.read import Images, as_pictures
+from api_graph.pixels.given import Images, as_pictures
+from api_graph.pixels.read import to_pil
 
 _OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -165,12 +166,25 @@ class PreparedImages:
 
         Raises BadInput for a model without preprocessing, and for what is no image.
         """
+        return images if isinstance(images, PreparedImages) else cls.of_batches(model, as_pictures(images), "images")
+
+    @classmethod
+    def of_batches(
+        cls, model: ClipModel, images: Tensor | Sequence[Tensor | Image.Image] | PreparedImages, input: str = "image"
+    ) -> PreparedImages:
+        """Those of pictures, and of what nodes hand on: ComfyUI's IMAGE (B, H, W, 3), whose floats are clamped.
+
+        Raises BadInput, which calls them `input`, for a model without preprocessing.
+        """
         if isinstance(images, PreparedImages):
             return images
         if model.transform is None:
             hint = "Give pixel_values, or wrap the model with a preprocess."
-            raise BadInput("this model has no preprocessing", input="images", hint=hint)
-        pictures = as_pictures(images)
+            raise BadInput("this model has no preprocessing", input=input, hint=hint)
+        pictures: list[Image.Image] = []
+        with inputs_named(image=input):
+            for one in [images] if isinstance(images, Tensor) else images:
+                pictures += to_pil(one) if isinstance(one, Tensor) else [one]
         pixels = torch.stack([model.transform(picture) for picture in pictures])
         return cls(pixels, tuple(model.preprocess.geometry(*picture.size) for picture in pictures))
 

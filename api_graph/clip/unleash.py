@@ -30,12 +30,12 @@ from api_graph.clip.foveal_pass import (
     pass_of,
     unchanged,
 )
-from api_graph.clip.model import ClipModel
+from api_graph.clip.model import ClipModel, PreparedImages
 from api_graph.clip.pooling import PooledTower
 from api_graph.clip.tower import ClsTower, norm_moments
 from api_graph.errors import BadInput
 from api_graph.models.layers import Layers, layer_set
-from api_graph.pixels.read import Images
+from api_graph.pixels.given import Images
 
 Order = Literal["sequential", "parallel"]
 Gains = float | Sequence[float] | Sequence[Sequence[float]] | Tensor
@@ -145,11 +145,11 @@ def gains_of(unleash: Gains, layers: Collection[int], heads: int, only: Sequence
 
 def head_reactions(
     model: ClipModel,
-    image: Images | None = None,
+    image: Images | PreparedImages | None = None,
     masks: Masks | None = None,
     *,
     pixel_values: Tensor | None = None,
-    clean: Images | None = None,
+    clean: Images | PreparedImages | None = None,
     clean_pixel_values: Tensor | None = None,
     layers: Layers = "last 4",
     form: Form = "cls",

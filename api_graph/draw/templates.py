@@ -31,6 +31,7 @@ TEMPLATES = {
     "falip_alpha": "API and FALIP - a region as the map",
     "gaze_api": "Steer the LVLM - to where CLIP looks",
     "gaze_boxes": "Steer the LVLM - to a box",
+    "gaze_contrast": "Steer the LVLM - to a box, by contrast",
     "gaze_self": "Steer the LVLM - to where it looks by itself",
     "gaze_tour": "Steer the LVLM - from box to box",
     "classify_blur": "FALIP classify - blur around the box",

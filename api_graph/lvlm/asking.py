@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
+
 from api_graph.arguments import typed
+from api_graph.deprecation import formerly
 from api_graph.errors import BadInput
 from api_graph.lvlm.contrast import Against, Contrast, contrast_of
 from api_graph.lvlm.generation import Progress, generate
-from api_graph.lvlm.load import load_lvlm
+from api_graph.lvlm.load import loaded_lvlm
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.remote import Endpoint, ask_endpoint, profiles
 from api_graph.lvlm.request import Answer, Request, Sampling
 from api_graph.lvlm.steer import AsFovea, Heads, Mode, Rows, Steering, SteerSettings, steering_of
 from api_graph.models.layers import Layers
-from api_graph.pixels.read import Images, as_pictures
+from api_graph.pixels.given import Images, as_pictures
 
 Answerer = LvlmModel | Endpoint
 
@@ -22,12 +25,14 @@ MOST_PROMPTS = 8
 """The most prompts that a local model reads in one batch."""
 
 
-@typed("fovea", "schedule", name="model")
+@formerly("model", "image", "query", images="image", question="query")
+@typed("fovea", "schedule", name="model", images="image", question="query")
 def ask(
-    model: Answerer | str,
-    images: Images | None,
-    question: str,
+    image: Images | None,
+    query: str,
+    model: Answerer | str = "demo",
     *,
+    device: str | torch.device | None = None,
     fovea: AsFovea | Steering = None,
     mode: Mode = "boost_suppress",
     strength: float | None = None,
@@ -43,8 +48,8 @@ def ask(
 ) -> Answer:
     """Ask one question about one image or several, in one request.
 
-    `model` is a loaded model, an endpoint, the name of a profile ("vllm" or "vllm/MODEL"), or else what `load_lvlm`
-    takes. `images` are PIL images, paths or float tensors (H, W, 3) or (B, H, W, 3) in [0, 1]; None for none.
+    `image` is one or a list of them, in any of their forms; None for none. `model` is a loaded model, an endpoint, the
+    name of a profile ("vllm" or "vllm/MODEL"), or else what `load_lvlm` takes, for `device`.
 
     `fovea` points a local model at a place in the image, by a bias on the attention to its tokens; no pixel changes. It
     is a list of boxes (left, top, right, bottom in pixels), a mask (H, W), an attribution of any model, or "image" for
@@ -60,20 +65,28 @@ def ask(
     Raises BadInput for what cannot be asked, EndpointError where an endpoint gave no answer.
     """
     against = contrast_of(contrast)
-    pictures = () if images is None else tuple(as_pictures(images))
+    pictures = () if image is None else tuple(as_pictures(image))
     settings: SteerSettings = {"mode": mode, "strength": strength, "layers": layers, "heads": heads, "rows": rows}
-    request = Request(question, pictures, system, steering_of(fovea, schedule, settings), against)
-    answer = ask_all(answerer(model), [request], Sampling(max_tokens, temperature, seed))[0]
+    request = Request(query, pictures, system, steering_of(fovea, schedule, settings), against)
+    answer = ask_all(answerer(model, device), [request], Sampling(max_tokens, temperature, seed))[0]
     if isinstance(answer, Exception):
         raise answer
     return answer
 
 
-def answerer(model: Answerer | str) -> Answerer:
-    """The model or endpoint that `ask` means by `model`: a name is looked up among the profiles first."""
-    if not isinstance(model, str):
-        return model
-    return Endpoint.open(model) if model.partition("/")[0] in profiles() else load_lvlm(model)
+def answerer(model: Answerer | str, device: str | torch.device | None = None) -> Answerer:
+    """The model or endpoint that `ask` means by `model`: a name is looked up among the profiles first.
+
+    Raises BadInput for a `device` that is not the model's own, or that is asked of an endpoint.
+    """
+    if isinstance(model, str) and model.partition("/")[0] in profiles():
+        model = Endpoint.open(model)
+    if not isinstance(model, Endpoint):
+        return loaded_lvlm(model, device)
+    if device is not None:
+        problem = f"{model.profile.name} is an endpoint, and computes where its server does"
+        raise BadInput(problem, input="device", value=str(device), hint="Leave it out.")
+    return model
 
 
 def ask_all(

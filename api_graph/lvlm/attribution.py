@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from api_graph.arguments import typed
+from api_graph.deprecation import formerly
 from api_graph.errors import BadInput, inputs_named
 from api_graph.geometry import Geometry
 from api_graph.lvlm.activation import activation_rows, final_states
@@ -21,6 +22,7 @@ from api_graph.lvlm.forced import answer_ids, needs_steps, run_forced
 from api_graph.lvlm.generation import Progress, decoded, generate_ids
 from api_graph.lvlm.heads.profile import HeadProfile
 from api_graph.lvlm.layout import Size, TokenLayout, merge, token_layouts
+from api_graph.lvlm.load import loaded_lvlm
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.prompt import Prompt, build_prompt, on_device
 from api_graph.lvlm.protocols import ModelInputs, Tokenizer
@@ -29,7 +31,7 @@ from api_graph.lvlm.steer import AsFovea, Mode, Rows, Steering, steered, steerin
 from api_graph.lvlm.steps import Steps, chosen_steps
 from api_graph.lvlm.words import Method, Word, words_of
 from api_graph.models.layers import Layers, layer_list
-from api_graph.pixels.read import Images, as_pictures
+from api_graph.pixels.given import Images, as_pictures
 from api_graph.sockets import Attribution
 
 GivenAnswer = str | Sequence[int]
@@ -91,18 +93,20 @@ class _Reading:
     method: Method = "attention"
 
 
-@typed("fovea", images="image")
+@formerly("model", "image", "query", layer="layers", max_new_tokens="max_tokens")
+@typed("fovea", images="image", max_new_tokens="max_tokens", name="model")
 def lvlm_attribution(
-    model: LvlmModel,
     image: Images | None = None,
     query: str | None = None,
+    model: LvlmModel | str = "demo",
     *,
+    device: str | torch.device | None = None,
     input_ids: Tensor | None = None,
     pixel_values: Tensor | None = None,
-    layer: Layers | None = None,
+    layers: Layers | None = None,
     steps: Steps = "all",
     normalize: Normalization = "full",
-    max_new_tokens: int = 20,
+    max_tokens: int = 20,
     answer: GivenAnswer | None = None,
     system: str = "",
     heads: ReadHeads | None = None,
@@ -115,21 +119,21 @@ def lvlm_attribution(
 ) -> LvlmAttribution:
     """Ask a model about an image, and see where it looked while it answered.
 
-    `image`: a PIL image, a path, or a float tensor (H, W, 3) or (1, H, W, 3) in [0, 1], with the question `query` (and
-    the `system` prompt). Or `input_ids` (1, S), which include the image's tokens, `pixel_values`, and what else the
-    model takes: then it needs no processor, and the image is what the pixels show.
-    `layer`: of the decoder, from 0; negative ones count from the end, and several are averaged. It may be a text: "last
-    4", "from 8", "all", or numbers and ranges such as "14,15,17" or "-4..-1". By default (None, "auto" or "") it is the
-    paper's 20 where the decoder is deeper than that, else the middle one (a model's config may name another as
+    `image` is one image, with the question `query` (and the `system` prompt). Or `input_ids` (1, S), which include the
+    image's tokens, `pixel_values`, and what else the model takes: then it needs no processor, and the image is what the
+    pixels show. `model` is a loaded one, or a name that `load_lvlm` takes, for `device`.
+    `layers`: of the decoder, from 0; negative ones count from the end, and several are averaged. A text may say them:
+    "last 4", "from 8", "all", or numbers and ranges such as "14,15,17" or "-4..-1". By default (None, "auto" or "") it
+    is the paper's 20 where the decoder is deeper than that, else the middle one (a model's config may name another as
     `attribution_layer`).
     `steps`: "all", "first", a range or (start, stop), or a phrase of the answer, whose tokens then count.
     `normalize`: "full", weights of the full softmax (eq. 8); "image_only", a softmax over the image's tokens alone per
     head and step (the official code). `heads`: those to average, all by default. A profile of heads names layers, too;
     then there is no `layer`, and each chosen head counts alike.
     `method`: "attention", or "activation" for token activation maps (TAM), which read no attention: they take no
-    `layer`, `normalize` or `heads`.
+    `layers`, `normalize` or `heads`.
     `answer`: read this answer (its text or its token ids) in one forward, instead of generating one greedily. The
-    model's own answer gives the maps that generating it gives. `max_new_tokens`: most tokens of either; 20 as in the
+    model's own answer gives the maps that generating it gives. `max_tokens`: most tokens of either; 20 as in the
     official code.
 
     `fovea` steers the model while it is watched, in the `mode` and with the `strength` and `rows` that `ask` has, and
@@ -139,18 +143,21 @@ def lvlm_attribution(
     """
     answers = None if answer is None else [answer]
     steering = steering_of(fovea, (), {"mode": mode, "strength": strength, "rows": rows})
-    reading = _Reading(layer, steps, normalize, max_new_tokens, heads, method)
-    with inputs_named(layers="layer"):
-        if input_ids is None:
-            if pixel_values is not None or model_inputs:
-                raise BadInput("tensors need input_ids beside them", input="input_ids")
-            prompt = build_prompt(model, [_request(image, query, system)])
-            return _attributed(model, prompt, prompt.sizes, reading, answers, [steering])[0]
-        if image is not None or query is not None:
-            raise BadInput("give either image and query, or tensors", input="input_ids")
-        pixels = {} if pixel_values is None else {"pixel_values": pixel_values}
-        prompt = _prompt_of(model, input_ids, {**pixels, **model_inputs})
-        return _attributed(model, prompt, None, reading, answers, [steering])[0]
+    reading = _Reading(layers, steps, normalize, max_tokens, heads, method)
+    request = None
+    if input_ids is None:
+        if pixel_values is not None or model_inputs:
+            raise BadInput("tensors need input_ids beside them", input="input_ids")
+        request = _request(image, query, system)
+    elif image is not None or query is not None:
+        raise BadInput("give either image and query, or tensors", input="input_ids")
+    lvlm = loaded_lvlm(model, device)
+    if request is not None:
+        prompt = build_prompt(lvlm, [request])
+        return _attributed(lvlm, prompt, prompt.sizes, reading, answers, [steering])[0]
+    pixels = {} if pixel_values is None else {"pixel_values": pixel_values}
+    prompt = _prompt_of(lvlm, input_ids, {**pixels, **model_inputs})
+    return _attributed(lvlm, prompt, None, reading, answers, [steering])[0]
 
 
 def attribute(
@@ -168,7 +175,7 @@ def attribute(
 ) -> list[LvlmAttribution]:
     """`lvlm_attribution` of several requests, one image each, as one left-padded batch.
 
-    `layers` are what `lvlm_attribution` takes as `layer`. `answers` are read instead of generated, one per request.
+    `layers` are those of `lvlm_attribution`. `answers` are read instead of generated, one per request.
     Requests that are steered differ in nothing but their foveas. `progress` is called after each generated token.
     Raises BadInput for every argument that does not fit the model.
     """

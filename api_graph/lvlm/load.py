@@ -18,7 +18,7 @@ from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.processor_fields import complete_processor
 from api_graph.lvlm.quiet import quiet
 from api_graph.lvlm.reasons import load_failure
-from api_graph.models.device import choose_device, choose_dtype
+from api_graph.models.device import check_device, choose_device, choose_dtype
 from api_graph.models.source import ModelFolder, Source, read_name
 
 Quantization = Literal["8bit", "4bit"]
@@ -89,6 +89,14 @@ def load_lvlm(
     _check_processor(source, processor)
     complete_processor(source.name, config, processor)
     return LvlmModel.from_transformers(module, processor, name)
+
+
+def loaded_lvlm(model: LvlmModel | str, device: str | torch.device | None = None) -> LvlmModel:
+    """The model, loaded onto `device` if it comes as a name. Raises BadInput where it is loaded, and elsewhere."""
+    if isinstance(model, str):
+        return load_lvlm(model, device)
+    check_device(model.device, device, "load_lvlm")
+    return model
 
 
 def lvlm_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:

@@ -35,6 +35,19 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
+def check_device(own: torch.device, device: str | torch.device | None, load: str) -> None:
+    """Raise BadInput where a loaded model is not on the `device` asked for; `load` is the function that puts it there.
+
+    A model is shared by whoever has it, so that nobody moves it in passing.
+    """
+    if device is None:
+        return
+    wanted = choose_device(device)
+    if own.type != wanted.type or (wanted.index is not None and (own.index or 0) != wanted.index):
+        hint = f"Leave device out, or load it there: {load}(name, device={str(device)!r})."
+        raise BadInput(f"the model is loaded already, on {own}", input="device", value=str(device), hint=hint)
+
+
 def choose_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
     """The precision asked for; by default float16 on cuda, float32 elsewhere. BadInput if it is none of ours."""
     if dtype is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from api_graph.errors import ApiGraphWarning, BadInput
@@ -24,9 +25,8 @@ from api_graph.sockets import as_floats
 MAX_PIXELS = 100_000_000
 """Larger images are refused unless `max_pixels` is raised; this many take 1.2 GB as a float tensor."""
 
-Picture: TypeAlias = "Image.Image | str | os.PathLike[str]"
-Images: TypeAlias = "Picture | Tensor | Sequence[Images]"
-"""One image or a list of them: PIL images, paths, or float tensors (H, W, 3) or (B, H, W, 3) in [0, 1]."""
+Picture: TypeAlias = "Image.Image | str | os.PathLike[str] | bytes"
+"""A PIL image, the path of a file, or what is in a file."""
 
 # Raster formats only: EPS, PDF, WMF and the like would hand the file to another program or an old decoder.
 _FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
@@ -52,11 +52,12 @@ _MOST_TEXTS, _MOST_TEXT, _SHORT_TEXT = 256, 2**20, 512
 """Text chunks in a PNG, their bytes, and bytes of a compressed one that cannot be long inside."""
 _PNG, _EXIF, _END = b"\x89PNG\r\n\x1a\n", b"Exif\0\0", b"\xff\xd9"
 _TOO_MANY = "the file has too many pieces of metadata or comments"
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|data:")  # a drive of Windows is one letter
 _OTHER_ROWS = bytes.fromhex("5aa53c96") * 256
 
 
-def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The picture in a file, upright by its EXIF orientation, as RGB, or as RGBA where it has transparency.
+def read_image(path: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture in a file, or in its bytes, upright by its EXIF orientation; RGB, or RGBA if it has transparency.
 
     Of an animation or a multi-page file, the first frame. A JPEG that lacks its end marker alone is read, with a
     warning. Metadata without end is refused, and long texts in a PNG are passed over. The header's size is held
@@ -77,15 +78,16 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+def opened(path: str | os.PathLike[str] | bytes) -> Iterator[Image.Image]:
     """The picture in a file, of which only the header has been read. Inside, what Pillow raises becomes BadInput."""
     try:
-        if not os.path.isfile(path):
+        if not isinstance(path, bytes) and not os.path.isfile(path):
             raise _not_a_file(path)
-        with open(path, "rb", buffering=0) as file, _pillow_warnings_ignored():
-            if os.fstat(file.fileno()).st_size == 0:
+        with io.BytesIO(path) if isinstance(path, bytes) else io.FileIO(path) as file, _pillow_warnings_ignored():
+            if file.seek(0, os.SEEK_END) == 0:
                 raise _unreadable(path, "the file is empty", "Download or save it again.")
             Image.init()
+            file.seek(0)
             if file.read(12)[4:8] == b"ftyp":  # HEIC and its kin
                 _register_heif()
             file.seek(0)
@@ -126,10 +128,9 @@ def _register_heif() -> bool:
     return True
 
 
-def _how_to_read(path: str | os.PathLike[str]) -> str:
+def _how_to_read(path: str | os.PathLike[str] | bytes) -> str:
     """The hint for a file that Pillow does not know."""
-    with open(path, "rb") as file:
-        head = file.read(12)
+    head = _content(path, 12)
     if head[4:8] == b"ftyp" and head[8:12] != b"avif" and not _register_heif():
         return "HEIC and HEIF are read once pillow-heif is installed: pip install pillow-heif; or save it as JPEG."
     return f"Save it in one of {', '.join(_FORMATS)}."
@@ -202,7 +203,7 @@ def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
     """
     if isinstance(images, Tensor):
         return checked_image(images, "images")
-    if isinstance(images, (str, os.PathLike, Image.Image)):
+    if isinstance(images, (str, os.PathLike, Image.Image, bytes)):
         images = [images]
     if not isinstance(images, Sequence) or not images:
         raise BadInput(
@@ -220,32 +221,10 @@ def as_image_tensor(images: Picture | Sequence[Picture] | Tensor) -> Tensor:
     return torch.cat(tensors)
 
 
-def as_pictures(images: Images) -> list[Image.Image]:
-    """PIL images, upright, of one image or a list of them: PIL images, paths, or float tensors in [0, 1].
-
-    A tensor is (H, W, 3) or (B, H, W, 3), of floats or uint8. Floats are rounded to 8 bits, so that a loaded file gives
-    its own pixels back. Raises BadInput for anything else, for an empty list, and for a file that cannot be read.
-    """
-    if isinstance(images, Tensor):
-        return to_pil(images.unsqueeze(0) if images.ndim == 3 else images)
-    if isinstance(images, Image.Image):
-        return [ImageOps.exif_transpose(images)]
-    if isinstance(images, str | os.PathLike):
-        return [read_image(images)]
-    if isinstance(images, Sequence) and images:
-        return [picture for image in images for picture in as_pictures(image)]
-    raise BadInput(
-        "expected images",
-        input="images",
-        value=images,
-        hint="Give PIL images, paths or a (B, H, W, 3) tensor.",
-    )
-
-
 class _Bounded(io.BufferedReader):
     """A picture file that may be read in so many pieces, and no more: Pillow takes a comment byte by byte."""
 
-    def __init__(self, raw: io.FileIO | io.BytesIO, path: str | os.PathLike[str]) -> None:
+    def __init__(self, raw: io.FileIO | io.BytesIO, path: str | os.PathLike[str] | bytes) -> None:
         super().__init__(raw)  # type: ignore[arg-type]  # what it needs BytesIO has
         self._path = path
         self._left = _MOST_PIECES + self.seek(0, os.SEEK_END) // _BYTES_PER_PIECE
@@ -264,7 +243,7 @@ class _Bounded(io.BufferedReader):
         return data
 
 
-def _plain_png(file: io.FileIO) -> io.FileIO | io.BytesIO:
+def _plain_png(file: io.FileIO | io.BytesIO) -> io.FileIO | io.BytesIO:
     """The file; a PNG without its texts and its colour profile, where Pillow would refuse it for those."""
     start, spans, dropped, texts = 8, [(0, 8)], 0, 0
     if file.read(8) == _PNG:
@@ -280,7 +259,7 @@ def _plain_png(file: io.FileIO) -> io.FileIO | io.BytesIO:
                 spans.append((start, length))
             start = file.seek(start + length)
         else:
-            raise _unreadable(str(file.name), _TOO_MANY, "Save it again, without them.")
+            raise _unreadable(str(getattr(file, "name", "bytes")), _TOO_MANY, "Save it again, without them.")
     kept = b""
     if dropped > _MOST_TEXT or texts > _MOST_TEXTS:
         kept = b"".join([file.read(length) for first, length in spans if file.seek(first) == first])
@@ -288,13 +267,19 @@ def _plain_png(file: io.FileIO) -> io.FileIO | io.BytesIO:
     return io.BytesIO(kept) if kept else file
 
 
-def _without_end_marker(path: str | os.PathLike[str]) -> Image.Image:
+def _content(path: str | os.PathLike[str] | bytes, most: int = -1) -> bytes:
+    if isinstance(path, bytes):
+        return path if most < 0 else path[:most]
+    with open(path, "rb") as file:
+        return file.read(most)
+
+
+def _without_end_marker(path: str | os.PathLike[str] | bytes) -> Image.Image:
     """The picture in a JPEG whose data ends without the marker. Raises BadInput where rows are missing.
 
     What is missing is seen by what is put in its place: were all rows there, it would make no difference.
     """
-    with open(path, "rb") as file:
-        data = file.read().removesuffix(b"\xff")  # half of the marker
+    data = _content(path).removesuffix(b"\xff")  # half of the marker
     images: list[Image.Image] = []
     for end in (_END, _OTHER_ROWS + _END):
         with _Bounded(io.BytesIO(data + end), path) as bounded:
@@ -306,7 +291,7 @@ def _without_end_marker(path: str | os.PathLike[str]) -> Image.Image:
         missing = images[0].height - int(wrong[0])
         problem = f"the file is cut short: of its {images[0].height} rows the last {missing} are missing or damaged"
         raise _unreadable(path, problem, "Download or save it again.")
-    message = f"{os.fspath(path)}: the JPEG lacks its end marker; its pixels are all there"
+    message = f"{_said(path)}: the JPEG lacks its end marker; its pixels are all there"
     warnings.warn(message, ApiGraphWarning, stacklevel=3)
     return images[0]
 
@@ -314,19 +299,26 @@ def _without_end_marker(path: str | os.PathLike[str]) -> Image.Image:
 def _picture(item: Picture) -> Image.Image:
     if isinstance(item, Image.Image):
         return item
-    if isinstance(item, (str, os.PathLike)):
+    if isinstance(item, (str, os.PathLike, bytes)):
         return read_image(item)
     raise BadInput("this is no picture", input="images", value=item, hint="Give a PIL image or a path.")
 
 
 def _not_a_file(path: str | os.PathLike[str]) -> BadInput:
+    if isinstance(path, str) and _URL.match(path):
+        hint = "Download it first, and give its path, or its bytes: urllib.request.urlopen(url).read()."
+        return _unreadable(path, "this is a URL, and nothing is downloaded here", hint)
     if not os.path.exists(path):
         return _unreadable(path, "there is no such file", "Check the spelling and the folder.")
     return _unreadable(path, "this is a folder or a device, not a file", "Name one image.")
 
 
-def _unreadable(path: str | os.PathLike[str], problem: str, hint: str) -> BadInput:
-    return BadInput(problem, input="path", value=str(path), hint=hint)
+def _unreadable(path: str | os.PathLike[str] | bytes, problem: str, hint: str) -> BadInput:
+    return BadInput(problem, input="path", value=_said(path), hint=hint)
+
+
+def _said(path: str | os.PathLike[str] | bytes) -> str:
+    return f"{len(path):,} bytes" if isinstance(path, bytes) else str(path)
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -9,13 +9,15 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from api_graph.arguments import typed
 from api_graph.executor import Executor, Listener
 from api_graph.files import PictureKind
-from api_graph.graph import set_inputs
+from api_graph.graph import Graph, set_inputs
 from api_graph.json_values import Json
 from api_graph.registry import all_nodes
-from api_graph.runs import GraphSource, open_graph
+from api_graph.runs import GraphSource, on_device, open_graph
 from api_graph.settings import cache_folder
 from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.columns import ColumnReport
@@ -52,6 +54,7 @@ def map_graph(
     rows: Rows,
     inputs: Mapping[str, Json] | None = None,
     *,
+    device: str | torch.device | None = None,
     output: str | Path = "output",
     columns: Mapping[str, str] | None = None,
     keep: Sequence[str] = (),
@@ -90,19 +93,20 @@ def map_graph(
     an input is faulty; with `keep_null` it has the graph's own there. Files that rows name are looked for beside the
     table, and in `input_folders`, or in the current folder if none are given.
 
-    Results go to `output`: results.jsonl, manifest.json, and the files of each row. Calling it again continues where it
-    stopped, and yields only the rows that it runs itself. Rows whose line or files are lost or damaged, or whose input
-    files have changed, are done again, and an ApiGraphWarning says so; `retry_failed` runs failed rows once more. A
-    failed row has a result with an `error`; `fail_fast` stops after the first. `cache` is a folder, True for the usual
-    one, False for none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest batch that a model
-    gets, `threads` the number of threads that read and write, and `memory` the bytes that results may take. `metadata`
-    embeds the graph in saved images. `names` is the template of file names (see docs/tables.md), `adopt` takes over the
-    results of a folder that has lost its manifest. `ray` runs on Ray instead of in this process. With `keep_answers`,
-    cached answers of endpoints serve any `output`. `image_format` is png, webp or jpeg, which embeds no graph, and
-    `heatmap_format` that of heatmaps; `quality` is 1 to 100. With `grid` (by name of an input a list of values) every
-    row is run with all combinations, and with `controls` with each control. Remote files may lie in private networks
-    with `allow_private`. `maps`, npz or parquet, keeps the rows' maps as numbers of `map_precision`, float16 or
-    float32. With `tar` the rows' files go into tars of at most so many bytes. Raises GraphError or BadInput before any.
+    `device` is where all models of the graph are loaded. Results go to `output`: results.jsonl, manifest.json, and the
+    files of each row. Calling it again continues where it stopped, and yields only the rows that it runs itself. Rows
+    whose line or files are lost or damaged, or whose input files have changed, are done again, and an ApiGraphWarning
+    says so; `retry_failed` runs failed rows once more. A failed row has a result with an `error`; `fail_fast` stops
+    after the first. `cache` is a folder, True for the usual one, False for none. `shard` "2/8" runs the second of eight
+    parts. `batch_size` is the largest batch that a model gets, `threads` the number of threads that read and write, and
+    `memory` the bytes that results may take. `metadata` embeds the graph in saved images. `names` is the template of
+    file names (see docs/tables.md), `adopt` takes over the results of a folder that has lost its manifest. `ray` runs
+    on Ray instead of in this process. With `keep_answers`, cached answers of endpoints serve any `output`.
+    `image_format` is png, webp or jpeg, which embeds no graph, and `heatmap_format` that of heatmaps; `quality` is 1 to
+    100. With `grid` (by name of an input a list of values) every row is run with all combinations, and with `controls`
+    with each control. Remote files may lie in private networks with `allow_private`. `maps`, npz or parquet, keeps the
+    rows' maps as numbers of `map_precision`, float16 or float32. With `tar` the rows' files go into tars of at most so
+    many bytes. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -131,15 +135,18 @@ def map_graph(
         map_precision=map_precision,
         tar=tar,
     )
-    plan = _planned(graph, rows, dict(inputs or {}), Path(output), options)
+    source = open_graph(graph)
+    if device is not None:
+        source = on_device(source, all_nodes(), str(device))
+    name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
+    plan = _planned(source, name, rows, dict(inputs or {}), Path(output), options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)
 
 
 def _planned(
-    graph: GraphSource, rows: Rows, constants: Mapping[str, Json], output: Path, options: RunOptions
+    source: Graph, name: str, rows: Rows, constants: Mapping[str, Json], output: Path, options: RunOptions
 ) -> TablePlan:
-    source, registry = open_graph(graph), all_nodes()
-    name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
+    registry = all_nodes()
     return plan_of(set_inputs(source, registry, constants), name, rows, output, registry, constants, options)
 
 

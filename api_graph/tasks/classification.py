@@ -14,10 +14,12 @@ from api_graph.arguments import typed
 from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.model import ClipModel
+from api_graph.deprecation import formerly
 from api_graph.errors import BadInput, inputs_named
 from api_graph.json_values import Json
 from api_graph.models.layers import Layers
-from api_graph.pixels.read import Images, as_pictures, to_tensor
+from api_graph.pixels.given import Images, as_pictures
+from api_graph.pixels.read import to_tensor
 from api_graph.regions import boxes_around
 from api_graph.tasks.examples import Benchmark
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, region_features, seeing
@@ -78,12 +80,14 @@ class Classification:
         return cls(tensors["scores"], tuple(meta))
 
 
-@typed(name="model")
+@formerly("model", "image", "labels", images="image")
+@typed(name="model", images="image")
 def classify(
-    model: ClipModel | str,
-    images: Images,
+    image: Images,
     labels: str | Sequence[str],
+    model: ClipModel | str = "demo",
     *,
+    device: str | torch.device | None = None,
     boxes: AnyBoxes | Sequence[AnyBoxes] | None = None,
     masks: Tensor | None = None,
     method: str | None = None,
@@ -98,19 +102,20 @@ def classify(
 ) -> Classification:
     """Say which of `labels` each of n images shows; with a region, what that part of it shows.
 
+    `image` is one image or a list of them, `model` a loaded one, or a name that `load_clip` takes, for `device`.
     `boxes`: (N, 4), xyxy in pixels, for one image or for all; or one such list per image. All boxes of an image become
     one foveal mask, their larger value in each patch. `masks`: pixel masks (n, H, W) or (1, H, W) instead; what counts
     is their bounding rectangle. `method`: how the region is shown (see `api_graph.tasks.prompt_methods`), by default
     "foveal" where there is one, else "none". `templates`: a name, "openai" for the 80 of ImageNet, or texts with {}
     for the label. `alpha` to `cells` belong to foveal masks. Raises BadInput for regions that do not lie on the images.
     """
-    pictures = [to_tensor(picture)[0] for picture in as_pictures(images)]
+    pictures = [to_tensor(picture)[0] for picture in as_pictures(image)]
     regions = _regions(pictures, boxes, masks)
     prompt = prompt_method(method or ("none" if regions is None else "foveal"))
     if regions is None and (prompt.foveal or prompt.draw):
         raise BadInput("this method needs a region", input="boxes", value=method, hint="Give boxes or masks.")
     fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
-    (loaded,) = as_models(model)
+    (loaded,) = as_models(model, device)
     seen = seeing(loaded, resize_mode)
     features = region_features(seen, pictures, regions or [torch.empty(0, 4)] * len(pictures), prompt, fovea)
     names = checked_labels(labels)

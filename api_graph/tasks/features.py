@@ -12,12 +12,13 @@ from torch import Tensor
 from api_graph.clip.foveal import foveal_features
 from api_graph.clip.foveal_masks import CellRule, FovealKernel, Join, box_masks
 from api_graph.clip.foveal_pass import Form
-from api_graph.clip.load import load_clip
+from api_graph.clip.load import loaded_clip
 from api_graph.clip.model import ClipModel, model_input
 from api_graph.errors import BadInput
 from api_graph.geometry import ResizeMode
 from api_graph.models.layers import Layers
-from api_graph.pixels.read import Images, as_pictures, to_tensor
+from api_graph.pixels.given import Images, as_pictures
+from api_graph.pixels.read import to_tensor
 from api_graph.tasks.prompt_methods import PromptMethod
 from api_graph.tasks.replaced import replaced_features
 
@@ -104,12 +105,14 @@ def seeing(model: ClipModel, resize_mode: SeeingMode) -> ClipModel:
     return replace(model, preprocess=preprocess, transform=preprocess.transform())
 
 
-def as_models(model: ClipModel | str | Sequence[ClipModel | str]) -> list[ClipModel]:
-    """One model or several, each loaded if it comes as a name."""
+def as_models(
+    model: ClipModel | str | Sequence[ClipModel | str], device: str | torch.device | None = None
+) -> list[ClipModel]:
+    """One model or several, each loaded onto `device` if it comes as a name."""
     models = [model] if isinstance(model, (ClipModel, str)) else list(model)
     if not models:
         raise BadInput("there is no model", input="model", hint='Give a loaded CLIP, or a name such as "demo".')
-    return [load_clip(m) if isinstance(m, str) else m for m in models]
+    return [loaded_clip(m, device) for m in models]
 
 
 def _shown_features(
@@ -122,9 +125,9 @@ def _shown_features(
     if masks is None and not unleashed:
         return plain_features(model, shown)
     return foveal_features(
-        model,
         shown,
         masks,
+        model,
         layers=fovea.layers,
         form=fovea.form,
         unleash=fovea.unleash,

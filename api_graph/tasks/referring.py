@@ -17,9 +17,10 @@ from api_graph.clip.foveal_cells import CellRule
 from api_graph.clip.foveal_pass import Form
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import encode_text
+from api_graph.deprecation import formerly
 from api_graph.errors import BadInput
 from api_graph.models.layers import Layers
-from api_graph.pixels.read import Images
+from api_graph.pixels.given import Images
 from api_graph.regions import Boxes, BoxFormat, read_boxes
 from api_graph.tasks.examples import ReferringExample
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, box_features, picture_of, seeing
@@ -31,14 +32,16 @@ from api_graph.tasks.subtract import caption_text, mean_text, sample_captions
 AnyBoxes = Boxes | str | Sequence[Sequence[float]] | Tensor
 
 
-@typed("method", images="image", name="model", templates="template")
+@formerly("model", "image", "boxes", "query", "method", text="query")
+@typed("method", images="image", name="model", templates="template", text="query")
 def choose_box(
-    model: ClipModel | str | Sequence[ClipModel | str],
     image: Images,
     boxes: AnyBoxes,
-    text: str,
+    query: str,
+    model: ClipModel | str | Sequence[ClipModel | str] = "demo",
     method: str | Sequence[str] = "foveal",
     *,
+    device: str | torch.device | None = None,
     alpha: float = 0.2,
     sigma: float = 100.0,
     layers: Layers = "last 4",
@@ -51,21 +54,21 @@ def choose_box(
     format: BoxFormat = "xyxy",
     resize_mode: SeeingMode = "squash",
 ) -> BoxChoice:
-    """Choose the box of one image that `text` refers to.
+    """Choose the box of one image that `query` refers to.
 
-    `model`: a CLIP or its name; several are an ensemble whose logits are summed. `boxes`: (B, 4) in pixels of the
-    image, in `format`. `method`: how each box is shown (see `api_graph.tasks.prompt_methods`): "none", "foveal",
-    "crop", "circle+foveal", ...; several are aggregated by `aggregate`, sum or max. `alpha` to `cells` belong to
-    foveal masks.
+    `model`: a CLIP or its name, to be loaded onto `device`; several are an ensemble whose logits are summed. `boxes`:
+    (B, 4) in pixels of the image, in `format`. `method`: how each box is shown (see `api_graph.tasks.prompt_methods`):
+    "none", "foveal", "crop", "circle+foveal", ...; several are aggregated by `aggregate`, sum or max. `alpha` to
+    `cells` belong to foveal masks.
     `subtract`: captions whose mean score is taken off (see `sample_captions`). `template`: what is said around the
-    text, by default what goes with the method, "a photo of {}". `resize_mode`: how the model sees the image.
+    query, by default what goes with the method, "a photo of {}". `resize_mode`: how the model sees the image.
 
     Returns the index of the box, the boxes' logits (B,) and the margin. Raises BadInput for a box outside the image, an
-    empty text, an unknown method, and a model whose patches cannot be pointed at.
+    empty query, an unknown method, and a model whose patches cannot be pointed at.
     """
     fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
-    chooser = Chooser.of(model, method, fovea, aggregate, resize_mode, template)
-    return chooser.choose(image, boxes, [text], chooser.negatives(subtract) if subtract else None, format)[0]
+    chooser = Chooser.of(as_models(model, device), method, fovea, aggregate, resize_mode, template)
+    return chooser.choose(image, boxes, [query], chooser.negatives(subtract) if subtract else None, format)[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from api_graph.clip.model import ClipModel, model_input
 from api_graph.clip.tower import ClsTower
 from api_graph.errors import BadInput
 from api_graph.models.layers import Layers, layer_set
-from api_graph.pixels.read import Images
+from api_graph.pixels.given import Images
 
 Replaced = Literal["v", "qk"]
 """The values, or the queries and keys."""

@@ -102,8 +102,8 @@ def test_shared_prefix_equals_full_passes(name: str) -> None:
     pixels, masks = pixels_for(model, 1), some_masks(3)
     layers = list(range(max(0, depth(model) - 4), depth(model)))
     expected = full_passes(model, pixels, masks, layers)
-    assert relative(foveal_features(model, masks=masks, pixel_values=pixels), expected) <= 1e-5
-    plain = foveal_features(model, pixel_values=pixels)
+    assert relative(foveal_features(model=model, masks=masks, pixel_values=pixels), expected) <= 1e-5
+    plain = foveal_features(model=model, pixel_values=pixels)
     assert relative(plain, expected) > 1e-3
 
 
@@ -113,10 +113,10 @@ def test_every_form_at_any_layers(form: Any, layers: list[int]) -> None:
     model = TOWERS["plain"]()
     pixels, masks = pixels_for(model, 1), some_masks(2)
     expected = full_passes(model, pixels, masks, layers, form)
-    found = foveal_features(model, masks=masks, pixel_values=pixels, layers=layers, form=form)
+    found = foveal_features(model=model, masks=masks, pixel_values=pixels, layers=layers, form=form)
     assert relative(found, expected) <= 1e-5
     if form == "diagonal" and layers == [5]:  # the CLS token's own row has nothing on its diagonal
-        assert relative(found, foveal_features(model, pixel_values=pixels).expand(2, -1)) <= 1e-5
+        assert relative(found, foveal_features(model=model, pixel_values=pixels).expand(2, -1)) <= 1e-5
 
 
 @pytest.mark.parametrize("form", ["rows", "diagonal"])
@@ -125,7 +125,7 @@ def test_the_other_forms_on_other_towers(name: str, form: Any) -> None:
     model = TOWERS[name]()
     pixels, masks = pixels_for(model, 1), some_masks(2)
     expected = full_passes(model, pixels, masks, [1, 2], form)
-    found = foveal_features(model, masks=masks, pixel_values=pixels, layers=[1, 2], form=form)
+    found = foveal_features(model=model, masks=masks, pixel_values=pixels, layers=[1, 2], form=form)
     assert relative(found, expected) <= 1e-5
 
 
@@ -133,12 +133,14 @@ def test_the_other_forms_on_other_towers(name: str, form: Any) -> None:
 def test_without_a_mask_it_is_the_plain_model(name: str) -> None:
     model = TOWERS[name]()
     pixels = pixels_for(model, 2)
-    plain = foveal_features(model, pixel_values=pixels)
+    plain = foveal_features(model=model, pixel_values=pixels)
     whole: Any = model.visual(pixels)
     assert relative(plain, whole[0] if isinstance(whole, tuple) else whole) <= 1e-5
-    assert torch.equal(foveal_features(model, masks=torch.zeros(2, 4, 4), pixel_values=pixels), plain)
-    assert torch.equal(foveal_features(model, masks=torch.zeros(2, 4, 4), pixel_values=pixels, unleash=1.0), plain)
-    tiny = foveal_features(model, masks=torch.full((2, 4, 4), 1e-7), pixel_values=pixels)
+    assert torch.equal(foveal_features(model=model, masks=torch.zeros(2, 4, 4), pixel_values=pixels), plain)
+    assert torch.equal(
+        foveal_features(model=model, masks=torch.zeros(2, 4, 4), pixel_values=pixels, unleash=1.0), plain
+    )
+    tiny = foveal_features(model=model, masks=torch.full((2, 4, 4), 1e-7), pixel_values=pixels)
     assert relative(tiny, plain) <= 1e-5
 
 
@@ -179,7 +181,9 @@ def test_layers_before_the_first_mask_and_other_rows_stay() -> None:
     tower_pass = ClsPass(tower, frozenset({2}), 2, "cls")
     assert relative(tower_pass.enter(pixels)[0], outputs[0][1]) <= 1e-5
     assert (
-        relative(foveal_features(model, masks=mask, pixel_values=pixels, layers=[2]), tower.head(outputs[1][3][:, 0]))
+        relative(
+            foveal_features(model=model, masks=mask, pixel_values=pixels, layers=[2]), tower.head(outputs[1][3][:, 0])
+        )
         <= 1e-5
     )
 
@@ -190,9 +194,9 @@ def test_batched_equals_looped(count: int, images: int, form: Any, unleash: floa
     model = random_clip(layers=5)
     pixels, masks = pixels_for(model, images), [some_masks(count + i, seed=i) for i in range(images)]
     options: dict[str, Any] = {"form": form, "unleash": unleash, "layers": "last 3"}
-    found = foveal_features(model, masks=masks, pixel_values=pixels, **options)
+    found = foveal_features(model=model, masks=masks, pixel_values=pixels, **options)
     looped = [
-        foveal_features(model, masks=mask, pixel_values=pixels[i : i + 1], **options)
+        foveal_features(model=model, masks=mask, pixel_values=pixels[i : i + 1], **options)
         for i, part in enumerate(masks)
         for mask in part
     ]
@@ -203,22 +207,22 @@ def test_batched_equals_looped(count: int, images: int, form: Any, unleash: floa
 def test_chunks_do_not_show(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = TOWERS[name]()
     pixels, masks = pixels_for(model, 5), [some_masks(n, seed=n) for n in (1, 4, 2, 3, 1)]
-    whole = foveal_features(model, masks=masks, pixel_values=pixels, unleash=0.5)
+    whole = foveal_features(model=model, masks=masks, pixel_values=pixels, unleash=0.5)
     monkeypatch.setattr("api_graph.clip.foveal_pass.MOST_TOKENS", 40)
     monkeypatch.setattr("api_graph.clip.foveal.MOST_IMAGES", 2)
-    parts = foveal_features(model, masks=masks, pixel_values=pixels, unleash=0.5)
+    parts = foveal_features(model=model, masks=masks, pixel_values=pixels, unleash=0.5)
     assert relative(parts, whole) <= 1e-5
 
 
 def test_one_mask_for_each_image_or_one_for_all() -> None:
     model = TOWERS["plain"]()
     pixels, masks = pixels_for(model, 3), some_masks(3)
-    each = foveal_features(model, masks=masks, pixel_values=pixels)
-    assert torch.allclose(each, foveal_features(model, masks=[m[None] for m in masks], pixel_values=pixels))
+    each = foveal_features(model=model, masks=masks, pixel_values=pixels)
+    assert torch.allclose(each, foveal_features(model=model, masks=[m[None] for m in masks], pixel_values=pixels))
     for i in range(3):
-        alone = foveal_features(model, masks=masks[i], pixel_values=pixels[i : i + 1])
+        alone = foveal_features(model=model, masks=masks[i], pixel_values=pixels[i : i + 1])
         assert relative(each[i : i + 1], alone) <= 1e-5
-    shared = foveal_features(model, masks=masks[:1], pixel_values=pixels)
+    shared = foveal_features(model=model, masks=masks[:1], pixel_values=pixels)
     assert relative(shared[:1], each[:1]) <= 1e-5 and relative(shared, each) > 1e-4
 
 
@@ -227,8 +231,8 @@ def test_pictures_go_through_the_models_own_preprocessing() -> None:
     picture = Image.effect_noise((50, 40), 80).convert("RGB")
     assert model.transform is not None
     masks = some_masks(2)
-    expected = foveal_features(model, masks=masks, pixel_values=model.transform(picture)[None])
-    assert torch.equal(foveal_features(model, picture, masks), expected)
+    expected = foveal_features(model=model, masks=masks, pixel_values=model.transform(picture)[None])
+    assert torch.equal(foveal_features(picture, masks, model), expected)
 
 
 def test_half_precision_keeps_the_bias_in_float32() -> None:
@@ -242,9 +246,9 @@ def test_half_precision_keeps_the_bias_in_float32() -> None:
     expected = plain * (1e-3 * (torch.arange(17) == 5)).exp()
     assert torch.allclose(biased, expected / expected.sum(-1, keepdim=True), atol=1e-7)
     pixels, masks = pixels_for(model, 1), some_masks(2)
-    full = foveal_features(model, masks=masks, pixel_values=pixels)
+    full = foveal_features(model=model, masks=masks, pixel_values=pixels)
     half = ClipModel.from_open_clip(model.module.bfloat16(), name="half")
-    found = foveal_features(half, masks=masks, pixel_values=pixels)
+    found = foveal_features(model=half, masks=masks, pixel_values=pixels)
     assert found.dtype == torch.float32 and relative(found, full) <= 0.05
 
 
@@ -274,21 +278,21 @@ def test_half_precision_keeps_the_bias_in_float32() -> None:
 def test_bad_input(options: dict[str, Any], message: str) -> None:
     model = TOWERS["plain"]()
     with pytest.raises(BadInput, match=message):
-        foveal_features(model, **{"masks": some_masks(1), "pixel_values": pixels_for(model, 1), **options})
+        foveal_features(model=model, **{"masks": some_masks(1), "pixel_values": pixels_for(model, 1), **options})
 
 
 @pytest.mark.parametrize("form", ["rows", "diagonal"])
 def test_an_attention_pool_has_one_row(form: Any) -> None:
     model = TOWERS["SigLIP"]()
     with pytest.raises(BadInput, match="form: a model pooled by attention has one query"):
-        foveal_features(model, masks=some_masks(1), pixel_values=pixels_for(model, 1), form=form)
+        foveal_features(model=model, masks=some_masks(1), pixel_values=pixels_for(model, 1), form=form)
 
 
 @pytest.mark.parametrize("name", ["avg", "resnet"])
 def test_models_without_an_attention_row_are_refused(name: str) -> None:
     model = random_clip(pool_type="avg") if name == "avg" else resnet_clip()
     with pytest.raises(BadInput, match=r"model: .*CLS token"):
-        foveal_features(model, masks=some_masks(1), pixel_values=torch.zeros(1, 3, 32, 32))
+        foveal_features(model=model, masks=some_masks(1), pixel_values=torch.zeros(1, 3, 32, 32))
 
 
 def resnet_clip() -> ClipModel:

@@ -41,7 +41,7 @@ def test_the_described_object_is_the_one_under_the_mask(alpha: float, least: flo
         torch.stack([api_graph.foveal_mask(o.box, size, grid, alpha=alpha) for o in picture.objects])
         for picture in pictures
     ]
-    features = normalize(api_graph.foveal_features(model, [p.image for p in pictures], masks), dim=-1)
+    features = normalize(api_graph.foveal_features([p.image for p in pictures], masks, model), dim=-1)
     described = [picture.objects[target] for picture, target in zip(pictures, targets, strict=True)]
     text = normalize(encode_text(model, [plain_query(o.colour, o.shape) for o in described]), dim=-1)
     parts = features.split([len(m) for m in masks])
@@ -66,4 +66,4 @@ def test_twenty_masks_cost_less_than_half_of_twenty_passes() -> None:
     assert isinstance(tower, ClsTower)
     attention = torch.nn.functional.scaled_dot_product_attention
     whole = 20 * flops(lambda: tower.run(pixels, lambda _, q, k, v: attention(q, k, v), range(12)))
-    assert flops(lambda: api_graph.foveal_features(model, masks=masks, pixel_values=pixels)) <= 0.3 * whole
+    assert flops(lambda: api_graph.foveal_features(model=model, masks=masks, pixel_values=pixels)) <= 0.3 * whole

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from api_graph.nodes import foveal
+from api_graph.nodes import attribution, baselines, foveal
 
 import api_graph
 from api_graph.clip import ClipModel, ImageFeatures, encode_queries
@@ -37,7 +37,7 @@ def test_boxes_become_masks_become_features(model: ClipModel) -> None:
     for box, mask in zip(boxes.values, fovea.values, strict=True):
         assert torch.equal(mask, api_graph.foveal_mask(box, (160, 160), model.tower.grid, alpha=0.5))
     found = foveal.foveal_features(model, image, fovea, layers="last 2").features
-    expected = api_graph.foveal_features(model, image, fovea.values, layers="last 2")
+    expected = api_graph.foveal_features(image, fovea.values, model, layers="last 2")
     assert torch.equal(found, expected)
     assert foveal.foveal_mask(model, image, boxes, join="max").values.shape[0] == 1
 
@@ -88,7 +88,9 @@ def test_unleash_of_drawn_images(model: ClipModel) -> None:
     plain = foveal.unleash(model, drawn, clean, gain=0.0).features
     assert torch.allclose(plain, foveal.image_features(model, drawn).features, atol=1e-6)
     found = foveal.unleash(model, drawn, clean, layers="last 2", heads="0").features
-    expected = api_graph.foveal_features(model, drawn, unleash=1.0, heads=[0], unleash_layers="last 2", clean=clean)
+    expected = api_graph.foveal_features(
+        drawn, model=model, unleash=1.0, heads=[0], unleash_layers="last 2", clean=clean
+    )
     assert torch.equal(found, expected)
     assert not torch.allclose(found, plain, atol=1e-4)
     assert torch.allclose(
@@ -148,3 +150,21 @@ def test_bad_foveas(model: ClipModel) -> None:
         foveal.foveal_features(model, image, cropped)
     with pytest.raises(BadInput, match="heads: it is no list of whole numbers"):
         foveal.foveal_features(model, image, fovea, unleash=1.0, heads="first")
+
+
+@pytest.mark.parametrize("size", [(60, 80), (3, 40), (4, 3)])
+def test_nodes_clamp_what_comfyui_hands_on(model: ClipModel, size: tuple[int, int]) -> None:
+    """Other nodes overshoot, and a picture may be three pixels high. In Python both are refused."""
+    wild = torch.randn(2, *size, 3, generator=torch.Generator().manual_seed(0)) + 0.5
+    tame = wild.clamp(0, 1)
+    query = encode_queries(model, ["a ring"])
+    for of in (
+        lambda image: attribution.encode_image(model, image).contributions,
+        lambda image: foveal.image_features(model, image).features,
+        lambda image: foveal.unleash(model, image, tame).features,
+        lambda image: foveal.unleash(model, tame, image).features,
+        lambda image: torch.tensor(foveal.reactions(model, image, clean=tame.flip(1)).changes),
+        lambda image: torch.tensor(foveal.reactions(model, tame.flip(1), clean=image).changes),
+        lambda image: baselines.baseline(model, image, query).values,
+    ):
+        assert torch.equal(of(wild), of(tame))

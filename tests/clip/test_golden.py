@@ -48,8 +48,8 @@ def test_masks(golden: dict[str, Any]) -> None:
     for layer in golden["layer_indices"].tolist():
         for kernel, contrast in golden["config"]["combos_kernel_enhance"]:
             found = clip_attribution(
-                golden["model"],
                 sources(golden),
+                model=golden["model"],
                 token_ids=golden["token_ids"],
                 recipe="reference",
                 layer=layer,

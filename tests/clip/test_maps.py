@@ -94,7 +94,7 @@ def test_bad_pairs() -> None:
 def test_attribution_is_the_soft_or_of_the_two_maps() -> None:
     model = random_clip()
     pixels, ids = pixels_for(model, 1), token_ids([4, 6, 3])
-    found = clip_attribution(model, pixel_values=pixels, token_ids=ids)
+    found = clip_attribution(model=model, pixel_values=pixels, token_ids=ids)
     tokens, text = encode_image(model, pixel_values=pixels), encode_text(model, token_ids=ids)
     cls, comp = psi_cls(tokens, text), psi_comp(tokens, text)
     assert found.combined.shape == (3, 4, 4) and len(found.geometry) == 3
@@ -106,7 +106,7 @@ def test_the_reference_mask_is_made_of_the_similarity_itself() -> None:
     """To the bit: `comp` is its complement, and in float32 that would have lost the last bits of it."""
     model = random_clip()
     pixels, ids = pixels_for(model, 2), token_ids([4, 6])
-    found = clip_attribution(model, pixel_values=pixels, token_ids=ids, recipe="reference")
+    found = clip_attribution(model=model, pixel_values=pixels, token_ids=ids, recipe="reference")
     tokens = encode_image(model, pixel_values=pixels, recipe="reference")
     text = F.normalize(encode_text(model, token_ids=ids), dim=-1)
     alike = torch.matmul(tokens.tokens, text.unsqueeze(-1)).squeeze(-1) / tokens.features.norm(dim=-1, keepdim=True)
@@ -131,7 +131,7 @@ def test_several_queries_cost_one_image_encoding() -> None:
     model = talking_clip()
     runs: list[int] = []
     model.visual.conv1.register_forward_hook(lambda *_: runs.append(1))  # type: ignore[union-attr]
-    clip_attribution(model, torch.rand(20, 30, 3), ["a cat", "a dog", "the sky"])
+    clip_attribution(torch.rand(20, 30, 3), ["a cat", "a dog", "the sky"], model)
     assert runs == [1]
 
 
@@ -146,9 +146,9 @@ def test_tensors_pictures_and_files_give_the_same_maps(tmp_path: object) -> None
     picture.save(path)
     tensor = torch.from_numpy(np.array(picture)).float()[None] / 255
     model = talking_clip()
-    maps = [clip_attribution(model, given, "a cat").combined for given in (picture, path, str(path), tensor)]
+    maps = [clip_attribution(given, "a cat", model).combined for given in (picture, path, str(path), tensor)]
     assert all(torch.equal(maps[0], other) for other in maps[1:])
-    found = clip_attribution(model, [picture, path], "a cat")
+    found = clip_attribution([picture, path], "a cat", model)
     assert found.geometry == (Geometry.of_resize(70, 50, (32, 32), "shortest"),) * 2
 
 
@@ -163,6 +163,6 @@ def test_exif_orientation_is_followed() -> None:
     file = io.BytesIO()
     upright.transpose(Image.Transpose.ROTATE_90).save(file, "PNG", exif=exif)
     model = talking_clip()
-    turned = clip_attribution(model, Image.open(file), "a cat")
-    expected = clip_attribution(model, upright, "a cat")
+    turned = clip_attribution(Image.open(file), "a cat", model)
+    expected = clip_attribution(upright, "a cat", model)
     assert torch.equal(turned.combined, expected.combined) and turned.geometry == expected.geometry

@@ -104,9 +104,11 @@ def test_unleash_of_masks_is_the_equation(model: ClipModel, name: str, order: An
     pixels, masks = pixels_for(model, 1), some_masks(2)
     rows = torch.as_tensor(GAINS[name]).expand(2, HEADS)
     expected = [slow_unleash(model, pixels, mask, {2, 4}, {2: rows[0], 4: rows[1]}, order, pixels) for mask in masks]
-    found = foveal_features(model, masks=masks, pixel_values=pixels, layers=[2, 4], unleash=GAINS[name], order=order)
+    found = foveal_features(
+        model=model, masks=masks, pixel_values=pixels, layers=[2, 4], unleash=GAINS[name], order=order
+    )
     assert relative(found, torch.cat(expected)) <= 1e-5
-    plain = foveal_features(model, masks=masks, pixel_values=pixels, layers=[2, 4])
+    plain = foveal_features(model=model, masks=masks, pixel_values=pixels, layers=[2, 4])
     assert relative(found, plain) > 1e-4
 
 
@@ -121,7 +123,7 @@ def test_unleash_of_drawn_images(model: ClipModel, order: Any, masked: set[int])
         for i in range(2)
     ]
     found = foveal_features(
-        model,
+        model=model,
         masks=masks if masked else None,
         pixel_values=drawn,
         layers=sorted(masked) or "all",
@@ -136,9 +138,11 @@ def test_unleash_of_drawn_images(model: ClipModel, order: Any, masked: set[int])
 
 def test_each_drawn_image_may_have_its_own_clean_one(model: ClipModel) -> None:
     drawn, clean = pixels_for(model, 3), pixels_for(model, 3).flip(0)
-    whole = foveal_features(model, pixel_values=drawn, unleash=1.0, clean_pixel_values=clean)
+    whole = foveal_features(model=model, pixel_values=drawn, unleash=1.0, clean_pixel_values=clean)
     for i in range(3):
-        alone = foveal_features(model, pixel_values=drawn[i : i + 1], unleash=1.0, clean_pixel_values=clean[i : i + 1])
+        alone = foveal_features(
+            model=model, pixel_values=drawn[i : i + 1], unleash=1.0, clean_pixel_values=clean[i : i + 1]
+        )
         assert relative(whole[i : i + 1], alone) <= 1e-5
 
 
@@ -147,12 +151,12 @@ def test_each_drawn_image_may_have_its_own_clean_one(model: ClipModel) -> None:
 def test_without_a_gain_it_is_the_plain_prompt(name: str, order: Any) -> None:
     model = TOWERS[name]()
     pixels, masks = pixels_for(model, 1), some_masks(2)
-    plain = foveal_features(model, masks=masks, pixel_values=pixels)
-    zero = foveal_features(model, masks=masks, pixel_values=pixels, unleash=0.0, order=order)
+    plain = foveal_features(model=model, masks=masks, pixel_values=pixels)
+    zero = foveal_features(model=model, masks=masks, pixel_values=pixels, unleash=0.0, order=order)
     assert torch.equal(plain, zero)
-    tiny = foveal_features(model, masks=masks, pixel_values=pixels, unleash=1e-7, order=order)
+    tiny = foveal_features(model=model, masks=masks, pixel_values=pixels, unleash=1e-7, order=order)
     assert relative(tiny, plain) <= 1e-5
-    loud = foveal_features(model, masks=masks, pixel_values=pixels, unleash=2.0, order=order)
+    loud = foveal_features(model=model, masks=masks, pixel_values=pixels, unleash=2.0, order=order)
     assert relative(loud, plain) > 1e-4
 
 
@@ -160,15 +164,15 @@ def test_without_a_gain_it_is_the_plain_prompt(name: str, order: Any) -> None:
 def test_a_clean_prompt_unleashes_nothing(name: str) -> None:
     model = TOWERS[name]()
     pixels = pixels_for(model, 2)
-    plain = foveal_features(model, pixel_values=pixels)
-    same = foveal_features(model, pixel_values=pixels, unleash=3.0, clean_pixel_values=pixels)
+    plain = foveal_features(model=model, pixel_values=pixels)
+    same = foveal_features(model=model, pixel_values=pixels, unleash=3.0, clean_pixel_values=pixels)
     assert relative(same, plain) <= 1e-5
 
 
 def test_at_the_last_layer_alone_the_two_orders_agree(model: ClipModel) -> None:
     pixels, masks = pixels_for(model, 1), some_masks(2)
     options: dict[str, Any] = {"masks": masks, "pixel_values": pixels, "unleash": 1.0, "unleash_layers": [4]}
-    orders = [foveal_features(model, **options, order=order) for order in ("sequential", "parallel")]
+    orders = [foveal_features(model=model, **options, order=order) for order in ("sequential", "parallel")]
     assert relative(*orders) <= 1e-6
 
 
@@ -235,7 +239,7 @@ def test_reactions_are_the_change_of_each_head(model: ClipModel, text: bool) -> 
     found = head_reactions(model, masks=masks, pixel_values=pixels, layers=[2, 3], text=words if text else None)
     assert torch.allclose(found, expected / 3, atol=1e-5)
     assert not found[:2].any() and found[2:].abs().min() > 0
-    assert relative(features, foveal_features(model, pixel_values=pixels)) <= 1e-5
+    assert relative(features, foveal_features(model=model, pixel_values=pixels)) <= 1e-5
 
 
 def test_reactions_to_drawn_images(model: ClipModel) -> None:

@@ -141,7 +141,7 @@ def test_generated_and_read_answers_and_batches_agree(family: str) -> None:
 
 
 def test_the_words_have_activation_maps_too() -> None:
-    found = lvlm_attribution(tiny("llava"), picture(), "What?", answer="a red car", method="activation")
+    found = lvlm_attribution(picture(), "What?", tiny("llava"), answer="a red car", method="activation")
     assert [word.text for word in found.words] == ["a", "red", "car"]
     assert torch.allclose(found.words[1].map.flatten(), found.step_maps[2:5].mean(0))
     assert torch.allclose(found.map.flatten(), found.step_maps.mean(0))
@@ -151,7 +151,7 @@ def test_the_activation_is_that_of_the_steered_model() -> None:
     model, box = tiny("llava"), [[0, 0, 60, 40]]
     given: dict[str, Any] = {"answer": "red", "method": "activation"}
     plain, steered, again = (
-        lvlm_attribution(model, picture(), "What?", fovea=fovea, **given) for fovea in (None, box, None)
+        lvlm_attribution(picture(), "What?", model, fovea=fovea, **given) for fovea in (None, box, None)
     )
     assert not torch.allclose(steered.step_maps, plain.step_maps)
     assert torch.equal(again.step_maps, plain.step_maps)
@@ -161,7 +161,7 @@ def test_nothing_is_left_in_the_model() -> None:
     model = tiny("llava")
     hooks = [len(part._forward_hooks) for part in model.module.modules()]
     with pytest.raises(BadInput, match="steps"):
-        lvlm_attribution(model, picture(), "What?", max_new_tokens=2, method="activation", steps="no such words")
+        lvlm_attribution(picture(), "What?", model, max_tokens=2, method="activation", steps="no such words")
     assert [len(part._forward_hooks) for part in model.module.modules()] == hooks
 
 
@@ -169,11 +169,11 @@ def test_nothing_is_left_in_the_model() -> None:
     ("more", "message"),
     [
         ({"method": "tam"}, "method: there is no such method"),
-        ({"layer": 1}, "layer: activation maps read no attention"),
+        ({"layers": 1}, "layers: activation maps read no attention"),
         ({"heads": [0]}, "heads: activation maps read no attention"),
         ({"normalize": "image_only"}, "normalize: activation maps read no attention"),
     ],
 )
 def test_refusals(more: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        lvlm_attribution(tiny("llava"), picture(), "What?", **{"method": "activation", **more})
+        lvlm_attribution(picture(), "What?", tiny("llava"), **{"method": "activation", **more})

@@ -19,14 +19,14 @@ from tests.lvlm.golden_llava import golden_inputs, golden_model
 
 
 def ask(model: LvlmModel | None = None, **more: Any) -> Any:
-    return lvlm_attribution(model or tiny("llava"), picture(), "What colour?", **{"max_new_tokens": 5, **more})
+    return lvlm_attribution(picture(), "What colour?", model or tiny("llava"), **{"max_tokens": 5, **more})
 
 
 def test_a_picture_a_path_and_a_tensor_are_the_same(tmp_path: Path) -> None:
     picture().save(tmp_path / "a.png")
     expected = ask()
     for image in (str(tmp_path / "a.png"), to_tensor(picture())[0], to_tensor(picture())[0][0]):
-        found = lvlm_attribution(tiny("llava"), image, "What colour?", max_new_tokens=5)
+        found = lvlm_attribution(image, "What colour?", tiny("llava"), max_tokens=5)
         assert torch.equal(found.map, expected.map)
 
 
@@ -48,8 +48,8 @@ def test_the_map_is_the_mean_of_its_steps_where_the_model_saw_them() -> None:
 
 
 def test_layers_heads_and_steps_are_averaged() -> None:
-    each = [ask(layer=layer) for layer in range(3)]
-    several = ask(layer=[0, -1])
+    each = [ask(layers=layer) for layer in range(3)]
+    several = ask(layers=[0, -1])
     assert torch.allclose(several.step_maps, (each[0].step_maps + each[2].step_maps) / 2, atol=1e-7)
     assert several.layers == (0, 2)
     heads = [ask(heads=[head]).step_maps for head in range(4)]
@@ -75,9 +75,9 @@ def test_layers_heads_and_steps_are_averaged() -> None:
 )
 def test_layers_as_a_text(text: str, layers: tuple[int, ...]) -> None:
     """Of a decoder with three layers. The text means what its numbers mean, to the bit."""
-    found = ask(layer=text)
+    found = ask(layers=text)
     assert found.layers == layers
-    assert torch.equal(found.map, ask(layer=layers).map)
+    assert torch.equal(found.map, ask(layers=layers).map)
 
 
 @pytest.mark.parametrize(
@@ -93,21 +93,21 @@ def test_layers_as_a_text(text: str, layers: tuple[int, ...]) -> None:
     ],
 )
 def test_layers_that_are_refused(layers: Any, message: str) -> None:
-    """`attribute` has an input `layers`, and `lvlm_attribution` one `layer`: each error names its own."""
+    """`attribute` and `lvlm_attribution` both have an input `layers`, and errors name it."""
     with pytest.raises(BadInput, match=message):
         attribute(tiny("llava"), two_requests(), layers=layers)
-    with pytest.raises(BadInput, match=message.replace("layers:", "layer:")):
-        ask(layer=layers)
+    with pytest.raises(BadInput, match=message):
+        ask(layers=layers)
 
 
 def test_a_phrase_of_the_answer() -> None:
     """Of an answer that is given: one token per letter."""
-    found = ask(answer="a red car", steps="red", max_new_tokens=20)
+    found = ask(answer="a red car", steps="red", max_tokens=20)
     assert found.steps == [2, 3, 4]
     assert found.answer == "a red car"
     assert len(found.tokens) == len("a red car") + 1  # the end token is the model's last word
-    assert torch.equal(found.step_maps, ask(answer="a red car", max_new_tokens=20).step_maps[2:5])
-    assert len(ask(answer="a red car", max_new_tokens=4).tokens) == 4
+    assert torch.equal(found.step_maps, ask(answer="a red car", max_tokens=20).step_maps[2:5])
+    assert len(ask(answer="a red car", max_tokens=4).tokens) == 4
 
 
 def test_an_answer_of_one_token_is_read_at_the_prompts_end() -> None:
@@ -153,11 +153,11 @@ def test_maps_do_not_take_part_in_gradients_and_are_no_inference_tensors() -> No
         ({"normalize": "none"}, "normalize: unknown normalisation"),
         ({"heads": [4]}, "heads: the heads are 0 to 3"),
         ({"heads": []}, "heads: the heads are 0 to 3"),
-        ({"layer": []}, "layer: name at least one layer"),
-        ({"layer": 3}, "layer: the decoder's layers are 0 to 2"),
-        ({"max_new_tokens": 0}, "max_new_tokens: at least one token"),
+        ({"layers": []}, "layers: name at least one layer"),
+        ({"layers": 3}, "layers: the decoder's layers are 0 to 2"),
+        ({"max_tokens": 0}, "max_tokens: at least one token"),
         ({"answer": []}, "answer: the answer is empty"),
-        ({"answer": "x" * 5000, "max_new_tokens": 6000}, "answer: prompt and answer have .* room for 4096"),
+        ({"answer": "x" * 5000, "max_tokens": 6000}, "answer: prompt and answer have .* room for 4096"),
         ({"steps": "no such words"}, "steps: the answer does not contain it"),
         ({"pixel_values": torch.zeros(1)}, "input_ids: tensors need input_ids"),
         ({"input_ids": torch.zeros(1, 4).long()}, "input_ids: give either image and query, or tensors"),
@@ -170,11 +170,11 @@ def test_refusals(more: dict[str, Any], message: str) -> None:
 
 def test_what_must_be_there() -> None:
     with pytest.raises(BadInput, match="query: there is nothing to ask"):
-        lvlm_attribution(tiny("llava"), picture())
+        lvlm_attribution(picture(), model=tiny("llava"))
     with pytest.raises(BadInput, match="image: there is nothing to ask"):
-        lvlm_attribution(tiny("llava"), query="why?")
+        lvlm_attribution(model=tiny("llava"), query="why?")
     with pytest.raises(BadInput, match="image: a map belongs to one image"):
-        lvlm_attribution(tiny("llava"), [picture(), picture()], "why?")
+        lvlm_attribution([picture(), picture()], "why?", tiny("llava"))
     with pytest.raises(BadInput, match="image: a map belongs to one image"):
         attribute(tiny("llava"), [Request("why?")])
     with pytest.raises(BadInput, match="answers: there are 2 requests"):
@@ -185,8 +185,8 @@ def test_what_must_be_there() -> None:
 def test_without_a_tokenizer_tensors_go_in_and_ids_come_out() -> None:
     model, inputs = golden_model(), golden_inputs()
     with pytest.raises(BadInput, match="answer: without a tokenizer"):
-        lvlm_attribution(model, **inputs, answer="yes")
+        lvlm_attribution(model=model, **inputs, answer="yes")
     with pytest.raises(BadInput, match=r"input_ids: input_ids are the integers \(1, S\)"):
-        lvlm_attribution(model, input_ids=inputs["input_ids"][0], pixel_values=inputs["pixel_values"])
-    found = lvlm_attribution(model, **inputs, answer=[38], normalize="image_only")
+        lvlm_attribution(model=model, input_ids=inputs["input_ids"][0], pixel_values=inputs["pixel_values"])
+    found = lvlm_attribution(model=model, **inputs, answer=[38], normalize="image_only")
     assert found.answer == "" and float(found.map.sum()) == pytest.approx(1, abs=1e-5)

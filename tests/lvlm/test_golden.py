@@ -15,7 +15,7 @@ END_OF_EARLY = 30
 
 @pytest.mark.parametrize(("variant", "end"), [("full", None), ("early", END_OF_EARLY)])
 def test_tokens_and_step_maps(variant: str, end: int | None) -> None:
-    found = lvlm_attribution(golden_model(end), **golden_inputs(), layer=2, normalize="image_only")
+    found = lvlm_attribution(model=golden_model(end), **golden_inputs(), layers=2, normalize="image_only")
     expected = maps()[f"wide_{variant}_step_maps"]
     assert found.tokens == maps()[f"wide_{variant}_generated"].tolist()
     assert found.steps == list(range(len(found.tokens)))
@@ -27,7 +27,7 @@ def test_tokens_and_step_maps(variant: str, end: int | None) -> None:
 
 def test_full_softmax_is_that_of_the_recorded_scores() -> None:
     """Equation 8's rows from the official hook's scores: softmax over all keys, then the image's columns."""
-    found = lvlm_attribution(golden_model(), **golden_inputs(), layer=2, normalize="full")
+    found = lvlm_attribution(model=golden_model(), **golden_inputs(), layers=2, normalize="full")
     scores = maps()["wide_full_logits_last_query"]  # (M, H, K), NaN where there is no key
     start, stop = maps()["wide_full_image_range"].tolist()
     weights = scores.nan_to_num(float("-inf")).softmax(-1)
@@ -38,7 +38,7 @@ def test_full_softmax_is_that_of_the_recorded_scores() -> None:
 def test_a_given_answer_gives_the_same_maps() -> None:
     model, inputs = golden_model(), golden_inputs()
     found = lvlm_attribution(
-        model, **inputs, layer=2, normalize="image_only", answer=maps()["wide_full_generated"].tolist()
+        model=model, **inputs, layers=2, normalize="image_only", answer=maps()["wide_full_generated"].tolist()
     )
     expected = maps()["wide_full_step_maps"]
     assert (found.step_maps - expected).abs().max() <= 1e-5 * expected.max()
@@ -46,7 +46,7 @@ def test_a_given_answer_gives_the_same_maps() -> None:
 
 @pytest.mark.parametrize(("kernel", "contrast"), [(3, 5), (1, 10), (7, 1)])
 def test_masks(kernel: int, contrast: int) -> None:
-    found = lvlm_attribution(golden_model(), **golden_inputs(), layer=2, normalize="image_only")
+    found = lvlm_attribution(model=golden_model(), **golden_inputs(), layers=2, normalize="image_only")
     mask = revise_mask(found.map[None], kernel, contrast)
     assert (mask[0] - maps()[f"wide_full_k{kernel}_e{contrast}_mask"]).abs().max() <= 1e-5
     levels = mask_to_u8(mask)[0].int() - maps()[f"wide_full_k{kernel}_e{contrast}_mask_u8"].int()
@@ -55,7 +55,7 @@ def test_masks(kernel: int, contrast: int) -> None:
 
 def test_one_head_of_the_recorded_scores() -> None:
     found = lvlm_attribution(
-        golden_model(), **golden_inputs(), layer=2, normalize="image_only", heads=[1], steps="first"
+        model=golden_model(), **golden_inputs(), layers=2, normalize="image_only", heads=[1], steps="first"
     )
     start, stop = maps()["wide_full_image_range"].tolist()
     expected = maps()["wide_full_logits_last_query"][:1, 1, start:stop].softmax(-1)

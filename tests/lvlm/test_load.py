@@ -64,7 +64,7 @@ def test_a_saved_model_answers_and_attributes_as_before(
     request = Request("What?", (picture(),))
     answers = [generate(one, [request], Sampling(max_tokens=4))[0].text for one in (model, before)]
     assert answers[0] == answers[1]
-    maps = [lvlm_attribution(one, picture(), "What?", max_new_tokens=4) for one in (model, before)]
+    maps = [lvlm_attribution(picture(), "What?", one, max_tokens=4) for one in (model, before)]
     # In some releases a reread processor resizes with torch where the first did with PIL.
     assert (maps[0].map - maps[1].map).abs().max() <= 0.05 * maps[1].map.max()
     assert capfd.readouterr() == ("", "")

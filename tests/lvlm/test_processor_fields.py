@@ -54,7 +54,7 @@ def opened(folder: Path) -> tuple[LvlmModel, list[str]]:
 
 
 def shown(model: LvlmModel) -> list[float]:
-    return lvlm_attribution(model, picture(), "What?", max_new_tokens=2).map.flatten().tolist()
+    return lvlm_attribution(picture(), "What?", model, max_tokens=2).map.flatten().tolist()
 
 
 # Worked out by hand from the demo's config: 80 px in patches of 8, a CLIP tower whose CLS token is dropped.

@@ -119,11 +119,11 @@ def test_without_a_tokenizer_there_are_no_words() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_words_of_an_answer_that_is_read(family: str) -> None:
     """Byte-level tokens: a word's map is the mean of its bytes' rows."""
-    found = lvlm_attribution(tiny(family), picture(), "What?", answer="a réd car, 车", max_new_tokens=40)
+    found = lvlm_attribution(picture(), "What?", tiny(family), answer="a réd car, 车", max_tokens=40)
     assert [word.text for word in found.words] == ["a", "réd", "car", "车"]
     assert [word.steps for word in found.words] == [(0,), (2, 3, 4, 5), (7, 8, 9), (12, 13, 14)]
     assert [found.answer[word.start : word.end] for word in found.words] == ["a", "réd", "car", "车"]
-    phrase = lvlm_attribution(tiny(family), picture(), "What?", answer="a réd car, 车", steps="réd", max_new_tokens=40)
+    phrase = lvlm_attribution(picture(), "What?", tiny(family), answer="a réd car, 车", steps="réd", max_tokens=40)
     assert torch.allclose(found.words[1].map, phrase.map, atol=1e-6)
     assert found.words[1].attribution.geometry == phrase.attribution.geometry
 

@@ -55,7 +55,7 @@ def test_what_names_no_layers(model, image, context, text) -> None:
 
 def test_the_map_is_that_of_the_function(model, image, context) -> None:
     looked = lvlm.attend(context, model, image, Q, layers="1,2", normalization="image_only")
-    expected = api_graph.lvlm_attribution(model, image, Q, layer=[1, 2], normalize="image_only")
+    expected = api_graph.lvlm_attribution(image, Q, model, layers=[1, 2], normalize="image_only")
     assert torch.equal(looked.attribution.values[0], expected.map)
     assert looked.attribution.geometry == (expected.geometry,)
     assert looked.answer == expected.answer == context.ui["text"][0]
@@ -69,7 +69,7 @@ def test_steps(model, image, context) -> None:
         ({"steps": "phrase", "phrase": answer}, answer),
     ):
         values = lvlm.attend(context, model, image, Q, **given).attribution.values[0]
-        assert torch.equal(values, api_graph.lvlm_attribution(model, image, Q, steps=steps).map)
+        assert torch.equal(values, api_graph.lvlm_attribution(image, Q, model, steps=steps).map)
 
 
 @pytest.mark.parametrize(

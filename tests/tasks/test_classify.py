@@ -66,7 +66,7 @@ def test_features_and_labels_of_two_models() -> None:
 
 def test_scores_are_scaled_cosines_to_the_labels(demo: ClipModel, pictures: list[Scene]) -> None:
     images = [p.image for p in pictures]
-    found = classify(demo, images, ["red circle", "blue star"], templates="a {}")
+    found = classify(images, ["red circle", "blue star"], demo, templates="a {}")
     texts = encode_text(demo, ["a red circle", "a blue star"])
     expected = F.cosine_similarity(plain_features(demo, images)[:, None], texts[None], dim=-1)
     assert torch.allclose(found.scores, demo.module.logit_scale.exp() * expected, atol=1e-3)  # type: ignore[operator]
@@ -77,7 +77,7 @@ def test_a_region_says_which_object_is_meant(demo: ClipModel, pictures: list[Sce
     hits, count = 0, 0
     for drawn in pictures:
         for thing in drawn.objects:
-            found = classify(demo, drawn.image, names_of(drawn), boxes=[thing.box], method=method, alpha=8.0)
+            found = classify(drawn.image, names_of(drawn), demo, boxes=[thing.box], method=method, alpha=8.0)
             hits += found.names == [thing.name]
             count += 1
     assert hits / count > 0.7  # chance is about a quarter
@@ -85,8 +85,8 @@ def test_a_region_says_which_object_is_meant(demo: ClipModel, pictures: list[Sce
 
 def test_a_mask_is_its_bounding_rectangle(demo: ClipModel, pictures: list[Scene]) -> None:
     drawn, thing = pictures[0], pictures[0].objects[0]
-    by_box = classify(demo, drawn.image, names_of(drawn), boxes=[thing.box])
-    by_mask = classify(demo, drawn.image, names_of(drawn), masks=torch.from_numpy(thing.mask)[None].float())
+    by_box = classify(drawn.image, names_of(drawn), demo, boxes=[thing.box])
+    by_mask = classify(drawn.image, names_of(drawn), demo, masks=torch.from_numpy(thing.mask)[None].float())
     assert torch.allclose(by_box.scores, by_mask.scores, atol=1e-3)
 
 
@@ -94,9 +94,9 @@ def test_several_boxes_become_one_mask(demo: ClipModel, pictures: list[Scene]) -
     drawn = pictures[0]
     first, second = (o.box for o in drawn.objects[:2])
     masks = torch.stack([foveal_mask(box, drawn.image.size, demo.tower.grid) for box in (first, second)])
-    features = foveal_features(demo, drawn.image, masks.amax(0, keepdim=True))
+    features = foveal_features(drawn.image, masks.amax(0, keepdim=True), demo)
     expected = F.cosine_similarity(features, encode_text(demo, ["a photo of a star."]))
-    found = classify(demo, drawn.image, "star", boxes=[first, second])
+    found = classify(drawn.image, "star", demo, boxes=[first, second])
     assert float(found.scores) == pytest.approx(float(demo.module.logit_scale.exp() * expected), abs=1e-3)  # type: ignore[operator]
 
 
@@ -104,20 +104,20 @@ def test_boxes_per_image_and_images_alone_or_together(demo: ClipModel, pictures:
     images = [p.image for p in pictures[:3]]
     boxes = [[o.box for o in p.objects[:n]] for p, n in zip(pictures, (1, 2, 3), strict=False)]
     labels = ["red circle", "star"]
-    together = classify(demo, images, labels, boxes=boxes)
+    together = classify(images, labels, demo, boxes=boxes)
     for i, image in enumerate(images):
-        assert torch.allclose(classify(demo, image, labels, boxes=boxes[i]).scores[0], together.scores[i], atol=1e-3)
-    tensors = classify(demo, images, labels, boxes=[torch.tensor(b).double() for b in boxes])
+        assert torch.allclose(classify(image, labels, demo, boxes=boxes[i]).scores[0], together.scores[i], atol=1e-3)
+    tensors = classify(images, labels, demo, boxes=[torch.tensor(b).double() for b in boxes])
     assert torch.allclose(tensors.scores, together.scores, atol=1e-4)
-    one_for_all = classify(demo, images, labels, boxes=torch.tensor(boxes[0]).double())
+    one_for_all = classify(images, labels, demo, boxes=torch.tensor(boxes[0]).double())
     assert torch.allclose(one_for_all.scores[0], together.scores[0], atol=1e-3)
 
 
 def test_alpha_0_and_no_region_are_the_plain_model(demo: ClipModel, pictures: list[Scene]) -> None:
     drawn = pictures[0]
-    plain = classify(demo, drawn.image, names_of(drawn)).scores
+    plain = classify(drawn.image, names_of(drawn), demo).scores
     assert torch.allclose(
-        classify(demo, drawn.image, names_of(drawn), boxes=[drawn.objects[0].box], alpha=0.0).scores, plain, atol=1e-3
+        classify(drawn.image, names_of(drawn), demo, boxes=[drawn.objects[0].box], alpha=0.0).scores, plain, atol=1e-3
     )
 
 
@@ -139,7 +139,7 @@ def test_alpha_0_and_no_region_are_the_plain_model(demo: ClipModel, pictures: li
     ],
 )
 def test_bad_input(demo: ClipModel, pictures: list[Scene], changes: dict, said: str) -> None:
-    arguments = {"model": demo, "images": pictures[0].image, "labels": ["a", "b"], **changes}
+    arguments = {"model": demo, "image": pictures[0].image, "labels": ["a", "b"], **changes}
     with pytest.raises(BadInput) as caught:
         classify(**arguments)
     assert said in str(caught.value)
@@ -225,7 +225,9 @@ def test_view_features_are_those_of_the_public_functions() -> None:
     images = depth_images(project(points), model.preprocess.size)
     boxes = foreground_boxes(images[:, 0])
     expected = [
-        foveal_features(model, pixel_values=image[None], masks=foveal_mask(box, (32, 32), (4, 4), alpha=0.7)[None])
+        foveal_features(
+            model=model, pixel_values=image[None], masks=foveal_mask(box, (32, 32), (4, 4), alpha=0.7)[None]
+        )
         for image, box in zip(images, boxes, strict=True)
     ]
     found = view_features(model, points[None], fovea=Fovea(alpha=0.7))

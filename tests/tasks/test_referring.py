@@ -57,7 +57,7 @@ def test_every_method_scores_every_box(demo: ClipModel, picture: Scene, boxes: l
     with warnings.catch_warnings():
         # The reference draws a circle of no width on small images, and says so.
         warnings.filterwarnings("ignore", message="nothing is drawn")
-        choice = choose_box(demo, picture.image, boxes, picture.objects[1].name, method)
+        choice = choose_box(picture.image, boxes, picture.objects[1].name, demo, method)
     assert choice.scores.shape == (len(boxes),)
     assert choice.scores[choice.index] == choice.scores.max()
     assert (choice.margin == 0) == (method == "none")
@@ -80,14 +80,14 @@ def test_the_object_that_is_named_is_chosen(demo: ClipModel, method: str) -> Non
 
 def test_without_a_prompt_the_first_box_is_chosen(demo: ClipModel, picture: Scene, boxes: list) -> None:
     for thing in picture.objects:
-        choice = choose_box(demo, picture.image, boxes, thing.name, "none")
+        choice = choose_box(picture.image, boxes, thing.name, demo, "none")
         assert (choice.index, choice.margin) == (0, 0)
         assert choice.scores.tolist() == [choice.scores[0]] * len(boxes)
 
 
 def test_alpha_0_is_no_prompt(demo: ClipModel, picture: Scene, boxes: list) -> None:
-    foveal = choose_box(demo, picture.image, boxes, "a red star", "foveal", alpha=0.0)
-    plain = choose_box(demo, picture.image, boxes, "a red star", "none")
+    foveal = choose_box(picture.image, boxes, "a red star", demo, "foveal", alpha=0.0)
+    plain = choose_box(picture.image, boxes, "a red star", demo, "none")
     assert torch.allclose(foveal.scores, plain.scores, atol=1e-3)
     assert foveal.index == 0
 
@@ -95,48 +95,48 @@ def test_alpha_0_is_no_prompt(demo: ClipModel, picture: Scene, boxes: list) -> N
 def test_foveal_scores_are_those_of_the_public_functions(demo: ClipModel, picture: Scene, boxes: list) -> None:
     squashed = seeing(demo, "squash")
     masks = torch.stack([foveal_mask(box, (200, 120), demo.tower.grid, alpha=0.5) for box in boxes])
-    features = foveal_features(squashed, picture.image, masks, layers="all")
+    features = foveal_features(picture.image, masks, squashed, layers="all")
     expected = 100 * torch.cosine_similarity(features, encode_text(demo, "a photo of a red star"))
-    choice = choose_box(demo, picture.image, boxes, "A red STAR", alpha=0.5, layers="all")
+    choice = choose_box(picture.image, boxes, "A red STAR", demo, alpha=0.5, layers="all")
     scale = float(demo.module.logit_scale.exp()) / 100  # type: ignore[operator]
     assert torch.allclose(choice.scores, scale * expected, atol=1e-3)
 
 
 def test_permuting_the_boxes_permutes_the_scores(demo: ClipModel, picture: Scene, boxes: list) -> None:
     order = [2, 0, 3, 1]
-    scores = choose_box(demo, picture.image, boxes, "a star").scores
-    permuted = choose_box(demo, picture.image, [boxes[i] for i in order], "a star").scores
+    scores = choose_box(picture.image, boxes, "a star", demo).scores
+    permuted = choose_box(picture.image, [boxes[i] for i in order], "a star", demo).scores
     assert torch.allclose(permuted, scores[order], atol=1e-3)
 
 
 def test_equal_boxes_tie_and_the_first_is_chosen(demo: ClipModel, picture: Scene, boxes: list) -> None:
-    choice = choose_box(demo, picture.image, [boxes[1], boxes[1]], "a star")
+    choice = choose_box(picture.image, [boxes[1], boxes[1]], "a star", demo)
     assert choice.index == 0
     assert choice.margin < 1e-3
-    assert choose_box(demo, picture.image, boxes[:1], "a star").margin == 1.0
+    assert choose_box(picture.image, boxes[:1], "a star", demo).margin == 1.0
 
 
 def test_ensembles_add_what_their_members_score(demo: ClipModel, picture: Scene, boxes: list) -> None:
-    apart = [choose_box(demo, picture.image, boxes, "a star", method).scores for method in ("foveal", "crop")]
-    summed = choose_box(demo, picture.image, boxes, "a star", ["foveal", "crop"]).scores
-    best = choose_box(demo, picture.image, boxes, "a star", ["foveal", "crop"], aggregate="max").scores
+    apart = [choose_box(picture.image, boxes, "a star", demo, method).scores for method in ("foveal", "crop")]
+    summed = choose_box(picture.image, boxes, "a star", demo, ["foveal", "crop"]).scores
+    best = choose_box(picture.image, boxes, "a star", demo, ["foveal", "crop"], aggregate="max").scores
     assert torch.allclose(summed, apart[0] + apart[1], atol=1e-3)
     assert torch.allclose(best, torch.maximum(*apart), atol=1e-3)
-    twice = choose_box([demo, demo], picture.image, boxes, "a star").scores
+    twice = choose_box(picture.image, boxes, "a star", [demo, demo]).scores
     assert torch.allclose(twice, 2 * apart[0], atol=1e-3)
 
 
 def test_subtracting_the_caption_itself_makes_all_boxes_tie(demo: ClipModel, picture: Scene, boxes: list) -> None:
-    choice = choose_box(demo, picture.image, boxes, "a red star", subtract=["a RED star"])
+    choice = choose_box(picture.image, boxes, "a red star", demo, subtract=["a RED star"])
     assert choice.scores.abs().max() < 1e-3
-    other = choose_box(demo, picture.image, boxes, "a red star", subtract=["a blue ring", "a heart"])
+    other = choose_box(picture.image, boxes, "a red star", demo, subtract=["a blue ring", "a heart"])
     assert other.scores.abs().max() > 0.1
 
 
 @pytest.mark.parametrize("method", ["circle", "foveal", "circle+foveal"])
 def test_unleash_changes_what_a_prompt_does(demo: ClipModel, picture: Scene, boxes: list, method: str) -> None:
-    plain = choose_box(demo, picture.image, boxes, "a star", method).scores
-    unleashed = choose_box(demo, picture.image, boxes, "a star", method, unleash=1.0).scores
+    plain = choose_box(picture.image, boxes, "a star", demo, method).scores
+    unleashed = choose_box(picture.image, boxes, "a star", demo, method, unleash=1.0).scores
     assert (plain - unleashed).abs().max() > 1e-2
 
 
@@ -144,22 +144,22 @@ def test_unleashed_circles_react_to_the_clean_image(demo: ClipModel, picture: Sc
     image = to_tensor(picture.image)[0]
     values = torch.tensor(boxes, dtype=torch.float64)
     drawn = draw_circle(image, values)
-    expected = foveal_features(demo, drawn, None, unleash=0.7, clean=image)
+    expected = foveal_features(drawn, None, demo, unleash=0.7, clean=image)
     assert torch.allclose(
         box_features(demo, image, values, prompt_method("circle"), Fovea(unleash=0.7)), expected, atol=1e-4
     )
 
 
 def test_shade_is_named_in_the_text(demo: ClipModel, picture: Scene, boxes: list) -> None:
-    own = choose_box(demo, picture.image, boxes, "A star", "shade").scores
-    said = choose_box(demo, picture.image, boxes, "A star", "shade", template="{} is in red color.").scores
-    other = choose_box(demo, picture.image, boxes, "A star", "shade", template="a photo of {}").scores
+    own = choose_box(picture.image, boxes, "A star", demo, "shade").scores
+    said = choose_box(picture.image, boxes, "A star", demo, "shade", template="{} is in red color.").scores
+    other = choose_box(picture.image, boxes, "A star", demo, "shade", template="a photo of {}").scores
     assert torch.equal(own, said)
     assert not torch.allclose(own, other)
 
 
 def test_boxes_come_in_many_forms(demo: ClipModel, picture: Scene, boxes: list) -> None:
-    expected = choose_box(demo, picture.image, boxes, "a star").scores
+    expected = choose_box(picture.image, boxes, "a star", demo).scores
     values = torch.tensor(boxes, dtype=torch.float64)
     xywh = torch.cat([values[:, :2], values[:, 2:] - values[:, :2]], 1)
     share = values / torch.tensor([200, 120, 200, 120])
@@ -171,7 +171,7 @@ def test_boxes_come_in_many_forms(demo: ClipModel, picture: Scene, boxes: list) 
         (xywh, "xywh"),
         (share, "normalized"),
     ):
-        scores = choose_box(demo, picture.image, given, "a star", format=format).scores
+        scores = choose_box(picture.image, given, "a star", demo, format=format).scores
         assert torch.allclose(scores, expected, atol=1e-3)
 
 
@@ -179,17 +179,17 @@ def test_a_long_image_is_seen_as_a_whole(demo: ClipModel) -> None:
     wide = Image.new("RGB", (400, 100), "grey")
     corners = [[0, 0, 40, 100], [360, 0, 400, 100]]
     cropping = seeing(demo, "shortest")
-    expected = choose_box(demo, wide, corners, "a star").scores
-    assert torch.equal(choose_box(cropping, wide, corners, "a star").scores, expected)
+    expected = choose_box(wide, corners, "a star", demo).scores
+    assert torch.equal(choose_box(wide, corners, "a star", cropping).scores, expected)
     with pytest.raises(BadInput, match="the model sees nothing of box 1"):
-        choose_box(cropping, wide, corners, "a star", resize_mode="model")
+        choose_box(wide, corners, "a star", cropping, resize_mode="model")
     assert seeing(demo, "model") is demo
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"text": " "}, "text: the text is empty"),
+        ({"query": " "}, "query: the text is empty"),
         ({"boxes": []}, "boxes: there is no box"),
         ({"boxes": [[500, 500, 510, 510]]}, "box 1 lies outside the image"),
         ({"boxes": [[30, 0, 10, 10]]}, "box 1 has a negative width"),
@@ -217,7 +217,7 @@ def test_a_long_image_is_seen_as_a_whole(demo: ClipModel) -> None:
     ],
 )
 def test_bad_input(demo: ClipModel, picture: Scene, boxes: list, changes: dict, said: str) -> None:
-    arguments = {"model": demo, "image": picture.image, "boxes": boxes, "text": "a star", **changes}
+    arguments = {"model": demo, "image": picture.image, "boxes": boxes, "query": "a star", **changes}
     with pytest.raises(BadInput) as caught:
         choose_box(**arguments)
     assert said in str(caught.value)

@@ -48,7 +48,7 @@ def test_values_of_the_last_layer_by_hand() -> None:
 
 
 def as_pictures(picture: torch.Tensor) -> list:
-    from api_graph.pixels.read import as_pictures as convert
+    from api_graph.pixels.given import as_pictures as convert
 
     return convert(picture)
 

@@ -59,7 +59,7 @@ def test_a_chain_of_nodes_chooses_as_the_function_does(
 ) -> None:
     for thing in picture.objects:
         found = tasks.choose_box(scored(model, image, boxes, thing.name.upper()), boxes, image)
-        expected = choose_box(model, picture.image, boxes, thing.name)
+        expected = choose_box(picture.image, boxes, thing.name, model)
         assert found.choice == expected.index
         assert found.box.values.tolist() == [boxes.values[expected.index].tolist()]
         first, *rest = found.text.splitlines()
@@ -97,7 +97,7 @@ def test_subtraction_as_in_the_function(model: ClipModel, picture: Scene, image:
     mean = tasks.mean_text(model, captions)
     assert mean.count == 3
     found = scored(model, image, boxes, "a star", subtract=mean).scores
-    expected = choose_box(model, picture.image, boxes, "a star", subtract=[c for c in captions.split("\n") if c]).scores
+    expected = choose_box(picture.image, boxes, "a star", model, subtract=[c for c in captions.split("\n") if c]).scores
     assert torch.allclose(found, expected, atol=1e-3)
     assert tasks.mean_text(model, captions, count=2).count == 2
 
@@ -127,7 +127,7 @@ def test_regions_are_classified_as_the_function_does(
     labels = tasks.encode_labels(model, "\n".join(names))
     fovea = foveal.foveal_mask(model, image, boxes, join="max")
     found = tasks.classify(foveal.foveal_features(model, image, fovea), labels, top=2)
-    expected = classify(model, picture.image, names, boxes=boxes)
+    expected = classify(picture.image, names, model, boxes=boxes)
     assert torch.allclose(found.classes.scores, expected.scores, atol=1e-3)
     assert found.label == expected.names[0]
     (best, p), (second, q) = expected.top(2)[0]

@@ -61,13 +61,13 @@ class Prompt:
         """The features (ΣN, E) of all objects of some scenes."""
         counts = torch.tensor([len(c.boxes) for c in choices])
         if self.draw is None and self.kernel is None:
-            return foveal_features(model, [c.image for c in choices]).repeat_interleave(counts, 0)
+            return foveal_features([c.image for c in choices], model=model).repeat_interleave(counts, 0)
         masks = None if self.kernel is None else [_foveal_masks(model, c, self.kernel) for c in choices]
         if self.draw is None:
             return foveal_features(
-                model,
                 [c.image for c in choices],
                 masks,
+                model,
                 layers=self.layers,
                 form=self.form,
                 unleash=self.unleash,
@@ -76,7 +76,7 @@ class Prompt:
         pictures = [picture for c in choices for picture in self.draw(c)]
         clean = [c.image for c in choices for _ in c.boxes] if self.unleash else None
         over = None if masks is None else torch.cat(masks)
-        return foveal_features(model, pictures, over, unleash=self.unleash, clean=clean)
+        return foveal_features(pictures, over, model, unleash=self.unleash, clean=clean)
 
 
 def boxes_part(setting: Setting) -> Part:

@@ -145,7 +145,7 @@ def _sharpened(maps: Tensor, how: Sharpening) -> Tensor:
 
 
 def _reference_map(model: ClipModel, images: Images, queries: Queries, *, layer: int) -> Attribution:
-    return clip_attribution(model, list(images), list(queries), recipe="reference", layer=layer).attribution
+    return clip_attribution(list(images), list(queries), model, recipe="reference", layer=layer).attribution
 
 
 def _older_map(model: ClipModel, images: Images, queries: Queries, *, method: BaselineMethod) -> Attribution:

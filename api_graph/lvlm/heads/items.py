@@ -16,7 +16,7 @@ from api_graph.demo.questions import asked_scenes
 from api_graph.demo.scenes import VALIDATION_SEEDS
 from api_graph.errors import BadInput
 from api_graph.files import real_path
-from api_graph.pixels.read import Images, as_pictures
+from api_graph.pixels.given import Images, as_pictures
 from api_graph.regions import Boxes, read_boxes
 from api_graph.tasks.record import Record, csv_rows, json_lines
 

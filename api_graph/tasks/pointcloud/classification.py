@@ -56,6 +56,7 @@ def classify_point_cloud(
     labels: str | Sequence[str],
     model: ClipModel | str = "demo",
     *,
+    device: str | torch.device | None = None,
     method: str = "foveal",
     betas: Sequence[float] | None = None,
     templates: Templates = "point cloud",
@@ -69,13 +70,14 @@ def classify_point_cloud(
 ) -> Classification:
     """Say which of `labels` each cloud is.
 
-    `points`: (N, 3), (B, N, 3), or the path of a file (`read_points`); the first `count` of each are used.
+    `points`: (N, 3), (B, N, 3), or the path of a file (`read_points`); the first `count` of each are used. `model` is
+    a loaded one, or a name that `load_clip` takes, for `device`.
     `normalize` moves and scales each cloud into the unit sphere, for which the views are made. `method`: "none",
     "foveal" or "foveal cells". `betas`: the six views' weights, 1 by default. Raises BadInput for points that are none.
     """
     cloud = read_points(points) if isinstance(points, str | os.PathLike) else torch.as_tensor(points)
     clouds = checked_points(cloud)[:, : _counted(count)]
-    (loaded,) = as_models(model)
+    (loaded,) = as_models(model, device)
     fovea = Fovea(alpha, sigma, layers, form, unleash)
     names = checked_labels(labels)
     classes = class_features(loaded, names, templates)
@@ -97,7 +99,7 @@ def view_features(model: ClipModel, clouds: Tensor, method: str = "foveal", fove
         options = fovea or Fovea()
         masks = view_masks(images[:, 0], model.tower.grid, options, cells=method == "foveal cells")
         features = foveal_features(
-            model,
+            model=model,
             pixel_values=images,
             masks=masks,
             layers=options.layers,

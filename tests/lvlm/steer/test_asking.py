@@ -76,14 +76,14 @@ def test_ask_takes_boxes_masks_maps_and_lists_of_them(demo: api_graph.LvlmModel)
     question = f"What colour is the {target.shape}?"
     mask = torch.from_numpy(target.mask).float()
     cells = torch.nn.functional.adaptive_max_pool2d(mask[None, None], 10)[0]
-    area = api_graph.lvlm_attribution(demo, one.image, question, max_new_tokens=2).geometry
+    area = api_graph.lvlm_attribution(one.image, question, demo, max_tokens=2).geometry
     from api_graph.sockets import Attribution
 
     for fovea in ([target.box], mask, mask.numpy(), Attribution(cells, (area,)), [mask], [[target.box], None][:1]):
-        assert api_graph.ask(demo, one.image, question, fovea=fovea, max_tokens=4).text == target.colour
-    assert api_graph.ask(demo, one.image, question, fovea=[other.box], max_tokens=4).text == other.colour
+        assert api_graph.ask(one.image, question, demo, fovea=fovea, max_tokens=4).text == target.colour
+    assert api_graph.ask(one.image, question, demo, fovea=[other.box], max_tokens=4).text == other.colour
     steering = api_graph.Steering.of([target.box], mode="boost", layers=[2], strength=8)
-    assert api_graph.ask(demo, one.image, question, fovea=steering, max_tokens=4).text == target.colour
+    assert api_graph.ask(one.image, question, demo, fovea=steering, max_tokens=4).text == target.colour
 
 
 def test_the_map_of_a_steered_model_lies_on_the_fovea(demo: api_graph.LvlmModel) -> None:
@@ -97,7 +97,7 @@ def test_the_map_of_a_steered_model_lies_on_the_fovea(demo: api_graph.LvlmModel)
         {"fovea": [target.box], "strength": 9.0, "mode": "boost"},
     ]
     for settings in ways:
-        found = api_graph.lvlm_attribution(demo, one.image, "What is it?", steps="first", **settings)
+        found = api_graph.lvlm_attribution(one.image, "What is it?", demo, steps="first", **settings)
         shares.append(float(found.map[top:bottom, left:right].sum() / found.map.sum()))
     assert shares[0] < shares[1] and shares[0] < shares[2]
     assert shares[1] > 0.99
@@ -133,10 +133,10 @@ def test_a_preset_sets_all_of_the_settings(name: Any) -> None:
 def test_presets_are_taken_by_ask(demo: api_graph.LvlmModel) -> None:
     for name in PRESETS:
         if name != "Gaze Heads":
-            api_graph.ask(demo, picture(), "What colour?", fovea="image", max_tokens=2, **api_graph.steer_preset(name))
+            api_graph.ask(picture(), "What colour?", demo, fovea="image", max_tokens=2, **api_graph.steer_preset(name))
     heads = {2: [0, 1]}
     settings = api_graph.steer_preset("Gaze Heads") | {"heads": heads}
-    api_graph.ask(demo, picture(), "What colour?", fovea=[[0, 0, 60, 60]], max_tokens=2, **settings)  # pyright: ignore
+    api_graph.ask(picture(), "What colour?", demo, fovea=[[0, 0, 60, 60]], max_tokens=2, **settings)  # pyright: ignore
 
 
 def test_a_preset_of_no_method() -> None:
@@ -150,7 +150,7 @@ def test_a_preset_of_no_method() -> None:
 @pytest.mark.parametrize("strength", [20, 50, -20])
 def test_a_strength_that_breaks_answers_is_warned_of(strength: float, demo: api_graph.LvlmModel) -> None:
     with pytest.warns(ApiGraphWarning, match=f"a strength of {strength} on all heads of all layers can break"):
-        api_graph.ask(demo, picture(), "What colour?", fovea=[[0, 0, 60, 60]], strength=strength, max_tokens=2)
+        api_graph.ask(picture(), "What colour?", demo, fovea=[[0, 0, 60, 60]], strength=strength, max_tokens=2)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_strength_that_breaks_answers_is_warned_of(strength: float, demo: api_
     ],
 )
 def test_other_strengths_are_not(settings: dict[str, Any], demo: api_graph.LvlmModel) -> None:
-    api_graph.ask(demo, picture(), "What colour?", fovea=[[0, 0, 60, 60]], max_tokens=2, **settings)
+    api_graph.ask(picture(), "What colour?", demo, fovea=[[0, 0, 60, 60]], max_tokens=2, **settings)
 
 
 def test_a_broken_answer_is_warned_of() -> None:
@@ -182,8 +182,8 @@ def test_a_broken_answer_of_a_steered_model_is_warned_of() -> None:
     with torch.no_grad():
         module.lm_head.weight.zero_()  # every token is as likely: the first of them always wins
     with pytest.warns(ApiGraphWarning, match="repeats one token 9 times"):
-        api_graph.ask(stuck, picture(), "What?", fovea="image", mode="boost", max_tokens=9)
-    api_graph.ask(stuck, picture(), "What?", max_tokens=9)
+        api_graph.ask(picture(), "What?", stuck, fovea="image", mode="boost", max_tokens=9)
+    api_graph.ask(picture(), "What?", stuck, max_tokens=9)
     assert model is not stuck
 
 
@@ -207,7 +207,7 @@ def test_a_broken_answer_of_a_steered_model_is_warned_of() -> None:
 )
 def test_what_cannot_be_steered(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        api_graph.ask(tiny("llava"), picture(), "What colour?", max_tokens=2, **arguments)
+        api_graph.ask(picture(), "What colour?", tiny("llava"), max_tokens=2, **arguments)
 
 
 def test_a_family_whose_tokens_are_not_known_is_refused_with_the_reason() -> None:
@@ -216,7 +216,7 @@ def test_a_family_whose_tokens_are_not_known_is_refused_with_the_reason() -> Non
     type(model.config).model_type = "unknown"
     try:
         with pytest.raises(BadInput, match="it is not known where this family's image tokens lie"):
-            api_graph.ask(model, picture(), "What colour?", fovea="image")
+            api_graph.ask(picture(), "What colour?", model, fovea="image")
     finally:
         type(model.config).model_type = before
 
@@ -232,4 +232,4 @@ def test_endpoints_refuse_a_fovea_and_answer_the_rest(tmp_path: Path, monkeypatc
     assert isinstance(steered, BadInput) and "only a local one lets in" in str(steered)
     assert isinstance(plain, Exception) and not isinstance(plain, BadInput)
     with pytest.raises(BadInput, match="fovea: mine is an endpoint, and a fovea changes the attention inside a model"):
-        api_graph.ask("mine", picture(), "What colour?", fovea="image")
+        api_graph.ask(picture(), "What colour?", "mine", fovea="image")

@@ -155,9 +155,9 @@ def test_the_demo_model_looks_at_one_box_after_the_other() -> None:
     demo = api_graph.load_lvlm("demo", "cpu")
     seen = [
         api_graph.lvlm_attribution(
-            demo,
             shipped_graphs() / "api_graph_example.png",
             "Describe the picture.",
+            demo,
             fovea=Steering.tour(as_foveas([[354, 165, 432, 243], [209, 52, 283, 129]]), 2),
             steps=range(step, step + 1),
         )

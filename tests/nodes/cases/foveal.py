@@ -148,9 +148,9 @@ def foveal_mask(world: World) -> Case:
 def foveal_features(world: World) -> Case:
     def expected(model: Any, image: Tensor, fovea: Attribution, unleash_layers: str, heads: str, **more: Any) -> Any:
         features = clip.foveal_features(
-            model,
             [*image[:, None]],
             masks_of(image, fovea),
+            model,
             unleash_layers=unleash_layers or None,
             heads=numbers(heads),
             **more,
@@ -188,7 +188,7 @@ def foveal_features(world: World) -> Case:
 @case("APImageFeatures")
 def image_features(world: World) -> Case:
     return Case(
-        lambda model, image: ImageFeatures(clip.foveal_features(model, image)),
+        lambda model, image: ImageFeatures(clip.foveal_features(image, model=model)),
         given={"model": world.clip, "image": world.picture(1)},
         others={
             "model": at(world.other_clip),
@@ -222,9 +222,9 @@ def unleash(world: World) -> Case:
     ) -> ImageFeatures:
         return ImageFeatures(
             clip.foveal_features(
-                model,
                 image,
                 None if fovea is None else masks_of(image, fovea),
+                model,
                 layers=fovea_layers,
                 unleash=gain,
                 unleash_layers=layers,

@@ -38,13 +38,13 @@ def attend(world: World) -> Case:
         which = {"range": range(first_step, last_step + 1), "phrase": phrase}
         found = [
             lvlm_attribution(
-                model,
                 picture,
                 hint if hint.strip() else query,
-                layer=None if layers in ("auto", "") else [int(number) for number in layers.split(",")],
+                model,
+                layers=None if layers in ("auto", "") else [int(number) for number in layers.split(",")],
                 steps=which.get(steps, steps),
                 normalize=normalization,
-                max_new_tokens=max_new_tokens,
+                max_tokens=max_new_tokens,
                 answer=answer if answer.strip() else None,
                 fovea=None if steering is None else replace(steering, foveas=steering.foveas[i : i + 1]),
             )

@@ -35,12 +35,12 @@ def map_words(world: World) -> Case:
         steering: Steering | None,
     ) -> tuple[WordMaps, str]:
         found = lvlm_attribution(
-            model,
             to_pil(image)[0],
             query,
-            layer=layers,
+            model,
+            layers=layers,
             normalize=normalization,
-            max_new_tokens=max_new_tokens,
+            max_tokens=max_new_tokens,
             answer=answer if answer.strip() else None,
             method=method,
             fovea=steering,

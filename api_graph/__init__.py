@@ -8,6 +8,8 @@ The public Python API, loaded when first used. Images come first, then what is a
 * `load_clip`, `ClipModel`: an auxiliary CLIP, or one that you built with open_clip.
 * `load_lvlm`, `LvlmModel`: a local vision-language model, or one that you loaded with transformers.
 * `Steering`, `steer_preset`: how a model is pointed, in full, and the settings of published methods.
+* `Contrast`, `contrast_preset`: what its answer is set against, token by token.
+* `find_heads`, `HeadProfile`: which of a model's heads look where they are asked to, for steering and maps.
 * `foveal_mask`, `foveal_features`: FALIP's bias over the patches, and an image's features under many of them.
 * `choose_box`, `classify`, `classify_point_cloud`: what FALIP is judged on.
 * `run_graph`: a saved graph as a function.
@@ -32,10 +34,14 @@ if TYPE_CHECKING:
     from api_graph.graph import GraphError
     from api_graph.lvlm import (
         Answer,
+        Contrast,
+        HeadProfile,
         LvlmAttribution,
         LvlmModel,
         Steering,
         ask,
+        contrast_preset,
+        find_heads,
         load_lvlm,
         lvlm_attribution,
         steer_preset,
@@ -64,10 +70,12 @@ __all__ = [
     "ClipAttribution",
     "ClipModel",
     "ComparedResults",
+    "Contrast",
     "DrawnFigure",
     "Endpoint",
     "EndpointError",
     "GraphError",
+    "HeadProfile",
     "Images",
     "LvlmAttribution",
     "LvlmModel",
@@ -85,7 +93,9 @@ __all__ = [
     "classify_point_cloud",
     "clip_attribution",
     "compare_results",
+    "contrast_preset",
     "draw_figure",
+    "find_heads",
     "foveal_features",
     "foveal_mask",
     "load_clip",
@@ -113,11 +123,13 @@ __getattr__, __dir__ = _lazily(
         "ClipAttribution": "clip",
         "ClipModel": "clip",
         "ComparedResults": "comparison.compare",
+        "Contrast": "lvlm",
         "DrawnFigure": "figure.draw",
         "Endpoint": "lvlm.remote",
         "EndpointError": "lvlm.remote",
         "GraphError": "graph",
         "Images": "pixels.given",
+        "HeadProfile": "lvlm",
         "LvlmAttribution": "lvlm",
         "LvlmModel": "lvlm",
         "MapResults": "table.map",
@@ -134,7 +146,9 @@ __getattr__, __dir__ = _lazily(
         "classify_point_cloud": "tasks",
         "clip_attribution": "clip",
         "compare_results": "comparison.compare",
+        "contrast_preset": "lvlm",
         "draw_figure": "figure.draw",
+        "find_heads": "lvlm",
         "foveal_features": "clip",
         "foveal_mask": "clip",
         "load_clip": "clip",

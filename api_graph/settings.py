@@ -123,14 +123,19 @@ def find_graph(name: str) -> Path:
         return path
     if is_shipped:
         return shipped_file
-    near = get_close_matches(name, shipped(), n=1)
-    meant = f"Did you mean {near[0]}? " if near else ""
     raise BadInput(
         "there is no such file, and no shipped graph of this name",
         input="graph",
         value=name,
-        hint=f"{meant}`api-graph graphs` lists the shipped ones.",
+        hint=f"{meant_graphs(name)}`api-graph graphs` lists the shipped ones.",
     )
+
+
+def meant_graphs(name: str) -> str:
+    """`Did you mean api_clip? `, with up to three shipped graphs whose names are near to `name`; or nothing."""
+    stem = os.path.splitext(os.path.basename(name))[0]
+    near = get_close_matches(stem, shipped(), n=3, cutoff=0.7)
+    return f"Did you mean {' or '.join(near)}? " if near else ""
 
 
 def is_shipped(name: str) -> bool:

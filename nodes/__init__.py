@@ -11,6 +11,7 @@ from . import (
     images,
     lvlm,
     models,
+    options,
     prompts,
     segment,
     selection,
@@ -50,6 +51,7 @@ NODES = (
     models.answering_model,
     lvlm.attend,
     lvlm.query_lvlm,
+    options.choose_option,
     lvlm.choose_image,
     text.format_question,
     text.strategy_prompt,
@@ -103,5 +105,6 @@ NODES = (
     controls.other_heads,
     steer.fovea,
     steer.steer,
+    steer.contrast,
     steer.preview_fovea,
 )

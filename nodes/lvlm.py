@@ -15,7 +15,7 @@ from torch import Tensor
 
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
-from api_graph.lvlm import Answer, LvlmAttribution, LvlmModel, Request, Sampling, ask_all, attribute
+from api_graph.lvlm import Answer, Contrast, LvlmAttribution, LvlmModel, Request, Sampling, ask_all, attribute
 from api_graph.lvlm.asking import MOST_PROMPTS, Answerer
 from api_graph.lvlm.remote import Endpoint
 from api_graph.lvlm.steer import Steering, settings_key
@@ -240,6 +240,7 @@ def query_all(
     image_4: Sequence[Tensor | None],
     system: Sequence[str],
     steering: Sequence[Steering | None],
+    contrast: Sequence[Contrast | None],
     context: Sequence[Context],
     *,
     model: Answerer,
@@ -252,10 +253,10 @@ def query_all(
     A call that fails has its exception in the place of its reply.
     """
     requests: list[Request] = []
-    told = zip(question, system, steering, image, image_2, image_3, image_4, strict=True)
-    for text, own_system, own_steering, *batches in told:
+    told = zip(question, system, steering, contrast, image, image_2, image_3, image_4, strict=True)
+    for text, own_system, own_steering, own_contrast, *batches in told:
         pictures = tuple(picture for batch in batches if batch is not None for picture in to_pil(batch))
-        requests.append(Request(text, pictures, own_system.strip(), own_steering))
+        requests.append(Request(text, pictures, own_system.strip(), own_steering, own_contrast))
     with context[0].waiting() if isinstance(model, Endpoint) else nullcontext():
         answers = ask_all(
             model,
@@ -286,7 +287,7 @@ def _reply(answer: Answer | Exception, context: Context) -> Reply | Exception:
     title="Query LVLM",
     store=True,
     batched=query_all,
-    over=("question", "image", "image_2", "image_3", "image_4", "system", "steering"),
+    over=("question", "image", "image_2", "image_3", "image_4", "system", "steering", "contrast"),
     eight_bits=True,
     aliases=(
         *("ask", "VQA", "visual question answering", "describe", "describe image", "caption", "image to text"),
@@ -313,6 +314,10 @@ def query_lvlm(
         Steering | None,
         Field(description="Points a local model at a place in the images while it answers, from Steer."),
     ] = None,
+    contrast: Annotated[
+        Contrast | None,
+        Field(description="Sets a local model's answer against what it would say otherwise, from Contrast."),
+    ] = None,
 ) -> Reply:
     """Ask a model about one image or several: a local one, or one behind an endpoint."""
     (reply,) = query_all(
@@ -323,6 +328,7 @@ def query_lvlm(
         [image_4],
         [system],
         [steering],
+        [contrast],
         [context],
         model=model,
         max_tokens=max_tokens,

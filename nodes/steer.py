@@ -1,8 +1,9 @@
-"""Steer an LVLM from inside: a fovea in its images, how the attention follows it, and a look at its tokens."""
+"""Steer an LVLM from inside: a fovea in its images, how the attention follows it, what its answer is set against."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 from api_graph.bounding_boxes import boxes_of_each
 from api_graph.context import Context
 from api_graph.errors import BadInput
-from api_graph.lvlm import LvlmModel, Steering
+from api_graph.lvlm import Contrast, LvlmModel, Steering, contrast_preset
+from api_graph.lvlm.contrast import NOISE_STEPS, Against, ContrastPreset
 from api_graph.lvlm.steer import Foveas, Mode, Preset, Rows, settings_with, strength_of
 from api_graph.lvlm.steer.preview import fovea_panels
 from api_graph.pixels._check import checked_image, fitted_masks, value_range
@@ -20,7 +22,7 @@ from api_graph.pixels.pairing import EVERY, Pairing, Pairs
 from api_graph.pixels.read import to_pil
 from api_graph.regions import Boxes, read_boxes
 from api_graph.sockets import Attribution, Image, Mask
-from api_graph.spec import node
+from api_graph.spec import Widget, node
 
 from . import estimates
 from .images import preview_image
@@ -149,6 +151,63 @@ def steer(
     if targets == "all at once":
         return Steering(fovea.items, **settings)
     return Steering.tour(fovea.items, tokens_each, **settings)
+
+
+@node(
+    "APContrast",
+    category=CATEGORY,
+    title="Contrast",
+    aliases=("contrast decoding", "contrastive decoding", "guidance", "CFG", "hallucination", "PAI", "VCD"),
+)
+def contrast(
+    preset: Annotated[
+        Literal["custom", ContrastPreset],
+        Field(description="custom: the inputs below. Else the settings of a published method, in place of them all."),
+    ] = "custom",
+    against: Annotated[
+        Against,
+        Field(
+            description="What the answer is set against: what the model says without its fovea, with the fovea on all "
+            "that it leaves out, to the text alone (PAI), or to the image with noise in it (VCD)."
+        ),
+    ] = "no_fovea",
+    strength: Annotated[
+        float,
+        Field(ge=0, le=20, description="g of g·(c − u) + u: 1 is the plain answer, 0 that of the other request."),
+        Widget(step=0.1),
+    ] = 1.5,
+    cut: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Only tokens that are at least this times as likely as the likeliest are said; 0 allows all.",
+        ),
+        Widget(step=0.05),
+    ] = 0.1,
+    noise: Annotated[
+        int,
+        Field(ge=0, le=NOISE_STEPS - 1, description="noised_image: how much, in steps of diffusion; 999 hides it all."),
+    ] = 500,
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, description="noised_image: of the noise.")] = 0,
+) -> Annotated[Contrast, Field(description="What the answer is set against, for Query LVLM.")]:
+    """Decode an answer by contrast: what makes it differ from what the model would say otherwise counts more.
+
+    The model is asked twice at once, and every token is chosen by both: log p = g·(c − u) + u, of those that are likely
+    enough in c, the answer itself. It takes twice the time.
+    """
+    if preset == "custom":
+        return Contrast(against, strength, cut, noise, seed)
+    own, untouched = contrast_preset(preset), Contrast()
+    given = {"against": against, "strength": strength, "cut": cut, "noise": noise}
+    for name, value in given.items():
+        if value != getattr(untouched, name):
+            problem, hint = (
+                f"the preset {preset} sets it",
+                f"Leave it at {getattr(untouched, name)!r}, or choose custom.",
+            )
+            raise BadInput(problem, input=name, value=value, hint=hint)
+    return replace(own, seed=seed)
 
 
 @node(

@@ -89,7 +89,7 @@ def test_what_has_no_extra_is_in_the_plain_install() -> None:
     """Only what is loaded late, with a message that names the extra, may stay outside."""
     known = modules_of(names(PROJECT["dependencies"]))
     missing = {m for m in third_party(FILES) if m not in known}
-    assert missing == {"comfyui_frontend_package", "h5py", "lmms_eval", "matplotlib", "ray"} & missing
+    assert missing == {"comfyui_frontend_package", "fsspec", "h5py", "lmms_eval", "matplotlib", "ray"} & missing
 
 
 def test_the_dependencies_are_static() -> None:

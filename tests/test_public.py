@@ -64,8 +64,13 @@ def test_one_order_and_one_name() -> None:
     for name in WITH_MODEL:
         parameters = list(inspect.signature(FUNCTIONS[name]).parameters.values())
         names = [one.name for one in parameters]
-        first = {"classify_point_cloud": "points"}.get(name, "image")
-        asked = {"classify": ["labels"], "classify_point_cloud": ["labels"], "foveal_features": ["masks"]}
+        first = {"classify_point_cloud": "points", "find_heads": "items"}.get(name, "image")
+        asked = {
+            "classify": ["labels"],
+            "classify_point_cloud": ["labels"],
+            "foveal_features": ["masks"],
+            "find_heads": [],
+        }
         between = {"choose_box": ["boxes", "query"], **asked}.get(name, ["query"])
         assert names[: len(between) + 2] == [first, *between, "model"], name
         assert parameters[len(between) + 1].default == "demo", name
@@ -79,7 +84,7 @@ def test_device_is_everywhere() -> None:
         name for name, own in FUNCTIONS.items() if {"model", "graph", "name"} & set(inspect.signature(own).parameters)
     ]
     assert set(loading) >= {"load_clip", "load_lvlm", "run_graph", "map_graph", *WITH_MODEL}
-    for name in set(loading) - {"steer_preset"}:
+    for name in set(loading) - {"steer_preset", "contrast_preset"}:
         assert "device" in inspect.signature(FUNCTIONS[name]).parameters, name
 
 
@@ -90,6 +95,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "classify": {"image": PICTURE, "labels": ["a", "b"]},
     "classify_point_cloud": {"points": torch.rand(20, 3) - 0.5, "labels": ["a", "b"]},
     "clip_attribution": {"image": PICTURE, "query": "a star"},
+    "find_heads": {"scenes": 1},
     "foveal_features": {"image": PICTURE},
     "lvlm_attribution": {"image": PICTURE, "query": "What?"},
 }
@@ -101,7 +107,7 @@ def test_a_device_that_is_not_there_is_told(name: str) -> None:
     function = FUNCTIONS[name]
     with pytest.raises(BadInput, match="device: this machine has no such device"):
         function(**CALLS[name], device="nowhere")
-    load = api_graph.load_lvlm if name in ("ask", "lvlm_attribution") else api_graph.load_clip
+    load = api_graph.load_lvlm if name in ("ask", "find_heads", "lvlm_attribution") else api_graph.load_clip
     loaded = load(device="cpu")
     function(**CALLS[name], model=loaded, device=torch.device("cpu"))
     with pytest.raises(BadInput, match="device: the model is loaded already, on cpu"):

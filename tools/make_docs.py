@@ -1,6 +1,7 @@
 """Writes what is generated from the nodes and the shipped graphs: run it after a node or a graph has changed.
 
-    python tools/make_docs.py            all texts: docs/nodes.md, nodes/specs.json, locales/, web/docs/,
+    python tools/make_docs.py            all texts: docs/nodes.md, docs/graphs.md, docs/gallery.md,
+                                         nodes/specs.json, locales/, web/docs/,
                                          example_workflows/*.json, subgraphs/*.json
     python tools/make_docs.py --pictures the thumbnails beside the example workflows and the pictures of
                                          docs/recipes.md, too (runs every graph)
@@ -23,9 +24,20 @@ from PIL import Image, ImageOps
 
 from api_graph import run_graph
 from api_graph.demo.scenes import VALIDATION_SEEDS, scene
-from api_graph.docs import Catalogue, chinese, help_page, locale_files, reference
+from api_graph.docs import (
+    Catalogue,
+    Example,
+    chinese,
+    gallery,
+    graph_list,
+    help_page,
+    locale_files,
+    picture_of,
+    reference,
+)
 from api_graph.draw import template_name, to_picture, to_template
 from api_graph.draw.blueprint import Blueprint, to_blueprint
+from api_graph.draw.core_templates import CORE_TEMPLATES, core_template
 from api_graph.graph import Graph, read_graph
 from api_graph.registry import STORED, Registry, all_nodes, own_nodes, stored_nodes
 from api_graph.settings import shipped
@@ -33,6 +45,9 @@ from api_graph.settings import shipped
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ("locales", "web/docs", "example_workflows", "subgraphs")
 """Folders in which nothing is written by hand."""
+
+BASES = {name: ROOT / template.base for name, template in CORE_TEMPLATES.items()}
+"""The graphs of which templates with ComfyUI's own nodes are made, by the template's name."""
 
 CHINESE = "api_graph/docs/zh.json"
 
@@ -82,7 +97,12 @@ def texts() -> dict[str, str]:
     """Content of each generated text file, by its path in the repository."""
     own = own_nodes()
     languages = {"en": Catalogue(), "zh": chinese()}
-    found = {"docs/nodes.md": reference(all_nodes()), f"nodes/{STORED}": stored_nodes()}
+    found = {
+        "docs/nodes.md": reference(all_nodes(), examples()),
+        "docs/graphs.md": graph_list(),
+        "docs/gallery.md": gallery(graphs_by_name(), all_nodes()),
+        f"nodes/{STORED}": stored_nodes(),
+    }
     for language, words in languages.items():
         for name, document in locale_files(own, words).items():
             found[f"locales/{language}/{name}"] = _json(document)
@@ -92,6 +112,9 @@ def texts() -> dict[str, str]:
         found[f"web/docs/{id}/zh.md"] = help_page(spec, languages["zh"], graphs)
     for name, graph in graphs_by_name().items():
         found[f"example_workflows/{template_name(name)}.json"] = _json(to_template(name, graph, all_nodes()))
+    for name, template in CORE_TEMPLATES.items():
+        document = core_template(template, read_graph(BASES[name]), all_nodes())
+        found[f"example_workflows/{name}.json"] = _json(document)
     for name, blueprint in BLUEPRINTS.items():
         drawn = to_blueprint(name, blueprint, graphs_by_name()[blueprint.graph], all_nodes())
         found[f"subgraphs/{name}.json"] = _json(drawn)
@@ -104,12 +127,28 @@ def graphs_by_name() -> dict[str, Graph]:
     return {name: read_graph(file) for name, file in shipped().items()}
 
 
-def thumbnail(name: str) -> Image.Image:
-    """What a shipped graph makes of its example picture, side by side; or the graph itself if it makes no picture."""
+def examples() -> dict[str, Example]:
+    """Of each of our nodes the smallest shipped graph with it that saves or shows a picture of its own."""
+    found: dict[str, Example] = {}
+    for name, graph in sorted(graphs_by_name().items(), key=lambda one: len(one[1].nodes)):
+        if _classes(graph) & {"APSaveImage", "APSaveHeatmap", "SaveImage"}:
+            for id in _classes(graph) & own_nodes().keys():
+                found.setdefault(id, Example(name, picture_of(name), "gallery.md"))
+    return found
+
+
+def thumbnails() -> dict[str, str | Path]:
+    """The graph that makes each template's picture, by the template's name: the base of those with ComfyUI's nodes."""
+    own: dict[str, str | Path] = {template_name(name): name for name in graphs_by_name()}
+    return own | BASES
+
+
+def thumbnail(graph: str | Path) -> Image.Image:
+    """What a graph makes of its example picture, side by side; or the graph itself if it makes no picture."""
     with tempfile.TemporaryDirectory() as folder:
-        run_graph(name, cache=False, output=folder)
+        run_graph(graph, cache=False, output=folder)
         pictures = [Image.open(file).convert("RGB") for file in sorted(Path(folder).glob("*.png"))]
-    return _side_by_side(pictures[:_MOST_PICTURES] or [to_picture(graphs_by_name()[name], all_nodes())])
+    return _side_by_side(pictures[:_MOST_PICTURES] or [to_picture(graphs_by_name()[str(graph)], all_nodes())])
 
 
 RECIPES = sorted(path.stem for path in (ROOT / "docs" / "recipes").glob("*.json"))
@@ -175,15 +214,15 @@ def main() -> None:
     for warning in warnings_of(own_nodes(), chinese()):
         print(f"warning: {warning}", file=sys.stderr)
     written = texts()
-    pictures = [f"example_workflows/{template_name(name)}.jpg" for name in graphs_by_name()]
+    pictures = [f"example_workflows/{name}.jpg" for name in thumbnails()]
     for path in left_over([*written, *pictures]):
         path.unlink()
     for path, text in written.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(text, encoding="utf-8", newline="\n")
     if asked.pictures:
-        for name in graphs_by_name():
-            thumbnail(name).save(ROOT / f"example_workflows/{template_name(name)}.jpg", quality=85, optimize=True)
+        for name, graph in thumbnails().items():
+            thumbnail(graph).save(ROOT / f"example_workflows/{name}.jpg", quality=85, optimize=True)
         for name in (*RECIPES, "folder"):
             recipe_picture(name).save(ROOT / f"docs/recipes/{name}.jpg", quality=85, optimize=True)
 

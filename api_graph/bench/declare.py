@@ -12,9 +12,9 @@ A benchmark is one `BenchmarkSpec`, in the file of its kind below `api_graph/ben
 3. `figures(scored)` makes figures of all that count; the main one comes first. `shares`, `by_category` and
    `mean_of_groups` below make most of them, each with an interval.
 4. `answer` says what kind of node answers: "text" (a question to an LVLM), "box" (a chosen box), "label" (a class),
-   "map" (a saved heatmap). `columns` adds columns that set inputs of the graph, such as boxes, and
-   `constants(data, parts)` is what the same inputs have for all items, such as labels. `file_column` is the input that
-   takes an item's picture or other file.
+   "option" (one of the item's own options), "map" (a saved heatmap). `columns` adds columns that set inputs of the
+   graph, such as boxes, and `constants(data, parts)` is what the same inputs have for all items, such as labels.
+   `file_column` is the input that takes an item's picture or other file.
 5. `needs` are the files to fetch, and where below `data` they go; none for a benchmark that makes its own items.
 6. `official(scored, folder)` writes the files that the official tool reads, where there is one. `vlmevalkit` is the
    set's name in VLMEvalKit, where its items have the same ids there.
@@ -34,7 +34,7 @@ from api_graph.bench.scores import Figure, ItemScore, mean_figure
 from api_graph.errors import BadInput
 from api_graph.json_values import Json
 
-AnswerKind = Literal["text", "box", "label", "map"]
+AnswerKind = Literal["text", "box", "label", "option", "map"]
 
 _RESAMPLES = 2000
 

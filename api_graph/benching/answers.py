@@ -20,12 +20,14 @@ _GIVERS: Mapping[AnswerKind, tuple[frozenset[str], str]] = {
     "text": (ASKERS, "text"),
     "box": (frozenset({"APChooseBox"}), "corners"),
     "label": (frozenset({"APClassify", "APClassifyPointCloud"}), "best"),
+    "option": (frozenset({"APChooseOption"}), "option"),
     "map": (frozenset({"APSaveHeatmap"}), "files"),
 }
 _WORDS: Mapping[AnswerKind, str] = {
     "text": "asks an LVLM and shows its answer",
     "box": "chooses a box",
     "label": "classifies",
+    "option": "chooses among given answers",
     "map": "saves a heatmap",
 }
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=1)
 def benchmarks() -> Mapping[str, BenchmarkSpec]:
     """The benchmarks by name, in the order in which they are listed."""
-    from api_graph.bench.kinds import boxes, judged, labels, options, short_answers, targets, yes_no
+    from api_graph.bench.kinds import boxes, judged, labels, options, outlines, short_answers, targets, yes_no
 
     specs = (
         short_answers.TEXTVQA,
@@ -28,7 +28,9 @@ def benchmarks() -> Mapping[str, BenchmarkSpec]:
         judged.MM_VET,
         judged.LLAVA_BENCH,
         options.VSTAR,
+        options.VSTAR_LOSSES,
         targets.VSTAR_MAPS,
+        outlines.IMAGENET_SEGMENTATION,
         options.HR_BENCH_4K,
         options.HR_BENCH_8K,
         options.MMVP,

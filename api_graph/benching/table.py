@@ -17,7 +17,7 @@ from PIL import Image as PIL
 from PIL import UnidentifiedImageError
 
 from api_graph.bench.declare import BenchmarkSpec
-from api_graph.bench.readers.questions import Question
+from api_graph.bench.readers.questions import Picture, Question
 from api_graph.errors import BadInput
 from api_graph.json_values import Json, JsonObject
 from api_graph.table.output import whole_file
@@ -60,8 +60,10 @@ def _row(spec: BenchmarkSpec, question: Question, root: Path, out: Path) -> Json
     }
 
 
-def _picture(picture: Path | bytes, item: str, root: Path, out: Path) -> str:
+def _picture(picture: Picture, item: str, root: Path, out: Path) -> str:
     """The name by which a row finds its picture."""
+    if callable(picture):
+        picture = picture()
     if isinstance(picture, bytes):
         name = f"{PICTURES}/{hashlib.sha256(picture).hexdigest()[:16]}{_ending(picture, item)}"
         if not (out / name).is_file():

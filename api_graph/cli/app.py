@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -16,10 +17,12 @@ from api_graph.cli import (
     doctor,
     edit,
     endpoints,
+    explain,
     export,
     figure,
     graphs,
     map,
+    new,
     nodes,
     plot,
     report,
@@ -29,17 +32,25 @@ from api_graph.cli import (
     verify,
 )
 from api_graph.cli.exits import EXIT_CODES, command
+from api_graph.cli.helps import BenchGroup, Command, Group
 from api_graph.cli.options import Debug, Json
 
 # rich_markup_mode=None: plain help is quick to print, and easy to search.
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _add(commands: typer.Typer, function: Callable[..., int]) -> None:
+    """A command that is called as its function; lists of commands show its first sentence, which is never cut."""
+    summary = " ".join((function.__doc__ or "").split("\n\n")[0].split())
+    name = function.__name__.rstrip("_")
+    commands.command(name, cls=Command, epilog=EXIT_CODES, short_help=summary)(command(function))
 
 
 def _version(asked: bool) -> None:
@@ -70,32 +81,38 @@ for function in (
     plot.plot,
     demo.demo,
     edit.edit,
-    graphs.check,
-    export.export,
     graphs.graphs,
+    explain.explain,
+    graphs.check,
+    new.new,
+    export.export,
     nodes.nodes,
     doctor.doctor,
 ):
-    app.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
+    _add(app, function)
 
 _bench = typer.Typer(
-    cls=bench.BenchGroup,
+    cls=BenchGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Run benchmarks over graphs: `api-graph bench NAME --data DIR --graph GRAPH`.",
 )
 for function in (bench.run, bench.list_, bench.score, bench.export, bench_paper.paper, scenes.scenes):
-    _bench.command(function.__name__.rstrip("_"), epilog=EXIT_CODES)(command(function))
-app.add_typer(_bench, name="bench")
+    _add(_bench, function)
+app.add_typer(_bench, name="bench", short_help="Run benchmarks over graphs.")
 
-_cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at the kept results, or remove them.")
+_cache = typer.Typer(
+    cls=Group, no_args_is_help=True, rich_markup_mode=None, help="Look at the kept results, or remove them."
+)
 for function in (cache.info, cache.prune, cache.clear):
-    _cache.command(epilog=EXIT_CODES)(command(function))
-app.add_typer(_cache, name="cache")
+    _add(_cache, function)
+app.add_typer(_cache, name="cache", short_help="Look at the kept results, or remove them.")
 
-_endpoints = typer.Typer(rich_markup_mode=None, help="List the servers whose models answer; add, remove or test them.")
+_endpoints = typer.Typer(
+    cls=Group, rich_markup_mode=None, help="List the servers whose models answer; add, remove or test them."
+)
 for function in (endpoints.add, endpoints.remove, endpoints.test):
-    _endpoints.command(epilog=EXIT_CODES)(command(function))
+    _add(_endpoints, function)
 
 
 @_endpoints.callback(invoke_without_command=True, epilog=EXIT_CODES)
@@ -104,4 +121,4 @@ def _list_endpoints(context: typer.Context, as_json: Json = False, debug: Debug 
         command(endpoints.listed)(as_json=as_json, debug=debug)
 
 
-app.add_typer(_endpoints, name="endpoints")
+app.add_typer(_endpoints, name="endpoints", short_help="List, add, remove or test the servers whose models answer.")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from typer.core import TyperGroup
 
 from api_graph.cli.console import complain, parse_size, print_json, print_table, say, tell
 from api_graph.cli.exits import FAILED, OK
@@ -37,10 +36,12 @@ from api_graph.cli.options import (
     Models,
     NoCache,
     NoMetadata,
+    benchmark_names,
     existing_folders,
     kept_results,
     parse_settings,
     prepared_graph,
+    shipped_names,
     writable_folder,
 )
 from api_graph.cli.ran_table import summary_of
@@ -55,18 +56,14 @@ if TYPE_CHECKING:
     from api_graph.table.map import RayOptions
 
 
-class BenchGroup(TyperGroup):
-    """`bench NAME ...` is `bench run NAME ...`: a word that is no command is the name of a benchmark."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # click's types, or those of typer's copy of it
-        """The command that the words mean."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            args = ["run", *args]
-        return super().resolve_command(ctx, args)
-
-
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="A benchmark; `api-graph bench list` lists them.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A benchmark; `api-graph bench list` lists them.",
+        show_default=False,
+        autocompletion=benchmark_names,
+    ),
 ]
 Data = Annotated[
     Path | None,
@@ -79,6 +76,7 @@ Graphs = Annotated[
         metavar="GRAPH",
         help="A graph's file, or the name of a shipped one; NAME=GRAPH gives its results another name. Repeatable.",
         show_default=False,
+        autocompletion=shipped_names,
     ),
 ]
 BenchOut = Annotated[

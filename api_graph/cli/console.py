@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -34,7 +35,8 @@ def is_live() -> bool:
 
 def say(text: str = "") -> None:
     """A result, on stdout. A graph's texts are untrusted: no control characters reach the terminal."""
-    print(printable(text))
+    text = printable(text)
+    print(fitted(text) if sys.stdout.isatty() else text)
 
 
 def tell(line: str) -> None:
@@ -47,8 +49,24 @@ def tell(line: str) -> None:
 
 
 def complain(text: str, kind: str = "error") -> None:
-    """One line on stderr, of some kind."""
-    tell(f"{kind}: {one_line(text)}")
+    """One line on stderr, of some kind; on a terminal as many as it takes."""
+    line = f"{kind}: {one_line(text)}"
+    tell(fitted(line) if sys.stderr.isatty() else line)
+
+
+def fitted(text: str) -> str:
+    """`text` with its lines broken at words where the terminal is narrower, indented as they begin.
+
+    A word that is longer stays whole: it may be a path.
+    """
+    width = shutil.get_terminal_size().columns
+    return "\n".join(_broken(line, width) if len(line) > width else line for line in text.split("\n"))
+
+
+def _broken(line: str, width: int) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    broken = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(broken)
 
 
 def printable(text: str) -> str:

@@ -26,9 +26,11 @@ OK, FAILED, BAD_USAGE, READER_LEFT = 0, 1, 2, 141
 EXIT_CODES = """\b
 Exit codes:
   0    all went well
-  1    a node failed, or something unexpected went wrong
-  2    a bad command, graph or value; nothing has run
-  130  interrupted (Ctrl-C); 143 terminated (SIGTERM); 141 the reader of the output went away
+  1    something failed on the way
+  2    a bad command, graph or value
+  130  interrupted (Ctrl-C)
+  141  nobody reads the output
+  143  terminated (SIGTERM)
 """
 
 _SAID = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}

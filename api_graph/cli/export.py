@@ -55,8 +55,8 @@ def export(
 
     if format is Format.png and out is None:
         raise BadInput("a picture needs a file", input="--out", hint="Write for example --out graph.png.")
-    if out is not None and os.path.isdir(expanded(out)):
-        raise BadInput("is a folder, where a file is wanted", input="--out", value=str(out), hint="Name a file in it.")
+    if out is not None:
+        not_a_folder(out)
     registry = all_nodes()
     values = parse_settings(set_ or ())
     source = find_graph(graph)
@@ -69,7 +69,7 @@ def export(
         if out is None:
             print(text, end="")
             return OK
-        _write_text(out, text)
+        write_text(out, text)
     complain(f"wrote {out}", kind="note")
     return OK
 
@@ -102,7 +102,13 @@ def _write_picture(graph: Graph, registry: Registry, out: Path) -> None:
         write_png(expanded(out), to_picture(graph, registry), metadata=texts)
 
 
-def _write_text(out: Path, text: str) -> None:
+def not_a_folder(out: Path) -> None:
+    """Raises BadInput where --out names a folder."""
+    if os.path.isdir(expanded(out)):
+        raise BadInput("is a folder, where a file is wanted", input="--out", value=str(out), hint="Name a file in it.")
+
+
+def write_text(out: Path, text: str) -> None:
     """Write a file whole or not at all; missing folders are made."""
     path = expanded(out)
     target = path if path.exists() and not path.is_file() else real_path(path)  # a link stays a link, /dev/stdout too

@@ -15,6 +15,7 @@ import typer
 from api_graph.cli.console import clean_stdout, complain, one_line, parse_size, print_json, say, tell
 from api_graph.cli.exits import FAILED, OK
 from api_graph.cli.options import (
+    AllowPrivate,
     CacheFolder,
     Debug,
     Device,
@@ -210,6 +211,7 @@ def map_(
     image_format: ImageFormat = None,
     heatmap_format: HeatmapFormat = None,
     quality: Quality = None,
+    allow_private: AllowPrivate = False,
     adopt: Annotated[bool, typer.Option("--adopt", help="Take over results whose manifest is gone.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
     debug: Debug = False,
@@ -246,6 +248,7 @@ def map_(
         quality=quality,
         grid=parse_settings(grid or (), "--grid"),
         controls=controls,
+        allow_private=allow_private,
     )
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,9 +20,19 @@ if TYPE_CHECKING:
 _MOST_NEAR = 4
 
 
+def _names_of_nodes() -> list[str]:
+    """The nodes' ids, for the shell's completion."""
+    from api_graph.registry import described_nodes
+
+    return [*described_nodes()]
+
+
 def nodes(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A node's id or title; all nodes if left out.")
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="A node's id or title; all nodes if left out.", autocompletion=_names_of_nodes
+        ),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -37,7 +46,7 @@ def nodes(
         if as_json:
             print_json([describe(spec) for spec in registry.values()])
         else:
-            rows = [(spec.id, spec.title, spec.category, _first_sentence(spec)) for spec in registry.values()]
+            rows = [(spec.id, spec.title, spec.category, spec.summary) for spec in registry.values()]
             print_table(("node", "title", "category", "what it does"), rows)
         return OK
     spec = _find(name, registry)
@@ -60,10 +69,6 @@ def _find(name: str, registry: Registry) -> NodeSpec:
     near = [known[n] for n in get_close_matches(wanted, known, n=1)] or sorted(holding)[:_MOST_NEAR]
     meant = f"Did you mean {' or '.join(near)}? " if near else ""
     raise BadInput("there is no such node", input="NAME", value=name, hint=f"{meant}`api-graph nodes` lists them.")
-
-
-def _first_sentence(spec: NodeSpec) -> str:
-    return re.split(r"\.\s+(?=[A-Z])", spec.description)[0].removesuffix(".")
 
 
 def _print_node(facts: dict[str, Any]) -> None:

@@ -21,12 +21,28 @@ if TYPE_CHECKING:
     from api_graph.graph import Graph
     from api_graph.registry import Registry
 
+
+def shipped_names() -> list[str]:
+    """The shipped graphs, for the shell's completion; where no name begins as typed it offers files."""
+    from api_graph.settings import shipped
+
+    return [*shipped()]
+
+
+def benchmark_names() -> list[str]:
+    """The benchmarks, for the shell's completion."""
+    from api_graph.benching.registry import benchmarks
+
+    return [*benchmarks()]
+
+
 GraphName = Annotated[
     str,
     typer.Argument(
         metavar="GRAPH",
         help="A graph's .json file, a PNG or WebP with a graph in it, or the name of a shipped graph.",
         show_default=False,
+        autocompletion=shipped_names,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
@@ -56,6 +72,13 @@ Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="Where m
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep results on disk.")]
 KeepAnswers = Annotated[
     bool, typer.Option("--keep-answers", help="Cached answers of endpoints serve runs with any --out.")
+]
+AllowPrivate = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private",
+        help="Remote files may lie on servers of this machine and of private networks, and plain http.",
+    ),
 ]
 NoMetadata = Annotated[
     bool, typer.Option("--no-metadata", help="Do not embed the graph in the pictures that it saves.")
@@ -153,6 +176,8 @@ def demo_warning(
 
 def _came_along(name: object, folders: Folders) -> bool:
     """Whether a file is one of the examples, by its bytes. One that cannot be read is told where it is read."""
+    if isinstance(name, str) and "://" in name:
+        return False
     with suppress(BadInput, OSError):
         file = folders.input_file(name) if isinstance(name, str) else Path()
         return any(cmp(example, file, shallow=False) for example in shipped_graphs().glob("*example.p*"))

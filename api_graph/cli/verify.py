@@ -9,7 +9,7 @@ import typer
 
 from api_graph.cli.console import one_line, print_json, say
 from api_graph.cli.exits import FAILED, OK
-from api_graph.cli.options import Debug, Json, existing_folders
+from api_graph.cli.options import AllowPrivate, Debug, Json, existing_folders
 
 if TYPE_CHECKING:
     from api_graph.table.verify import Verification
@@ -25,6 +25,7 @@ def verify(
     rows: Annotated[
         str | None, typer.Option("--rows", metavar="ROWS", help="The table, where it has moved.", show_default=False)
     ] = None,
+    allow_private: AllowPrivate = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> int:
@@ -36,7 +37,9 @@ def verify(
     from api_graph.table.verify import verify as verified
 
     (existing,) = existing_folders([folder], "DIR")
-    found = verified(existing, depth="content" if content else "usual", rows=rows, graph=True)
+    found = verified(
+        existing, depth="content" if content else "usual", rows=rows, graph=True, allow_private=allow_private
+    )
     code = OK if found.ok else FAILED
     if as_json:
         print_json(_document(found, code))

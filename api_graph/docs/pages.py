@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from api_graph.docs.catalogue import Catalogue
 from api_graph.registry import Registry
@@ -17,8 +19,16 @@ Written from the nodes' own signatures by `tools/make_docs.py`. `api-graph nodes
 combos hold on your machine. INT, FLOAT, STRING, BOOLEAN and COMBO are typed or linked; all else is linked."""
 
 
-def reference(registry: Registry) -> str:
-    """All nodes by category, in the registry's order: description, inputs and outputs of each."""
+class Example(NamedTuple):
+    """A graph with a node in it: its name, its picture, and the page that has it under that name."""
+
+    graph: str
+    picture: str
+    page: str
+
+
+def reference(registry: Registry, examples: Mapping[str, Example] = MappingProxyType({})) -> str:
+    """All nodes by category, in the registry's order: description, inputs and outputs of each, and an example."""
     by_category: dict[str, list[NodeSpec]] = {}
     for spec in registry.values():
         by_category.setdefault(spec.category, []).append(spec)
@@ -30,6 +40,10 @@ def reference(registry: Registry) -> str:
         lines += ["", f"## {plain(category)}"]
         for spec in specs:
             lines += _section(spec)
+            if spec.id in examples:
+                one = examples[spec.id]
+                shown = f"[![What {one.graph} makes]({one.picture})]({one.page}#{one.graph})"
+                lines += ["", f"In the graph {code(one.graph)}:", "", shown]
     return "\n".join(lines) + "\n"
 
 

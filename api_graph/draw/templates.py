@@ -57,6 +57,7 @@ TEMPLATES = {
     "rec_shade": "FALIP which box - shaded boxes",
     "rec_som": "LVLM which object - set of mark",
     "lvlm_fgvp": "LVLM - FGVP on masks",
+    "lvlm_options": "LVLM - choose among given answers",
     "lvlm_reflect": "LVLM - answer, reflect, answer",
     "lvlm_som": "LVLM - set of mark",
     "lvlm_step_by_step": "LVLM - step by step",

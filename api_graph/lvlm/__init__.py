@@ -7,7 +7,10 @@ from api_graph.lazily import lazily
 if TYPE_CHECKING:
     from api_graph.lvlm.asking import ask, ask_all
     from api_graph.lvlm.attribution import LvlmAttribution, attribute, lvlm_attribution
+    from api_graph.lvlm.contrast import Contrast, contrast_preset
     from api_graph.lvlm.generation import generate
+    from api_graph.lvlm.heads.find import find_heads
+    from api_graph.lvlm.heads.profile import HeadProfile
     from api_graph.lvlm.load import Quantization, checkpoint_identity, is_lvlm, load_lvlm, lvlm_dtype
     from api_graph.lvlm.model import LvlmModel
     from api_graph.lvlm.request import Answer, Request, Sampling
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Contrast",
+    "HeadProfile",
     "LvlmAttribution",
     "LvlmModel",
     "Quantization",
@@ -28,6 +33,8 @@ __all__ = [
     "ask_all",
     "attribute",
     "checkpoint_identity",
+    "contrast_preset",
+    "find_heads",
     "generate",
     "is_lvlm",
     "load_lvlm",
@@ -40,6 +47,8 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "Answer": "request",
+        "Contrast": "contrast",
+        "HeadProfile": "heads.profile",
         "LvlmAttribution": "attribution",
         "LvlmModel": "model",
         "Quantization": "load",
@@ -52,6 +61,8 @@ __getattr__, __dir__ = lazily(
         "ask_all": "asking",
         "attribute": "attribution",
         "checkpoint_identity": "load",
+        "contrast_preset": "contrast",
+        "find_heads": "heads.find",
         "generate": "generation",
         "is_lvlm": "load",
         "load_lvlm": "load",

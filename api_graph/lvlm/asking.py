@@ -9,6 +9,7 @@ import torch
 from api_graph.arguments import typed
 from api_graph.deprecation import formerly
 from api_graph.errors import BadInput
+from api_graph.lvlm.contrast import Against, Contrast, contrast_of
 from api_graph.lvlm.generation import Progress, generate
 from api_graph.lvlm.load import loaded_lvlm
 from api_graph.lvlm.model import LvlmModel
@@ -39,6 +40,7 @@ def ask(
     heads: Heads = "all",
     rows: Rows = "last",
     schedule: Sequence[tuple[int, AsFovea]] = (),
+    contrast: Contrast | Against | None = None,
     system: str = "",
     max_tokens: int = 512,
     temperature: float = 0.0,
@@ -56,11 +58,16 @@ def ask(
     and `rows` where it falls. `schedule` changes the target: (n, fovea) from the answer's token n on.
     `**steer_preset("PAI")` gives the settings of a published method, and a `Steering` as the fovea holds them all.
 
+    `contrast` sets a local model's answer against what it would say otherwise: without the fovea ("no_fovea"), with it
+    on all the rest ("complement"), without the image ("no_image") or with noise in it ("noised_image"). A `Contrast`
+    also says how strongly, and `contrast_preset("VCD")` is that of a published method.
+
     Raises BadInput for what cannot be asked, EndpointError where an endpoint gave no answer.
     """
+    against = contrast_of(contrast)
     pictures = () if image is None else tuple(as_pictures(image))
     settings: SteerSettings = {"mode": mode, "strength": strength, "layers": layers, "heads": heads, "rows": rows}
-    request = Request(query, pictures, system, steering_of(fovea, schedule, settings))
+    request = Request(query, pictures, system, steering_of(fovea, schedule, settings), against)
     answer = ask_all(answerer(model, device), [request], Sampling(max_tokens, temperature, seed))[0]
     if isinstance(answer, Exception):
         raise answer
@@ -97,22 +104,35 @@ def ask_all(
     the others are answered. An endpoint's caller may stop with `is_cancelled`, a local model's with `progress`.
     """
     if isinstance(model, Endpoint):
-        unsteered = [request for request in requests if request.steering is None]
-        replies = iter(ask_endpoint(model, unsteered, sampling, run_id=run_id, is_cancelled=is_cancelled))
-        return [next(replies) if request.steering is None else _refused(model) for request in requests]
+        refusals = [_refusal(model, request) for request in requests]
+        asked = [request for request, refusal in zip(requests, refusals, strict=True) if refusal is None]
+        replies = iter(ask_endpoint(model, asked, sampling, run_id=run_id, is_cancelled=is_cancelled))
+        return [next(replies) if refusal is None else refusal for refusal in refusals]
     answers: list[Answer | Exception] = []
-    for first in range(0, len(requests), MOST_PROMPTS):
-        answers += _generated(model, requests[first : first + MOST_PROMPTS], sampling, progress)
+    # One that is decoded by contrast is two prompts.
+    step = MOST_PROMPTS // 2 if any(request.contrast for request in requests) else MOST_PROMPTS
+    for first in range(0, len(requests), step):
+        answers += _generated(model, requests[first : first + step], sampling, progress)
     return answers
 
 
-def _refused(endpoint: Endpoint) -> BadInput:
-    return BadInput(
-        f"{endpoint.profile.name} is an endpoint, and a fovea changes the attention inside a model, which only a "
-        "local one lets in",
-        input="fovea",
-        hint="Load the model with Load LVLM, or show the endpoint an annotated image.",
-    )
+def _refusal(endpoint: Endpoint, request: Request) -> BadInput | None:
+    """Why an endpoint is not asked this."""
+    name = endpoint.profile.name
+    if request.steering is not None:
+        return BadInput(
+            f"{name} is an endpoint, and a fovea changes the attention inside a model, which only a local one lets in",
+            input="fovea",
+            hint="Load the model with Load LVLM, or show the endpoint an annotated image.",
+        )
+    if request.contrast is not None:
+        return BadInput(
+            f"{name} is an endpoint, and a contrast needs the scores of all tokens at every step, which only a local "
+            "model gives",
+            input="contrast",
+            hint="Load the model with Load LVLM.",
+        )
+    return None
 
 
 def _generated(

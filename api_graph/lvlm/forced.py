@@ -16,8 +16,8 @@ from api_graph.lvlm.prompt import arguments_of
 from api_graph.lvlm.protocols import ModelInputs
 
 
-def answer_ids(model: LvlmModel, answer: str | Sequence[int], most: int) -> list[int]:
-    """The ids that the model would generate to say the text `answer`, its end token included; at most `most`.
+def answer_ids(model: LvlmModel, answer: str | Sequence[int], most: int | None = None) -> list[int]:
+    """The ids that the model would generate to say the text `answer`, its end token included; no more than `most`.
 
     Ids are taken as they are. Raises BadInput for a text without a tokenizer, and for an empty answer.
     """

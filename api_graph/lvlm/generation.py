@@ -6,12 +6,15 @@ import itertools
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.lvlm import library
+from api_graph.lvlm.contrast import contrasted
+from api_graph.lvlm.contrast_rows import contrast_prompt
 from api_graph.lvlm.decoder import context_length
 from api_graph.lvlm.layout import TokenLayout, token_layouts
 from api_graph.lvlm.model import LvlmModel
@@ -33,20 +36,22 @@ def generate(
 ) -> list[Answer]:
     """Answer every request, in order, as one left-padded batch.
 
-    There are more batches where only some requests have images, and where they are steered in different ways.
+    There are more batches where only some requests have images, and where they are steered in different ways. A
+    request that is decoded by contrast has two rows in its batch.
 
     Greedy, unless `sampling.temperature` is above 0. Then each request draws from a generator of its own: equal
     requests get equal answers in any batch, and torch's own random state stays as it was. The model's own generation
     settings (temperature, repetition penalty, ...) are not used. `seconds` of an answer is the wall time of the batch.
 
-    Raises BadInput for a prompt that is longer than the model's context, sampling out of range, a steering that does
-    not fit the model or the pictures, and when the device runs out of memory.
+    Raises BadInput for a prompt that is longer than the model's context, sampling out of range, a steering or contrast
+    that does not fit the model or the pictures, and when the device runs out of memory.
     """
     sampling = Sampling() if sampling is None else sampling
     answers: dict[int, Answer] = {}
     batches: dict[Hashable, list[int]] = {}
     for i, request in enumerate(requests):  # processors want images for all prompts of a batch, or for none
-        batches.setdefault((not request.images, settings_key(model, request.steering)), []).append(i)
+        key = not request.images, settings_key(model, request.steering), request.contrast
+        batches.setdefault(key, []).append(i)
     for batch in batches.values():
         found = _answer_batch(model, [requests[i] for i in batch], sampling, progress)
         answers.update(zip(batch, found, strict=True))
@@ -57,11 +62,15 @@ def _answer_batch(
     model: LvlmModel, requests: Sequence[Request], sampling: Sampling, progress: Progress | None
 ) -> list[Answer]:
     start = time.perf_counter()
-    prompt = build_prompt(model, requests)
-    steerings = [request.steering for request in requests]
+    contrast, adjust = requests[0].contrast, None
+    if contrast is None:
+        prompt, steerings = build_prompt(model, requests), [request.steering for request in requests]
+    else:
+        prompt, steerings = contrast_prompt(model, requests, contrast)
+        adjust = partial(contrasted, contrast=contrast)
     with steered(model, layouts_for(model, prompt, steerings), steerings, prompt.length):
-        rows = generate_ids(model, prompt.tensors, sampling, progress)
-    for ids, steering in zip(rows, steerings, strict=True):
+        rows = generate_ids(model, prompt.tensors, sampling, progress, adjust=adjust)[: len(requests)]
+    for ids, steering in zip(rows, steerings, strict=False):
         if steering is not None:
             warn_if_repeating(ids)
     seconds, ends = time.perf_counter() - start, end_ids(model)
@@ -90,11 +99,12 @@ def generate_ids(
     sampling: Sampling,
     progress: Progress | None = None,
     forced: Sequence[Sequence[int]] | None = None,
+    adjust: Callable[[Tensor], Tensor] | None = None,
 ) -> list[list[int]]:
     """The ids that follow each prompt of `inputs`, up to and including its end token. Raises what `generate` raises.
 
     `forced` has one list of ids per prompt. The model is made to say them, whatever it would say itself, and no end
-    token stops it early.
+    token stops it early. `adjust` changes the scores (B, V) of every next token before one is chosen.
     """
     with model.lock, out_of_memory_explained(), torch.no_grad():
         batch, length = inputs["input_ids"].shape
@@ -107,7 +117,7 @@ def generate_ids(
                 stopping_criteria=library.each_token(
                     lambda ids: None if progress is None else progress(ids.shape[1] - length, most)
                 ),
-                logits_processor=library.score_processors(draws),
+                logits_processor=library.score_processors([*([adjust] if adjust else []), *draws]),
             )
     return [_until_end(row, ends) for row in sequences[:, length:].tolist()]
 

@@ -45,6 +45,7 @@ class Tokenizer(Protocol):
     """Text to token ids, and back."""
 
     pad_token: str | None
+    pad_token_id: int | None
     bos_token: str | None
     eos_token_id: int | None
     added_tokens_decoder: Mapping[int, AddedToken]

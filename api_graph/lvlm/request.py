@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from api_graph.lvlm.contrast import Contrast
 from api_graph.lvlm.steer.steering import Steering
 
 
@@ -14,13 +15,15 @@ class Request:
     """One question to a model: its text, and the images in the order in which the model is shown them.
 
     A local model is shown the images before the text; an endpoint's profile says which comes first there. `system` is
-    the system prompt; empty for none. `steering` points a local model at places in the images.
+    the system prompt; empty for none. `steering` points a local model at places in the images, and
+    `contrast` says what its answer is set against.
     """
 
     question: str
     images: tuple[Image.Image, ...] = ()
     system: str = ""
     steering: Steering | None = None
+    contrast: Contrast | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -204,6 +205,11 @@ class NodeSpec:
         numbers = any(output.socket in _NUMBERS for output in self.outputs)
         object.__setattr__(self, "figures", numbers and not all(i.is_widget for i in self.inputs))
         object.__setattr__(self, "_by_name", {i.name: i for i in self.inputs})
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the description, without its full stop."""
+        return re.split(r"\.\s+(?=[A-Z])", self.description)[0].removesuffix(".")
 
     def input(self, name: str) -> InputSpec | None:
         """The input called `name`, or None."""

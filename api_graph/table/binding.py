@@ -168,6 +168,11 @@ class Binding:
         except (TypeError, ValueError, RecursionError) as error:
             raise BadInput(f"the row cannot be read ({error})", input="ROWS", value=row.number) from error
 
+    def picture_columns(self, row: Row) -> list[str]:
+        """The columns of a row that set an input which names a picture file."""
+        specs = {column: self._names.specs[self.inputs[column]] for column in row.values if self._input_name(column)}
+        return [column for column, spec in specs.items() if spec.widget.upload and spec.socket == "COMBO"]
+
     def pictures_of(self, row: Row) -> list[str]:
         """Names of the picture files that a row's graph reads."""
         set_by = {self.inputs[column]: column for column in row.values if self._input_name(column)}

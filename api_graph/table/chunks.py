@@ -107,7 +107,7 @@ class Chunks:
     The first chunks are small. The last ones are small too, down to LAST rows, so that there are enough of them to the
     end. `fixed` is a size that the user has set; None derives it from the memory. `settings` is how many rows each row
     of the table has become, by a grid: they share most of their work, and go together, where memory has room and they
-    are at most MOST.
+    are at most MOST. `must_wait` says that the next row is still on its way: what is there goes first.
     """
 
     def __init__(
@@ -120,11 +120,13 @@ class Chunks:
         bytes_per_pixel: PixelBytes = PixelBytes(),  # noqa: B008
         settings: int = 1,
         workers: int = 1,
+        must_wait: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings if settings <= MOST else 1
         whole = fixed and -(-fixed // self._settings) * self._settings
         self._rows, self._memory, self._at_once, self._fixed = rows, memory, at_once, whole
         self._pixels_of, self._pixel, self._workers, self._besides = pixels_of, bytes_per_pixel, workers, 0
+        self._must_wait = must_wait
         self._ahead: deque[tuple[Row, int]] = deque()  # with the pixels of its picture
         self._running: dict[int, tuple[int, int]] = {}  # by the number of the first row: its bytes, and pixels per row
         self.size, self.in_use = max(FIRST, self._settings), 0
@@ -148,6 +150,8 @@ class Chunks:
         """Read so many rows, as far as there is room for the pictures that they bring. Says if there are no more."""
         room = self._memory // 2 - sum(_bytes_inside(row) for row, _ in self._ahead)
         while len(self._ahead) < enough and room >= 0:
+            if (self._ahead or self._running) and self._must_wait():
+                return False
             row = next(self._rows, None)
             if row is None:
                 return True
@@ -190,7 +194,8 @@ class Chunks:
 
 def _bytes_inside(row: Row) -> int:
     """Bytes of the pictures that a row brings along."""
-    return sum(map(bytes_of, row.pictures.values()))
+    inside = sum(map(bytes_of, row.pictures.values()))
+    return inside + sum(file.state.size or 0 for file in row.remote.values()) if row.remote else inside
 
 
 @dataclass(frozen=True)

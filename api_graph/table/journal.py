@@ -51,16 +51,18 @@ class RecordedFile(TypedDict):
     sha256: str
 
 
-class _Inside(TypedDict, total=False):
+class _Elsewhere(TypedDict, total=False):
     inside: bool
+    remote: str
 
 
-class RecordedRead(_Inside):
+class RecordedRead(_Elsewhere):
     """A file that a row read, as it was when its step was planned: the state for which the row's result stands.
 
     `path` is absolute, or relative to the first of the manifest's `inputs`. `sha256` is None where the file changed
     before it was read. A picture `inside` the table has the name that the row has for it as its path: another picture
-    there has another name, and the row another key.
+    there has another name, and the row another key. Of a `remote` file the path is its URL, and `remote` the version
+    that its server told, its ETag mostly.
     """
 
     path: str

@@ -76,6 +76,7 @@ def map_graph(
     quality: int | None = None,
     grid: GridValues | None = None,
     controls: bool = False,
+    allow_private: bool = False,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -98,7 +99,8 @@ def map_graph(
     on Ray instead of in this process. With `keep_answers`, cached answers of endpoints serve any `output`.
     `image_format` is png, webp or jpeg, which embeds no graph, and `heatmap_format` that of heatmaps; `quality` is 1 to
     100. With `grid` (by name of an input a list of values) every row is run with all combinations, and with `controls`
-    with each control. Raises GraphError or BadInput before any.
+    with each control. Remote files may lie in private networks with `allow_private`. Raises GraphError or BadInput
+    before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -122,6 +124,7 @@ def map_graph(
         quality=quality,
         grid=dict(grid or {}),
         controls=controls,
+        allow_private=allow_private,
     )
     source = open_graph(graph)
     if device is not None:

@@ -27,6 +27,7 @@ from api_graph.table.journal import is_journal, read_records
 from api_graph.table.listing import Listing, list_pictures
 from api_graph.table.manifest import FORMATS, Manifest, read_manifest, result_names
 from api_graph.table.names import names_of_files
+from api_graph.table.remote import folder_of, is_remote
 from api_graph.table.rows import Row, Rows, Table, open_table
 from api_graph.table.shards import Shard
 
@@ -54,7 +55,7 @@ class RunOptions:
     combinations, and `controls` adds those that the graph can have; `limit` counts the table's own rows. With `adopt`
     the lines of a folder that has lost its manifest are taken over, as far as they are of rows of the table.
     `image_format` and `heatmap_format` are those of the files, and `quality` that of JPEG and WebP; None is what the
-    folder has, or png.
+    folder has, or png. With `allow_private` remote files may lie on this machine's own servers and in private networks.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class RunOptions:
     quality: int | None = None
     grid: GridValues = field(default_factory=dict)
     controls: bool = False
+    allow_private: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "chunk_size", "threads", "limit"):
@@ -103,7 +105,8 @@ class Job:
     values are texts, save for those of `grid`, names of inputs that the rows of a grid set; `settings` is the number of
     rows that each row of the table has become, and `unused` are columns that set nothing whatever their names.
     `trusted` are the texts that the user typed, which may name any file; `names` is the template of file names.
-    `memory` is the number of bytes of results that may be held at a time, models not counted. Paths are absolute.
+    `memory` is the number of bytes of results that may be held at a time, models not counted. `base` is the URL of the
+    table's folder, where rows name files by names relative to that. Paths are absolute.
     """
 
     graph: Mapping[str, ApiNode]
@@ -128,6 +131,8 @@ class Job:
     grid: tuple[str, ...] = ()
     settings: int = 1
     unused: tuple[str, ...] = ()
+    base: str = ""
+    allow_private: bool = False
 
     @property
     def formats(self) -> SaveFormats:
@@ -186,7 +191,7 @@ def plan_of(
     """
     validate(graph, registry)
     _check_saves(graph, registry, name)
-    table = open_table(rows)
+    table = open_table(rows, allow_private=options.allow_private)
     graph, binding, report, grid, options = _bound(graph, registry, table, constants, options, shipped=is_shipped(name))
     table = table if options.keep_null else replace(table, sets=report.sets)
     typed = chain(constants.values(), *grid.values.values())
@@ -279,6 +284,7 @@ def _manifest(
 ) -> Manifest:
     """The manifest of a run, as far as the table's columns are no matter."""
     path = None if table.kind == "python" else os.path.abspath(expanded(table.source))
+    path = table.source if is_remote(table.source) else path
     return Manifest(
         graph=job.graph,
         graph_name=name,
@@ -347,7 +353,8 @@ def _job(
     options: RunOptions,
 ) -> Job:
     inputs = tuple(options.inputs) or (Path.cwd(),)
-    if table.kind != "python":
+    remote = is_remote(table.source)
+    if table.kind != "python" and not remote:
         inputs = (table.base, *inputs)  # first, so that no file of the same name elsewhere is taken
     folders = headless_folders(output, inputs)
     return Job(
@@ -370,6 +377,8 @@ def _job(
         image_format=options.image_format or "png",
         heatmap_format=options.heatmap_format or "png",
         quality=options.quality or QUALITY,
+        base=folder_of(table.source) if remote and not options.inputs else "",
+        allow_private=options.allow_private,
     )
 
 

@@ -18,6 +18,7 @@ from api_graph.files import FileState, name_below, sha256_of
 from api_graph.graph import GraphError
 from api_graph.json_values import Json
 from api_graph.table.journal import Record, RecordedError, RecordedFile, RecordedRead
+from api_graph.table.remote import is_remote, without_credentials
 from api_graph.table.rows import Row
 
 _UNNAMED = "string"
@@ -62,11 +63,11 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         "row": row.number,
         "key": row.key,
         "ok": not failures,
-        "values": dict(row.values),
+        "values": _kept_values(row),
         "outputs": {id: values for id, values in plain.items() if values},
         "texts": {id: [str(text) for text in out.ui["text"]] for id, out in outputs if out.ui.get("text")},
         "files": files,
-        "reads": {name: _read_of(name, *read, row, base) for name, read in result.reads.items()},
+        "reads": dict(_read_of(name, *read, row, base) for name, read in result.reads.items()),
         "written": written,
         "seconds": round(sum(step.seconds for step in result.steps), 6),
         "ran": len(steps),
@@ -76,12 +77,26 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
     }
 
 
-def _read_of(name: str, state: FileState, digest: str | None, row: Row, base: str) -> RecordedRead:
-    """What is noted of a file that a row read. One inside the table has no place and no time of its own."""
+def _kept_values(row: Row) -> dict[str, Json]:
+    """The row's values; a URL among them loses the credentials that it brings."""
+    values = dict(row.values)
+    for column, value in values.items():
+        if is_remote(value):
+            values[column] = without_credentials(value)
+    return values
+
+
+def _read_of(name: str, state: FileState, digest: str | None, row: Row, base: str) -> tuple[str, RecordedRead]:
+    """What is noted of a file that a row read, by its name there. One inside the table has no place and no time."""
     if name in row.pictures:
-        return {"path": name, "size": state.size, "mtime_ns": 0, "sha256": digest, "inside": True}
+        return name, {"path": name, "size": state.size, "mtime_ns": 0, "sha256": digest, "inside": True}
+    for column, file in row.remote.items():
+        if file.name == name:
+            version = file.state.version
+            read = RecordedRead(path=file.url, size=state.size, mtime_ns=0, sha256=digest, remote=version)
+            return str(row.values[column]), read
     path = name_below(base, state.path) or state.path
-    return {"path": path, "size": state.size, "mtime_ns": state.changed_ns, "sha256": digest}
+    return name, {"path": path, "size": state.size, "mtime_ns": state.changed_ns, "sha256": digest}
 
 
 def results_of(record: Record, names: Mapping[str, str]) -> dict[str, dict[str, Json]]:
@@ -114,7 +129,7 @@ def record_of_fault(row: Row, error: ApiGraphError) -> Record:
         "row": row.number,
         "key": row.key,
         "ok": False,
-        "values": dict(row.values),
+        "values": _kept_values(row),
         "outputs": {},
         "texts": {},
         "files": {},

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from api_graph.table import journal
 from api_graph.table.journal import journal_lines, packed_key
+from api_graph.table.line_check import LineChecker, LineFault, check_lines
 from api_graph.table.manifest import Manifest
 from api_graph.table.output import whole_file
 from api_graph.table.plan import TablePlan
-from api_graph.table.verify import LineChecker, LineFault, check_lines
 
 _WHY = {
     "changed": "pictures or other files that they read have changed",
@@ -23,6 +23,8 @@ _WHY = {
     "line": "their lines say too little",
 }
 """Why rows are done again; of several reasons the first is said."""
+_KEPT = {"gone": "is missing", "unreached": "was not reached"}
+"""What nobody could do again, and why."""
 _MOST_NAMED = 3
 
 
@@ -40,7 +42,8 @@ def repair(plan: TablePlan, before: Manifest | None) -> list[str]:
     wrong: dict[bytes, tuple[int, list[LineFault]]] = {}
     seen = set[bytes]()
     lines = journal_lines(path, None if before is None else damaged.append)
-    for line, faults in check_lines(lines, LineChecker(Path(plan.job.output), plan.job.inputs[0])):
+    checker = LineChecker(Path(plan.job.output), plan.job.inputs[0], allow_private=plan.job.allow_private)
+    for line, faults in check_lines(lines, checker):
         key = packed_key(line.record["key"])
         if key in seen:
             twice.append(line.number)
@@ -51,9 +54,9 @@ def repair(plan: TablePlan, before: Manifest | None) -> list[str]:
     kinds: dict[str, list[str]] = defaultdict(list)  # a file of each row
     for number, faults in _of_this_run(plan, wrong):
         by_kind = {fault.kind: fault.file for fault in reversed(faults)}
-        kind = next(kind for kind in ("gone", *_WHY) if kind in by_kind)
+        kind = next(kind for kind in (*_KEPT, *_WHY) if kind in by_kind)
         kinds[kind].append(by_kind[kind])
-        if kind != "gone":
+        if kind not in _KEPT:
             drop.add(number)
     if drop:
         with whole_file(path) as kept:
@@ -70,10 +73,10 @@ def repair(plan: TablePlan, before: Manifest | None) -> list[str]:
     if twice:
         are = "1 line is" if len(twice) == 1 else f"{len(twice):,} lines are"
         said.append(f"{are} taken out of {journal.NAME}: an earlier one is of the same row")
-    if kinds["gone"]:
-        count = len(kinds["gone"])
-        keep = "1 row keeps its result" if count == 1 else f"{count:,} rows keep their results"
-        said.append(f"{keep}, though what was read for it is missing ({_some(kinds['gone'])})")
+    for kind, how in _KEPT.items():
+        if count := len(kinds[kind]):
+            keep = "1 row keeps its result" if count == 1 else f"{count:,} rows keep their results"
+            said.append(f"{keep}, though what was read for it {how} ({_some(kinds[kind])})")
     return said + _lost(before, len(seen) + len(damaged))
 
 

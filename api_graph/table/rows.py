@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +17,12 @@ from api_graph.errors import BadInput
 from api_graph.files import expanded
 from api_graph.json_values import Json
 from api_graph.table.embedded import NO_PICTURES
+from api_graph.table.remote import copy_of_table, is_remote
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from api_graph.table.remote import RemoteFile
 
 
 @runtime_checkable
@@ -42,6 +47,7 @@ _HINTS = {
     ".xls": "Export it as CSV in UTF-8.",
     ".txt": "Give it the ending of what it holds: .csv, .tsv or .jsonl.",
 }
+_NOTHING_REMOTE: Mapping[str, RemoteFile] = {}  # one for all rows
 _MOST_COLUMNS = 10_000
 """Different columns that rows may name, where the file has no header and no schema."""
 
@@ -58,7 +64,8 @@ class Row:
 
     `key` is the digest of the row's content as 20 hexadecimal digits; the second, third, ... row of equal content has
     "-2", "-3", ... appended. It does not depend on the row's number, so the results are still found after the table has
-    grown or been sorted. `pictures` are those inside the table, by the names that the values have for them.
+    grown or been sorted. `pictures` are those inside the table, by the names that the values have for them. `remote`
+    are those that were fetched, by column.
     """
 
     number: int
@@ -66,6 +73,7 @@ class Row:
     values: Mapping[str, Json]
     fault: BadInput | None = None
     pictures: Mapping[str, bytes | Image] = field(default_factory=lambda: NO_PICTURES, repr=False)
+    remote: Mapping[str, RemoteFile] = field(default_factory=lambda: _NOTHING_REMOTE, repr=False)
 
 
 @dataclass(frozen=True)
@@ -208,8 +216,10 @@ def row_fault(
     return BadInput(f"{where}: {problem}", input="ROWS", value=value, hint=hint)
 
 
-def open_table(source: Rows, *, kind: str | None = None) -> Table:
+def open_table(source: Rows, *, kind: str | None = None, allow_private: bool = False) -> Table:
     """Open the table that `source` names. `kind`, one of KINDS, is for a file whose ending does not tell.
+
+    A URL names a remote file, which is copied first; it is on a private network with `allow_private` alone.
 
     Values have the types of the file: JSON's, texts in CSV, Python's in Parquet. A row that cannot be read has a
     `fault`. Raises BadInput if there is no such table, or if it has no rows.
@@ -220,16 +230,38 @@ def open_table(source: Rows, *, kind: str | None = None) -> Table:
         if kind is not None and kind not in KINDS:
             known = f"There are: {', '.join(KINDS)}."
             raise BadInput("there is no such kind of table", input="kind", value=kind, hint=known)
+        if is_remote(name):
+            return _remote(name, kind, allow_private=allow_private)
         kind = kind or _kind_of(path, name)
         base, reader = _base_and_reader(kind, path, name)
     else:
         kind, name, base, reader = "python", "python", Path.cwd(), _of_python(source)
+    return _table(kind, name, base, reader)
+
+
+def _table(kind: str, name: str, base: Path, reader: Reader) -> Table:
     first = next(iter(reader), None)
     if first is None:
         raise _no_rows(kind, name, reader)
     if not reader.columns and first.fault is not None:
         raise first.fault
     return Table(kind, name, base, reader.columns, reader, getattr(reader, "partial", {}))
+
+
+def _remote(name: str, kind: str | None, *, allow_private: bool) -> Table:
+    """The table of a remote file; relative names in its rows are those of files beside it (see `table.fetched`)."""
+    if any(mark in name.partition("?")[0] for mark in "*["):
+        raise _no_table("a remote table is one file, and no glob", name, _ENDINGS)
+    path = copy_of_table(name, allow_private=allow_private)
+    try:
+        kind = kind or _kind_of(path, path.name)
+        _, reader = _base_and_reader(kind, path, path.name)
+        table = _table(kind, name, Path.cwd(), reader)
+    except BaseException:
+        shutil.rmtree(path.parent, ignore_errors=True)
+        raise
+    weakref.finalize(reader, shutil.rmtree, path.parent, ignore_errors=True)
+    return table
 
 
 def _of_python(source: Iterable[Mapping[str, object]] | DataFrame) -> Reader:

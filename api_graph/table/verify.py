@@ -1,35 +1,27 @@
-"""Whether what a run has left is whole: every row of its table has one line, and every line's files are as they were.
-
-`check_lines` serves `api-graph verify`, the repair at the start of a run, and the sentence of reports.
-"""
+"""Whether what a run has left is whole: each row of its table has one line, and each line's files are as they were."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from stat import S_ISREG
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from api_graph.errors import ApiGraphError, BadInput
-from api_graph.files import real_path, sha256_of
+from api_graph.files import real_path
 from api_graph.table import journal, listing, manifest
 from api_graph.table.journal import JournalLine, journal_lines, packed_key
+from api_graph.table.line_check import Depth, LineChecker, check_lines
 from api_graph.table.manifest import MERGED, Manifest, read_manifest
+from api_graph.table.remote import is_remote
 from api_graph.table.shards import NAME as SHARDS
 from api_graph.table.shards import parse_shard
 
 if TYPE_CHECKING:
     from api_graph.table.rows import Table
-
-Depth = Literal["stat", "usual", "content"]
-"""What is read of files: nothing; those whose size or time differs; all."""
 
 KINDS: Mapping[str, tuple[str, str]] = {
     "manifest": ("fault of the manifest", "faults of the manifests"),
@@ -43,6 +35,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "damaged": ("written file damaged", "written files damaged"),
     "gone": ("input file missing", "input files missing"),
     "changed": ("input file changed", "input files changed"),
+    "unreached": ("remote input file not reached", "remote input files not reached"),
 }
 """What may be wrong, in words: of one, of several. Files count once for each row."""
 
@@ -51,118 +44,7 @@ REPAIRED = ("line", "twice", "lost", "missing", "damaged", "changed")
 
 MOST_SHOWN = 10
 
-_AT_ONCE = 8  # threads that ask the file system
-_GROUP = 64
 _SHARD = re.compile(r"[0-9]+-of-([0-9]+)", re.ASCII)
-_PNG = b"\x89PNG\r\n\x1a\n"
-
-
-class LineFault(NamedTuple):
-    """What is wrong with a line: one of KINDS, and the file."""
-
-    kind: str
-    file: str
-
-
-@dataclass
-class LineChecker:
-    """Compares the files of a run's lines with what the lines say of them.
-
-    `output` is the folder of the run (of all shards), `base` the one that relative names of files read refer to. A line
-    that version 0.1 wrote says nothing: its files must be there, and its PNG files whole. `untold` counts files with
-    another time, which only reading them would tell.
-    """
-
-    output: Path
-    base: str
-    depth: Depth = "usual"
-    untold: int = 0
-    _reads: dict[tuple[str, int, int, str | None], str] = field(default_factory=dict)  # rows share their pictures
-
-    def faults(self, line: JournalLine) -> list[LineFault]:
-        """What is wrong with the files of a line. A failed row's pictures may be missing."""
-        record, found = line.record, []
-        try:
-            written = record.get("written", {})
-            for name in [name for names in record["files"].values() for name in names]:
-                path = os.path.join(self.output, name)
-                kind = self._written(path, written[name]) if name in written else _old_file(path, self.depth)
-                if kind:
-                    found.append(LineFault(kind, name))
-            for name, read in record.get("reads", {}).items():
-                path = os.path.join(self.base, read["path"])
-                # Of what lies in the table the row's key tells; without a manifest nobody knows from where it counts.
-                if read.get("inside") or not os.path.isabs(path):
-                    continue
-                asked = path, read["size"], read["mtime_ns"], read["sha256"]
-                kind = self._reads.get(asked)
-                if kind is None:
-                    kind = self._reads[asked] = self._state(*asked)
-                if kind == "changed" or (kind == "gone" and record["ok"]):
-                    found.append(LineFault(kind, name))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            found.append(LineFault("line", f"{type(error).__name__}: {error}"))
-        return found
-
-    def _written(self, path: str, recorded: journal.RecordedFile) -> str:
-        kind = self._state(path, recorded["size"], recorded["mtime_ns"], recorded["sha256"])
-        return {"gone": "missing", "changed": "damaged"}.get(kind, "")
-
-    def _state(self, path: str, size: int, mtime_ns: int, sha256: str | None) -> str:
-        """Whether a file is "gone" or "changed"; "" where it is as recorded. Without a digest it changed at once."""
-        try:
-            stat = os.stat(path)
-            if not S_ISREG(stat.st_mode):
-                return "gone"
-            if sha256 is None or stat.st_size != size:
-                return "changed"
-            if stat.st_mtime_ns == mtime_ns and self.depth != "content":
-                return ""
-            if self.depth == "stat":
-                self.untold += 1
-                return ""
-            return "" if sha256_of(path) == sha256 else "changed"
-        except OSError:
-            return "gone"
-
-
-def check_lines(lines: Iterable[JournalLine], checker: LineChecker) -> Iterator[tuple[JournalLine, list[LineFault]]]:
-    """Each line, and what is wrong with its files. Threads do it: a network's file system answers late."""
-    rest = iter(lines)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as threads:
-        while ahead := list(islice(rest, _AT_ONCE * _GROUP)):
-            groups = [ahead[first : first + _GROUP] for first in range(0, len(ahead), _GROUP)]
-            for group, found in zip(
-                groups, threads.map(lambda group: [*map(checker.faults, group)], groups), strict=True
-            ):
-                yield from zip(group, found, strict=True)
-
-
-def _old_file(path: str, depth: Depth) -> str:
-    """What is wrong with a file of which its line says nothing."""
-    try:
-        if not os.path.isfile(path):
-            return "missing"
-        return "" if depth == "stat" or not path.lower().endswith(".png") or _is_whole_png(path) else "damaged"
-    except OSError:
-        return "damaged"
-
-
-def _is_whole_png(path: str) -> bool:
-    """Whether the file is a PNG to its end, and all of its chunks have their checksums."""
-    with open(path, "rb") as file:
-        if file.read(len(_PNG)) != _PNG:
-            return False
-        while len(head := file.read(8)) == 8:
-            body, check = file.read(int.from_bytes(head[:4], "big")), file.read(4)
-            if check != zlib.crc32(head[4:] + body).to_bytes(4, "big"):
-                return False
-            if head[4:] == b"IEND":
-                return True
-    return False
-
-
-# ------------------------------------------------------------------------------------------ a whole folder
 
 
 @dataclass
@@ -206,19 +88,25 @@ class Verification:
 
 
 def verify(
-    folder: Path, *, depth: Depth = "usual", rows: str | Path | None = None, graph: bool = False
+    folder: Path,
+    *,
+    depth: Depth = "usual",
+    rows: str | Path | None = None,
+    graph: bool = False,
+    allow_private: bool = False,
 ) -> Verification:
     """Check the results in `folder`: those of one run, of a merge, of one shard, or of all shards together.
 
     `rows` is the table where it has moved; with `graph` the graph's file is compared too, for which all nodes are
-    imported. Raises BadInput if there are no results.
+    imported. Servers of remote files are asked, private ones with `allow_private` alone. Raises BadInput if there are
+    no results.
     """
     found = Verification(folder)
     parts = _parts(folder, found)
     known = [part.manifest for part in parts if part.manifest is not None]
     output, own = parts[0].output, known[0] if known else None
     found.finished = all(each.finished is not None for each in known)
-    table = _table(own, output, rows, found, news=depth != "stat") if own is not None else None
+    table = _table(own, output, rows, found, depth, allow_private) if own is not None else None
     numbers = _numbers(own, parts, table, found) if own is not None else None
     wanted = _wanted(table, numbers) if table is not None and numbers is not None else None
     if graph and own is not None:
@@ -227,7 +115,7 @@ def verify(
     seen, seen_numbers, others = set[bytes](), set[int](), 0
     for part in parts:
         inputs = part.manifest.inputs if part.manifest is not None else []
-        checker = LineChecker(output, base or next(iter(inputs), ""), depth)
+        checker = LineChecker(output, base or next(iter(inputs), ""), depth, allow_private)
         for line, faults in check_lines(_lines(part.folder, found), checker):
             record, key = line.record, packed_key(line.record["key"])
             name = f"row {record['row'] + 1}"
@@ -332,7 +220,9 @@ def _check_graph(own: Manifest, found: Verification) -> None:
         found.add("graph", f"{file}: {difference}")
 
 
-def _table(own: Manifest, output: Path, moved: str | Path | None, found: Verification, *, news: bool) -> Table | None:
+def _table(
+    own: Manifest, output: Path, moved: str | Path | None, found: Verification, depth: Depth, allow_private: bool
+) -> Table | None:
     """The table that the results are of, as far as it can be read; pictures as they were listed."""
     from api_graph.table.rows import open_table
 
@@ -340,15 +230,18 @@ def _table(own: Manifest, output: Path, moved: str | Path | None, found: Verific
     if kind == "python" and moved is None:
         found.notes.append("the rows came from Python: they are checked by their numbers")
         return None
+    if depth == "stat" and is_remote(str(source)):
+        found.notes.append("the table is remote: it is checked by its rows' numbers")
+        return None
     try:
-        table = open_table(str(source), kind=kind if moved is None else None)
+        table = open_table(str(source), kind=kind if moved is None else None, allow_private=allow_private)
         if kind not in ("folder", "glob"):
             return own.over(table)
         if (listed := listing.read_listing(output)) is None:
             if "path" in own.rows:
                 found.add("table", f"{output / listing.NAME} is missing or damaged: it has the pictures that are rows")
             return own.over(listing.list_pictures(table, output)[0])
-        if news and (now := listing.list_pictures(table, output)[1]) is not None:
+        if depth != "stat" and (now := listing.list_pictures(table, output)[1]) is not None:
             found.notes += now.in_words()
         return own.over(replace(table, reader=listed))
     except BadInput as error:

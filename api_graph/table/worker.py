@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from api_graph.settings import cache_limit
 from api_graph.table.binding import Binding
 from api_graph.table.chunks import Chunks, ReferenceCounts, bytes_per_pixel
 from api_graph.table.embedded import as_files
+from api_graph.table.fetched import Fetched, as_here
 from api_graph.table.journal import Record
 from api_graph.table.names import FileNames, RowName
 from api_graph.table.output import clear_row_folders, row_folder
@@ -89,6 +91,7 @@ class Worker:
         self.threads: ThreadPoolExecutor | None = None
         self.model_threads: int | None = None
         self._compute_lock = ComputeLock()
+        self.fetched: Fetched | None = None
         self._pixels: dict[str, int] = {}  # by the name of a picture; many rows may name the same
         self._binding_lock = threading.Lock()  # the binding looks columns up as they come
 
@@ -103,16 +106,19 @@ class Worker:
             with self._binding_lock:
                 for row in rows:
                     try:
-                        graphs[row.key] = self.binding.graph_of(row)
+                        graphs[row.key] = self.binding.graph_of(as_here(row))
                     except ApiGraphError as fault:
                         records[row.key] = record_of_fault(row, fault)
                 transient = self.binding.own_nodes() if self.references is None else self.references.transient
             shared = SharedResources(turn, self.threads, self.model_threads, transient, _WORTH_STORING)
             names = {row.key: self._names.of(row, graphs[row.key]) for row in rows if row.key in graphs}
             # No other file has the name of a picture inside the table, which begins with its digest.
-            inputs = self._folders.inputs if inside is None else (inside, *self._folders.inputs)
-            results = self._run_graphs(graphs, replace(self._folders, inputs=inputs), names, shared)
+            folders = self._with_fetched()
+            inputs = folders.inputs if inside is None else (inside, *folders.inputs)
+            results = self._run_graphs(graphs, replace(folders, inputs=inputs), names, shared)
             self._drop_unneeded(rows, results)
+        if self.fetched is not None:
+            self.fetched.done(rows)
         for row in rows:  # what was written is hashed, and others compute meanwhile
             if row.key in results and not disk_is_full(results[row.key]):
                 records[row.key] = record_of(row, results[row.key], output, self.job.inputs[0])
@@ -123,7 +129,8 @@ class Worker:
     def pixels_of(self, row: Row) -> int:
         """Pixels of the largest picture that a row's graph reads, as its header says; 0 where there is none."""
         with self._binding_lock:
-            names = self.binding.pictures_of(row)
+            names = self.binding.pictures_of(as_here(row))
+        folders = self._with_fetched()
         for name in names:
             if name not in self._pixels:
                 if len(self._pixels) > _SIZES_KEPT:
@@ -132,11 +139,21 @@ class Worker:
                     self._pixels[name] = pixels_in(row.pictures[name])
                     continue
                 try:
-                    with opened(self._folders.input_file(name)) as picture:
+                    with opened(folders.input_file(name)) as picture:
                         self._pixels[name] = picture.width * picture.height
                 except ApiGraphError:  # the row will say so
                     self._pixels[name] = 0
         return max((self._pixels[name] for name in names), default=0)
+
+    def picture_columns(self, row: Row) -> list[str]:
+        """The columns of a row that name pictures."""
+        with self._binding_lock:
+            return self.binding.picture_columns(row)
+
+    def _with_fetched(self) -> Folders:
+        """The folders, and before them that of fetched pictures: their names begin with a digest, as no others do."""
+        folder = None if self.fetched is None else self.fetched.folder
+        return self._folders if folder is None else replace(self._folders, inputs=(folder, *self._folders.inputs))
 
     def _run_graphs(
         self,
@@ -184,16 +201,28 @@ def run_local(
     # large row leave it to them.
     half, graph = worker.job.memory // 2, worker.binding.graph
     per_pixel = bytes_per_pixel(graph, worker.binding.registry)
-    job, pixels_of = worker.job, worker.pixels_of
-    chunks = Chunks(rows, half, CHUNKS_AT_ONCE, chunk_size, pixels_of, per_pixel, job.settings, job.threads)
-    worker.model_threads = all_threads = torch.get_num_threads()
+    job, columns_of = worker.job, worker.picture_columns
+    fetched = Fetched(rows, job.temp, columns_of, base=job.base, allow_private=job.allow_private, room=half)
+    worker.fetched, worker.model_threads = fetched, (all_threads := torch.get_num_threads())
     few = max(1, all_threads // _OPERATIONS_AT_ONCE)
     with (
+        closing(fetched),
         torch_threads(few),
         # As many rows as processors are read and written at a time: more threads for one would be in others' way.
         ThreadPoolExecutor(worker.job.threads, "row", torch.set_num_threads, (1,)) as worker.threads,
         ThreadPoolExecutor(CHUNKS_AT_ONCE, "chunk", torch.set_num_threads, (few,)) as threads,
     ):
+        chunks = Chunks(
+            fetched,
+            half,
+            CHUNKS_AT_ONCE,
+            chunk_size,
+            worker.pixels_of,
+            per_pixel,
+            job.settings,
+            job.threads,
+            fetched.must_wait,
+        )
         running: dict[Future[FinishedChunk], list[Row]] = {}
         first = True
         gc.freeze()

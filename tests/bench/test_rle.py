@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from api_graph.bench.readers.imagenet_s import decode_rle
+from api_graph.bench.readers.run_lengths import decode_rle, encode_rle
 from api_graph.errors import BadInput
 from api_graph.tasks.examples import LabelledImage
 
@@ -52,6 +52,7 @@ def test_a_mask_comes_back_from_its_runs(mask: np.ndarray) -> None:
     size = (mask.shape[0], mask.shape[1])
     assert (decode_rle(counts, size) == mask).all()
     assert (decode_rle(packed(counts), size) == mask).all()
+    assert encode_rle(mask) == counts
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""V*Bench by maps: the mass in the targets and the peak, by hand, and of the demo CLIP's maps counted anew."""
+"""V*Bench without letters: by maps, the mass in the targets and the peak; and by the losses of the options."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from api_graph.bench.declare import Response, Scored
 from api_graph.bench.kinds.targets import VSTAR_MAPS, read_heatmap
 from api_graph.bench.readers.questions import Question
 from api_graph.bench.scores import ItemScore, read_figures, read_scores
-from api_graph.benching.registry import benchmarks
 from tests.benching.sets import SETS
 from tests.cli.conftest import Cli
 from tests.tasks.files import complaint
@@ -61,7 +60,6 @@ def test_pictures_that_are_no_heatmaps(tmp_path: Path) -> None:
 
 
 def test_maps_of_the_demo_clip(cli: Cli, tmp_path: Path) -> None:
-    assert {name for name, spec in benchmarks().items() if spec.answer == "map"} == {"vstar-maps"}
     SETS["vstar"](tmp_path / "data")
     ran = cli("bench", "vstar-maps", "--data", "data", "--graph", "api_clip_map", "--out", "out")
     assert ran.code == 0, ran.err
@@ -83,3 +81,35 @@ def test_maps_of_the_demo_clip(cli: Cli, tmp_path: Path) -> None:
     assert again.code == 0 and again.json["graphs"]["api_clip_map"][0]["value"] == figures["mass in the targets"]
     refused = cli("bench", "vstar-maps", "--data", "data", "--graph", "lvlm_ask", "--out", "two")
     assert refused.code == 2 and "no node of the graph saves a heatmap" in refused.err
+
+
+def test_the_option_of_least_loss(cli: Cli, tmp_path: Path) -> None:
+    """The demo LVLM's losses, and the share of items whose first option, the right one, has the least."""
+    SETS["vstar"](tmp_path / "data")
+    ran = cli("bench", "vstar-losses", "--data", "data", "--graph", "lvlm_options", "--out", "out")
+    assert ran.code == 0, ran.err
+    folder = tmp_path / "out" / "lvlm_options"
+    table = [json.loads(line) for line in (tmp_path / "out" / "table.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    rights = {}
+    for line in lines:
+        row = next(row for row in table if row["item"] == line["values"]["item"])
+        assert row["prompt"] == row["query"] and row["options"].split("\n") == list(row["choices"].values())
+        found = line["results"]["Choose option"]
+        assert len(found["losses"]) == len(row["choices"])
+        least = int(np.argmin(found["losses"]))
+        assert (found["place"], found["option"]) == (least, list(row["choices"].values())[least])
+        rights[row["item"]] = float(least == 0)
+    assert {score.item: score.score for score in read_scores(folder)} == rights and len(rights) == 20
+    figures = {figure.name: figure.value for figure in read_figures(folder)}
+    assert figures["accuracy"] == pytest.approx(sum(rights.values()) / 20)
+    refused = cli("bench", "vstar-losses", "--data", "data", "--graph", "lvlm_ask", "--out", "two")
+    assert refused.code == 2 and "no node of the graph chooses among given answers" in refused.err
+
+
+def test_options_that_are_the_same(cli: Cli, tmp_path: Path) -> None:
+    SETS["vstar"](tmp_path / "data")
+    file = sorted((tmp_path / "data").rglob("*.json"))[0]
+    file.write_text(json.dumps({**json.loads(file.read_text()), "options": ["red", "red "]}))
+    refused = cli("bench", "vstar-losses", "--data", "data", "--graph", "lvlm_options", "--out", "out")
+    assert refused.code == 2 and f"two options of {file.parent.name}/{file.stem} are the same" in refused.err

@@ -278,7 +278,7 @@ def test_pictures_lie_beside_the_table_first(cli: Cli, brief: str, tmp_path: Pat
     for place, name in (("data", "a"), ("data/*.png", "b"), ("data/rows.csv", "c")):
         assert cli("map", brief, place, "--out", name, "--no-metadata").code == 0
         (row,) = results(tmp_path / name).values()
-        (file,) = row["bytes"]
+        (file,) = row["pictures"]
         with Image.open(tmp_path / name / file) as saved, Image.open(tmp_path / "data" / "0.png") as meant:
             assert saved.tobytes() == meant.tobytes()
 

@@ -18,6 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from api_graph.draw.core_templates import CORE_NODES, CORE_TEMPLATES, core_graph
+from api_graph.graph import read_graph
+from api_graph.spec import NodeSpec
 from tests.comfy.real import ROOT, RealComfyUI
 from tests.docs.test_recipes import GRAPHS, WIRES
 
@@ -119,3 +122,36 @@ def test_a_recipe_runs(comfyui: RealComfyUI, file: Path) -> None:
     ended = comfyui.finished(comfyui.submit(json.loads(file.read_text("utf-8"))))
     assert ended["status"]["status_str"] == "success", ended["status"]
     assert sum(len(shown.get("images", ())) for shown in ended["outputs"].values()) == 2
+
+
+# ----------------------------------------------------------------------------- templates with ComfyUI's own nodes
+
+
+@pytest.mark.parametrize("spec", CORE_NODES.values(), ids=list(CORE_NODES))
+def test_its_own_nodes_declare_what_the_templates_take_them_to(comfyui: RealComfyUI, spec: NodeSpec) -> None:
+    known = comfyui.get(f"/object_info/{spec.id}")[spec.id]
+    assert spec.title == known["display_name"] and spec.output == known["output_node"]
+    assert [(one.name, one.socket) for one in spec.outputs] == [
+        *zip(known["output_name"], known["output"], strict=True)
+    ]
+    declared = known["input"]["required"] | known["input"].get("optional", {})
+    ours = {one.name: (one.socket, one.is_widget) for one in spec.inputs}
+    assert {name: socket(kind) for name, (kind, *_) in declared.items()} == {name: one[0] for name, one in ours.items()}
+    widgets = [name for name in (*known["input"]["required"], *known["input"].get("optional", {})) if ours[name][1]]
+    assert [one.name for one in spec.inputs if one.is_widget] == widgets  # their values stand in this order
+
+
+def socket(kind: str | list[str]) -> str:
+    return kind if isinstance(kind, str) else "COMBO"  # older nodes list a combo's entries
+
+
+def test_the_template_with_sam3_is_valid(comfyui: RealComfyUI) -> None:
+    """It is taken as it is where there is a checkpoint of that name; this one has no weights, so it fails there."""
+    checkpoints = comfyui.base / "models" / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    (checkpoints / "sam3.safetensors").write_bytes(b"")
+    template = CORE_TEMPLATES["With SAM3 - the outline of what I mean"]
+    prompt = core_graph(template, read_graph(ROOT / template.base)).to_api()
+    status = comfyui.finished(comfyui.submit(prompt))["status"]
+    errors = [message for kind, message in status["messages"] if kind == "execution_error"]
+    assert [error["node_type"] for error in errors] == ["CheckpointLoaderSimple"]

@@ -10,30 +10,33 @@ import pytest
 from PIL import Image
 
 from api_graph.draw import template_name
+from api_graph.draw.core_templates import CORE_TEMPLATES
 from api_graph.draw.templates import APPS, TEMPLATES
 from api_graph.registry import own_nodes
 from api_graph.settings import shipped
 
 ROOT = Path(__file__).parents[2]
+TEMPLATE_NAMES = [*TEMPLATES.values(), *CORE_TEMPLATES]
 
 
 def test_all_texts_are_up_to_date(make_docs) -> None:
     """If not: python tools/make_docs.py"""
     texts = make_docs["texts"]()
-    assert len(texts) == 2 + 2 * 2 + 2 * len(own_nodes()) + len(shipped()) + len(make_docs["BLUEPRINTS"])
+    templates = len(shipped()) + len(CORE_TEMPLATES)
+    assert len(texts) == 4 + 2 * 2 + 2 * len(own_nodes()) + templates + len(make_docs["BLUEPRINTS"])
     assert [path for path, text in texts.items() if not (ROOT / path).is_file()] == []
     assert [path for path, text in texts.items() if (ROOT / path).read_text("utf-8") != text] == []
 
 
 def test_nothing_is_left_over(make_docs) -> None:
-    pictures = [f"example_workflows/{template_name(name)}.jpg" for name in shipped()]
+    pictures = [f"example_workflows/{name}.jpg" for name in TEMPLATE_NAMES]
     assert make_docs["left_over"]([*make_docs["texts"](), *pictures]) == []
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", TEMPLATE_NAMES)
 def test_every_example_has_its_picture(name: str, make_docs) -> None:
     """If not: python tools/make_docs.py --pictures"""
-    with Image.open(ROOT / "example_workflows" / f"{template_name(name)}.jpg") as picture:
+    with Image.open(ROOT / "example_workflows" / f"{name}.jpg") as picture:
         assert picture.size == make_docs["THUMBNAIL"]
         assert picture.getextrema() != ((28, 28), (29, 29), (32, 32))  # not the empty ground
 
@@ -42,7 +45,7 @@ def test_templates_have_names_that_people_read() -> None:
     """Six to begin with, in this order; each a name that every file system takes."""
     assert list(TEMPLATES) and set(TEMPLATES) == set(shipped()) and len(set(TEMPLATES.values())) == len(TEMPLATES)
     assert [name[:2] for name in list(TEMPLATES.values())[:6]] == [f"{number} " for number in range(1, 7)]
-    assert [name for name in TEMPLATES.values() if not re.fullmatch(r"[\w ,-]+(\.app)?", name, re.ASCII)] == []
+    assert [name for name in TEMPLATE_NAMES if not re.fullmatch(r"[\w ,-]+(\.app)?", name, re.ASCII)] == []
     assert [graph for graph, name in TEMPLATES.items() if name.endswith(".app")] == list(APPS)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from api_graph.docs import Catalogue, help_page, locale_files, reference
+from api_graph.docs import Catalogue, Example, help_page, locale_files, reference
 from api_graph.docs.catalogue import english_of
 from api_graph.docs.pages import code, plain
 from api_graph.registry import Registry
@@ -50,6 +50,13 @@ def test_the_reference(registry: Registry) -> None:
         "\n| input | type | default | takes | what it is |\n| --- | --- | --- | --- | --- |\n"
         "| `image` | `IMAGE` | required |  |  |\n"
     )
+
+
+def test_an_example_stands_under_its_node(registry: Registry) -> None:
+    plain_page = reference(registry)
+    examples = {"TCut": Example("a_graph", "pictures/a%20graph.jpg", "gallery.md")}
+    shown = "\nIn the graph `a_graph`:\n\n[![What a_graph makes](pictures/a%20graph.jpg)](gallery.md#a_graph)\n"
+    assert reference(registry, examples) == plain_page.replace("\n\n## other", f"\n{shown}\n## other")
 
 
 def test_a_help_page(registry: Registry) -> None:

@@ -58,14 +58,14 @@ def test_the_python_code(folder: Path) -> None:
 def test_the_job_array(folder: Path) -> None:
     """Its script is one that a shell reads, and its options are ours."""
     others = PAGE.code("bash")
-    assert len(others) == 2
+    assert len(others) == 3
     for code in others:
         run(folder, "bash", "-n", "-c", code)
     used = [line for code in others for line in code.splitlines() if line.startswith("api-graph ")]
     options = {word for line in used for word in line.split() if word.startswith("--")}
     told = run(folder, sys.executable, "-m", "api_graph", "map", "--help")
     assert options and all(option in told for option in options)
-    assert "--array=1-8" in others[0]
+    assert "--array=1-8" in others[1]
 
 
 def test_fields_of_a_line_are_those_that_are_written(folder: Path) -> None:

@@ -11,6 +11,7 @@ const COLOURS = {
   AP_BOX_SCORES: "#69c3c3",
   AP_CLASSES: "#a5695a",
   AP_CLIP: "#d27800",
+  AP_CONTRAST: "#6c0600",
   AP_FOVEA: "#87e1c3",
   AP_IMAGE_FEATURES: "#6987ff",
   AP_IMAGE_TOKENS: "#1e3cff",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from api_graph.bench.declare import BenchmarkSpec, Needed, Response, Scored, Verdict, by_category, mean_of_groups
@@ -114,6 +115,39 @@ VSTAR = BenchmarkSpec(
     score=score_option,
     figures=_letter_figures,
     category=_fact("category"),
+)
+
+
+def _vstar_plain(data: Path, parts: Sequence[str]) -> list[Question]:
+    """The questions without the options: each is read as an answer of its own."""
+    questions = [replace(question, prompt=question.text) for question in _vstar_questions(data, parts)]
+    for question in questions:
+        options = [" ".join(option.split()) for option in question.choices.values()]
+        if "" in options or len(set(options)) < len(options):
+            problem = f"V*Bench: two options of {question.id} are the same, or one is empty"
+            raise BadInput(problem, input="--data", value=options)
+    return questions
+
+
+def _is_first(question: Question, response: Response) -> Verdict:
+    """Whether the first option has the least loss: it is the right one."""
+    place = response.values.get("place")
+    return Verdict(float(place == 0) if isinstance(place, int) else None)
+
+
+VSTAR_LOSSES = BenchmarkSpec(
+    name="vstar-losses",
+    title="V*Bench, losses",
+    about="191 questions on small things in large pictures: which option is likeliest?",
+    metric="accuracy of the least mean token loss, by part: the official score",
+    needs=tuple(Needed(part, "V*Bench (vstar_bench)") for part in VSTAR_PARTS),
+    parts=VSTAR_PARTS,
+    read=_vstar_plain,
+    score=_is_first,
+    figures=lambda scored: by_category(ACCURACY, scored),
+    answer="option",
+    category=_fact("category"),
+    columns=lambda question: {"options": "\n".join(" ".join(one.split()) for one in question.choices.values())},
 )
 
 

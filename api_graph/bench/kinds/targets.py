@@ -61,14 +61,15 @@ def _mask(question: Question, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return mask
 
 
-def _heatmap(response: Response) -> NDArray[np.float64] | None:
+def heatmap_of(response: Response) -> NDArray[np.float64] | None:
+    """The heatmap (H, W) that a response saved, if it saved one."""
     files = response.values.get("files")
     return read_heatmap(Path(str(files[0]))) if isinstance(files, list) and files else None
 
 
 def _score(question: Question, response: Response) -> Verdict:
     """The share of the map's mass that lies in the targets; 0 for a map without any."""
-    values = _heatmap(response)
+    values = heatmap_of(response)
     if values is None:
         return Verdict(None)
     total = values.sum()
@@ -80,7 +81,7 @@ def _figures(scored: Sequence[Scored]) -> list[Figure]:
     hits: list[bool] = []
     areas: list[float] = []
     for each in scored:
-        values = _heatmap(each.response)
+        values = heatmap_of(each.response)
         if values is not None:
             mask = _mask(each.question, values.shape)
             hits.append(bool(mask[np.unravel_index(int(values.argmax()), values.shape)]))

@@ -11,15 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from api_graph.bench.readers.run_lengths import decode_rle as decode_rle
 from api_graph.errors import BadInput
 from api_graph.pixels.read import read_image
 from api_graph.tasks.examples import Benchmark, LabelledImage
 from api_graph.tasks.record import Record, bad_record, json_file, read_text, spaced_lines, text_lines
 
 _PICTURES = (".jpeg", ".jpg", ".png")
-_LARGEST_MASK = 100_000_000
-"""Pixels of a run-length mask."""
-
 _WORDNET_ID = re.compile(r"n\d{8}")
 
 
@@ -100,43 +98,3 @@ def _name(record: Record, names: Mapping[str, str], field: str = "id") -> str:
     if not _WORDNET_ID.fullmatch(id) or id not in names:
         raise record.fail(field, "the list of names does not hold this WordNet id", id)
     return names[id]
-
-
-def decode_rle(counts: str | bytes | Sequence[int], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The mask, bool (H, W), of run lengths over its columns, beginning with a run of zeros; `size` is (H, W).
-
-    `counts` is COCO's packed text, or the plain list. Raises BadInput where the runs do not fill the mask.
-    """
-    height, width = size
-    if height < 1 or width < 1 or height * width > _LARGEST_MASK:
-        raise BadInput("a mask needs a size [height, width] above 0", input="size", value=list(size))
-    packed = isinstance(counts, (str, bytes))
-    runs = np.asarray(_unpacked(counts) if packed else list(counts), dtype=np.int64)
-    if runs.ndim != 1 or (runs < 0).any() or (runs > height * width).any() or runs.sum() != height * width:
-        raise BadInput(
-            f"the runs do not add up to {height} × {width} pixels", input="counts", hint="Check counts and size."
-        )
-    ones = np.arange(runs.size) % 2 == 1
-    return np.repeat(ones, runs).reshape(width, height).T  # column by column
-
-
-def _unpacked(text: str | bytes) -> list[int]:
-    """COCO's packing: five bits a character, least first, bit 6 says that more follow; from the fourth run on, a run is
-    written as its difference to the one two before it.
-    """
-    characters = (text.encode("ascii", "replace") if isinstance(text, str) else text).strip()
-    runs: list[int] = []
-    value = shift = 0
-    for character in characters:
-        bits = character - 48
-        if not 0 <= bits < 64 or shift > 30:
-            raise BadInput("this is no packed run-length text", input="counts", value=chr(character))
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            signed = value - (1 << shift) if bits & 16 else value
-            runs.append(signed + runs[-2] if len(runs) > 2 else signed)
-            value = shift = 0
-    if shift:
-        raise BadInput("the packed run-length text is cut short", input="counts")
-    return runs

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from api_graph.bench.readers.hdf5 import dataset, opened
 from api_graph.errors import BadInput
 from api_graph.tasks.labels import SCANOBJECTNN, read_labels, readable_name
 from api_graph.tasks.record import bad_record, read_text, text_lines
@@ -60,20 +61,8 @@ def read_clouds(path: Path, classes: int) -> tuple[Tensor, Tensor]:
     """Points (n, N, 3) and targets (n,) of one file. Needs h5py, the extra `data`."""
     if not path.is_file():
         raise BadInput("there is no such file", input="path", value=str(path), hint="Check the data set's folder.")
-    try:
-        import h5py  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise BadInput(
-            "reading HDF5 files needs h5py, which is not installed",
-            input="path",
-            value=str(path),
-            hint="Install api-graph[data].",
-        ) from error
-    try:
-        with h5py.File(path, "r") as file:
-            found = {field: np.asarray(file[field]) for field in ("data", "label") if field in file}
-    except Exception as error:  # a damaged file is answered with nearly any exception
-        raise bad_record(path, f"this HDF5 file cannot be read ({error})", hint="Download it again.") from error
+    with opened(path) as file:
+        found = {field: np.asarray(dataset(path, file, field, field)) for field in ("data", "label") if field in file}
     return _checked(path, found, classes)
 
 

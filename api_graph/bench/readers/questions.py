@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from api_graph.errors import BadInput
 from api_graph.json_values import Json
 from api_graph.tasks.record import Record, bad_record
 
-Picture = Path | bytes
-"""A file, or the content of one that stands inside a table."""
+Picture = Path | bytes | Callable[[], bytes]
+"""A file, the content of one that stands inside a table, or what reads that content when it is wanted."""
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

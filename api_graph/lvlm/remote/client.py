@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import io
-import ipaddress
 import os
-import socket
 import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from api_graph import __version__
-from api_graph.lvlm.remote.address import BadAddress, check_address
+from api_graph.addresses import BadAddress, CheckedResolver
 from api_graph.lvlm.remote.failure import EndpointError, redirect_of
 from api_graph.lvlm.remote.profile import Profile
 from api_graph.lvlm.remote.secret import Secret
 
 if TYPE_CHECKING:
     import aiohttp
-    from aiohttp.abc import AbstractResolver, ResolveResult
+    from aiohttp.abc import AbstractResolver
 
 _LARGEST_REPLY = 8 << 20
 _CONNECT_S = 10.0
@@ -92,41 +90,6 @@ class Client:
         """Close all connections."""
         for session in self._sessions.values():
             await session.close()
-
-
-class CheckedResolver:
-    """Looks up names, and refuses forbidden addresses. aiohttp connects to what it found, with no second look-up."""
-
-    def __init__(self, scheme: str, allow_private: bool) -> None:
-        self._scheme, self._allow_private = scheme, allow_private
-
-    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
-        """Addresses of `host`, as aiohttp's resolvers give them. Raises BadAddress if one of them is forbidden."""
-        found: list[ResolveResult] = []
-        for found_family, address in await look_up(host, port, family):
-            checked = ipaddress.ip_address(address.partition("%")[0])
-            check_address(self._scheme, checked, allow_private=self._allow_private)
-            found.append(
-                {
-                    "hostname": host,
-                    "host": address,
-                    "port": port,
-                    "family": found_family,
-                    "proto": socket.IPPROTO_TCP,
-                    "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-                }
-            )
-        return found
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-
-async def look_up(host: str, port: int, family: int) -> list[tuple[int, str]]:
-    """Family and text of each address of a name, from the system. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-    return [(found_family, str(address[0])) for found_family, _, _, _, address in found]
 
 
 async def _body(profile: Profile, response: aiohttp.ClientResponse) -> bytes:

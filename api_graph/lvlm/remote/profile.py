@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from api_graph.addresses import BadAddress, Origin, parse_base_url
 from api_graph.errors import BadInput
-from api_graph.lvlm.remote.address import BadAddress, Origin, parse_base_url
 
 MODEL_ID = r"[!-~]([ -~]{0,254}[!-~])?"
 _MODEL_ID_HINT = "A model's id is up to 256 printable ASCII characters."

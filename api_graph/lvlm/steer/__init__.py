@@ -8,7 +8,8 @@ The seam, for whatever is built on it:
   None for a row that is not steered. Each row has its own foveas; mode, strength, layers, heads, rows and the
   schedule's token numbers are one for all. Two rows with one question, one of them None or with the complement as its
   fovea, decode by contrast in one batch.
-* `Steering.heads` may be `{layer: heads}`, which is what a profile of heads is.
+* `Steering.heads` may be `{layer: heads}`, or a profile of heads, which is refused for another model than its own.
+  `Steering.other_heads` steers as many others, as a control.
 * `Fovea.weights(layout)` is the weight in [0, 1] of each token of a picture, in the order of `layout.columns`.
 * `steer.preview.fovea_panels` shows the tokens and their weights.
 * `lvlm.attention.hooked` is below both steering and `capture`: any `Steerer` can be put in the place of `Bias`.

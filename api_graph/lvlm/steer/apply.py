@@ -24,9 +24,13 @@ _REPEATS = 8
 
 
 def settings_key(model: LvlmModel, steering: Steering | None) -> Hashable:
-    """Equal for steerings that may go into one batch: they differ in their foveas alone."""
+    """Equal for steerings that may go into one batch: they differ in their foveas alone.
+
+    Raises BadInput for layers and heads that the model does not have, and for a profile of another model.
+    """
     if steering is None:
         return None
+    steering.check_model(model)
     where = tuple(sorted(steering.where(model.module).items()))
     starts = tuple(start for start, _ in steering.targets)
     return steering.mode, steering.amount, where, steering.rows, steering.sinks, starts

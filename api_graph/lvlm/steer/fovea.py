@@ -33,16 +33,18 @@ _ALIKE = 0.02  # proportions that differ by less are one picture in two sizes
 class Fovea:
     """One picture's fovea: `region` is boxes (N, 4) float64 in its pixels, a mask (H, W), a map, or None for all of it.
 
-    `size` is the (width, height) of the picture that boxes were made for, where it is known.
+    `size` is the (width, height) of the picture that boxes were made for, where it is known. `inverted`: the fovea is
+    all that the region leaves out.
     """
 
     region: Tensor | Attribution | None
     boxes: bool = False
     size: tuple[int, int] | None = None
+    inverted: bool = False
 
     def parts(self) -> list[Fovea]:
         """Each box by itself; anything else is one part."""
-        if not self.boxes or not isinstance(self.region, Tensor):
+        if not self.boxes or self.inverted or not isinstance(self.region, Tensor):
             return [self]
         return [Fovea(self.region[i : i + 1], True, self.size) for i in range(len(self.region))]
 
@@ -51,9 +53,14 @@ class Fovea:
 
         Of boxes: 1 for every token into whose cell one reaches. Of a mask: its largest value in the token's cell. Of a
         map: its value, scaled from 0 to 1, at the centre of the cell. Tokens that the region does not reach have 0.
+        Inverted, each weight w is 1 − w.
 
         Raises BadInput for boxes and maps of another picture, and where no token shows any of the region.
         """
+        weights = self._region_weights(layout)
+        return 1 - weights if self.inverted else weights
+
+    def _region_weights(self, layout: TokenLayout) -> Tensor:
         if self.region is None:
             return torch.ones(len(layout.columns))
         if isinstance(self.region, Attribution):

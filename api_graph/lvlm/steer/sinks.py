@@ -77,7 +77,7 @@ class Sinks:
     @contextmanager
     def watching(self, module: nn.Module, layers: Mapping[int, object]) -> Iterator[None]:
         """Inside, prompts that this thread runs through the layers are looked at."""
-        with _inputs_seen(module, layers, self._see):
+        with inputs_seen(module, layers, self._see):
             yield
 
     def _see(self, layer: int, hidden: Tensor) -> None:
@@ -115,13 +115,13 @@ def _found_dims(model: LvlmModel) -> tuple[int, ...]:
             largest.update(sizes.topk(DIMS).indices.tolist())
 
     layers = dict.fromkeys(range(len(decoder.layers)))
-    with torch.no_grad(), _inputs_seen(model.module, layers, see):
+    with torch.no_grad(), inputs_seen(model.module, layers, see):
         decoder(input_ids=ids, use_cache=False)
     return tuple(sorted(dim for dim, _ in largest.most_common(DIMS)))
 
 
 @contextmanager
-def _inputs_seen(module: nn.Module, layers: Mapping[int, object], see: Callable[[int, Tensor], None]) -> Iterator[None]:
+def inputs_seen(module: nn.Module, layers: Mapping[int, object], see: Callable[[int, Tensor], None]) -> Iterator[None]:
     """Inside, `see` gets the hidden states (B, S, D) that enter each of the layers in this thread."""
     thread = threading.get_ident()
 

@@ -11,8 +11,10 @@ from typing import ClassVar, Literal, TypeAlias, TypedDict, get_args
 from torch import nn
 
 from api_graph.arguments import typed
-from api_graph.errors import BadInput, warn_of_kind
-from api_graph.lvlm.decoder import attention_modules, checked_layer, decoder_of, text_config
+from api_graph.errors import BadInput, inputs_named, warn_of_kind
+from api_graph.lvlm.decoder import attention_modules, checked_layer, decoder_of
+from api_graph.lvlm.heads.profile import HeadProfile, head_count, other_heads
+from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.steer.fovea import AsFovea, Fovea, as_foveas
 from api_graph.models.layers import Layers, layer_list, whole_numbers
 
@@ -32,8 +34,8 @@ that one alone; "decode", all but that one; "after_image", every query after the
 Preset = Literal["PAI", "AdaptVis sharpen", "AdaptVis smooth", "VAR", "Prompt Highlighter", "Gaze Heads"]
 """Published methods whose settings `steer_preset` knows."""
 
-Heads: TypeAlias = str | Sequence[int] | Mapping[int, Sequence[int]]
-"""`"all"`, numbers (a list, or a text such as "0, 3"), or for each layer its own: {layer: heads}, as a profile has."""
+Heads: TypeAlias = str | Sequence[int] | Mapping[int, Sequence[int]] | HeadProfile
+"""`"all"`, numbers (a list, or a text such as "0, 3"), or for each layer its own: a profile, or {layer: heads}."""
 
 STRENGTHS: dict[Mode, float] = {
     "boost": 5.0,
@@ -80,8 +82,9 @@ class Steering:
 
     `foveas`: fovea i belongs to picture i of the request; None, or none, leaves a picture unsteered. `schedule` has
     later targets: (n, foveas) in the place of these from the answer's token n on, n rising. `strength` None is the
-    mode's own. `layers` is what `layer_list` reads, and `sinks` belongs to redistribute. Raises BadInput for values out
-    of range.
+    mode's own. `layers` is what `layer_list` reads, and `sinks` belongs to redistribute. With `other_heads`, a seed, as
+    many heads that are not chosen are steered in their place, of any layer and drawn by chance: a control. Raises
+    BadInput for values out of range.
     """
 
     socket: ClassVar[str] = "AP_STEERING"
@@ -94,6 +97,7 @@ class Steering:
     rows: Rows = "last"
     sinks: SinkRule = SinkRule()
     schedule: tuple[tuple[int, tuple[Fovea | None, ...]], ...] = ()
+    other_heads: int | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("mode", get_args(Mode)), ("rows", get_args(Rows))):
@@ -148,6 +152,20 @@ class Steering:
             for i in range(pictures)
         ]
 
+    def complement(self) -> Steering:
+        """The same with each fovea on what it leaves out: a token's weight w is 1 − w."""
+
+        def inverted(foveas: tuple[Fovea | None, ...]) -> tuple[Fovea | None, ...]:
+            return tuple(one and replace(one, inverted=not one.inverted) for one in foveas)
+
+        later = tuple((start, inverted(foveas)) for start, foveas in self.schedule)
+        return replace(self, foveas=inverted(self.foveas), schedule=later)
+
+    @property
+    def points(self) -> bool:
+        """Whether it has a fovea at all."""
+        return any(fovea is not None for _, foveas in self.targets for fovea in foveas)
+
     @property
     def amount(self) -> float:
         """The strength that counts."""
@@ -165,16 +183,28 @@ class Steering:
 
     def where(self, module: nn.Module) -> dict[int, tuple[int, ...] | None]:
         """Steered layer -> its steered heads, None for all. Raises BadInput for what the model does not have."""
-        if isinstance(self.heads, Mapping):
-            named = (
-                self.heads if _is_all(self.layers) else {one: self.heads.get(one, ()) for one in self._layers(module)}
-            )
+        if self.other_heads is None:
+            return self._chosen(module)
+        every = tuple(range(head_count(module)))
+        chosen = {layer: every if own is None else own for layer, own in self._chosen(module).items()}
+        return {**other_heads(chosen, dict.fromkeys(attention_modules(module), every), self.other_heads)}
+
+    def _chosen(self, module: nn.Module) -> dict[int, tuple[int, ...] | None]:
+        heads = self.heads.heads if isinstance(self.heads, HeadProfile) else self.heads
+        if isinstance(heads, Mapping):
+            named = heads if _is_all(self.layers) else {one: heads.get(one, ()) for one in self._layers(module)}
             several = {checked_layer(module, layer): _checked_heads(module, own) for layer, own in named.items()}
             if not any(several.values()):
-                raise BadInput("no head is chosen", input="heads", value=dict(self.heads))
+                raise BadInput("no head is chosen", input="heads", value=dict(heads))
             return {layer: own for layer, own in several.items() if own}
-        heads = None if _is_all(self.heads) else _checked_heads(module, self.heads)
-        return dict.fromkeys(self._layers(module), heads)
+        checked = None if _is_all(heads) else _checked_heads(module, heads)
+        return dict.fromkeys(self._layers(module), checked)
+
+    def check_model(self, model: LvlmModel) -> None:
+        """Raise BadInput where the heads are those of another model's profile."""
+        if isinstance(self.heads, HeadProfile):
+            with inputs_named(profile="heads"):
+                self.heads.check_model(model)
 
     def _layers(self, module: nn.Module) -> list[int]:
         """The layers meant. A text such as "from 2" passes over those without attention; numbers must have it."""
@@ -254,7 +284,7 @@ def _check_strength(mode: Mode, amount: float) -> None:
 
 def _checked_heads(module: nn.Module, heads: str | Sequence[int]) -> tuple[int, ...]:
     """Heads from 0; negative ones count from the end."""
-    count = int(getattr(text_config(module), "num_attention_heads"))  # noqa: B009 - configs share no type
+    count = head_count(module)
     numbers = whole_numbers(heads, "heads") if isinstance(heads, str) else heads
     if not isinstance(numbers, Sequence) or any(
         isinstance(head, bool) or not isinstance(head, int) or not -count <= head < count for head in numbers

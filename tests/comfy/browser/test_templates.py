@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from api_graph import run_graph
+from api_graph.draw.core_templates import CORE_TEMPLATES
 from api_graph.draw.templates import TEMPLATES
 
 from .conftest import Editor, Pictures, Served
@@ -22,6 +23,7 @@ from .conftest import Editor, Pictures, Served
 ROOT = Path(__file__).parents[3]
 MOST, ON_AVERAGE = 4, 0.05
 """Levels of 255 by which a picture may differ: sums of other threads round otherwise, and steep colours show it."""
+CORE_BOXES = "With Create Bounding Boxes - foveal attention on what I draw"
 COMPRESSED = 4
 """Levels of 255 by which a card differs from its picture on average, as it is a JPEG."""
 
@@ -42,7 +44,8 @@ def side_by_side() -> Any:
 def pack_of(page: Editor) -> str:
     """The folder under which the templates are listed."""
     listed = page.page.evaluate("async () => (await fetch('/api/workflow_templates')).json()")
-    (pack,) = [pack for pack, names in listed.items() if sorted(names) == sorted(TEMPLATES.values())]
+    names = [*TEMPLATES.values(), *([] if page.server.own else CORE_TEMPLATES)]
+    (pack,) = [pack for pack, found in listed.items() if sorted(found) == sorted(names)]
     return pack
 
 
@@ -112,6 +115,19 @@ def test_a_template_makes_what_its_card_shows_and_the_command_line_makes(
         for here, file in zip(pictures[id].values(), kept, strict=True):
             levels = difference(here, Image.open(file))
             assert levels.max() <= MOST and levels.mean() < ON_AVERAGE, file.name
+
+
+def test_boxes_drawn_in_core_s_own_node_are_those_of_the_foveal_mask(page: Editor, picture: Pictures) -> None:
+    """As it opens, the box is that of the graph which it was made of: what is made is the same, too."""
+    if page.server.own:
+        pytest.skip("Create Bounding Boxes is a node of ComfyUI")
+    here = made(page, CORE_BOXES)
+    picture(page, "classify")
+    base = made(page, TEMPLATES["classify_foveal"])
+    assert here["14"]["text"] == base["14"]["text"]
+    ((_, ours), (_, theirs)) = [*saved(page, here["10"]).items(), *saved(page, base["10"]).items()]
+    assert difference(ours, theirs).max() == 0
+    assert page.errors == []
 
 
 def test_a_card_is_clicked(page: Editor, picture: Pictures) -> None:

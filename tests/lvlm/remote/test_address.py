@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api_graph.addresses import BadAddress, check_address, parse_base_url
 from api_graph.errors import BadInput
-from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, client, profiles
-from api_graph.lvlm.remote.address import BadAddress, check_address, parse_base_url
+from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, profiles
 from api_graph.lvlm.remote.profile import read_profile
 from api_graph.lvlm.request import Answer, Request, Sampling
 from tests.lvlm.remote.server import Server, running, status
@@ -149,7 +149,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     async def look_up(host: str, port: int, family: int) -> list[tuple[int, str]]:
         return [(10 if ":" in address else 2, address) for address in addresses]
 
-    monkeypatch.setattr(client, "look_up", look_up)
+    monkeypatch.setattr("api_graph.addresses.look_up", look_up)
 
 
 def ask(endpoint: Endpoint) -> Answer | Exception:
@@ -185,7 +185,7 @@ def test_a_name_is_connected_to_where_it_was_checked(
         looks.append(host)
         return [(2, "127.0.0.1" if len(looks) == 1 else "169.254.169.254")]
 
-    monkeypatch.setattr(client, "look_up", look_up)
+    monkeypatch.setattr("api_graph.addresses.look_up", look_up)
     answer = ask(endpoint(base_url=f"http://localhost:{server.port}/v1"))
     assert isinstance(answer, Answer) and looks == ["localhost"]
 
@@ -273,7 +273,7 @@ def test_a_private_server_is_asked_at_the_address_that_was_checked(
         looks.append(host)
         return [(2, "127.0.0.1" if len(looks) == 1 else "169.254.169.254")]
 
-    monkeypatch.setattr(client, "look_up", look_up)
+    monkeypatch.setattr("api_graph.addresses.look_up", look_up)
     url = f"http://ollama:{server.port}/v1"
     answer = ask(endpoint(base_url=url, allow_private=True))
     assert isinstance(answer, Answer) and looks == ["ollama"]

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint, client
+from api_graph.lvlm.remote import Endpoint, EndpointError, ask_endpoint
 from api_graph.lvlm.remote.ask import pause_after
 from api_graph.lvlm.request import Answer, Request, Sampling
 from tests.lvlm.remote.server import Handler, Server, after, completion, cut, drip, raw, says, status
@@ -76,7 +76,7 @@ def test_an_unknown_name(endpoint: Make, monkeypatch: pytest.MonkeyPatch) -> Non
     async def look_up(host: str, port: int, family: int) -> list[tuple[int, str]]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(client, "look_up", look_up)
+    monkeypatch.setattr("api_graph.addresses.look_up", look_up)
     error = failure(endpoint(base_url="https://nowhere.example/v1", retries=0))
     assert error.problem == "the host's name is not known"
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from api_graph.context import Context
-from api_graph.lvlm import LvlmModel, Request, Sampling, ask_all, lvlm_attribution
+from api_graph.lvlm import Contrast, LvlmModel, Request, Sampling, ask_all, lvlm_attribution
 from api_graph.lvlm.steer import Steering
 from api_graph.pixels.read import to_pil
 from api_graph.sockets import Attribution
@@ -107,9 +107,10 @@ def query_lvlm(world: World) -> Case:
         temperature: float,
         seed: int,
         steering: Steering | None,
+        contrast: Contrast | None,
     ) -> tuple[Any, ...]:
         images = [to_pil(batch) for batch in (image, image_2, image_3, image_4) if batch is not None]
-        request = Request(question, tuple(picture for batch in images for picture in batch), system, steering)
+        request = Request(question, tuple(picture for batch in images for picture in batch), system, steering, contrast)
         (answer,) = ask_all(model, [request], Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed))
         assert not isinstance(answer, Exception)
         context.show_text(answer.text)
@@ -135,12 +136,18 @@ def query_lvlm(world: World) -> Case:
                 at(Steering.of([None, [[0, 0, 60, 90]]], mode="boost"), image_2=pictures[1]),
                 at(Steering.of("image", mode="scale", strength=3.0)),
             ],
+            "contrast": [
+                at(Contrast("no_image", strength=4.0)),
+                at(Contrast("complement", strength=6.0, cut=0.0), steering=Steering.of([[0, 0, 60, 90]], strength=1.0)),
+            ],
         },
         refusals=[
             refused("steering", steering=Steering.of("image", layers=[9])),
             refused("steering", steering=Steering.of("image", heads=[9])),
             refused("steering", steering=Steering.of([[500, 500, 600, 600]])),
             refused("steering", steering=Steering.of(["image", "image"])),
+            refused("contrast", contrast=Contrast("no_fovea")),
+            refused("contrast", contrast=Contrast("no_image"), image=None),
         ],
         view=lambda reply: reply if isinstance(reply, Exception) else (reply[0], reply[1], *reply[3:]),
     )

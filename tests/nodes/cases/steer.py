@@ -10,7 +10,7 @@ from torch import Tensor
 
 from api_graph.context import Context
 from api_graph.errors import BadInput
-from api_graph.lvlm import LvlmModel, Steering
+from api_graph.lvlm import Contrast, LvlmModel, Steering
 from api_graph.lvlm.steer import Fovea, Foveas
 from api_graph.lvlm.steer.preview import fovea_panels
 from api_graph.pixels.read import to_pil
@@ -147,6 +147,35 @@ def steer(world: World) -> Case:
             refused("heads", preset="PAI", heads="1"),
         ],
         view=lambda found: found if isinstance(found, BadInput) else shown(found),
+    )
+
+
+@case("APContrast")
+def contrast(world: World) -> Case:
+    def expected(preset: str, against: Any, strength: float, cut: float, noise: int, seed: int) -> Contrast:
+        return {
+            "custom": Contrast(against, strength, cut, noise, seed),
+            "PAI": Contrast("no_image", 1.1, 0.1, seed=seed),
+            "VCD": Contrast("noised_image", 1.5, 0.1, 500, seed),
+        }[preset]
+
+    return Case(
+        expected,
+        given={},
+        others={
+            "preset": [at("PAI"), at("VCD"), at("VCD", seed=4)],
+            "against": [at("complement"), at("no_image"), at("noised_image")],
+            "strength": at(2.5),
+            "cut": at(0.0),
+            "noise": at(700),
+            "seed": at(7),
+        },
+        refusals=[
+            refused("against", preset="PAI", against="noised_image"),
+            refused("strength", preset="PAI", strength=2.0),
+            refused("cut", preset="VCD", cut=0.2),
+            refused("noise", preset="VCD", noise=300),
+        ],
     )
 
 

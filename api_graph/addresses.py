@@ -1,16 +1,20 @@
-"""Which servers may be reached: checked in a profile's URL, and again in the addresses of its host.
+"""Which servers may be reached: checked in a URL, and again in the addresses of its host.
 
 Plain http may only reach this machine, and private addresses where the owner's profile allows those. Link-local
 addresses, and those where clouds keep a machine's credentials, are always refused. Private addresses over https are
-somebody's own server, and fine.
+somebody's own server, and fine in a profile; a table's rows may come from anybody, and reach public ones alone.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from typing import NamedTuple
+import socket
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from aiohttp.abc import ResolveResult
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -34,6 +38,7 @@ _TO_PRIVATE = (
     "leads to a private address over plain http. Use https, or a tunnel to localhost; the profile's file may say "
     "`allow_private = true`."
 )
+_NOT_PUBLIC = "leads to this machine or to a private address, which a table reaches only with --allow-private."
 _OWN_NETWORK = "For a server on a network of your own there is `allow_private = true` in the profile's file."
 _NEARBY = re.compile(r"^[^.]*$|\.(?:local|lan|internal|home|home\.arpa|localdomain|docker)$")
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
@@ -57,10 +62,11 @@ class BadAddress(ValueError):
     """A URL or an address that must not be used. The text says why, and does not repeat it."""
 
 
-def parse_base_url(url: str, *, allow_private: bool = False) -> tuple[Origin, str]:
+def parse_base_url(url: str, *, allow_private: bool = False, public: bool = False) -> tuple[Origin, str]:
     """Origin and path (without a `/` at its end) of a base URL. Raises BadAddress for one that must not be used.
 
-    With `allow_private` plain http may lead to any name, whose addresses are checked when it is asked.
+    With `allow_private` plain http may lead to any name, whose addresses are checked when it is asked. `public` is as
+    in `check_address`.
     """
     if "?" in url or "#" in url:
         raise BadAddress(f"has a query or a fragment. {_HINT}")
@@ -77,12 +83,12 @@ def parse_base_url(url: str, *, allow_private: bool = False) -> tuple[Origin, st
         raise BadAddress(f"is no http or https URL. {_HINT}")
     if any(part in (".", "..", "") for part in parts.path.rstrip("/").split("/")[1:]):
         raise BadAddress(f"has a path with empty or dotted parts. {_HINT}")
-    _check_host(parts.scheme, host, allow_private=allow_private)
+    _check_host(parts.scheme, host, allow_private=allow_private, public=public)
     return Origin(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme]), parts.path.rstrip("/")
 
 
-def check_address(scheme: str, address: IpAddress, *, allow_private: bool = False) -> None:
-    """Raise BadAddress for an IP address that must not be reached with this scheme."""
+def check_address(scheme: str, address: IpAddress, *, allow_private: bool = False, public: bool = False) -> None:
+    """Raise BadAddress for an IP address that must not be reached with this scheme; with `public`, if it is private."""
     meant = _embedded(address)
     if (
         meant.is_link_local
@@ -93,6 +99,8 @@ def check_address(scheme: str, address: IpAddress, *, allow_private: bool = Fals
         or (meant.version == 4 and (meant.is_reserved or meant in _THIS_NETWORK))
     ):
         raise BadAddress("leads to a link-local, metadata or reserved address, which is never asked. Name another.")
+    if public and not (meant.is_global and address.is_global):
+        raise BadAddress(_NOT_PUBLIC)
     if scheme != "http" or meant.is_loopback:
         return
     # What is only embedded in an address goes through somebody's gateway first.
@@ -105,10 +113,10 @@ def check_address(scheme: str, address: IpAddress, *, allow_private: bool = Fals
         raise BadAddress(_TO_PRIVATE)
 
 
-def _check_host(scheme: str, host: str, *, allow_private: bool) -> None:
+def _check_host(scheme: str, host: str, *, allow_private: bool, public: bool) -> None:
     literal = _literal(host)
     if literal is not None:
-        check_address(scheme, literal, allow_private=allow_private)
+        check_address(scheme, literal, allow_private=allow_private, public=public)
     elif not _HOST_NAME.fullmatch(host) or _NUMBER.fullmatch(host.rpartition(".")[2]):
         # 0x7f000001, 2130706433 and 127.1 are addresses to some parsers, and names to others.
         raise BadAddress(f"has a host that is neither a name nor an address in its usual form. {_HINT}")
@@ -133,3 +141,40 @@ def _embedded(address: IpAddress) -> IpAddress:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address
+
+
+class CheckedResolver:
+    """Looks up names, and refuses forbidden addresses. aiohttp connects to what it found, with no second look-up."""
+
+    def __init__(self, scheme: str, allow_private: bool, *, public: bool = False) -> None:
+        self._scheme, self._allow_private, self._public = scheme, allow_private, public
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[ResolveResult]:
+        """Addresses of `host`, as aiohttp's resolvers give them. Raises BadAddress if one of them is forbidden."""
+        found: list[ResolveResult] = []
+        for found_family, address in await look_up(host, port, family):
+            checked = ipaddress.ip_address(address.partition("%")[0])
+            check_address(self._scheme, checked, allow_private=self._allow_private, public=self._public)
+            found.append(
+                {
+                    "hostname": host,
+                    "host": address,
+                    "port": port,
+                    "family": found_family,
+                    "proto": socket.IPPROTO_TCP,
+                    "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+                }
+            )
+        return found
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+async def look_up(host: str, port: int, family: int) -> list[tuple[int, str]]:
+    """Family and text of each address of a name, from the system. Raises OSError."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    return [(found_family, str(address[0])) for found_family, _, _, _, address in found]

@@ -21,9 +21,8 @@ BOX = [[20, 10, 60, 40]]
 
 
 def maps(**settings: Any) -> torch.Tensor:
-    found = lvlm_attribution(
-        tiny("llava"), picture(), "What colour is it?", answer="a red one", layer="all", **settings
-    )
+    model = tiny("llava")
+    found = lvlm_attribution(picture(), "What colour is it?", model, answer="a red one", layers="all", **settings)
     return found.step_maps
 
 
@@ -43,9 +42,9 @@ def test_ask_takes_it_and_presets_too() -> None:
     model = tiny("llava")
     profile = profile_of(model, count=2)
     settings = {**steer_preset("Gaze Heads"), "heads": profile}
-    found = api_graph.ask(model, picture(), "What colour?", fovea=BOX, max_tokens=4, **settings)
+    found = api_graph.ask(picture(), "What colour?", model, fovea=BOX, max_tokens=4, **settings)
     expected = api_graph.ask(
-        model, picture(), "What colour?", fovea=BOX, max_tokens=4, **{**settings, "heads": {0: [0, 1]}}
+        picture(), "What colour?", model, fovea=BOX, max_tokens=4, **{**settings, "heads": {0: [0, 1]}}
     )
     assert found.text == expected.text
 
@@ -73,17 +72,17 @@ def test_its_heads_make_a_map() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"heads": {0: [1]}, "layer": "last 2"}, "layer: the heads that are chosen lie in layers of their own"),
+        ({"heads": {0: [1]}, "layers": "last 2"}, "layers: the heads that are chosen lie in layers of their own"),
         ({"heads": {0: []}}, "heads: no head is chosen"),
         ({"heads": {0: [1], -3: [2]}}, "heads: a layer is named twice"),
         ({"heads": {0: [4]}}, "heads: the heads are 0 to 3"),
-        ({"heads": {7: [0]}}, "layer: the decoder's layers are 0 to 2"),
+        ({"heads": {7: [0]}}, "layers: the decoder's layers are 0 to 2"),
         ({"heads": {0: [1]}, "method": "activation"}, "heads: activation maps read no attention"),
     ],
 )
 def test_heads_that_make_no_map(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        lvlm_attribution(tiny("llava"), picture(), "What?", answer="red", **settings)
+        lvlm_attribution(picture(), "What?", tiny("llava"), answer="red", **settings)
 
 
 def test_other_heads_are_the_control() -> None:
@@ -115,7 +114,7 @@ def test_another_models_profile_is_refused_wherever_it_is_used() -> None:
     model, foreign = tiny("llava"), profile_of(tiny("qwen2_vl"))
     said = "heads: the profile is of tiny qwen2_vl .*, and this is tiny llava"
     with pytest.raises(BadInput, match=said):
-        api_graph.ask(model, picture(), "What?", fovea=BOX, heads=foreign)
+        api_graph.ask(picture(), "What?", model, fovea=BOX, heads=foreign)
     with pytest.raises(BadInput, match=said):
         attribute(model, [Request("What?", (picture(),))], heads=foreign)
     with pytest.raises(BadInput, match=said):

@@ -38,7 +38,7 @@ def pictures() -> dict[str, Image.Image]:
     """The pictures by the name of their file, without an ending."""
     example = Image.open(shipped_graphs() / EXAMPLE_PICTURE).convert("RGB")
     model = load_clip("demo")
-    maps = clip_attribution(model, [example], [QUERY])
+    maps = clip_attribution([example], [QUERY], model)
     _, gh, gw = maps.cls.shape
     grid = (gh, gw)
     with torch.inference_mode():

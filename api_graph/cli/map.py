@@ -44,6 +44,7 @@ from api_graph.cli.map_options import (
     Rows,
     Shard,
     SharedSetting,
+    Tar,
     Threads,
 )
 from api_graph.cli.options import (
@@ -121,6 +122,7 @@ def map_(
     quality: Quality = None,
     maps: Maps = None,
     map_precision: MapPrecision = None,
+    tar: Tar = "",
     allow_private: AllowPrivate = False,
     adopt: Annotated[bool, typer.Option("--adopt", help="Take over results whose manifest is gone.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
@@ -161,6 +163,7 @@ def map_(
         allow_private=allow_private,
         maps=maps,
         map_precision=map_precision,
+        tar=parse_size(tar, "--tar") if tar else None,
     )
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None

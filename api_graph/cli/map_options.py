@@ -73,6 +73,14 @@ Maps = Annotated[
 MapPrecision = Annotated[
     Literal["float16", "float32"] | None, typer.Option(help="Of --maps.", show_default="the folder's, or float32")
 ]
+Tar = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZE",
+        help="Put the rows' files into tars of at most SIZE, as webdataset has them.",
+        show_default="the folder's, or none",
+    ),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do failed rows once more.")]
 Grid = Annotated[
     list[str] | None,

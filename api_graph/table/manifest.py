@@ -130,8 +130,8 @@ class Manifest:
 
     @property
     def formats(self) -> dict[str, Json]:
-        """How pictures are written, and maps."""
-        return {name: self.arguments.get(name, default) for name, default in {**FORMATS, **MAPS}.items()}
+        """How pictures are written, and maps, and to which tars they go."""
+        return {name: self.arguments.get(name, default) for name, default in {**FORMATS, **MAPS, "tar": None}.items()}
 
     def over(self, table: Table) -> Table:
         """The table as it was run: with the settings of the grid for each of its rows."""

@@ -81,6 +81,7 @@ def map_graph(
     allow_private: bool = False,
     maps: MapKind | None = None,
     map_precision: Precision | None = None,
+    tar: int | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -104,7 +105,8 @@ def map_graph(
     `image_format` is png, webp or jpeg, which embeds no graph, and `heatmap_format` that of heatmaps; `quality` is 1 to
     100. With `grid` (by name of an input a list of values) every row is run with all combinations, and with `controls`
     with each control. Remote files may lie in private networks with `allow_private`. `maps`, npz or parquet, keeps the
-    rows' maps as numbers of `map_precision`, float16 or float32. Raises GraphError or BadInput before any.
+    rows' maps as numbers of `map_precision`, float16 or float32. With `tar` the rows' files go into tars of at most so
+    many bytes. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -131,6 +133,7 @@ def map_graph(
         allow_private=allow_private,
         maps=maps,
         map_precision=map_precision,
+        tar=tar,
     )
     source = open_graph(graph)
     if device is not None:

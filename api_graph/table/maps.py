@@ -21,6 +21,7 @@ from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.files import whole_file
 from api_graph.geometry import Geometry
 from api_graph.table.output import write_errors
+from api_graph.table.tars import opened_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,7 +111,7 @@ def read_maps(path: Path, key: str) -> dict[str, list[SavedMap]]:
     found: dict[str, list[SavedMap]] = {}
     try:
         if path.suffix == ".npz":
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with opened_file(path) as file, np.load(file, allow_pickle=False) as arrays:
                 for name, fields in json.loads(str(arrays[_ABOUT])).items():
                     found.setdefault(name.rpartition(".")[0], []).append(SavedMap(arrays[name], _geometry(fields)))
             return found

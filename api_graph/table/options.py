@@ -14,6 +14,7 @@ from api_graph.settings import cache_folder
 from api_graph.table.grid import GridValues
 from api_graph.table.maps import MapKind, Precision
 from api_graph.table.shards import Shard
+from api_graph.table.tars import SMALLEST
 
 GIB = 1 << 30
 
@@ -39,8 +40,8 @@ class RunOptions:
     `controls` adds those that the graph can have; `limit` counts the table's own rows. With `adopt` the lines of a
     folder that has lost its manifest are taken over, as far as they are of rows of the table. `image_format` and
     `heatmap_format` are those of the files, and `quality` that of JPEG and WebP; None is what the folder has, or png.
-    With `maps` the rows' maps are kept as numbers of `map_precision`. With `allow_private` remote files may lie on this
-    machine's own servers and in private networks.
+    With `tar` the rows' files go into tars of so many bytes. With `maps` the rows' maps are kept as numbers of
+    `map_precision`. With `allow_private` remote files may lie on this machine's own servers and in private networks.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class RunOptions:
     allow_private: bool = False
     maps: MapKind | None = None
     map_precision: Precision | None = None
+    tar: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "chunk_size", "threads", "limit"):
@@ -77,6 +79,8 @@ class RunOptions:
                 raise BadInput("must be at least 1", input=name, value=number)
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise BadInput("a quality is a number from 1 to 100", input="quality", value=self.quality)
+        if self.tar is not None and self.tar < SMALLEST:
+            raise BadInput(f"a tar has at least {SMALLEST >> 20} MiB", input="tar", value=self.tar)
         for name, kinds in _KINDS.items():
             kind = getattr(self, name)
             if kind is not None and kind not in get_args(kinds):

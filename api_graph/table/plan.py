@@ -33,7 +33,7 @@ from api_graph.table.remote import folder_of, is_remote
 from api_graph.table.rows import Row, Rows, Table, open_table
 
 _TEXT_KINDS = ("csv", "tsv")
-_ARGUMENTS = ("batch_size", "chunk_size", "threads", "memory", "limit", "metadata", "keep_null", *FORMATS, *MAPS)
+_ARGUMENTS = ("batch_size", "chunk_size", "threads", "memory", "limit", "metadata", "keep_null", *FORMATS, *MAPS, "tar")
 """Options that the manifest notes, besides those that it has fields for."""
 
 
@@ -43,7 +43,8 @@ class TablePlan:
 
     `folder` is where the journal lies; `numbers` are those of the rows to run, which are all but in a shard or with a
     limit. `max_failures`, `chunk_size` and `adopt` are as in RunOptions. `columns` is what is to be said before the
-    first row, `listing` has the pictures of a folder or a glob.
+    first row, `listing` has the pictures of a folder or a glob. With `tar` the rows' files go into tars of so many
+    bytes.
     """
 
     job: Job
@@ -57,6 +58,7 @@ class TablePlan:
     columns: ColumnReport = field(default_factory=lambda: ColumnReport({}))
     listing: Listing | None = None
     adopt: bool = False
+    tar: int | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -115,8 +117,20 @@ def plan_of(
     manifest.bindings = {c: [*binding.inputs[c]] if c in binding.inputs else None for c in table.columns}
     manifest.grid = {name: list(values) for name, values in grid.values.items()}
     manifest.controls = {} if grid.controls is None else grid.controls.to_json()
-    retry, failures, size = options.retry_failed, options.max_failures, options.chunk_size
-    return TablePlan(job, table, manifest, folder, numbers, retry, failures, size, report, listing, options.adopt)
+    return TablePlan(
+        job,
+        table,
+        manifest,
+        folder,
+        numbers,
+        retry_failed=options.retry_failed,
+        max_failures=options.max_failures,
+        chunk_size=options.chunk_size,
+        columns=report,
+        listing=listing,
+        adopt=options.adopt,
+        tar=options.tar,
+    )
 
 
 def _check_saves(graph: Graph, registry: Registry, name: str) -> None:
@@ -238,7 +252,7 @@ def _with_formats(options: RunOptions, begun: Manifest | None) -> RunOptions:
             if (asked := getattr(options, name)) not in (None, has):
                 hint = "Leave it out, or name another folder."
                 raise BadInput(f"other shards in this folder have {has}", input=name, value=asked, hint=hint)
-    options = replace(options, maps=options.maps or old.get("maps"))
+    options = replace(options, maps=options.maps or old.get("maps"), tar=options.tar or old.get("tar"))
     if options.maps is None and options.map_precision is not None:
         hint = "Say --maps npz or --maps parquet too, or leave it out."
         raise BadInput("no maps are kept as numbers", input="map_precision", hint=hint)

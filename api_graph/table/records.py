@@ -6,11 +6,11 @@ import errno
 import math
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from api_graph.errors import ApiGraphError
 from api_graph.executor import RunResult
@@ -21,6 +21,7 @@ from api_graph.table.journal import Record, RecordedError, RecordedFile, Recorde
 from api_graph.table.maps import SavedMap, read_maps
 from api_graph.table.remote import is_remote, without_credentials
 from api_graph.table.rows import Row
+from api_graph.table.tars import opened_file
 
 _UNNAMED = "string"
 """The name of a text output that the node's author gave none."""
@@ -205,6 +206,10 @@ class RowResult:
     def ok(self) -> bool:
         """Whether all nodes of the graph succeeded."""
         return self.error is None
+
+    def open_file(self, path: Path) -> AbstractContextManager[IO[bytes]]:
+        """One of `files`, to be read, which may lie in a tar. Raises OSError."""
+        return opened_file(path)
 
     @cached_property  # pathlib takes its time, and not everybody asks
     def files(self) -> dict[str, list[Path]]:

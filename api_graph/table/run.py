@@ -19,6 +19,8 @@ from api_graph.table.output import WriteFailed, output_lock, utc_now, whole_file
 from api_graph.table.plan import TablePlan
 from api_graph.table.records import results_of
 from api_graph.table.rows import Row
+from api_graph.table.tars import FOLDER as TARS
+from api_graph.table.tars import RowTars, remove
 from api_graph.table.worker import FinishedChunk
 
 LEFT = "results.left.jsonl"
@@ -116,17 +118,13 @@ class TableRun:
             plan.manifest.write(plan.folder)
             drop_unnamed_maps(plan)
             self.total = len(plan.numbers)
-            finished, fingerprint = False, plan.manifest.fingerprint
+            finished = False
+            packing = self._packing(journal, stack)
             try:
                 # Closed before the lock is released, because its threads write to the folder.
                 with closing(engine(self._unfinished(journal))) as chunks:
                     for chunk in chunks:
-                        for record in chunk.records:
-                            record["results"] = results_of(record, plan.manifest.results)
-                            record["fingerprint"] = fingerprint
-                        journal.append(chunk.records)
-                        for record in chunk.records:
-                            self.totals.add(record)
+                        self._keep(chunk.records, journal, packing)
                         yield chunk.records
                         if chunk.disk_full:
                             raise WriteFailed(Path(plan.job.output), "no space left on the device")
@@ -140,6 +138,27 @@ class TableRun:
                     warnings.warn(said, ApiGraphWarning, stacklevel=2)
             finally:
                 self._write_totals(seconds=time.monotonic() - started, finished=finished)
+
+    def _keep(self, records: list[Record], journal: Journal, packing: RowTars | None) -> None:
+        """Write down what has been done; where files go into tars, before the lines that name them there."""
+        names, fingerprint = self.plan.manifest.results, self.plan.manifest.fingerprint
+        for record in records:
+            record["results"] = results_of(record, names)
+            record["fingerprint"] = fingerprint
+        packed = [] if packing is None else packing.take(records, names)
+        journal.append(records)
+        if packed:
+            remove(packed)
+        for record in records:
+            self.totals.add(record)
+
+    def _packing(self, journal: Journal, stack: ExitStack) -> RowTars | None:
+        """The tars that rows' files go to, where they do; closed with the `stack`."""
+        plan, most = self.plan, self.plan.tar
+        if most is None:
+            return None
+        tars = RowTars(plan.folder / TARS, Path(plan.job.output), most, journal.finished)
+        return stack.enter_context(closing(tars))
 
     def _unfinished(self, journal: Journal) -> Iterator[Row]:
         for row in self.plan.rows():

@@ -361,7 +361,7 @@ def test_ask_takes_a_contrast_by_its_word_or_in_full() -> None:
     for given in (*AGAINST, Contrast("complement", strength=4.0), contrast_preset("VCD")):
         full = Contrast(given) if given in AGAINST else given
         request = Request("What colour?", (picture(),), "", Steering.of(mask), full)
-        said = api_graph.ask(model, picture(), "What colour?", fovea=mask, contrast=given, max_tokens=TOKENS)
+        said = api_graph.ask(picture(), "What colour?", model, fovea=mask, contrast=given, max_tokens=TOKENS)
         assert said.text == generate(model, [request], SAMPLING)[0].text
 
 
@@ -401,16 +401,16 @@ def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
         ({"contrast": "no_fovea"}, "contrast: there is no fovea, which this contrast takes away"),
         ({"contrast": "complement"}, "contrast: there is no fovea"),
         ({"contrast": "no_fovea", "fovea": Steering((None,))}, "contrast: there is no fovea"),
-        ({"contrast": "no_image", "images": None}, "contrast: the request shows no image"),
-        ({"contrast": "noised_image", "images": None}, "contrast: the request shows no image"),
+        ({"contrast": "no_image", "image": None}, "contrast: the request shows no image"),
+        ({"contrast": "noised_image", "image": None}, "contrast: the request shows no image"),
         ({"contrast": "noise"}, r"contrast: there is no such contrast \(got 'noise'\)"),
         ({"contrast": 3}, "contrast: .* is needed, and this is an int"),
     ],
 )
 def test_what_cannot_be_contrasted(arguments: dict[str, Any], message: str) -> None:
-    given = {"images": picture(), "question": "What colour?", "max_tokens": 2, **arguments}
+    given = {"image": picture(), "query": "What colour?", "max_tokens": 2, **arguments}
     with pytest.raises(BadInput, match=message):
-        api_graph.ask(tiny("llava"), **given)
+        api_graph.ask(model=tiny("llava"), **given)
 
 
 def test_a_map_has_no_contrast() -> None:
@@ -429,4 +429,4 @@ def test_endpoints_refuse_it_and_answer_the_rest(tmp_path: Path, monkeypatch: py
     assert isinstance(plain, Exception) and not isinstance(plain, BadInput)
     message = "contrast: mine is an endpoint, and a contrast needs the scores of all tokens at every step"
     with pytest.raises(BadInput, match=message):
-        api_graph.ask("mine", picture(), "What colour?", contrast="no_image")
+        api_graph.ask(picture(), "What colour?", "mine", contrast="no_image")

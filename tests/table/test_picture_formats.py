@@ -61,7 +61,7 @@ def test_files_and_manifest_say_the_format(
     out = run(tmp_path, **asked)
     assert kinds(out, "2") == {images} and kinds(out, "3") == {heatmaps}
     manifest = read_manifest(out)
-    assert manifest is not None and [*manifest.formats.values()] == [*noted, None, None]
+    assert manifest is not None and [*manifest.formats.values()] == [*noted, None, None, None]
     assert verify(out, depth="content").ok
 
 

@@ -68,6 +68,9 @@ KINDS: dict[str, list[Any]] = {
     "model": MODEL,
     "layers": [2.5, ["zz"], {"a": 1}, None, object(), Path("x")],
     "layer": WHOLE,
+    "items": [],  # told by the function itself
+    **{name: [*WHOLE, None] for name in ("scenes", "seeds")},
+    "allow_private": FLAG,
     "progress": [value for value in FLAG if value is not None],
     "heads": [3, 2.5, "0", ["a"], {"a": 1}, object()],
     "query": TEXT,
@@ -153,6 +156,12 @@ def of_another_type(function: Callable[..., Any], name: str) -> list[Any]:
         values = [value for value in values if not isinstance(value, str) and value is not None]
     if name == "heads" and function is api_graph.ask:
         values = [value for value in values if not isinstance(value, str | dict)]
+    if name == "heads" and function is api_graph.lvlm_attribution:
+        values = [value for value in values if not isinstance(value, dict)]
+    if name == "progress" and function is api_graph.find_heads:
+        values = [3, "x", [1]]
+    if name == "seeds":
+        values = [*values, 3]
     if name == "query":  # several where each has a result of its own
         values = TEXTS if function in (api_graph.annotate, api_graph.clip_attribution) else [*TEXT, Path("x")]
         if parameter_default(function, name) is inspect.Parameter.empty:

@@ -22,6 +22,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: own for name in api_graph.__all__ if inspect.isfunction(own := getattr(api_graph, name))
 }
 WITH_MODEL = [name for name, own in FUNCTIONS.items() if "model" in inspect.signature(own).parameters]
+OF_MODEL = ["find_heads"]
+"""These ask nothing of an image: they are about the model itself, which comes first."""
 
 
 def test_dir_shows_what_is_public_and_nothing_else() -> None:
@@ -61,7 +63,10 @@ def test_what_a_function_returns_is_public(name: str) -> None:
 def test_one_order_and_one_name() -> None:
     """What is looked at, what is asked of it, and then the model, which may always be named."""
     assert set(WITH_MODEL) >= {"annotate", "ask", "choose_box", "classify", "clip_attribution", "lvlm_attribution"}
-    for name in WITH_MODEL:
+    for name in OF_MODEL:
+        first, *_ = inspect.signature(FUNCTIONS[name]).parameters.values()
+        assert (first.name, first.default) == ("model", "demo"), name
+    for name in set(WITH_MODEL) - {*OF_MODEL}:
         parameters = list(inspect.signature(FUNCTIONS[name]).parameters.values())
         names = [one.name for one in parameters]
         first = {"classify_point_cloud": "points"}.get(name, "image")
@@ -79,7 +84,7 @@ def test_device_is_everywhere() -> None:
         name for name, own in FUNCTIONS.items() if {"model", "graph", "name"} & set(inspect.signature(own).parameters)
     ]
     assert set(loading) >= {"load_clip", "load_lvlm", "run_graph", "map_graph", *WITH_MODEL}
-    for name in set(loading) - {"steer_preset"}:
+    for name in set(loading) - {"contrast_preset", "steer_preset"}:
         assert "device" in inspect.signature(FUNCTIONS[name]).parameters, name
 
 
@@ -90,6 +95,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "classify": {"image": PICTURE, "labels": ["a", "b"]},
     "classify_point_cloud": {"points": torch.rand(20, 3) - 0.5, "labels": ["a", "b"]},
     "clip_attribution": {"image": PICTURE, "query": "a star"},
+    "find_heads": {"items": [(PICTURE, "What?", [[1, 2, 30, 40]])]},
     "foveal_features": {"image": PICTURE},
     "lvlm_attribution": {"image": PICTURE, "query": "What?"},
 }
@@ -101,7 +107,7 @@ def test_a_device_that_is_not_there_is_told(name: str) -> None:
     function = FUNCTIONS[name]
     with pytest.raises(BadInput, match="device: this machine has no such device"):
         function(**CALLS[name], device="nowhere")
-    load = api_graph.load_lvlm if name in ("ask", "lvlm_attribution") else api_graph.load_clip
+    load = api_graph.load_lvlm if name in ("ask", "find_heads", "lvlm_attribution") else api_graph.load_clip
     loaded = load(device="cpu")
     function(**CALLS[name], model=loaded, device=torch.device("cpu"))
     with pytest.raises(BadInput, match="device: the model is loaded already, on cpu"):

@@ -34,6 +34,7 @@ TEMPLATES = {
     "gaze_contrast": "Steer the LVLM - to a box, by contrast",
     "gaze_self": "Steer the LVLM - to where it looks by itself",
     "gaze_tour": "Steer the LVLM - from box to box",
+    "find_heads": "Steer the LVLM - find its heads",
     "classify_blur": "FALIP classify - blur around the box",
     "classify_circle": "FALIP classify - red circle",
     "classify_foveal": "FALIP classify - foveal attention",

@@ -30,6 +30,8 @@ FOUND: Mapping[Action, str] = {
 """Why a step did not run, by where its result was found."""
 NO_REQUEST = "from the cache, no request"
 """How the story of a step begins that asks an endpoint, and did not have to."""
+FILE_KINDS = ("images", "pages", "profiles")
+"""What a node shows that is a file of its own: the other kinds are for an editor's extension."""
 _OUTPUT = "it saves or shows something"
 _MOST_NAMED = 3
 _ABSENT = object()
@@ -170,7 +172,7 @@ def floats_of(pictures: Sequence[object]) -> list[object]:
 def shown_files(ui: Mapping[str, Sequence[Json]], folders: Folders, *, kept: bool = False) -> tuple[Path, ...]:
     """The files that a node shows; with `kept`, only those of the output folder."""
     roots = {"output": folders.output} if kept else {"output": folders.output, "temp": folders.temp}
-    items = (item for kind in ("images", "pages") for item in ui.get(kind, ()))
+    items = (item for kind in FILE_KINDS for item in ui.get(kind, ()))
     shown = (item for item in items if isinstance(item, Mapping) and item.get("type") in roots)
     return tuple(roots[str(item["type"])].joinpath(str(item["subfolder"]), str(item["filename"])) for item in shown)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TypeAlias, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ from api_graph.sockets import Attribution
 GivenAnswer = str | Sequence[int]
 """An answer to be read instead of generated: its text, or its token ids."""
 
-ReadHeads: TypeAlias = "Sequence[int] | Mapping[int, Sequence[int]] | HeadProfile"
+ReadHeads = Sequence[int] | Mapping[int, Sequence[int]] | HeadProfile
 """Heads to average: numbers, in each of the layers, or for each layer its own: a profile, or {layer: heads}."""
 
 

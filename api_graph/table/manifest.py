@@ -135,7 +135,7 @@ class Manifest:
 
     def over(self, table: Table) -> Table:
         """The table as it was run: with the settings of the grid for each of its rows."""
-        from api_graph.table.controls import Controls
+        from api_graph.table.control_rows import Controls
         from api_graph.table.grid import Grid
 
         return Grid(self.grid, Controls.from_json(self.controls) if self.controls else None).over(table)
@@ -145,7 +145,8 @@ class Manifest:
         if not self.controls:
             return graph
         from api_graph.registry import all_nodes
-        from api_graph.table.controls import COLUMN, Controls, with_controls
+        from api_graph.table.control_rows import COLUMN, Controls
+        from api_graph.table.controls import with_controls
 
         new = Controls.from_json(self.controls).inputs
         bound = {name: (own[0], own[1]) for name, own in self.bindings.items() if own and name not in new}

@@ -178,7 +178,8 @@ def _bound(
     binding = Binding(graph, registry, options.columns, texts=texts, grid=grid.values)
     report = replace(binding.check(table.columns, constants, options.keep, shipped=shipped), partial=table.partial)
     if options.controls:
-        from api_graph.table.controls import COLUMN, with_controls
+        from api_graph.table.control_rows import COLUMN
+        from api_graph.table.controls import with_controls
 
         sets = {column: binding.inputs[column] for column in table.columns if column in binding.inputs}
         taken = [binding.inputs[name] for name in grid.values]

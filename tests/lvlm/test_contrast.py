@@ -429,4 +429,4 @@ def test_endpoints_refuse_it_and_answer_the_rest(tmp_path: Path, monkeypatch: py
     assert isinstance(plain, Exception) and not isinstance(plain, BadInput)
     message = "contrast: mine is an endpoint, and a contrast needs the scores of all tokens at every step"
     with pytest.raises(BadInput, match=message):
-        api_graph.ask("mine", picture(), "What colour?", contrast="no_image")
+        api_graph.ask(picture(), "What colour?", "mine", contrast="no_image")

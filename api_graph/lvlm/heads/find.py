@@ -27,15 +27,14 @@ from api_graph.lvlm.heads.items import (
     SCENE_SEEDS,
     HeadItem,
     Item,
+    ItemTable,
     OpenItem,
-    picture_beside,
     scene_items,
-    table_items,
 )
 from api_graph.lvlm.heads.profile import HeadProfile, facts_of, head_count
 from api_graph.lvlm.heads.record import HeadScores, LayerFacts, MadeFacts, ProfileRecord, SinkFacts
 from api_graph.lvlm.layout import TokenLayout, merge, token_layouts
-from api_graph.lvlm.load import load_lvlm
+from api_graph.lvlm.load import loaded_lvlm
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.prompt import build_prompt
 from api_graph.lvlm.request import Request, Sampling
@@ -57,9 +56,10 @@ Found = Callable[[int, int | None], None]
 
 @typed("items", name="model")
 def find_heads(
-    model: LvlmModel | str,
-    items: Iterable[Item] | str | os.PathLike[str] | None = None,
+    model: LvlmModel | str = "demo",
+    items: Iterable[Item] | ItemTable | str | os.PathLike[str] | None = None,
     *,
+    device: str | torch.device | None = None,
     scenes: int = SCENES,
     seeds: range = SCENE_SEEDS,
     batch_size: int = BATCH,
@@ -67,8 +67,8 @@ def find_heads(
 ) -> HeadProfile:
     """Measure what each head of a model does when it is asked about a place, and keep it as a profile.
 
-    `model` is a loaded model, or what `load_lvlm` takes. Each item is a picture, a question and the boxes of what it
-    asks about: `{"image": ..., "question": ..., "boxes": [[left, top, right, bottom]]}`, a tuple of the three, or a
+    `model` is a loaded one, or a name that `load_lvlm` takes, for `device`. Each item is a picture, a question and the
+    boxes of what it asks about: `{"image": ..., "query": ..., "boxes": [[left, top, right, bottom]]}`, a tuple, or a
     `HeadItem`. `items` may be any iterable of these, or a table (.csv, .jsonl) whose pictures lie beside it. Without
     any, the first `scenes` rendered scenes of `seeds` are asked about.
 
@@ -78,7 +78,7 @@ def find_heads(
 
     Raises BadInput for an item that cannot be read, and for a model whose attention cannot be.
     """
-    model = load_lvlm(model) if isinstance(model, str) else model
+    model = loaded_lvlm(model, device)
     if batch_size < 1:
         raise BadInput("at least one item goes through the model", input="batch_size", value=batch_size)
     source = _Source.of(items, scenes, seeds)
@@ -110,7 +110,10 @@ class _Source:
         if items is None:
             return cls(scene_items(scenes, seeds), "scenes", scenes, seeds=seeds)
         if isinstance(items, str | os.PathLike):
-            return cls(table_items(items, picture_beside(items)), "table", table=os.path.basename(items))
+            items = ItemTable(items)
+        if isinstance(items, ItemTable):
+            rows = items.items()
+            return cls(rows, "table", len(rows), table=items.name[:512])
         if not isinstance(items, Iterable):
             raise BadInput("items are a list, or a table's file", input="items", value=items)
         return cls(items, "list", len(items) if isinstance(items, Sequence) else None)
@@ -153,7 +156,7 @@ class _Sums:
 
 def _measure(model: LvlmModel, batch: Sequence[OpenItem], sums: _Sums) -> None:
     """Run some items through the model, and add what each layer's heads do at the prompts' last tokens."""
-    prompt = build_prompt(model, [Request(item.question, (item.image,)) for item in batch])
+    prompt = build_prompt(model, [Request(item.query, (item.image,)) for item in batch])
     layouts = [images[0] for images in token_layouts(model.config, model.processor, prompt.tensors, prompt.sizes)]
     weights = [_weights(item, layout) for item, layout in zip(batch, layouts, strict=True)]
     columns, rule = [layout.columns for layout in layouts], SinkRule()
@@ -238,7 +241,7 @@ def spatial_entropy(maps: Tensor) -> Tensor:
 
 
 def _digest(item: OpenItem) -> bytes:
-    told = repr((item.question, item.image.size, item.boxes.values.tolist())).encode("utf-8", "surrogatepass")
+    told = repr((item.query, item.image.size, item.boxes.values.tolist())).encode("utf-8", "surrogatepass")
     return hashlib.sha256(told + b"\0" + item.image.tobytes()).digest()
 
 

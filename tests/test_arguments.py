@@ -159,7 +159,7 @@ def of_another_type(function: Callable[..., Any], name: str) -> list[Any]:
     if name == "heads" and function is api_graph.lvlm_attribution:
         values = [value for value in values if not isinstance(value, dict)]
     if name == "progress" and function is api_graph.find_heads:
-        values = [3, "x", [1]]
+        values = [3, "x", [1], object()]
     if name == "seeds":
         values = [*values, 3]
     if name == "query":  # several where each has a result of its own

@@ -17,6 +17,7 @@ from api_graph.clip.probe import measured
 from api_graph.clip.tower import ClsTower
 from api_graph.errors import BadInput, inputs_named
 from api_graph.geometry import Geometry, ResizeMode
+from api_graph.notebook import one_line
 from api_graph.pixels.given import Images, as_pictures
 from api_graph.pixels.read import to_pil
 
@@ -121,6 +122,9 @@ class ClipModel:
             found = measured(preprocess, facts.size)
             facts = replace(facts, resize_mode=found) if isinstance(found, str) else replace(facts, measured=found)
         return cls(model, facts, preprocess or facts.transform(), tokenizer, name)
+
+    def __repr__(self) -> str:
+        return one_line(self, repr(self.name), f"{str(self.dtype).removeprefix('torch.')} on {self.device}")
 
     @property
     def visual(self) -> nn.Module:

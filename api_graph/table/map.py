@@ -16,6 +16,8 @@ from api_graph.executor import Executor, Listener
 from api_graph.files import PictureKind
 from api_graph.graph import Graph, set_inputs
 from api_graph.json_values import Json
+from api_graph.notebook import one_line
+from api_graph.progress import progress_bar
 from api_graph.registry import all_nodes
 from api_graph.runs import GraphSource, on_device, open_graph
 from api_graph.settings import cache_folder
@@ -37,6 +39,9 @@ class MapResults(Iterator[RowResult]):
 
     def __init__(self, results: Generator[RowResult, None, None], columns: ColumnReport) -> None:
         self._results, self.columns = results, columns
+
+    def __repr__(self) -> str:
+        return one_line(self, *(f"{column} sets {name}" for column, name in self.columns.sets.items()))
 
     def __next__(self) -> RowResult:
         return next(self._results)
@@ -77,6 +82,7 @@ def map_graph(
     grid: GridValues | None = None,
     controls: bool = False,
     allow_private: bool = False,
+    progress: bool | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -99,8 +105,8 @@ def map_graph(
     on Ray instead of in this process. With `keep_answers`, cached answers of endpoints serve any `output`.
     `image_format` is png, webp or jpeg, which embeds no graph, and `heatmap_format` that of heatmaps; `quality` is 1 to
     100. With `grid` (by name of an input a list of values) every row is run with all combinations, and with `controls`
-    with each control. Remote files may lie in private networks with `allow_private`. Raises GraphError or BadInput
-    before any.
+    with each control. Remote files may lie in private networks with `allow_private`. `progress` shows a bar;
+    None: in notebooks alone. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -131,7 +137,7 @@ def map_graph(
         source = on_device(source, all_nodes(), str(device))
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     plan = _planned(source, name, rows, dict(inputs or {}), Path(output), options)
-    return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)
+    return MapResults(_results(TableRun(plan), engine_of(plan, ray), progress), plan.columns)
 
 
 def _planned(
@@ -170,9 +176,10 @@ def engine_of(
     return local
 
 
-def _results(run: TableRun, engine: Engine) -> Generator[RowResult, None, None]:
+def _results(run: TableRun, engine: Engine, progress: bool | None) -> Generator[RowResult, None, None]:
     output = Path(run.plan.job.output)
-    with closing(run.records(engine)) as batches:
+    with closing(run.records(engine)) as batches, progress_bar("map_graph", None, progress) as moved_on:
         for records in batches:
             for record in records:
                 yield result_of(record, output, run.plan.manifest.results)
+                moved_on(1, run.total - run.finished_before)

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from api_graph.table.results import Results, read_results
     from api_graph.tasks import BoxChoice, Classification, choose_box, classify, classify_point_cloud
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Annotated",
     "Answer",

@@ -62,8 +62,9 @@ class Context:
     def show_file(self, path: str | Path, *, temporary: bool = False, kind: str = "images") -> None:
         """Show an image file of the output folder, or of the temp folder, under the node.
 
-        An editor draws `images` by itself. `pages` are HTML files, which belong to a row's files as images do. Other
-        kinds are for the pack's own extension of it (`web/js`). Raises ValueError for a file outside that folder.
+        An editor draws `images` by itself. `pages` are HTML files and `profiles` JSON files of heads, which belong to a
+        row's files as images do. Other kinds are for the pack's own extension of it (`web/js`). Raises ValueError for a
+        file outside that folder.
         """
         root = self.folders.temp if temporary else self.folders.output
         name = name_below(root, path)

@@ -131,10 +131,10 @@ def find_graph(name: str) -> Path:
     )
 
 
-def meant_graphs(name: str) -> str:
-    """`Did you mean api_clip? `, with up to three shipped graphs whose names are near to `name`; or nothing."""
+def meant_graphs(name: str, most: int = 1) -> str:
+    """`Did you mean api_clip? `, with at most so many shipped graphs whose names are near to `name`; or nothing."""
     stem = os.path.splitext(os.path.basename(name))[0]
-    near = get_close_matches(stem, shipped(), n=3, cutoff=0.7)
+    near = get_close_matches(stem, shipped(), n=most)
     return f"Did you mean {' or '.join(near)}? " if near else ""
 
 

@@ -7,6 +7,7 @@ from . import (
     boxes,
     controls,
     foveal,
+    heads,
     heatmap,
     images,
     lvlm,
@@ -107,4 +108,9 @@ NODES = (
     steer.steer,
     steer.contrast,
     steer.preview_fovea,
+    heads.find,
+    heads.choose,
+    heads.load,
+    heads.save,
+    heads.report,
 )

@@ -17,6 +17,7 @@ from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.lvlm import Answer, Contrast, LvlmAttribution, LvlmModel, Request, Sampling, ask_all, attribute
 from api_graph.lvlm.asking import MOST_PROMPTS, Answerer
+from api_graph.lvlm.heads.profile import HeadProfile
 from api_graph.lvlm.remote import Endpoint
 from api_graph.lvlm.steer import Steering, settings_key
 from api_graph.lvlm.steps import Steps
@@ -25,6 +26,7 @@ from api_graph.pixels.read import to_pil
 from api_graph.sockets import Attribution, Image, Socket
 from api_graph.spec import Widget, node
 
+from .heads import OtherHeads, heads_to_read
 from .socket_types import Picture
 
 CATEGORY = "attention prompting/LVLM"
@@ -73,10 +75,13 @@ def attend_all(
     phrase: str,
     normalization: Normalization,
     max_new_tokens: int,
+    profile: HeadProfile | None,
+    other_heads: int,
 ) -> list[AttentionResult]:
     """`Ψ LVLM` for many calls, whose images (B, H, W, 3) and questions may differ in size and length."""
     questions = [own_hint if own_hint.strip() else text for text, own_hint in zip(query, hint, strict=True)]
     chosen = _chosen_steps(steps, first_step, last_step, phrase)
+    heads = heads_to_read(profile, layers, other_heads)
     prompts = [
         Watched(index, request, way, answer[index])
         for index in range(len(image))
@@ -85,7 +90,8 @@ def attend_all(
     attend = partial(
         attribute,
         model,
-        layers=layers,
+        layers=layers if heads is None else None,
+        heads=heads,
         steps=chosen,
         normalize=normalization,
         max_new_tokens=max_new_tokens,
@@ -116,7 +122,7 @@ def watched_by_call(
     for (is_given, _), own in passes.items():
         for part in (own[first : first + MOST_PROMPTS] for first in range(0, len(own), MOST_PROMPTS)):
             answers = tuple(prompt.answer for prompt in part) if is_given else None
-            with inputs_named(normalize="normalization", fovea="steering"):
+            with inputs_named(normalize="normalization", fovea="steering", heads="profile"):
                 maps = attend([prompt.request for prompt in part], answers=answers)
             for prompt, one in zip(part, maps, strict=True):
                 found[prompt.call].append(one)
@@ -179,7 +185,7 @@ def attend(
         str,
         Field(
             description="auto is the model's own, or the paper's 20 of 0 to 39, or half-way up. "
-            "Else numbers from 0, such as 20 or 14,15,17 or -3; several are averaged."
+            "Else numbers from 0, such as 20 or 14,15,17 or -3; several are averaged. profile: the chosen heads alone."
         ),
     ] = "auto",
     steps: Annotated[
@@ -199,6 +205,11 @@ def attend(
     max_new_tokens: WatchedTokens = 20,
     answer: GivenAnswer = "",
     steering: WatchedSteering = None,
+    profile: Annotated[
+        HeadProfile | None,
+        Field(description='layers = "profile": the heads that it has chosen, in their layers, each counting alike.'),
+    ] = None,
+    other_heads: OtherHeads = -1,
 ) -> AttentionResult:
     """Where the model looks while it answers: its attention from generated tokens to image tokens (API eq. 8)."""
     return attend_all(
@@ -216,6 +227,8 @@ def attend(
         phrase=phrase,
         normalization=normalization,
         max_new_tokens=max_new_tokens,
+        profile=profile,
+        other_heads=other_heads,
     )[0]
 
 

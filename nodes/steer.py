@@ -13,7 +13,7 @@ from torch import Tensor
 from api_graph.bounding_boxes import boxes_of_each
 from api_graph.context import Context
 from api_graph.errors import BadInput
-from api_graph.lvlm import Contrast, LvlmModel, Steering, contrast_preset
+from api_graph.lvlm import Contrast, HeadProfile, LvlmModel, Steering, contrast_preset
 from api_graph.lvlm.contrast import NOISE_STEPS, Against, ContrastPreset
 from api_graph.lvlm.steer import Foveas, Mode, Preset, Rows, settings_with, strength_of
 from api_graph.lvlm.steer.preview import fovea_panels
@@ -25,11 +25,11 @@ from api_graph.sockets import Attribution, Image, Mask
 from api_graph.spec import Widget, node
 
 from . import estimates
+from .heads import OtherHeads, heads_of
 from .images import preview_image
+from .lvlm import CATEGORY
 from .prompts import PairingChoice
 from .socket_types import AnyBoxes, Picture
-
-CATEGORY = "attention prompting/LVLM"
 
 
 @node(
@@ -127,7 +127,9 @@ def steer(
     layers: Annotated[
         str, Field(description='Which layers: "all", "last 4", "from 2", or numbers: "8,9", "-4..-1".')
     ] = "all",
-    heads: Annotated[str, Field(description='Which heads in each of them: "all", or numbers: "0, 3".')] = "all",
+    heads: Annotated[
+        str, Field(description='Which heads in each of them: "all", numbers such as "0, 3", or "profile".')
+    ] = "all",
     rows: Annotated[
         Rows,
         Field(
@@ -142,15 +144,27 @@ def steer(
     tokens_each: Annotated[
         int, Field(ge=1, le=4096, description="one box after the other: tokens of the answer until the next box.")
     ] = 12,
+    profile: Annotated[
+        HeadProfile | None,
+        Field(description='heads = "profile": the heads that it has chosen, from Find heads or Choose heads.'),
+    ] = None,
+    other_heads: OtherHeads = -1,
 ) -> Annotated[Steering, Field(description="How the model is steered, for Query LVLM and Ψ LVLM.")]:
     """How an LVLM's attention follows a fovea: no pixel changes, and nothing is trained."""
     settings = settings_with(
         preset,
-        {"mode": mode, "strength": strength_of(strength), "layers": layers, "heads": heads, "rows": rows},
+        {
+            "mode": mode,
+            "strength": strength_of(strength),
+            "layers": layers,
+            "heads": heads_of(profile, heads, input="heads") or heads,
+            "rows": rows,
+        },
     )
+    others = None if other_heads < 0 else other_heads
     if targets == "all at once":
-        return Steering(fovea.items, **settings)
-    return Steering.tour(fovea.items, tokens_each, **settings)
+        return Steering(fovea.items, other_heads=others, **settings)
+    return Steering.tour(fovea.items, tokens_each, other_heads=others, **settings)
 
 
 @node(

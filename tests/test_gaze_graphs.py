@@ -34,10 +34,10 @@ def ran(graph: Graph, out: Path) -> RunResult:
     return Executor().run(graph, headless_folders(out)).raise_failures()
 
 
-def answer(name: str, out: Path, **values: Any) -> str:
+def answer(name: str, out: Path, title: str = "Answer", **values: Any) -> str:
     graph = set_inputs(open_graph(name), all_nodes(), values)
     result = ran(graph, out)
-    (texts,) = (o.ui["text"] for id, o in result.outputs.items() if graph.nodes[id].title == "Answer")
+    (texts,) = (o.ui["text"] for id, o in result.outputs.items() if graph.nodes[id].title == title)
     return "\n".join(map(str, texts))
 
 
@@ -50,6 +50,24 @@ def test_a_box_says_which_star_is_meant(tmp_path: Path, demo: api_graph.LvlmMode
         assert answer("gaze_boxes", tmp_path, boxes=line(*box)) == colour
         assert api_graph.ask(PICTURE, STAR, demo, fovea=[box]).text == colour
     assert api_graph.ask(PICTURE, STAR, demo).text == "orange"
+
+
+def test_a_weak_fovea_counts_more_by_contrast(tmp_path: Path, demo: api_graph.LvlmModel) -> None:
+    for box, colour in ((GREEN_STAR, "green"), (ORANGE_STAR, "orange")):
+        assert answer("gaze_contrast", tmp_path, boxes=line(*box)) == colour
+        assert answer("gaze_contrast", tmp_path, "Without contrast", boxes=line(*box)) == "orange"
+        weak: dict[str, Any] = {"fovea": [box], "strength": 2.4}
+        assert api_graph.ask(demo, PICTURE, STAR, **weak, contrast="no_fovea").text == colour
+        assert api_graph.ask(demo, PICTURE, STAR, **weak).text == "orange"
+
+
+def test_rows_of_a_table_are_contrasted_each_with_its_own_fovea(tmp_path: Path) -> None:
+    boxes = [GREEN_STAR, ORANGE_STAR, RED_TRIANGLE]
+    rows = [{"image": str(PICTURE), "query": STAR, "boxes": [list(box)]} for box in boxes]
+    found = {row.number: row for row in api_graph.map_graph("gaze_contrast", rows, output=tmp_path / "rows")}
+    for title in ("Answer", "Without contrast"):
+        said = [found[i].results[title]["text"] for i in range(3)]
+        assert said == [answer("gaze_contrast", tmp_path / "alone", title, boxes=line(*box)) for box in boxes]
 
 
 def test_a_tour_names_the_boxes_in_their_order(tmp_path: Path, demo: api_graph.LvlmModel) -> None:
@@ -99,19 +117,27 @@ def test_rows_of_a_table_are_steered_each_to_its_own_box(tmp_path: Path) -> None
     assert said == [*alone, alone[0]]
 
 
-def test_an_endpoint_refuses_and_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("steered", "message"),
+    [
+        (True, "steering: rec is an endpoint, and a fovea changes the attention inside"),
+        (False, "contrast: rec is an endpoint, and a contrast needs the scores of all tokens"),
+    ],
+)
+def test_an_endpoint_refuses_and_is_not_asked(
+    steered: bool, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with running() as server:
         profiles = tmp_path / "endpoints.toml"
         profiles.write_text(f'[rec]\nbase_url = "{server.url}"\nmodels = ["m"]\nretries = 0\n')
         monkeypatch.setenv("API_GRAPH_ENDPOINTS", str(profiles))
-        api = open_graph("gaze_boxes").to_api()
+        api = open_graph("gaze_boxes" if steered else "gaze_contrast").to_api()
         api["who"] = {"class_type": "APAnsweringModel", "inputs": {"answerer": "endpoint:rec"}}
         graph = read_graph(api)
         nodes = dict(graph.nodes)
         asks = next(id for id, node in nodes.items() if node.class_type == "APQueryLVLM")
-        nodes[asks] = replace(nodes[asks], inputs={**nodes[asks].inputs, "model": Link("who", 0)})
-        with pytest.raises(
-            ApiGraphError, match=r"steering: rec is an endpoint, and a fovea changes the attention inside"
-        ):
+        inputs = {**nodes[asks].inputs, "model": Link("who", 0)}
+        nodes[asks] = replace(nodes[asks], inputs=inputs if steered else {**inputs, "steering": None})
+        with pytest.raises(ApiGraphError, match=message):
             ran(replace(graph, nodes=nodes), tmp_path)
         assert server.seen == []

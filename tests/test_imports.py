@@ -79,7 +79,7 @@ MAY_IMPORT = {
     "benching": CONTRACT | {"graph", "executor", "runs", "settings", "table"} | ROOMS,
     "harness": CONTRACT | {"runs", "table"},
     "comparison": CONTRACT | {"settings", "table", "report", "bench"},
-    "sweep": CONTRACT | {"table", "bench", "comparison"},
+    "sweep": CONTRACT | {"table", "bench", "benching", "comparison"},
     "figure": CONTRACT | {"table", "report", "pixels"},
     "editor": CONTRACT | {"graph", "draw", "executor", "settings", "comfy"} | ROOMS,
     "cli": CONTRACT

@@ -239,3 +239,27 @@ def test_the_wheel_finds_its_nodes(wheel: zipfile.ZipFile, tmp_path: Path) -> No
     *ids, place = json.loads(ran.stdout)
     assert sorted(ids) == expected_ids()
     assert Path(place) == tmp_path / "site" / "api_graph" / "nodes" / "__init__.py"
+
+
+def test_the_wheel_runs_the_demo_without_the_repository(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """All that the commands open came along: models, graphs, what the nodes declare, cards, pages."""
+    wheel.extractall(tmp_path / "site")
+    surroundings = {"PYTHONPATH": str(tmp_path / "site"), "API_GRAPH_CACHE": str(tmp_path / "cache")}
+    commands = {
+        "demo": "peak at",
+        "new api_clip_map --out mine.json": "mine.json: 13 nodes",
+        "explain mine.json": "in the order in which they run",
+        "map mine.json site/api_graph/graphs --out rows": "rows",
+        "report rows": "report.html",
+    }
+    code = (
+        "import shlex, sys, api_graph\nfrom api_graph.cli.app import app\nprint(api_graph.__file__)\n"
+        "for line in sys.argv[1:]:\n    try: app(shlex.split(line), prog_name='api-graph')\n"
+        "    except SystemExit as ended: assert not ended.code, line"
+    )
+    ran = run_python(["-c", code, *commands], tmp_path, **surroundings)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.splitlines()[0] == str(tmp_path / "site" / "api_graph" / "__init__.py")
+    assert [said for said in commands.values() if said not in ran.stdout] == []
+    assert len(list((tmp_path / "output").glob("*.png"))) == 3
+    assert (tmp_path / "rows" / "report.html").stat().st_size > 10_000

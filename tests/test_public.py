@@ -22,6 +22,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: own for name in api_graph.__all__ if inspect.isfunction(own := getattr(api_graph, name))
 }
 WITH_MODEL = [name for name, own in FUNCTIONS.items() if "model" in inspect.signature(own).parameters]
+OF_MODEL = ["find_heads"]
+"""These ask nothing of an image: they are about the model itself, which comes first."""
 
 
 def test_dir_shows_what_is_public_and_nothing_else() -> None:
@@ -61,16 +63,14 @@ def test_what_a_function_returns_is_public(name: str) -> None:
 def test_one_order_and_one_name() -> None:
     """What is looked at, what is asked of it, and then the model, which may always be named."""
     assert set(WITH_MODEL) >= {"annotate", "ask", "choose_box", "classify", "clip_attribution", "lvlm_attribution"}
-    for name in WITH_MODEL:
+    for name in OF_MODEL:
+        first, *_ = inspect.signature(FUNCTIONS[name]).parameters.values()
+        assert (first.name, first.default) == ("model", "demo"), name
+    for name in set(WITH_MODEL) - {*OF_MODEL}:
         parameters = list(inspect.signature(FUNCTIONS[name]).parameters.values())
         names = [one.name for one in parameters]
-        first = {"classify_point_cloud": "points", "find_heads": "items"}.get(name, "image")
-        asked = {
-            "classify": ["labels"],
-            "classify_point_cloud": ["labels"],
-            "foveal_features": ["masks"],
-            "find_heads": [],
-        }
+        first = {"classify_point_cloud": "points"}.get(name, "image")
+        asked = {"classify": ["labels"], "classify_point_cloud": ["labels"], "foveal_features": ["masks"]}
         between = {"choose_box": ["boxes", "query"], **asked}.get(name, ["query"])
         assert names[: len(between) + 2] == [first, *between, "model"], name
         assert parameters[len(between) + 1].default == "demo", name
@@ -84,7 +84,7 @@ def test_device_is_everywhere() -> None:
         name for name, own in FUNCTIONS.items() if {"model", "graph", "name"} & set(inspect.signature(own).parameters)
     ]
     assert set(loading) >= {"load_clip", "load_lvlm", "run_graph", "map_graph", *WITH_MODEL}
-    for name in set(loading) - {"steer_preset", "contrast_preset"}:
+    for name in set(loading) - {"contrast_preset", "steer_preset"}:
         assert "device" in inspect.signature(FUNCTIONS[name]).parameters, name
 
 
@@ -95,7 +95,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "classify": {"image": PICTURE, "labels": ["a", "b"]},
     "classify_point_cloud": {"points": torch.rand(20, 3) - 0.5, "labels": ["a", "b"]},
     "clip_attribution": {"image": PICTURE, "query": "a star"},
-    "find_heads": {"scenes": 1},
+    "find_heads": {"items": [(PICTURE, "What?", [[1, 2, 30, 40]])]},
     "foveal_features": {"image": PICTURE},
     "lvlm_attribution": {"image": PICTURE, "query": "What?"},
 }

@@ -18,7 +18,18 @@ from api_graph.settings import shipped
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = ("commands", "graphs", "python", "models", "comfyui", "concepts", "figures", "architecture", "security")
+PAGES = (
+    "commands",
+    "graphs",
+    "python",
+    "models",
+    "comfyui",
+    "concepts",
+    "figures",
+    "architecture",
+    "security",
+    "alternatives",
+)
 """Those in docs/ that have no tests of their own."""
 TEXTS = {"README.md": README, **{f"docs/{page}.md": (ROOT / f"docs/{page}.md").read_text("utf-8") for page in PAGES}}
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>[a-z ]+) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)

@@ -9,6 +9,7 @@ is fetched, neither now nor by who reads a page.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+import api_graph
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES, SITE = "build/pages", "build/site"
@@ -66,6 +69,13 @@ def faults(site: Path) -> Iterator[str]:
                     yield f"{name}: there is no {address}"
 
 
+def unwritten(site: Path) -> list[str]:
+    """The public names that the Python reference lacks."""
+    page = (site / "docs" / "reference.html").read_text("utf-8")
+    ids = {found.rpartition(".")[2] for found in re.findall(r'id="(api_graph\.[\w.]+)"', page)}
+    return [f"docs/reference.html: there is no {name}" for name in api_graph.__all__ if name not in ids]
+
+
 def gather(root: Path = ROOT) -> Path:
     """A fresh copy of the sources in build/pages of `root`, each in its place."""
     pages = root / PAGES
@@ -84,7 +94,7 @@ def main() -> None:
     built = subprocess.run([sys.executable, "-m", "zensical", "build", "--clean", "--strict"], cwd=ROOT, check=False)
     if built.returncode:
         sys.exit(built.returncode)
-    wrong = list(faults(ROOT / SITE))
+    wrong = [*faults(ROOT / SITE), *unwritten(ROOT / SITE)]
     sys.exit("\n".join(wrong) or None)
 
 

@@ -24,7 +24,8 @@ from api_graph.json_values import Json
 if TYPE_CHECKING:
     from api_graph.graph import Graph
     from api_graph.registry import Registry
-    from api_graph.table.plan import RunOptions, TablePlan
+    from api_graph.table.options import RunOptions
+    from api_graph.table.plan import TablePlan
 
 _PROMPT = "prompt"
 _NAME = re.compile(r"\w[\w .=+-]{0,63}")

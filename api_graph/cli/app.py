@@ -20,6 +20,7 @@ from api_graph.cli import (
     explain,
     export,
     figure,
+    find_heads,
     graphs,
     map,
     new,
@@ -49,7 +50,7 @@ app = typer.Typer(
 def _add(commands: typer.Typer, function: Callable[..., int]) -> None:
     """A command that is called as its function; lists of commands show its first sentence, which is never cut."""
     summary = " ".join((function.__doc__ or "").split("\n\n")[0].split())
-    name = function.__name__.rstrip("_")
+    name = function.__name__.rstrip("_").replace("_", "-")
     commands.command(name, cls=Command, epilog=EXIT_CODES, short_help=summary)(command(function))
 
 
@@ -79,6 +80,7 @@ for function in (
     compare.compare,
     figure.figure,
     plot.plot,
+    find_heads.find_heads,
     demo.demo,
     edit.edit,
     graphs.graphs,

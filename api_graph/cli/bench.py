@@ -152,8 +152,8 @@ def run(
     """
     spec = _wanted(name, data, graph)
     from api_graph.benching.plan import Asked, chosen_graphs
+    from api_graph.table.options import RunOptions
     from api_graph.table.output import output_lock
-    from api_graph.table.plan import RunOptions
 
     options = RunOptions(
         columns=parse_settings(column or (), "--column"),

@@ -95,8 +95,8 @@ def paper(
     from api_graph.bench.papers import paper_table
     from api_graph.benching.paper import graphs_of, settings_of
     from api_graph.benching.plan import Asked, chosen_graphs
+    from api_graph.table.options import RunOptions
     from api_graph.table.output import output_lock
-    from api_graph.table.plan import RunOptions
 
     table = paper_table(name)
     root = _root(table, data)

@@ -8,12 +8,45 @@ from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api_graph.cli.console import clean_stdout, complain, one_line, parse_size, print_json, say, tell
 from api_graph.cli.exits import FAILED, OK
+from api_graph.cli.map_options import (
+    BatchSize,
+    ChunkSize,
+    Columns,
+    Concurrency,
+    Controls,
+    Engine,
+    FileNames,
+    GpusPerActor,
+    Grid,
+    HeatmapFormat,
+    ImageFormat,
+    Keep,
+    KeepGoing,
+    KeepNull,
+    Limit,
+    Log,
+    LogEvery,
+    MapPrecision,
+    Maps,
+    MaxFailures,
+    Memory,
+    Quality,
+    RayAddress,
+    ResultFormat,
+    RetryFailed,
+    RowInputs,
+    Rows,
+    Shard,
+    SharedSetting,
+    Tar,
+    Threads,
+)
 from api_graph.cli.options import (
     AllowPrivate,
     CacheFolder,
@@ -35,142 +68,18 @@ from api_graph.cli.options import (
 )
 from api_graph.cli.ran_table import RanTable, document_of, summary_of
 from api_graph.errors import ApiGraphWarning
-from api_graph.files import QUALITY, PictureKind
 
 if TYPE_CHECKING:
     from api_graph.executor import Executor
     from api_graph.graph import Graph
     from api_graph.table.journal import Record
     from api_graph.table.map import RayOptions
-    from api_graph.table.plan import RunOptions, TablePlan
+    from api_graph.table.options import RunOptions
+    from api_graph.table.plan import TablePlan
     from api_graph.table.run import TableRun
 
 _FAILURES_SHOWN = 5
 _LOOKED_AT = 100  # rows whose pictures are looked at for the demo model's sake
-
-Rows = Annotated[
-    str,
-    typer.Argument(
-        metavar="ROWS",
-        help="A .jsonl, .csv, .tsv, .parquet or .tar file (.gz too), a folder of images, or a glob in quotes. A row "
-        "without a value (null, an empty cell, no such key) in a column that sets an input is faulty. Lists set boxes "
-        "and labels, an item for each line. Files that rows name lie in the table's folder or in --input. "
-        "docs/tables.md has more.",
-        show_default=False,
-    ),
-]
-SharedSetting = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Set an input to the same for all rows. Repeatable."),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column",
-        metavar="NAME=COLUMN",
-        help="The column that sets input NAME, if it is called otherwise. Repeatable.",
-    ),
-]
-Keep = Annotated[
-    list[str] | None,
-    typer.Option("--keep", metavar="NAME", help="All rows have the graph's own value of input NAME. Repeatable."),
-]
-KeepNull = Annotated[
-    bool,
-    typer.Option("--keep-null", help="A row without a value has the graph's own there, and is not faulty."),
-]
-RowInputs = Annotated[
-    list[Path] | None,
-    typer.Option("--input", metavar="DIR", help="Folder with the files that rows name, besides the table's own."),
-]
-FileNames = Annotated[
-    str | None,
-    typer.Option(
-        "--names",
-        metavar="TEMPLATE",
-        help="Template of file names; fields are inputs, columns, key and row.",
-        show_default="{image.stem}_{query.slug}_{key:8}",
-    ),
-]
-ImageFormat = Annotated[
-    PictureKind | None,
-    typer.Option(
-        help="How pictures are written: png and webp embed the graph, jpeg does not.",
-        show_default="the folder's, or png",
-    ),
-]
-HeatmapFormat = Annotated[
-    PictureKind | None, typer.Option(help="How heatmaps are written.", show_default="the folder's, or png")
-]
-Quality = Annotated[
-    int | None, typer.Option(metavar="N", help="Of jpeg and webp, 1 to 100.", show_default=str(QUALITY))
-]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Do failed rows once more.")]
-Grid = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--grid",
-        metavar="NAME=V1,V2,..",
-        help="Run every row with each of these values; with several, with all combinations, the last changing fastest. "
-        "The names are those of --set. A JSON list takes texts with commas.",
-    ),
-]
-Controls = Annotated[
-    bool,
-    typer.Option(
-        "--controls",
-        help="Run every row with each control, too: with maps that know nothing of the question, say.",
-    ),
-]
-Limit = Annotated[
-    int | None, typer.Option(metavar="N", help="Only the table's first N rows; with --grid, all settings of these.")
-]
-Log = Annotated[
-    Path | None,
-    typer.Option("--log", metavar="FILE", help="Append how the run goes as lines of JSON.", show_default=False),
-]
-LogEvery = Annotated[float, typer.Option(metavar="S", min=0.1, help="Seconds between two lines of --log.")]
-KeepGoing = Annotated[
-    bool, typer.Option("--keep-going/--fail-fast", help="Note a failed row and go on, or stop there.")
-]
-MaxFailures = Annotated[
-    int | None, typer.Option(metavar="N", help="Stop when more than N rows have failed.", show_default="no limit")
-]
-ResultFormat = Annotated[
-    Literal["jsonl", "parquet"],
-    typer.Option("--format", help="parquet writes results.parquet too, when all is done."),
-]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Most calls that a model gets at once.", show_default="what memory has room for"),
-]
-ChunkSize = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Rows that go together; with --grid, whole rows of the table.",
-        show_default="what memory has room for",
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="Threads that read and write.", show_default="one for each processor"),
-]
-Memory = Annotated[str, typer.Option(metavar="SIZE", help="Memory for results, besides the models.")]
-Shard = Annotated[
-    str, typer.Option(metavar="I/N", help="Only part I of N, for job arrays; then `api-graph merge DIR`.")
-]
-Concurrency = Annotated[
-    int | None, typer.Option(metavar="N", help="ray: how many actors.", show_default="one per GPU, or one")
-]
-Engine = Annotated[Literal["local", "ray"], typer.Option(help="This process, or Ray's actors.")]
-GpusPerActor = Annotated[
-    float | None,
-    typer.Option(metavar="N", help="ray: GPUs of each; a fraction shares one.", show_default="1 where there are any"),
-]
-RayAddress = Annotated[
-    str, typer.Option(metavar="ADDRESS", help="ray: an existing cluster.", show_default="one on this machine")
-]
 
 
 def map_(
@@ -211,6 +120,9 @@ def map_(
     image_format: ImageFormat = None,
     heatmap_format: HeatmapFormat = None,
     quality: Quality = None,
+    maps: Maps = None,
+    map_precision: MapPrecision = None,
+    tar: Tar = "",
     allow_private: AllowPrivate = False,
     adopt: Annotated[bool, typer.Option("--adopt", help="Take over results whose manifest is gone.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
@@ -221,7 +133,7 @@ def map_(
     Results go to --out, a line per row in results.jsonl. Stopped at any time, by whatever, the same command goes on
     where it was. A row that fails is noted there and in the exit code.
     """
-    from api_graph.table.plan import RunOptions
+    from api_graph.table.options import RunOptions
     from api_graph.table.shards import parse_shard
 
     options = RunOptions(
@@ -249,6 +161,9 @@ def map_(
         grid=parse_settings(grid or (), "--grid"),
         controls=controls,
         allow_private=allow_private,
+        maps=maps,
+        map_precision=map_precision,
+        tar=parse_size(tar, "--tar") if tar else None,
     )
     ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None

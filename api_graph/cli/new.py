@@ -46,7 +46,7 @@ def new(
     if graph is None:
         return _list(as_json=as_json)
     if graph not in shipped():
-        hint = f"{meant_graphs(graph)}`api-graph new` lists them."
+        hint = f"{meant_graphs(graph, most=3)}`api-graph new` lists them."
         raise BadInput("there is no shipped graph of this name", input="GRAPH", value=graph, hint=hint)
     file = Path(f"{graph}.json") if out is None else out
     not_a_folder(file)

@@ -21,12 +21,16 @@ def plot(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", help="The --out folder of an `api-graph map` with --grid or --controls.", show_default=False
+            metavar="DIR",
+            help="The --out folder of a `map` or `bench` with --grid, or of `map --controls`.",
+            show_default=False,
         ),
     ],
     figure: Annotated[
         str | None,
-        typer.Option("--figure", metavar="TITLE", help="What is drawn: a result's title, or TITLE.OUTPUT."),
+        typer.Option(
+            "--figure", metavar="TITLE", help="A result's title, or TITLE.OUTPUT; of a benchmark one of its figures."
+        ),
     ] = None,
     truth: Annotated[
         str | None,

@@ -41,6 +41,15 @@ def run(
     cache: CacheFolder = None,
     keep_answers: KeepAnswers = False,
     no_metadata: NoMetadata = False,
+    names: Annotated[
+        str,
+        typer.Option(
+            "--names",
+            metavar="TEMPLATE",
+            help="What names of files begin with; fields are the graph's inputs, and graph: '{graph}_{query.slug}'.",
+            show_default=False,
+        ),
+    ] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Results only: no progress, no summary.")] = False,
     debug: Debug = False,
 ) -> int:
@@ -63,6 +72,7 @@ def run(
             metadata=not no_metadata,
             quiet=quiet,
             keep_answers=keep_answers,
+            names=names,
         )
     )
     failures = outcome.result.failures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -30,7 +30,9 @@ _IN_WORDS = {
 
 @dataclass(frozen=True)
 class Request:
-    """What to run, and how. `values` are texts by name, as typed; `cache` is None where none is wanted."""
+    """What to run, and how. `values` are texts by name, as typed; `cache` is None where none is wanted. `names` is the
+    template of file names, if there is one.
+    """
 
     graph: str
     values: Mapping[str, str] = field(default_factory=dict)
@@ -42,6 +44,7 @@ class Request:
     metadata: bool = True
     quiet: bool = False
     keep_answers: bool = False
+    names: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def perform(request: Request) -> Outcome:
         trusted = frozenset(request.values.values())
         folders = settings.headless_folders(output, inputs, trusted, keep_answers=request.keep_answers)
         folders = replace(folders, models=models or folders.models)
+        if request.names:
+            folders = replace(folders, name_of_row=_named(request, graph, registry))
         if request.cache is not None:
             folders = replace(folders, temp=request.cache / "temp")
             disk = DiskCache(request.cache, settings.cache_limit())
@@ -91,6 +96,16 @@ def perform(request: Request) -> Outcome:
     if cancelled.is_set():  # while the last file was being written
         raise Cancelled
     return Outcome(graph, result, warned)
+
+
+def _named(request: Request, graph: Graph, registry: Registry) -> Callable[[str], str]:
+    """What the template makes of the names that nodes give their files. Raises BadInput for one that cannot be used."""
+    from api_graph.table.binding import Binding
+    from api_graph.table.names import FileNames
+    from api_graph.table.rows import Row
+
+    row = Row(0, "", {"graph": Path(request.graph).stem})
+    return FileNames(request.names, Binding(graph, registry), tuple(row.values), alone=True).of(row, graph) or str
 
 
 def _while_writing(graph: Graph, registry: Registry, shown: Listener | None, asked: dict[str, str]) -> Listener:

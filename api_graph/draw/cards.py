@@ -233,6 +233,14 @@ _BOTH = {
         "a box as the fovea of the LVLM that answers",
         'A person or a detector has said where to look: for "what colour is the star?" where there are two.',
     ),
+    "gaze_contrast": Card(
+        "a weak fovea on a box, and the answer set against the one without it, token by token",
+        "A strong fovea breaks the model's answers, and a weak one alone does not move them.",
+    ),
+    "find_heads": Card(
+        "which heads of an LVLM look where they are asked to: measured, shown, kept, and steered in the place of all",
+        "Steering all heads breaks the model's answers, or a map should come from the heads that point best.",
+    ),
     "gaze_tour": Card(
         "a fovea that moves from box to box while the LVLM describes the image, so that all are named, in that order",
         "A description should leave nothing out, and follow your order.",

@@ -21,6 +21,7 @@ from api_graph.executor.results import Action, NodeError
 from api_graph.files import FileState, files_noted
 from api_graph.folders import Folders
 from api_graph.graph import Graph, GraphNode, Link
+from api_graph.sockets import Attribution
 from api_graph.spec import InputSpec, NodeSpec
 
 Digests = Mapping[FileState, str]
@@ -40,9 +41,9 @@ class Task:
     `literals` and `fingerprint` they make the step's `key`. `readers` counts the tasks that will still read its entry;
     that of a `root` is read after the run. `failed_upstream` is the failed task because of which this one gives
     nothing. With `figures` its plain outputs are wanted even if nobody reads them, and `plain` has them once it is
-    done. A task that is not `cacheable` has a result that only this run may use. `files` are those that its fingerprint
-    read, as they were then, with their digests: what the node reads later must be the same, or its result has another
-    key, and was not read `as_planned`.
+    done; with `keeps_maps` its attributions are, and `maps` has them. A task that is not `cacheable` has a result that
+    only this run may use. `files` are those that its fingerprint read, as they were then, with their digests: what the
+    node reads later must be the same, or its result has another key, and was not read `as_planned`.
     """
 
     node: GraphNode
@@ -60,11 +61,13 @@ class Task:
     as_planned: bool = True
     root: bool = False
     figures: bool = False
+    keeps_maps: bool = False
     needed: bool = False
     readers: int = 0
     cacheable: bool = True
     entry: Entry | None = None
     plain: Mapping[str, object] | None = None
+    maps: Sequence[Attribution] | None = None
     error: NodeError | None = None
     failed_upstream: Task | None = None
     action: Action = "unneeded"
@@ -119,11 +122,12 @@ def plan_rows(
     folders: Folders,
     roots: Sequence[str] = (),
     figures: Sequence[str] = (),
+    maps: Sequence[str] = (),
 ) -> GraphPlan:
     """Tasks for rows of one graph (the same nodes and links, other literals), `order` being its execution order.
 
-    `roots` are the nodes whose results outlive the run, `figures` those of which the plain outputs do. Raises BadInput
-    for rows of different graphs.
+    `roots` are the nodes whose results outlive the run, `figures` those of which the plain outputs do, and `maps`
+    those of which the attributions do. Raises BadInput for rows of different graphs.
     """
     for graph in graphs[1:]:
         _check_same(graphs[0], graph, order)
@@ -134,6 +138,8 @@ def plan_rows(
             tasks[root].root = True
         for id in figures:
             tasks[id].figures = True
+        for id in maps:
+            tasks[id].figures = tasks[id].keeps_maps = True
     return GraphPlan(stages, planner.of_row, planner.reads)
 
 

@@ -14,7 +14,7 @@ from api_graph.files import FileState
 from api_graph.folders import Folders
 from api_graph.graph import Graph
 from api_graph.json_values import Json
-from api_graph.sockets import as_floats
+from api_graph.sockets import Attribution, as_floats
 
 if TYPE_CHECKING:
     from api_graph.executor.plan import GraphPlan, Task
@@ -30,6 +30,8 @@ FOUND: Mapping[Action, str] = {
 """Why a step did not run, by where its result was found."""
 NO_REQUEST = "from the cache, no request"
 """How the story of a step begins that asks an endpoint, and did not have to."""
+FILE_KINDS = ("images", "pages", "profiles")
+"""What a node shows that is a file of its own: the other kinds are for an editor's extension."""
 _OUTPUT = "it saves or shows something"
 _MOST_NAMED = 3
 _ABSENT = object()
@@ -95,7 +97,8 @@ class NodeOutput:
 class RunResult:
     """One graph, run once. `outputs` holds the nodes that were asked for, as far as they succeeded.
 
-    `figures` holds the plain outputs of other nodes that give numbers, where these were asked for. `held` is the most
+    `figures` holds the plain outputs of other nodes that give numbers, and `maps` the attributions of nodes that give
+    any, where these were asked for. `held` is the most
     bytes that the rows run together with this one held at one time, models left out. `reads` are the files that the
     row's own nodes read, in the state that their keys stand for, by the names that it gives them; the digest is None
     where a file changed before it was read.
@@ -108,6 +111,7 @@ class RunResult:
     held: int = 0
     reads: dict[str, tuple[FileState, str | None]] = field(default_factory=dict)
     figures: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    maps: dict[str, Sequence[Attribution]] = field(default_factory=dict)
 
     def raise_failures(self) -> RunResult:
         """Raise the first failure, if there is one."""
@@ -153,10 +157,11 @@ def result_of_row(
             own = Step(node_id, node.title or spec.title, spec.id, action, why, 0.0, task.bytes, task.key)
         steps.append(own)
     figures = {id: task.plain for id, task in tasks.items() if task.plain is not None}
+    maps = {id: task.maps for id, task in tasks.items() if task.maps is not None}
     reads = {
         name: (read.state, read.sha256 if read.task.as_planned else None) for name, read in plan.reads[row].items()
     }
-    return RunResult(outputs, list(failures.values()), steps, seconds, held, reads, figures)
+    return RunResult(outputs, list(failures.values()), steps, seconds, held, reads, figures, maps)
 
 
 def floats_of(pictures: Sequence[object]) -> list[object]:
@@ -167,7 +172,7 @@ def floats_of(pictures: Sequence[object]) -> list[object]:
 def shown_files(ui: Mapping[str, Sequence[Json]], folders: Folders, *, kept: bool = False) -> tuple[Path, ...]:
     """The files that a node shows; with `kept`, only those of the output folder."""
     roots = {"output": folders.output} if kept else {"output": folders.output, "temp": folders.temp}
-    items = (item for kind in ("images", "pages") for item in ui.get(kind, ()))
+    items = (item for kind in FILE_KINDS for item in ui.get(kind, ()))
     shown = (item for item in items if isinstance(item, Mapping) and item.get("type") in roots)
     return tuple(roots[str(item["type"])].joinpath(str(item["subfolder"]), str(item["filename"])) for item in shown)
 

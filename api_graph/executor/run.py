@@ -22,6 +22,7 @@ from api_graph.files import ALL_PNG, SaveFormats
 from api_graph.folders import Folders
 from api_graph.graph import Graph, execution_order
 from api_graph.registry import all_nodes
+from api_graph.sockets import Attribution
 from api_graph.spec import NodeSpec
 
 
@@ -90,6 +91,7 @@ class Executor:
         run_id: str = "",
         previews: bool = True,
         figures: bool = False,
+        maps: bool = False,
         shared: SharedResources | None = None,
         formats: SaveFormats = ALL_PNG,
     ) -> list[RunResult]:
@@ -103,7 +105,8 @@ class Executor:
         named again, its other outputs are left out. Calls with one `run_id` are one run to what is limited per run
         (requests to an endpoint); without it every call is a run of its own. Without `previews`, nodes that only show
         what nobody keeps are left out. With `figures`, results also have the plain outputs of every node above the
-        outputs that computes numbers. Pictures are written in `formats`.
+        outputs that computes numbers, and with `maps` the attributions of every node there that gives any. Pictures are
+        written in `formats`.
 
         A node that fails takes with it only what depends on it, in its own row; everything computed before stays
         cached. Raises Cancelled as soon as `cancelled` is set, BadInput for an unknown target or rows of different
@@ -117,7 +120,8 @@ class Executor:
         order = execution_order(graphs[0], roots)
         own = [folders] * len(graphs) if isinstance(folders, Folders) else list(folders)
         counting = [id for id in order if figures and specs[id].figures and id not in roots]
-        plan = plan_rows(graphs, order, self.registry, own[0], roots, counting)
+        mapping = [id for id in order if maps and any(o.socket == Attribution.socket for o in specs[id].outputs)]
+        plan = plan_rows(graphs, order, self.registry, own[0], roots, counting, mapping)
         receipts = Receipts(self.disk, own[0], metadata) if self.disk is not None and not save_again else None
         tiers = CacheTiers(self.memory, self.disk, self.pool, receipts, shared)
         # Many rows differ among themselves; what has changed since the last run can be said of one only.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -10,7 +12,7 @@ from api_graph.pixels._check import value_range
 from api_graph.pixels.overlay import Colormap, colorize
 from api_graph.pixels.read import to_pil
 
-_PAPER, _INK = "white", "black"
+_PAPER, _INK, _FRAME = "white", "black", (255, 64, 64)
 _NARROWEST = 360
 
 
@@ -22,11 +24,13 @@ def matrix_figure(
     title: str = "",
     colormap: Colormap = "viridis",
     cell: int = 32,
+    framed: Collection[tuple[int, int]] = (),
 ) -> Image.Image:
     """Values (R, C) as squares of `cell` pixels, row 0 at the top, with what rows and columns are called; RGB.
 
     The colours run from 0 to the largest value, or from −m to m where there are negative ones; the range stands under
-    the title. Raises BadInput for another shape and for values that are not finite.
+    the title. Squares whose (row, column) is in `framed` have a red edge. Raises BadInput for another shape and for
+    values that are not finite.
     """
     if values.ndim != 2 or values.numel() == 0:
         raise BadInput("a matrix has rows and columns", input="values", value=tuple(values.shape))
@@ -36,6 +40,10 @@ def matrix_figure(
     low = -bound if bool((values < 0).any()) else 0.0
     colours = to_pil(colorize((values - low)[None] / (bound - low), colormap))[0]
     squares = colours.resize((cell * values.shape[1], cell * values.shape[0]), Image.Resampling.NEAREST)
+    draw, width = ImageDraw.Draw(squares), max(1, cell // 12)
+    for row, column in framed:
+        left, top = cell * column, cell * row
+        draw.rectangle((left, top, left + cell - 1, top + cell - 1), outline=_FRAME, width=width)
     return _labelled(
         squares, values.shape[0], values.shape[1], cell, f"{low:.3g} to {bound:.3g}", (title, rows, columns)
     )

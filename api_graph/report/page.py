@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from api_graph.report.collect import Summary, collect
 from api_graph.report.facts import moment
@@ -19,6 +21,8 @@ from api_graph.settings import DEMO_MODEL
 from api_graph.table.verify import verified_at_a_glance
 
 MOST_PICTURED, MOST_LISTED = 200, 5000
+_MOST_COLUMNS = 8
+_WITHOUT_FIGURES, _COLUMN = 46, 7.5  # rem
 # Bytes. A page stays below 10 MB.
 _PICTURES, _ROWS, _CAUSES = 5_000_000, 3_500_000, 1_000_000
 
@@ -45,6 +49,13 @@ class CauseLine:
     rows: Sequence[ReportRow]
 
 
+class Comparison(NamedTuple):
+    """What another run says of this one, in a sentence, and the address of the page that shows it row by row."""
+
+    verdict: str
+    address: str
+
+
 @dataclass(frozen=True)
 class Report:
     """What was written, and where. `pictured` and `listed` are numbers of rows."""
@@ -56,13 +67,18 @@ class Report:
 
 
 def write_report(
-    folder: Path, out: Path | None = None, *, pictures: int = MOST_PICTURED, rows: int = MOST_LISTED
+    folder: Path,
+    out: Path | None = None,
+    *,
+    pictures: int = MOST_PICTURED,
+    rows: int = MOST_LISTED,
+    comparisons: Sequence[Comparison] = (),
 ) -> Report:
     """Write the page of the run in `folder` to `out`, by default `folder`/report.html.
 
     At most `pictures` rows are shown with their pictures, and at most `rows` are listed, evenly spread over the table.
-    There are fewer if the page would become larger than 10 MB. Raises BadInput if there are no results, or if the page
-    cannot be written.
+    There are fewer if the page would become larger than 10 MB. `comparisons` are linked to. Raises BadInput if there
+    are no results, or if the page cannot be written.
     """
     out = folder / "report.html" if out is None else out
     summary = collect(folder, pictures=pictures, rows=rows)
@@ -72,24 +88,38 @@ def write_report(
     cards.sort(key=lambda card: card.row.number)
     listed.sort(key=lambda row: row.number)
     in_folder = os.path.realpath(out.parent) == os.path.realpath(folder)
-    write_page(out, _page(summary, cards, listed, links=in_folder), option="--out")
+    write_page(out, _page(summary, cards, listed, comparisons, links=in_folder), option="--out")
     return Report(out, summary, len(cards), len(listed))
 
 
-def _page(summary: Summary, cards: Sequence[Card], listed: Sequence[ReportRow], *, links: bool) -> str:
+def _page(
+    summary: Summary,
+    cards: Sequence[Card],
+    listed: Sequence[ReportRow],
+    comparisons: Sequence[Comparison],
+    *,
+    links: bool,
+) -> str:
     # Widths of bars are classes, because the policy allows no style attributes.
+    figures = _figures(listed)
     widths = "\n".join(f".share-{n}{{--share:{n}%}}" for n in range(101)) + "\n"
+    widths += (
+        f"@media (min-width: 40rem) {{ .list {{ min-width: {_WITHOUT_FIGURES + _COLUMN * len(figures)}rem; }} }}\n"
+    )
     return rendered_page(
         "report.html.j2",
         summary.facts.name or "A table's run",
         more_style=widths,
-        filters={"count": _count, "seconds": _seconds, "percent": _percent, "moment": _moment},
+        filters={"count": _count, "seconds": _seconds, "percent": _percent, "moment": _moment, "figure": _figure},
         summary=summary,
         facts=summary.facts,
         demo_model=DEMO_MODEL,
         cards=cards,
         listed=listed,
         links=links,
+        comparisons=comparisons,
+        images=_images([*(card.row for card in cards), *listed]),
+        figures=figures,
         causes=_causes(summary),
         timings=_timings(summary),
         rate=_rate(summary),
@@ -121,6 +151,17 @@ def _causes(summary: Summary) -> list[CauseLine]:
     return lines
 
 
+def _images(rows: Sequence[ReportRow]) -> dict[str, int]:
+    """The images that the rows are about, numbered; none where they all have one, or each its own."""
+    found = {image: number for number, image in enumerate(dict.fromkeys(row.image for row in rows))}
+    return found if 1 < len(found) < len({row.number for row in rows}) else {}
+
+
+def _figures(rows: Sequence[ReportRow]) -> list[str]:
+    """The names of the figures that have a column."""
+    return list(islice(dict.fromkeys(name for row in rows for name in row.figures), _MOST_COLUMNS))
+
+
 def _rate(summary: Summary) -> float | None:
     """Rows per second: as the run tells, or an estimate while it goes on."""
     started = moment(summary.facts.started)
@@ -132,6 +173,11 @@ def _rate(summary: Summary) -> float | None:
 
 def _count(number: int) -> str:
     return f"{number:,}"
+
+
+def _figure(number: float) -> str:
+    """A number in at most six digits: what the page sorts by is the whole one."""
+    return f"{number:.6g}"
 
 
 def _seconds(seconds: float | None) -> str:

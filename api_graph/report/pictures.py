@@ -18,6 +18,7 @@ from api_graph.report.facts import Facts
 from api_graph.report.row import ReportRow
 from api_graph.report.text import clipped
 from api_graph.report.thumbnails import NoPicture, Thumbnail, thumbnail
+from api_graph.table.tars import is_in_tar
 
 Kind = Literal["original", "heatmap", "annotated"]
 
@@ -103,9 +104,11 @@ class Pictures:
             file = inside(self._root, path)
         except (OSError, ValueError):  # as above
             file = None
-        if file is None or not os.path.isfile(file):
+        if file is None or not (os.path.isfile(file) or is_in_tar(file)):
             return Picture(kind, label, name, problem="no such file")
-        link = quote(os.fsencode(file.relative_to(self._root).as_posix()))
+        if is_in_tar(file) and file.suffix == ".html":
+            return Picture(kind, label, name, problem="a page, in a tar")
+        link = "" if is_in_tar(file) else quote(os.fsencode(file.relative_to(self._root).as_posix()))
         if file.suffix == ".html":
             return Picture(kind, label, name, problem="a page", link=link)
         try:

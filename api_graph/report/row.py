@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from itertools import islice
+from math import isfinite
 from pathlib import PurePosixPath
 
 from api_graph.report.facts import Facts
@@ -15,12 +16,15 @@ from api_graph.report.text import as_text, clipped
 LONGEST_VALUE, LONGEST_TEXT = 160, 400
 _MOST_VALUES, _MOST_TEXTS, _MOST_FILES = 10, 6, 12
 _IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2"}
-_MARKUP, _PAIR = 210, 40  # bytes of HTML around a row, and around a name with its text
+_MOST_FIGURES = 12
+_MARKUP, _PAIR, _FIGURE = 240, 40, 60  # bytes of HTML around a row, around a name with its text, and of a number
 
 
 @dataclass(frozen=True)
 class ReportRow:
-    """A row on the page. `texts` are (title, text); `files` are (node, path relative to the run's folder)."""
+    """A row on the page. `texts` are (title, text); `files` are (node, path relative to the run's folder); `figures`
+    are the numbers that nodes gave, by the names that `compare --figure` takes.
+    """
 
     number: int
     ok: bool
@@ -31,13 +35,20 @@ class ReportRow:
     seconds: float | None
     image: str
     files: Sequence[tuple[str, str]]
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """Approximate number of bytes that the row's texts take on the page."""
         pairs = [*self.values, *self.texts]
-        texts = [self.error, self.where, *(text for pair in pairs for text in pair)]
-        return _MARKUP + _PAIR * len(pairs) + sum(len(escape(text).encode()) for text in texts)
+        texts = [self.error, self.where, self.shown_image, *(text for pair in pairs for text in pair)]
+        numbers = _FIGURE * len(self.figures)
+        return _MARKUP + _PAIR * len(pairs) + numbers + sum(len(escape(text).encode()) for text in texts)
+
+    @property
+    def shown_image(self) -> str:
+        """The name of the row's image as the page shows it."""
+        return clipped(self.image, LONGEST_VALUE)
 
 
 def report_row(record: UncheckedRecord, facts: Facts) -> ReportRow:
@@ -56,6 +67,7 @@ def report_row(record: UncheckedRecord, facts: Facts) -> ReportRow:
         seconds=seconds if isinstance(seconds, int | float) else None,
         image=image_of(values, facts),
         files=list(islice(_files(record.members), _MOST_FILES)),
+        figures=dict(islice(_figures(record.members, facts), _MOST_FIGURES)),
     )
 
 
@@ -88,6 +100,15 @@ def _texts(record: Mapping[str, object], facts: Facts) -> Iterator[tuple[str, st
                 if isinstance(value, str) and value in told:
                     continue
                 yield f"{facts.title(node)}: {clipped(name, 40)}", clipped(as_text(value), LONGEST_TEXT)
+
+
+def _figures(record: Mapping[str, object], facts: Facts) -> Iterator[tuple[str, float]]:
+    """The numbers among the outputs, one of a list that holds no more: `Figures.peak`."""
+    for node, outputs in mapping(record.get("outputs")).items():
+        for name, value in mapping(outputs).items():
+            number = value[0] if isinstance(value, list) and len(value) == 1 else value
+            if isinstance(number, int | float) and not isinstance(number, bool) and isfinite(number):
+                yield f"{facts.title(node)}.{clipped(name, 40)}", number
 
 
 def _files(record: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from api_graph.table.tars import opened_file
+
 SIDE = 192
 _LARGEST_FILE = 12 * 1024
 _QUALITIES = (75, 50, 25)  # a lower one is for pictures that would be too large, such as noise
@@ -33,7 +35,7 @@ class NoPicture(Exception):
 def thumbnail(path: Path) -> Thumbnail:
     """The picture in a file, upright, at most SIDE pixels wide and high. Raises NoPicture."""
     try:
-        with path.open("rb") as file:
+        with opened_file(path) as file:
             picture = _small(Image.open(file, formats=_known_formats()))
     except NoPicture:
         raise

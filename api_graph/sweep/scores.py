@@ -17,6 +17,7 @@ from api_graph.errors import BadInput, shown
 from api_graph.files import expanded, real_path
 from api_graph.json_values import Json
 from api_graph.notebook import counted, html_table, one_line, quoted
+from api_graph.sweep.benchmark import benchmark_figures, is_benchmark
 from api_graph.table.manifest import NAME, Manifest, read_manifest
 from api_graph.table.results import Results
 
@@ -87,8 +88,9 @@ def sweep_scores(
     at: Mapping[str, Json] | None = None,
     seed: int = 0,
 ) -> Sweep:
-    """The score of each setting of a run with a grid or controls, in an output folder of `map`.
+    """The score of each setting of a run with a grid or controls, in an output folder of `map` or of `bench`.
 
+    Of a benchmark `figure` is the name of one of its figures, by default the first, and the intervals are its own; else
     `figure` names a number among the results, by the title of its node or as "title.output". With `truth`, a column of
     the table, it is a text, and right where it says what the column says. `at` keeps the settings with these values.
     Intervals are Wilson's where each score is right or wrong, else those of a bootstrap, whose `seed` may be given.
@@ -96,6 +98,11 @@ def sweep_scores(
     Raises BadInput for a folder without a grid, and for a figure, a column or a value that is not there.
     """
     path = real_path(expanded(folder))
+    if is_benchmark(path):
+        if truth is not None:
+            hint = "Leave it out, and name one of its figures."
+            raise BadInput("a benchmark scores its own items", input="--truth", value=truth, hint=hint)
+        return _benchmark_sweep(path, figure, at or {})
     grid = _grid(path)
     keep = _kept(grid, at or {})
     rows = Results(path)
@@ -126,6 +133,29 @@ def sweep_scores(
         {name: values[0] for name, values in axes.items() if len(values) == 1},
         [_score(dict(zip(axes, map(json.loads, each), strict=True)), scores[each], seed) for each in ranked],
         unscored,
+    )
+
+
+def _benchmark_sweep(folder: Path, figure: str | None, at: Mapping[str, Json]) -> Sweep:
+    scored = benchmark_figures(folder, figure)
+    values = {name: list({_text(own[name]): own[name] for own, _ in scored}.values()) for name in scored[0][0]}
+    grid = {name: several for name, several in values.items() if len(several) > 1}
+    keep = _kept(grid, at)
+    there = [(own, found) for own, found in scored if all(_text(own[name]) == text for name, text in keep.items())]
+    if not there:
+        raise BadInput("no graph has these settings", input="--at", value=dict(at), hint="Name another setting.")
+    axes = {name: _values(several, [_text(own[name]) for own, _ in there]) for name, several in grid.items()}
+    ranked = sorted(there, key=lambda each: [axes[name].index(each[0][name]) for name in axes])
+    scores = [
+        SettingScore({name: own[name] for name in axes}, found.value, found.low or 0.0, found.high or 0.0, found.n)
+        for own, found in ranked
+    ]
+    return Sweep(
+        scored[0][1].name,
+        all(0 <= score.low <= score.high <= 1 for score in scores),
+        {name: values for name, values in axes.items() if len(values) > 1},
+        {name: values[0] for name, values in axes.items() if len(values) == 1},
+        scores,
     )
 
 

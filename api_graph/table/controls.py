@@ -1,13 +1,13 @@
-"""Controls over a table: the same answers with maps that know nothing of the question, as settings of every row.
+"""What controls need in a graph: the same answers with maps that know nothing of the question, or with other heads.
 
-`with_controls` puts what a control needs into a graph that blends a map into an image, or that amplifies chosen heads.
-What a control sets there are inputs with names, so that a row sets them as any other input.
+`with_controls` puts it into a graph that blends a map into an image, or in which heads are chosen. What a control sets
+there are inputs with names, so that a row sets them as any other input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import cast
 
 from api_graph.errors import BadInput
@@ -16,11 +16,7 @@ from api_graph.graph.inputs import InputNames
 from api_graph.graph.model import title_of
 from api_graph.json_values import Json
 from api_graph.registry import Registry
-from api_graph.table.rows import RowContent, content_digest, has_value
-
-COLUMN = "control"
-"""The column that says which control a row has."""
-NONE, ANOTHER_ROW = "none", "another-row"
+from api_graph.table.control_rows import ANOTHER_ROW, COLUMN, NONE, Controls
 
 _BLENDS, _CONTROL, _HEADS = "APAlphaBlend", "APControlHeatmap", "APRandomHeads"
 _TEXT_OF_MAP: Mapping[str, Mapping[str, Json]] = {
@@ -29,107 +25,15 @@ _TEXT_OF_MAP: Mapping[str, Mapping[str, Json]] = {
     "APLvlmWords": {},
 }
 """Nodes that read the question for a map, and what an empty one takes there."""
+_OTHER_HEADS = {
+    "APSteer": ("heads", lambda said: said not in ("", "all")),
+    "APLvlmAttention": ("layers", "profile".__eq__),
+}
+"""Nodes that can take others in the place of the chosen heads of an LVLM: the input that chooses, and when it does."""
 _PICTURES = ("APLoadImage", "LoadImage")
 _MODELS = {"AP_LVLM", "AP_ANSWERER"}
 
-_ALONE = BadInput(
-    "there is no other row whose map it could have", input="ROWS", hint="Add rows about other pictures or questions."
-)
-
 Address = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Controls:
-    """What each control sets, by name of an input; `other` has the columns that it takes from the row, or another one.
-
-    All controls set the same inputs. Those of `other` have the value of the row itself in that column; for
-    `another-row` that of the next row that differs in the first of `apart`, behind the last the first. Where all rows
-    are one there, the next column of `apart` counts.
-    """
-
-    settings: Mapping[str, Mapping[str, Json]]
-    other: Mapping[str, str] = field(default_factory=dict)
-    apart: Sequence[str] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The controls; the first is none."""
-        return tuple(self.settings)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names of all inputs that they set."""
-        return tuple(dict.fromkeys([*self.other, *(name for own in self.settings.values() for name in own)]))
-
-    def with_others(self, rows: Iterator[RowContent]) -> Iterator[tuple[RowContent, RowContent | None]]:
-        """Each row with the one whose map it gets for another row's; None where there is none."""
-        return _with_others(rows, self.apart)
-
-    def applied(
-        self, row: RowContent, other: RowContent | None, settings: Mapping[str, Json], text: bytes
-    ) -> RowContent:
-        """A row with the settings of a grid, a control among them; `text` says them in the key.
-
-        It is faulty where there is no other row. What that has counts in the key, as the row's own content does.
-        """
-        control = str(settings[COLUMN])
-        source, fault, digest = row, row.fault, row.digest + text
-        if control == ANOTHER_ROW and fault is None:
-            source, fault = other or row, _ALONE if other is None else None
-            digest += source.digest
-        if fault is not None:
-            return RowContent({}, content_digest(digest), fault)
-        taken = {name: source.values[column] for name, column in self.other.items() if column in source.values}
-        given = {name: value for name, value in taken.items() if has_value(value)}
-        values = {**row.values, **settings, **given, **self.settings[control]}
-        return RowContent(values, content_digest(digest), None, {**source.pictures, **row.pictures})
-
-    def to_json(self) -> dict[str, Json]:
-        """As the manifest keeps it."""
-        return {"settings": {**self.settings}, "other": {**self.other}, "apart": [*self.apart]}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Json]) -> Controls:
-        """What `to_json` has written."""
-        settings = cast("Mapping[str, Mapping[str, Json]]", document["settings"])
-        other = cast("Mapping[str, str]", document["other"])
-        return cls(settings, other, tuple(cast("Sequence[str]", document["apart"])))
-
-
-def _with_others(rows: Iterable[RowContent], columns: Sequence[str]) -> Iterator[tuple[RowContent, RowContent | None]]:
-    """Each row with the next one that differs in the first of `columns`; behind the last comes the first.
-
-    Where no two rows differ there, the next column counts. None where none is left.
-    """
-    if not columns:
-        yield from ((row, None) for row in rows)
-        return
-    apart = columns[0]
-    waiting: list[RowContent] = []
-    firsts: list[RowContent] = []  # the first row, and the first that differs from it
-
-    def known(row: RowContent) -> bool:
-        return row.fault is None and has_value(row.values.get(apart))
-
-    def differ(one: RowContent, other: RowContent) -> bool:
-        return one.values[apart] != other.values[apart]
-
-    for row in rows:
-        if not known(row):
-            waiting.append(row)
-            continue
-        if len(firsts) < 2 and (not firsts or differ(firsts[0], row)):
-            firsts.append(row)
-        if any(known(each) and differ(each, row) for each in waiting):
-            yield from ((each, row) for each in waiting)
-            waiting.clear()
-        waiting.append(row)
-    if len(firsts) < 2:  # so all rows still wait
-        yield from _with_others(waiting, columns[1:])
-        return
-    for row in waiting:
-        yield row, next((first for first in firsts if known(row) and differ(first, row)), None)
 
 
 class _Builder:
@@ -212,7 +116,7 @@ def with_controls(
         raise BadInput(
             "there is nothing to control in this graph",
             input="--controls",
-            hint="Controls stand in for the heatmap of an Alpha blend, or for the heads that a node amplifies.",
+            hint="Controls stand in for the heatmap of an Alpha blend, or for heads that are chosen.",
         )
     done = build.graph()
     names = InputNames(done, registry)
@@ -374,6 +278,9 @@ def _control_heads(
     """Draw other heads where a node has chosen some."""
     for id, node in list(build.nodes.items()):
         heads, model = node.inputs.get("heads"), node.links().get("model")
+        if node.class_type in _OTHER_HEADS:
+            _control_lvlm_heads(build, id, used, changes, usual, notes)
+            continue
         if model is None or not isinstance(heads, str) or not heads.strip():
             continue
         title = title_of(node, build.registry.get(node.class_type))
@@ -386,3 +293,27 @@ def _control_heads(
         build.nodes[id] = replace(node, inputs={**node.inputs, "heads": Link(own, 0)})
         usual[own, "draw"] = False
         changes.setdefault("random-heads", {})[own, "draw"] = True
+
+
+def _control_lvlm_heads(
+    build: _Builder,
+    id: str,
+    used: Collection[Address],
+    changes: dict[str, dict[Address, Json]],
+    usual: dict[Address, Json],
+    notes: list[str],
+) -> None:
+    """The same where an LVLM is steered, or read, in chosen heads: the node itself draws others."""
+    node = build.nodes[id]
+    name, chooses = _OTHER_HEADS[node.class_type]
+    chosen, others = node.inputs.get(name, ""), node.inputs.get("other_heads", -1)
+    if not (chooses(chosen.strip().lower()) if isinstance(chosen, str) else "profile" in node.links()):
+        return
+    title = title_of(node, build.registry.get(node.class_type))
+    if (id, name) in used or (id, "other_heads") in used:
+        notes.append(f"no control random-heads: the heads of {title} are set by the rows")
+    elif others != -1:
+        notes.append(f"no control random-heads: {title} has other heads already")
+    else:
+        usual[id, "other_heads"] = -1
+        changes.setdefault("random-heads", {})[id, "other_heads"] = 0

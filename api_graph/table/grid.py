@@ -14,7 +14,7 @@ from api_graph.graph import Graph, GraphError, InputSetter
 from api_graph.graph.inputs import InputNames
 from api_graph.json_values import Json
 from api_graph.registry import Registry
-from api_graph.table.controls import COLUMN, Controls
+from api_graph.table.control_rows import COLUMN, Controls
 from api_graph.table.rows import Reader, RowContent, Table, content_digest
 
 GridValues = Mapping[str, str | Sequence[Json]]

@@ -76,6 +76,7 @@ class _Format2(TypedDict, total=False):
     results: Mapping[str, Mapping[str, Json]]
     reads: Mapping[str, RecordedRead]
     written: Mapping[str, RecordedFile]
+    maps: str
 
 
 class Record(_Format2):
@@ -83,7 +84,8 @@ class Record(_Format2):
 
     `outputs`, `texts` and `files` are by node id; files are relative to the output folder. `results` says the same by
     the names in the manifest (see `records.results_of`). `reads` are the files that the row's own nodes read, by the
-    names that the row or the graph gives them, models' weights left out; `written` are all of `files`. `fingerprint` is
+    names that the row or the graph gives them, models' weights left out; `written` are all of `files`, and `maps`, the
+    file with the row's maps as numbers. `fingerprint` is
     the manifest's: the graph that gave the line. Version 0.1 wrote none of these four.
     """
 

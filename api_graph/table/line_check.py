@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,7 @@ from api_graph.files import sha256_of
 from api_graph.table.https import NotFetched
 from api_graph.table.journal import JournalLine, RecordedFile, RecordedRead
 from api_graph.table.remote import LARGEST_PICTURE, Remote, checked_url
+from api_graph.table.tars import TarReader, is_as_left, is_in_tar
 
 Depth = Literal["stat", "usual", "content"]
 """What is read of files: nothing; those whose size or time differs; all. Servers of remote files are asked, or not."""
@@ -54,6 +56,8 @@ class LineChecker:
     untold: int = 0
     _reads: dict[tuple[str, int, int | str, str | None], str] = field(default_factory=dict)  # rows share pictures
     _remote: Remote | None = None
+    _tars: TarReader = field(default_factory=TarReader)
+    _left: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.depth != "stat":
@@ -69,7 +73,8 @@ class LineChecker:
         record, found = line.record, []
         try:
             written = record.get("written", {})
-            for name in [name for names in record["files"].values() for name in names]:
+            maps = [record["maps"]] if "maps" in record else []
+            for name in [*maps, *(name for names in record["files"].values() for name in names)]:
                 path = os.path.join(self.output, name)
                 kind = self._written(path, written[name]) if name in written else _old_file(path, self.depth)
                 if kind:
@@ -116,8 +121,26 @@ class LineChecker:
         return "" if same else "changed"
 
     def _written(self, path: str, recorded: RecordedFile) -> str:
-        kind = self._state(path, recorded["size"], recorded["mtime_ns"], recorded["sha256"])
+        if is_in_tar(path):
+            kind = self._in_tar(path, recorded)
+        else:
+            kind = self._state(path, recorded["size"], recorded["mtime_ns"], recorded["sha256"])
         return {"gone": "missing", "changed": "damaged"}.get(kind, "")
+
+    def _in_tar(self, path: str, recorded: RecordedFile) -> str:
+        """As `_state`, of a file in a tar: that is read, unless the tar is as it was left."""
+        try:
+            size, tar = self._tars.size_of(path), os.path.dirname(path)
+            if size is None:
+                return "gone"
+            if tar not in self._left:
+                self._left[tar] = is_as_left(Path(tar))
+            if size != recorded["size"] or self.depth == "stat" or (self._left[tar] and self.depth == "usual"):
+                return "" if size == recorded["size"] else "changed"
+            same = hashlib.sha256(self._tars.read(path)).hexdigest() == recorded["sha256"]
+            return "" if same else "changed"
+        except OSError:
+            return "gone"
 
     def _state(self, path: str, size: int, mtime_ns: int, sha256: str | None) -> str:
         """Whether a file is "gone" or "changed"; "" where it is as recorded. Without a digest it changed at once."""

@@ -30,6 +30,8 @@ MERGED = "merged"
 
 FORMATS: Mapping[str, Json] = {"image_format": "png", "heatmap_format": "png", "quality": None}
 """Arguments that say how pictures are written, and what a folder had that does not say it."""
+MAPS: Mapping[str, Json] = {"maps": None, "map_precision": None}
+"""The same of maps as numbers, which older folders do not have."""
 
 _PACKAGES = ("api-graph", "torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "ray")
 _OBJECTS = ("graph", "rows", "columns", "arguments", "results", "bindings", "defaults", "grid", "controls")
@@ -112,8 +114,11 @@ class Manifest:
         document: dict[str, object] = {"graph": nodes, "columns": dict(self.columns)}
         if self.bindings:  # else it is what version 0.1 has written
             document["bindings"] = {column: address for column, address in self.bindings.items() if address}
-        if (formats := self.formats) != FORMATS:
-            document["formats"] = formats
+        formats = self.formats
+        if (kept := {name: formats[name] for name in FORMATS}) != FORMATS:
+            document["formats"] = kept
+        if formats["maps"] is not None:
+            document["maps"] = {name: formats[name] for name in MAPS}
         decisive = _canonical(document)
         return hashlib.sha256(decisive.encode("ascii")).hexdigest()
 
@@ -125,12 +130,12 @@ class Manifest:
 
     @property
     def formats(self) -> dict[str, Json]:
-        """How pictures are written."""
-        return {name: self.arguments.get(name, default) for name, default in FORMATS.items()}
+        """How pictures are written, and maps, and to which tars they go."""
+        return {name: self.arguments.get(name, default) for name, default in {**FORMATS, **MAPS, "tar": None}.items()}
 
     def over(self, table: Table) -> Table:
         """The table as it was run: with the settings of the grid for each of its rows."""
-        from api_graph.table.controls import Controls
+        from api_graph.table.control_rows import Controls
         from api_graph.table.grid import Grid
 
         return Grid(self.grid, Controls.from_json(self.controls) if self.controls else None).over(table)
@@ -140,7 +145,8 @@ class Manifest:
         if not self.controls:
             return graph
         from api_graph.registry import all_nodes
-        from api_graph.table.controls import COLUMN, Controls, with_controls
+        from api_graph.table.control_rows import COLUMN, Controls
+        from api_graph.table.controls import with_controls
 
         new = Controls.from_json(self.controls).inputs
         bound = {name: (own[0], own[1]) for name, own in self.bindings.items() if own and name not in new}
@@ -190,8 +196,10 @@ def read_manifest(folder: Path, *, names: bool = True) -> Manifest | None:
     return manifest
 
 
-def result_names(graph: Mapping[str, ApiNode], known: Mapping[str, str] = _NO_NAMES) -> dict[str, str]:
-    """By node id the names under which results stand: the titles of the nodes that give any.
+def result_names(
+    graph: Mapping[str, ApiNode], known: Mapping[str, str] = _NO_NAMES, *, maps: bool = False
+) -> dict[str, str]:
+    """By node id the names under which results stand: the titles of the nodes that give any; with `maps`, maps too.
 
     Nodes of one title have their ids behind it, as in `Answer (12)`. `known` are names that are not to change.
     """
@@ -200,7 +208,8 @@ def result_names(graph: Mapping[str, ApiNode], known: Mapping[str, str] = _NO_NA
     registry, titles = all_nodes(), dict[str, str]()
     for id, node in graph.items():
         spec = registry.get(node["class_type"])
-        if spec is None or spec.figures or (spec.output and not spec.preview):
+        mapping = maps and spec is not None and any(o.socket == "AP_ATTRIBUTION" for o in spec.outputs)
+        if spec is None or spec.figures or mapping or (spec.output and not spec.preview):
             own = node.get("_meta", {}).get("title", "").strip()
             titles[id] = own or (spec.title if spec else node["class_type"])
     names = {id: known[id] for id in graph if id in known}

@@ -24,7 +24,9 @@ from api_graph.settings import cache_folder
 from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.columns import ColumnReport
 from api_graph.table.grid import GridValues
-from api_graph.table.plan import GIB, RunOptions, TablePlan, plan_of
+from api_graph.table.maps import MapKind, Precision
+from api_graph.table.options import GIB, RunOptions
+from api_graph.table.plan import TablePlan, plan_of
 from api_graph.table.ray_cluster import RayOptions
 from api_graph.table.ray_engine import run_on_ray
 from api_graph.table.records import RowResult, result_of
@@ -82,6 +84,9 @@ def map_graph(
     grid: GridValues | None = None,
     controls: bool = False,
     allow_private: bool = False,
+    maps: MapKind | None = None,
+    map_precision: Precision | None = None,
+    tar: int | None = None,
     progress: bool | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
@@ -105,8 +110,9 @@ def map_graph(
     on Ray instead of in this process. With `keep_answers`, cached answers of endpoints serve any `output`.
     `image_format` is png, webp or jpeg, which embeds no graph, and `heatmap_format` that of heatmaps; `quality` is 1 to
     100. With `grid` (by name of an input a list of values) every row is run with all combinations, and with `controls`
-    with each control. Remote files may lie in private networks with `allow_private`. `progress` shows a bar;
-    None: in notebooks alone. Raises GraphError or BadInput before any.
+    with each control. Remote files may lie in private networks with `allow_private`. `maps`, npz or parquet, keeps the
+    rows' maps as numbers of `map_precision`, float16 or float32. With `tar` the rows' files go into tars of at most so
+    many bytes. `progress` shows a bar; None: in notebooks alone. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -131,6 +137,9 @@ def map_graph(
         grid=dict(grid or {}),
         controls=controls,
         allow_private=allow_private,
+        maps=maps,
+        map_precision=map_precision,
+        tar=tar,
     )
     source = open_graph(graph)
     if device is not None:

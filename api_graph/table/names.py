@@ -75,13 +75,20 @@ class FileNames:
 
     A field is `key`, `row`, an input of the graph by its name, or else a column of the table. `.stem` is the name of a
     file without folders and ending, `.slug` the words in lower case with "-" between them. `:8` is at most so many
-    characters; of `row` so many digits. Raises BadInput for a template that cannot be read and, where `columns` are
-    given, for a field that is neither.
+    characters; of `row` so many digits. A run `alone`, of no table, has neither `key` nor `row`. Raises BadInput for a
+    template that cannot be read and, where `columns` are given, for a field that is neither.
     """
 
     def __init__(
-        self, template: str, binding: Binding, columns: Collection[str] | None = None, ending: str = ".png"
+        self,
+        template: str,
+        binding: Binding,
+        columns: Collection[str] | None = None,
+        ending: str = ".png",
+        *,
+        alone: bool = False,
     ) -> None:
+        of_rows = () if alone else ("key", "row")
         self._pieces: list[str | _Field] = []
         self._ending = ending
         try:
@@ -102,8 +109,8 @@ class FileNames:
                 name, form = field, ""
             inputs = binding.find(field), binding.find(name)
             known = columns is None or any(inputs) or not {field, name}.isdisjoint(columns)
-            if not known and field not in ("key", "row"):
-                there = f"There are: {', '.join(['key', 'row', *(columns or ())])}, and inputs."
+            if not known and field not in of_rows:
+                there = f"There are: {', '.join([*of_rows, *(columns or ())])}, and inputs."
                 raise _bad(template, f"has a field that is no column and no input: {field!r}", there)
             self._pieces.append(_Field(field, name, form, int(width or 0), inputs))
 

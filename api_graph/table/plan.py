@@ -3,143 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 from uuid import uuid4
 
 import torch
 
 from api_graph.errors import BadInput
-from api_graph.files import QUALITY, PictureFormat, PictureKind, SaveFormats, expanded, real_path
+from api_graph.files import QUALITY, expanded, real_path
 from api_graph.graph import Graph, GraphNode, validate
 from api_graph.graph.inputs import InputNames
-from api_graph.graph.model import ApiNode
 from api_graph.json_values import Json
 from api_graph.registry import Registry
-from api_graph.settings import cache_folder, headless_folders, is_shipped, processors
+from api_graph.settings import headless_folders, is_shipped, processors
+from api_graph.sockets import Attribution
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport
-from api_graph.table.grid import Grid, GridValues, grid_of
+from api_graph.table.grid import Grid, grid_of
 from api_graph.table.journal import is_journal, read_records
 from api_graph.table.listing import Listing, list_pictures
-from api_graph.table.manifest import FORMATS, Manifest, read_manifest, result_names
+from api_graph.table.manifest import FORMATS, MAPS, Manifest, read_manifest, result_names
+from api_graph.table.maps import FOLDER as MAPS_FOLDER
 from api_graph.table.names import names_of_files
+from api_graph.table.options import Job, RunOptions
 from api_graph.table.remote import folder_of, is_remote
 from api_graph.table.rows import Row, Rows, Table, open_table
-from api_graph.table.shards import Shard
-
-GIB = 1 << 30
 
 _TEXT_KINDS = ("csv", "tsv")
-_ARGUMENTS = ("batch_size", "chunk_size", "threads", "memory", "limit", "metadata", "keep_null", *FORMATS)
+_ARGUMENTS = ("batch_size", "chunk_size", "threads", "memory", "limit", "metadata", "keep_null", *FORMATS, *MAPS, "tar")
 """Options that the manifest notes, besides those that it has fields for."""
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What the user asked for.
-
-    `columns` maps names of the graph's inputs to columns that have other names, and `keep` names inputs that stay as
-    the graph has them, on purpose. `inputs` are folders in which rows may name files, besides the table's own; `models`
-    are folders of checkpoints. `cache` is the folder of the disk cache, None for none. `names` is the template of
-    file names (see `table.names`), None for the folder's own or the default. `batch_size` is the largest batch that a
-    model gets, `chunk_size` the number of rows in a chunk; None derives both from `memory`, the bytes of
-    results that may be held at a time. `threads` is the number of threads that read files and make pictures; None is
-    one for each processor. `limit` is the number of the table's rows that count, `max_failures` the number of failed
-    rows after which the run still goes on. With `keep_null` a row without a value in a column has the graph's own
-    there, where it would be faulty otherwise. With `keep_answers`, cached answers of endpoints serve runs with any
-    output folder. `grid` has by name of an input the values that every row of the table is run with, in all
-    combinations, and `controls` adds those that the graph can have; `limit` counts the table's own rows. With `adopt`
-    the lines of a folder that has lost its manifest are taken over, as far as they are of rows of the table.
-    `image_format` and `heatmap_format` are those of the files, and `quality` that of JPEG and WebP; None is what the
-    folder has, or png. With `allow_private` remote files may lie on this machine's own servers and in private networks.
-    """
-
-    columns: Mapping[str, str] = field(default_factory=dict)
-    keep: Sequence[str] = ()
-    inputs: Sequence[Path] = ()
-    models: Sequence[Path] = ()
-    cache: Path | None = field(default_factory=cache_folder)
-    metadata: bool = True
-    names: str | None = None
-    batch_size: int | None = None
-    chunk_size: int | None = None
-    threads: int | None = None
-    memory: int = 2 * GIB
-    shard: Shard | None = None
-    limit: int | None = None
-    retry_failed: bool = False
-    max_failures: int | None = None
-    keep_answers: bool = False
-    keep_null: bool = False
-    adopt: bool = False
-    image_format: PictureKind | None = None
-    heatmap_format: PictureKind | None = None
-    quality: int | None = None
-    grid: GridValues = field(default_factory=dict)
-    controls: bool = False
-    allow_private: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "chunk_size", "threads", "limit"):
-            number = getattr(self, name)
-            if number is not None and number < 1:
-                raise BadInput("must be at least 1", input=name, value=number)
-        if self.quality is not None and not 1 <= self.quality <= 100:
-            raise BadInput("a quality is a number from 1 to 100", input="quality", value=self.quality)
-        for name in ("image_format", "heatmap_format"):
-            kind = getattr(self, name)
-            if kind is not None and kind not in get_args(PictureKind):
-                hint = f"Use one of {', '.join(get_args(PictureKind))}."
-                raise BadInput("unknown format of pictures", input=name, value=kind, hint=hint)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the workers of a run need to know. All of it is JSON, so that it can be sent to other machines.
-
-    `graph` is in API format, with constants applied. `columns` maps names of inputs to columns; with `texts` the rows'
-    values are texts, save for those of `grid`, names of inputs that the rows of a grid set; `settings` is the number of
-    rows that each row of the table has become, and `unused` are columns that set nothing whatever their names.
-    `trusted` are the texts that the user typed, which may name any file; `names` is the template of file names.
-    `memory` is the number of bytes of results that may be held at a time, models not counted. `base` is the URL of the
-    table's folder, where rows name files by names relative to that. Paths are absolute.
-    """
-
-    graph: Mapping[str, ApiNode]
-    output: str
-    inputs: tuple[str, ...]
-    models: tuple[str, ...]
-    temp: str
-    columns: Mapping[str, str]
-    texts: bool
-    cache: str | None
-    run_id: str
-    trusted: tuple[str, ...] = ()
-    names: str = ""
-    metadata: bool = True
-    batch_size: int | None = None
-    threads: int = 8
-    memory: int = 2 * GIB
-    keep_answers: bool = False
-    image_format: PictureKind = "png"
-    heatmap_format: PictureKind = "png"
-    quality: int = QUALITY
-    grid: tuple[str, ...] = ()
-    settings: int = 1
-    unused: tuple[str, ...] = ()
-    base: str = ""
-    allow_private: bool = False
-
-    @property
-    def formats(self) -> SaveFormats:
-        """How pictures are written."""
-        return SaveFormats(
-            PictureFormat(self.image_format, self.quality), PictureFormat(self.heatmap_format, self.quality)
-        )
 
 
 @dataclass(frozen=True)
@@ -148,7 +43,8 @@ class TablePlan:
 
     `folder` is where the journal lies; `numbers` are those of the rows to run, which are all but in a shard or with a
     limit. `max_failures`, `chunk_size` and `adopt` are as in RunOptions. `columns` is what is to be said before the
-    first row, `listing` has the pictures of a folder or a glob.
+    first row, `listing` has the pictures of a folder or a glob. With `tar` the rows' files go into tars of so many
+    bytes.
     """
 
     job: Job
@@ -162,6 +58,7 @@ class TablePlan:
     columns: ColumnReport = field(default_factory=lambda: ColumnReport({}))
     listing: Listing | None = None
     adopt: bool = False
+    tar: int | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -191,6 +88,8 @@ def plan_of(
     """
     validate(graph, registry)
     _check_saves(graph, registry, name)
+    if options.maps is not None:
+        _check_maps(graph, registry, name)
     table = open_table(rows, allow_private=options.allow_private)
     graph, binding, report, grid, options = _bound(graph, registry, table, constants, options, shipped=is_shipped(name))
     table = table if options.keep_null else replace(table, sets=report.sets)
@@ -214,12 +113,24 @@ def plan_of(
         folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))
     manifest = _manifest(graph, name, table, job, registry, constants, options)
     manifest.rows = {**manifest.rows, "count": count * job.settings}
-    manifest.results = result_names(job.graph, begun.results if begun else {})
+    manifest.results = result_names(job.graph, begun.results if begun else {}, maps=job.maps is not None)
     manifest.bindings = {c: [*binding.inputs[c]] if c in binding.inputs else None for c in table.columns}
     manifest.grid = {name: list(values) for name, values in grid.values.items()}
     manifest.controls = {} if grid.controls is None else grid.controls.to_json()
-    retry, failures, size = options.retry_failed, options.max_failures, options.chunk_size
-    return TablePlan(job, table, manifest, folder, numbers, retry, failures, size, report, listing, options.adopt)
+    return TablePlan(
+        job,
+        table,
+        manifest,
+        folder,
+        numbers,
+        retry_failed=options.retry_failed,
+        max_failures=options.max_failures,
+        chunk_size=options.chunk_size,
+        columns=report,
+        listing=listing,
+        adopt=options.adopt,
+        tar=options.tar,
+    )
 
 
 def _check_saves(graph: Graph, registry: Registry, name: str) -> None:
@@ -232,6 +143,14 @@ def _check_saves(graph: Graph, registry: Registry, name: str) -> None:
             value=name,
             hint="End it in a Save images as PNG node; a preview is not kept.",
         )
+
+
+def _check_maps(graph: Graph, registry: Registry, name: str) -> None:
+    """Raise BadInput for a graph that gives no maps."""
+    specs = [registry[node.class_type] for node in graph.nodes.values()]
+    if not any(output.socket == Attribution.socket for spec in specs for output in spec.outputs):
+        hint = "Leave --maps out, or name a graph with a Ψ in it."
+        raise BadInput("none of its nodes gives a map", input="graph", value=name, hint=hint)
 
 
 class _Bound(NamedTuple):
@@ -259,7 +178,8 @@ def _bound(
     binding = Binding(graph, registry, options.columns, texts=texts, grid=grid.values)
     report = replace(binding.check(table.columns, constants, options.keep, shipped=shipped), partial=table.partial)
     if options.controls:
-        from api_graph.table.controls import COLUMN, with_controls
+        from api_graph.table.control_rows import COLUMN
+        from api_graph.table.controls import with_controls
 
         sets = {column: binding.inputs[column] for column in table.columns if column in binding.inputs}
         taken = [binding.inputs[name] for name in grid.values]
@@ -332,6 +252,13 @@ def _with_formats(options: RunOptions, begun: Manifest | None) -> RunOptions:
             if (asked := getattr(options, name)) not in (None, has):
                 hint = "Leave it out, or name another folder."
                 raise BadInput(f"other shards in this folder have {has}", input=name, value=asked, hint=hint)
+    options = replace(options, maps=options.maps or old.get("maps"), tar=options.tar or old.get("tar"))
+    if options.maps is None and options.map_precision is not None:
+        hint = "Say --maps npz or --maps parquet too, or leave it out."
+        raise BadInput("no maps are kept as numbers", input="map_precision", hint=hint)
+    if options.maps is not None:
+        precision = options.map_precision or old.get("map_precision") or "float32"
+        options = replace(options, map_precision=precision)
     image, heatmap = (
         getattr(options, name) or old.get(name) or FORMATS[name] for name in ("image_format", "heatmap_format")
     )
@@ -377,6 +304,9 @@ def _job(
         image_format=options.image_format or "png",
         heatmap_format=options.heatmap_format or "png",
         quality=options.quality or QUALITY,
+        maps=options.maps,
+        map_precision=options.map_precision or "float32",
+        maps_folder=str((output if options.shard is None else options.shard.folder(output)) / MAPS_FOLDER),
         base=folder_of(table.source) if remote and not options.inputs else "",
         allow_private=options.allow_private,
     )

@@ -71,7 +71,7 @@ class RayActor:
         if self._worker is None:
             move_in(self._home)
             from api_graph.errors import ApiGraphWarning, each_kind_once
-            from api_graph.table.plan import Job
+            from api_graph.table.options import Job
             from api_graph.table.worker import Worker
 
             warnings.simplefilter("always", ApiGraphWarning)

@@ -16,7 +16,7 @@ from itertools import islice
 
 from api_graph.errors import ApiGraphWarning, BadInput, RunStopped
 from api_graph.table import ray_actor
-from api_graph.table.plan import Job
+from api_graph.table.options import Job
 from api_graph.table.ray_actor import RayActor, home_of_driver, row_to_text
 from api_graph.table.ray_cluster import RayOptions, Room, __getattr__, cluster  # noqa: F401  # RayWishes, its old name
 from api_graph.table.rows import Row

@@ -6,11 +6,11 @@ import errno
 import math
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from api_graph.errors import ApiGraphError
 from api_graph.executor import RunResult
@@ -19,16 +19,18 @@ from api_graph.graph import GraphError
 from api_graph.json_values import Json
 from api_graph.notebook import html_table, one_line, quoted
 from api_graph.table.journal import Record, RecordedError, RecordedFile, RecordedRead
+from api_graph.table.maps import SavedMap, read_maps
 from api_graph.table.remote import is_remote, without_credentials
 from api_graph.table.rows import Row
+from api_graph.table.tars import opened_file
 
 _UNNAMED = "string"
 """The name of a text output that the node's author gave none."""
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
-    """The record of a row that ran, whether or not it succeeded; the files that it wrote are hashed.
+def record_of(row: Row, result: RunResult, output: Path, base: str, maps: Path | None = None) -> Record:
+    """The record of a row that ran, whether or not it succeeded; the files that it wrote are hashed, `maps` too.
 
     They are named relative to `output`, and those that were read relative to `base` where they lie there.
     """
@@ -53,14 +55,15 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         if out.files
     }
     written: dict[str, RecordedFile] = {}
-    for name in [name for names in files.values() for name in names]:
+    named = {} if maps is None else {"maps": maps.relative_to(output).as_posix()}
+    for name in [*named.values(), *(name for names in files.values() for name in names)]:
         path = os.path.join(output, name)
         with suppress(OSError):  # then `verify` says so
             stat = os.stat(path)
             written[name] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_of(path)}
     values = [*((id, out.values) for id, out in outputs), *result.figures.items()]
     plain = {id: {name: v for name, v in given.items() if _is_plain(v)} for id, given in values}
-    return {
+    record: Record = {
         "row": row.number,
         "key": row.key,
         "ok": not failures,
@@ -76,6 +79,9 @@ def record_of(row: Row, result: RunResult, output: Path, base: str) -> Record:
         "steps": steps,
         "error": error,
     }
+    if named:
+        record["maps"] = named["maps"]
+    return record
 
 
 def _kept_values(row: Row) -> dict[str, Json]:
@@ -179,7 +185,8 @@ class RowResult:
 
     `number` is the row's number in the table, from 0, and `values` are its own. `error` says why it failed, None if it
     succeeded. `seconds` is the row's share of the time of its nodes, and `cached` how many nodes had their result
-    already. `names` are relative to `folder`. `named` is what `results` is made of, as it stands in the journal.
+    already. `names` are relative to `folder`, as is `maps_file`. `named` is what `results` is made of, as it stands in
+    the journal.
     """
 
     number: int
@@ -193,6 +200,8 @@ class RowResult:
     cached: int
     error: str | None
     named: Mapping[str, Mapping[str, Json]]
+    maps_file: str | None = None
+    map_names: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         said = "ok" if self.error is None else quoted(self.error)
@@ -206,6 +215,10 @@ class RowResult:
     def ok(self) -> bool:
         """Whether all nodes of the graph succeeded."""
         return self.error is None
+
+    def open_file(self, path: Path) -> AbstractContextManager[IO[bytes]]:
+        """One of `files`, to be read, which may lie in a tar. Raises OSError."""
+        return opened_file(path)
 
     @cached_property  # pathlib takes its time, and not everybody asks
     def files(self) -> dict[str, list[Path]]:
@@ -224,6 +237,14 @@ class RowResult:
             }
             for name, values in self.named.items()
         }
+
+    @cached_property
+    def maps(self) -> dict[str, list[SavedMap]]:
+        """The row's maps as numbers, by the titles of their nodes, where they were kept. Raises BadInput."""
+        if self.maps_file is None:
+            return {}
+        found = read_maps(self.folder / self.maps_file, self.key)
+        return {self.map_names.get(id, id): one for id, one in found.items()}
 
 
 def flat(results: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -250,4 +271,6 @@ def result_of(record: Record, output: Path, names: Mapping[str, str]) -> RowResu
         cached=record["cached"],
         error=record["error"]["message"] if record["error"] else None,
         named=record["results"] if "results" in record else results_of(record, names),
+        maps_file=record.get("maps"),
+        map_names=names,
     )

@@ -14,10 +14,13 @@ from api_graph.errors import ApiGraphWarning, BadInput, each_kind_once
 from api_graph.table.journal import NAME as JOURNAL
 from api_graph.table.journal import Journal, Record, is_journal, journal_lines, packed_key, read_records
 from api_graph.table.manifest import check_same, read_manifest
+from api_graph.table.maps import drop_unnamed
 from api_graph.table.output import WriteFailed, output_lock, utc_now, whole_file
 from api_graph.table.plan import TablePlan
 from api_graph.table.records import results_of
 from api_graph.table.rows import Row
+from api_graph.table.tars import FOLDER as TARS
+from api_graph.table.tars import RowTars, remove
 from api_graph.table.worker import FinishedChunk
 
 LEFT = "results.left.jsonl"
@@ -113,18 +116,15 @@ class TableRun:
             if plan.listing is not None and not plan.listing.fixed:
                 plan.listing.write(Path(plan.job.output))
             plan.manifest.write(plan.folder)
+            drop_unnamed_maps(plan)
             self.total = len(plan.numbers)
-            finished, fingerprint = False, plan.manifest.fingerprint
+            finished = False
+            packing = self._packing(journal, stack)
             try:
                 # Closed before the lock is released, because its threads write to the folder.
                 with closing(engine(self._unfinished(journal))) as chunks:
                     for chunk in chunks:
-                        for record in chunk.records:
-                            record["results"] = results_of(record, plan.manifest.results)
-                            record["fingerprint"] = fingerprint
-                        journal.append(chunk.records)
-                        for record in chunk.records:
-                            self.totals.add(record)
+                        self._keep(chunk.records, journal, packing)
                         yield chunk.records
                         if chunk.disk_full:
                             raise WriteFailed(Path(plan.job.output), "no space left on the device")
@@ -138,6 +138,27 @@ class TableRun:
                     warnings.warn(said, ApiGraphWarning, stacklevel=2)
             finally:
                 self._write_totals(seconds=time.monotonic() - started, finished=finished)
+
+    def _keep(self, records: list[Record], journal: Journal, packing: RowTars | None) -> None:
+        """Write down what has been done; where files go into tars, before the lines that name them there."""
+        names, fingerprint = self.plan.manifest.results, self.plan.manifest.fingerprint
+        for record in records:
+            record["results"] = results_of(record, names)
+            record["fingerprint"] = fingerprint
+        packed = [] if packing is None else packing.take(records, names)
+        journal.append(records)
+        if packed:
+            remove(packed)
+        for record in records:
+            self.totals.add(record)
+
+    def _packing(self, journal: Journal, stack: ExitStack) -> RowTars | None:
+        """The tars that rows' files go to, where they do; closed with the `stack`."""
+        plan, most = self.plan, self.plan.tar
+        if most is None:
+            return None
+        tars = RowTars(plan.folder / TARS, Path(plan.job.output), most, journal.finished)
+        return stack.enter_context(closing(tars))
 
     def _unfinished(self, journal: Journal) -> Iterator[Row]:
         for row in self.plan.rows():
@@ -166,6 +187,13 @@ class TableRun:
             "cached": {node: ok - count for node, count in totals.ran_in_ok_rows.items()},
         }
         manifest.write(self.plan.folder)
+
+
+def drop_unnamed_maps(plan: TablePlan) -> None:
+    """Remove the files of maps that no line names: what a killed run has left."""
+    if plan.job.maps == "parquet":
+        named = (record.get("maps", "") for record in read_records(plan.folder))
+        drop_unnamed(Path(plan.job.maps_folder), (name.rpartition("/")[2] for name in named))
 
 
 def adopt(plan: TablePlan) -> None:

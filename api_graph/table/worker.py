@@ -27,9 +27,10 @@ from api_graph.table.chunks import Chunks, ReferenceCounts, bytes_per_pixel
 from api_graph.table.embedded import as_files
 from api_graph.table.fetched import Fetched, as_here
 from api_graph.table.journal import Record
+from api_graph.table.maps import as_numbers, write_map_table, write_npz
 from api_graph.table.names import FileNames, RowName
+from api_graph.table.options import Job
 from api_graph.table.output import clear_row_folders, row_folder
-from api_graph.table.plan import Job
 from api_graph.table.records import disk_is_full, record_of, record_of_fault
 from api_graph.table.rows import Row
 
@@ -119,9 +120,10 @@ class Worker:
             self._drop_unneeded(rows, results)
         if self.fetched is not None:
             self.fetched.done(rows)
+        maps = self._write_maps(rows, results, names) if self.job.maps is not None else {}
         for row in rows:  # what was written is hashed, and others compute meanwhile
             if row.key in results and not disk_is_full(results[row.key]):
-                records[row.key] = record_of(row, results[row.key], output, self.job.inputs[0])
+                records[row.key] = record_of(row, results[row.key], output, self.job.inputs[0], maps.get(row.key))
         done = [records[row.key] for row in rows if row.key in records]
         held = max((result.held for result in results.values()), default=0)
         return FinishedChunk(done, held // max(len(results), 1), disk_full=len(done) < len(rows))
@@ -172,11 +174,30 @@ class Worker:
             metadata=self.job.metadata,
             previews=False,
             figures=True,
+            maps=self.job.maps is not None,
             run_id=self.job.run_id,
             shared=shared,
             formats=self.job.formats,
         )
         return dict(zip(graphs, results, strict=True))
+
+    def _write_maps(
+        self, rows: Sequence[Row], results: Mapping[str, RunResult], names: Mapping[str, RowName | None]
+    ) -> dict[str, Path]:
+        """Write the maps of the rows that went well; returns their files by the rows' keys. Raises WriteFailed."""
+        job = self.job
+        done = [row for row in rows if row.key in results and not results[row.key].failures and results[row.key].maps]
+        found = {row.key: as_numbers(results[row.key].maps, job.map_precision) for row in done}
+        if job.maps == "parquet":
+            table = [(row, found[row.key]) for row in done]
+            path = write_map_table(Path(job.maps_folder), table, job.map_precision) if table else Path()
+            return dict.fromkeys(found, path)
+        files: dict[str, Path] = {}
+        for key, maps in found.items():
+            name = (names[key] or str)("maps")
+            files[key] = row_folder(self._folders.output, key) / f"{name}.npz"
+            write_npz(files[key], maps)
+        return files
 
     def _drop_unneeded(self, rows: Sequence[Row], results: Mapping[str, RunResult]) -> None:
         """Drop the results for which these rows held the last reference."""

@@ -12,7 +12,8 @@ from api_graph.graph import Link, set_inputs
 from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
 from api_graph.table.manifest import result_names
-from api_graph.table.plan import RunOptions, plan_of
+from api_graph.table.options import RunOptions
+from api_graph.table.plan import plan_of
 from tests.tasks.files import complaint
 
 

@@ -82,3 +82,12 @@ def test_faults_of_built_pages_are_found(tmp_path: Path, head: str, body: str, f
         (folder / name).write_text("")
     (folder / "page.html").write_text(PAGE.format(head=head, body=body))
     assert list(build_site.faults(tmp_path)) == found
+
+
+def test_names_that_the_reference_lacks_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api_graph.__all__", ["annotate", "ask", "load_clip"])
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "reference.html").write_text(
+        '<h2 id="api_graph.annotate"></h2><h2 id="api_graph.clip.load.load_clip"></h2><h2 id="other.ask"></h2>'
+    )
+    assert build_site.unwritten(tmp_path) == ["docs/reference.html: there is no ask"]

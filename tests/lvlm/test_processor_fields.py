@@ -45,6 +45,14 @@ def change(folder: Path, edit: Callable[[Json], object], name: str = "processor_
     (folder / name).write_text(json.dumps(settings), "utf-8")
 
 
+def change_images(folder: Path, edit: Callable[[Json], object]) -> None:
+    """Edit what the image processor is told, in each file that may tell it: before version 5 that is one of its own."""
+    if (folder / "processor_config.json").is_file():
+        change(folder, lambda settings: edit(settings["image_processor"]) if "image_processor" in settings else None)
+    if (folder / "preprocessor_config.json").is_file():
+        change(folder, edit, "preprocessor_config.json")
+
+
 def opened(folder: Path) -> tuple[LvlmModel, list[str]]:
     """The model, and what was said of its processor."""
     with warnings.catch_warnings(record=True) as caught:
@@ -121,10 +129,10 @@ def test_the_image_token_is_the_models(demo: Path) -> None:
 @pytest.mark.parametrize("field", ["size", "crop_size"])
 def test_views_of_another_size_than_the_towers_are_told_at_once(demo: Path, field: str) -> None:
     def edit(settings: Json) -> None:
-        settings["image_processor"]["do_center_crop"] = field == "crop_size"
-        settings["image_processor"].pop(field)
+        settings["do_center_crop"] = field == "crop_size"
+        settings.pop(field)
 
-    change(demo, edit)
+    change_images(demo, edit)
     with pytest.raises(BadInput, match=rf"^name: {field} is 224 in preprocessor_config.json, and image_size 80 in"):
         load_lvlm(str(demo), "cpu")
 
@@ -162,8 +170,8 @@ def siglip_llava() -> tuple[Any, Any]:
 
 
 def video_llava() -> tuple[Any, Any]:
+    import transformers
     from transformers import (
-        CLIPImageProcessor,
         CLIPVisionConfig,
         LlamaConfig,
         VideoLlavaConfig,
@@ -180,7 +188,8 @@ def video_llava() -> tuple[Any, Any]:
         **image_token_index(tokenizer),
     )
     size: Any = {"shortest_edge": SIDE}
-    images = CLIPImageProcessor(size=size, crop_size=SQUARE)
+    kind = "CLIPImageProcessor" if transformers.__version__ >= "5" else "VideoLlavaImageProcessor"
+    images = getattr(transformers, kind)(size=size, crop_size=SQUARE)
     videos = VideoLlavaVideoProcessor(size=size, crop_size=SQUARE)
     return model_of(Model, config), VideoLlavaProcessor(
         images, videos, tokenizer, chat_template=chat_template("<image>")
@@ -237,7 +246,7 @@ def test_what_other_families_count(saved: tuple[Path, str]) -> None:
 def test_the_patches_of_an_image_processor(saved: tuple[Path, str]) -> None:
     folder, _ = saved
     whole = shown(load_lvlm(str(folder), "cpu"))
-    change(folder, lambda settings: settings["image_processor"].pop("patch_size"))
+    change_images(folder, lambda settings: settings.pop("patch_size"))
     model, (told,) = opened(folder)
     assert "patch_size = 16 (not 14)" in told and shown(model) == whole
 

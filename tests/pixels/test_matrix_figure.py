@@ -35,6 +35,19 @@ def test_negative_values_put_zero_in_the_middle() -> None:
     assert np.abs(found - table[[64, 128, 255]]).max() <= 1
 
 
+def test_framed_squares_have_a_red_edge_and_no_others() -> None:
+    values, cell, size = torch.zeros(2, 3), 24, 9
+    plain, framed = (
+        np.asarray(matrix_figure(values, rows="layer", columns="head", cell=cell, framed=places)).astype(int)
+        for places in ((), [(1, 2)])
+    )
+    changed = np.argwhere((plain != framed).any(-1))
+    left, top = 3 * size + 2 * cell, 4 * round(1.5 * size) + cell
+    assert changed.min(0).tolist() == [top, left] and changed.max(0).tolist() == [top + cell - 1, left + cell - 1]
+    assert len(changed) == cell**2 - (cell - 4) ** 2  # an edge of two pixels
+    assert {tuple(framed[y, x]) for y, x in changed} == {(255, 64, 64)}
+
+
 def test_nothing_reacts() -> None:
     assert len(np.unique(squares(torch.zeros(2, 2), 16).reshape(-1, 3), axis=0)) == 1
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api_graph.report.page import write_report
+from api_graph.report.page import Comparison, write_report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -46,8 +46,8 @@ def opened(browser: Any) -> Iterator[Open]:
     troubles: list[str] = []
     contexts = []
 
-    def open_page(folder: Path, **options: Any) -> Any:
-        report = write_report(folder)
+    def open_page(folder: Path, comparisons: Sequence[Comparison] = (), **options: Any) -> Any:
+        report = write_report(folder, comparisons=comparisons)
         address = report.page.resolve().as_uri()
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)

@@ -20,7 +20,8 @@ from api_graph.graph import Graph, read_graph, validate
 from api_graph.graph.inputs import InputNames
 from api_graph.registry import all_nodes
 from api_graph.settings import shipped
-from api_graph.table.controls import _with_others, with_controls
+from api_graph.table.control_rows import others_of
+from api_graph.table.controls import with_controls
 from api_graph.table.merge import merge_shards
 from api_graph.table.rows import RowContent
 from api_graph.table.verify import verify
@@ -139,7 +140,7 @@ def test_it_stops_and_goes_on_in_shards_too_and_is_verified(white: Path) -> None
 @given(st.lists(st.integers(0, 3) | st.none(), max_size=12))
 def test_another_row_is_the_next_that_differs(values: list[int | None]) -> None:
     rows = [RowContent({"image": value}, b"%d" % place) for place, value in enumerate(values)]
-    found = list(_with_others(iter(rows), ["image"]))
+    found = list(others_of(iter(rows), ["image"]))
     assert [row for row, _ in found] == rows
     for place, (row, other) in enumerate(found):
         own = row.values["image"]
@@ -152,10 +153,10 @@ def test_another_row_is_the_next_that_differs(values: list[int | None]) -> None:
 
 def test_of_one_picture_another_question_is_another_row() -> None:
     rows = [RowContent({"image": "a", "query": text}, text.encode()) for text in "xxyz"]
-    found = [other for _, other in _with_others(iter(rows), ["image", "query"])]
+    found = [other for _, other in others_of(iter(rows), ["image", "query"])]
     assert found == [rows[2], rows[2], rows[3], rows[0]]
-    assert [other for _, other in _with_others(iter(rows[:2]), ["image", "query"])] == [None, None]
-    assert [other for _, other in _with_others(iter(rows), [])] == [None] * 4
+    assert [other for _, other in others_of(iter(rows[:2]), ["image", "query"])] == [None, None]
+    assert [other for _, other in others_of(iter(rows), [])] == [None] * 4
 
 
 def test_where_there_is_no_other_row_that_control_fails_alone(white: Path) -> None:
@@ -224,6 +225,58 @@ def test_chosen_heads_are_drawn_anew() -> None:
     assert settings == {"none": {"Random heads.draw": False}, "random-heads": {"Random heads.draw": True}}
     drawn = done.nodes[done.nodes[id].links()["heads"].node]
     assert (drawn.class_type, drawn.inputs["heads"], other, notes) == ("APRandomHeads", "0", {}, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "changes"),
+    [
+        ("find_heads", "Steer", {}),
+        ("gaze_boxes", "Steer", {"heads": "0, 1"}),
+        ("gaze_boxes", "Steer", {"heads": "profile", "profile": ["1", 0]}),
+        ("gaze_boxes", "Steer", {"heads": ["2", 0], "profile": ["1", 0]}),
+        ("gaze_self", "Ψ LVLM", {"layers": " Profile", "profile": ["1", 0]}),
+    ],
+)
+def test_chosen_heads_of_an_lvlm_are_drawn_anew(name: str, title: str, changes: dict[str, Any]) -> None:
+    """The wires need not fit here: what is chosen, is read from the node itself."""
+    document = json.loads(shipped()[name].read_text("utf-8"))
+    next(node for node in document.values() if node["_meta"]["title"] == title)["inputs"] |= changes
+    graph = read_graph(document)
+    done, controls, notes = with_controls(graph, all_nodes(), (), {})
+    found = {control: list(own.items()) for control, own in controls.settings.items()}
+    ((key, usual),), ((same, drawn),) = found["none"], found["random-heads"]
+    assert key == same and key.endswith("other_heads") and (usual, drawn) == (-1, 0)
+    assert done.nodes.keys() == graph.nodes.keys() and notes == []
+
+
+@pytest.mark.parametrize("changes", [{"heads": "all"}, {"heads": " "}, {"heads": ["2", 0]}, {"layers": "1"}])
+def test_where_no_heads_are_chosen_none_are_drawn(changes: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match=r"nothing to control in this graph.*or for heads that are chosen"):
+        with_controls(graph_of("gaze_boxes", _7=changes), all_nodes(), (), {})
+
+
+def test_heads_that_the_rows_set_and_heads_drawn_already_are_left_alone() -> None:
+    graph = graph_of("gaze_self", _9={"heads": "0"}, _5={"layers": "profile", "profile": ["1", 0], "other_heads": 4})
+    done, controls, notes = with_controls(graph_of("find_heads", _12={"other_heads": -1}), all_nodes(), (), {})
+    assert list(controls.settings) == ["none", "random-heads"] and done
+    _, controls, notes = with_controls(graph, all_nodes(), (), {})
+    assert controls.settings["random-heads"] and notes == ["no control random-heads: Ψ LVLM has other heads already"]
+    with pytest.raises(BadInput, match="nothing to control"):
+        with_controls(graph_of("find_heads"), all_nodes(), (), {"heads": ("12", "heads")})
+
+
+def test_other_heads_answer_a_row_of_their_own(tmp_path: Path) -> None:
+    """Two stars, the green one in the box: through the chosen heads the model names it, through as many others not."""
+    rows = [{"query": "What colour is the star?", "boxes": "209 52 283 129"}]
+    given = {"output": tmp_path, "cache": False, "metadata": False, "controls": True, "keep": ["image"]}
+    found = sorted(map_graph("find_heads", rows, **given), key=lambda row: row.number)
+    assert [row.error for row in found if not row.ok] == []
+    answers = {row.values["control"]: row.results["Answer"]["text"] for row in found}
+    assert answers == {"none": "green", "random-heads": "orange"}
+    assert {path.suffix for row in found for files in row.files.values() for path in map(Path, files)} == {
+        ".png",
+        ".json",
+    }
 
 
 @pytest.mark.parametrize(

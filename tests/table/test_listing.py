@@ -15,7 +15,8 @@ from api_graph.graph import set_inputs
 from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
 from api_graph.table.map import map_graph
-from api_graph.table.plan import RunOptions, TablePlan, plan_of
+from api_graph.table.options import RunOptions
+from api_graph.table.plan import TablePlan, plan_of
 from api_graph.table.shards import Shard
 from api_graph.table.verify import verify
 from tests.table.runs import GRAPH, ROOT, files_in, named_files, picture, records, results, surroundings

@@ -21,8 +21,9 @@ from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
 from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.map import engine_of, map_graph
+from api_graph.table.options import RunOptions
 from api_graph.table.output import WriteFailed
-from api_graph.table.plan import RunOptions, plan_of
+from api_graph.table.plan import plan_of
 from api_graph.table.ray_cluster import RayOptions
 from api_graph.table.run import TableRun
 from api_graph.table.worker import Worker, run_local

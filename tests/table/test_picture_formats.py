@@ -17,7 +17,7 @@ from api_graph.registry import all_nodes
 from api_graph.table.manifest import read_manifest
 from api_graph.table.map import map_graph
 from api_graph.table.merge import merge_shards
-from api_graph.table.plan import RunOptions
+from api_graph.table.options import RunOptions
 from api_graph.table.verify import verify
 from tests.table.runs import PLAIN, named_files, records, results, rows_of, table
 
@@ -61,7 +61,7 @@ def test_files_and_manifest_say_the_format(
     out = run(tmp_path, **asked)
     assert kinds(out, "2") == {images} and kinds(out, "3") == {heatmaps}
     manifest = read_manifest(out)
-    assert manifest is not None and [*manifest.formats.values()] == noted
+    assert manifest is not None and [*manifest.formats.values()] == [*noted, None, None, None]
     assert verify(out, depth="content").ok
 
 

@@ -17,8 +17,8 @@ from api_graph.bench.scenes.setting import Setting
 from api_graph.bench.scenes.table import AGAINST, Part, Row, against
 from api_graph.bench.scenes.ways import WAYS, Place, Way
 from api_graph.demo.maps import cls_map
-from api_graph.lvlm import LvlmModel, Request
-from api_graph.lvlm.steer import Steering
+from api_graph.lvlm import LvlmModel, Request, contrast_preset
+from api_graph.lvlm.steer import Steering, steer_preset
 from api_graph.lvlm.strategies import extract_answer, strategy_prompt
 from api_graph.lvlm.verdict import says_true
 from api_graph.pixels.blend import alpha_blend
@@ -77,6 +77,7 @@ def _answers(setting: Setting, asked: Asked) -> list[tuple[str, list[str]]]:
             for one in _annotated(asked, heatmaps[_CLS], setting.strength)
         ],
         **_gazing(setting, asked, _annotated(asked, heatmaps[_CLS], setting.strength)),
+        **_contrasted(asked),
         **_on_masks(asked),
         **_ways("the true box", asked, _true_places(asked), WAYS),
         **_ways("the found box", asked, _found_places(setting, asked), [way for way in WAYS if not way.by_mask]),
@@ -129,6 +130,18 @@ def _gazing(setting: Setting, asked: Asked, shown: Sequence[Request]) -> dict[st
     return {
         name: [replace(one, steering=way) for one, way in zip(requests, ways, strict=True)]
         for name, (requests, ways) in rows.items()
+    }
+
+
+def _contrasted(asked: Asked) -> dict[str, list[Request]]:
+    """The methods that point nowhere, but make the model look at the image more: as their papers have them."""
+    pai, vcd = contrast_preset("PAI"), contrast_preset("VCD")
+    boosted = Steering.of("image", **steer_preset("PAI"))
+    return {
+        "PAI: all of the image boosted, against no image": [
+            replace(one, steering=boosted, contrast=pai) for one in _requests(asked)
+        ],
+        "VCD: against the image with noise": [replace(one, contrast=vcd) for one in _requests(asked)],
     }
 
 

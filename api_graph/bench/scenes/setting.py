@@ -41,7 +41,7 @@ class Sizes:
 
 
 QUICK = Sizes()
-FULL = Sizes(maps=500, boxes=300, questions=500, attention=200, pointing=500, strategies=250, steering=200)
+FULL = Sizes(maps=500, boxes=300, questions=500, attention=200, pointing=500, strategies=250, steering=500)
 
 
 def sizes_for(*, full: bool = False, limit: int | None = None) -> Sizes:

@@ -11,8 +11,8 @@ from api_graph.bench.scenes.setting import LEVELS, Setting
 from api_graph.bench.scenes.table import Item, Part, Row, Shown, scored
 from api_graph.bench.scenes.ways import PLAIN, WAYS, Place, Way
 from api_graph.bench.scores import share_figure
-from api_graph.demo.questions import AskedScene
-from api_graph.demo.scenes import Scene, SceneObject, scene
+from api_graph.demo.questions import UNANSWERABLE, AskedScene
+from api_graph.demo.scenes import COLOURS, Scene, SceneObject, scene
 from api_graph.lvlm import LvlmModel
 
 
@@ -47,7 +47,7 @@ def pairs(seeds: range, count: int) -> list[Pair]:
 def steering_part(setting: Setting) -> Part:
     """Ambiguous questions, and what pointing does to one that is not ambiguous: at its object, and at another."""
     columns: dict[str, Shown] = {"obeyed": "interval", "the other": "share"}
-    columns |= dict.fromkeys(("right, at its object", "right, at another"), "interval")
+    columns |= dict.fromkeys(("broken", "right, at its object", "right, at another"), "interval")
     twins, asked = pairs(setting.range, setting.sizes.steering), _unambiguous(setting)
     items = [
         Item(f"scene {i // 2}, object {i % 2}", pair.question, pair.pointed.colour) for i, pair in enumerate(twins)
@@ -58,16 +58,11 @@ def steering_part(setting: Setting) -> Part:
         "Steerability: does the answer follow where it is pointed?",
         f"{len(twins)} questions “What colour is the SHAPE?” about {len(twins) // 2} scenes with exactly two of that "
         "shape, in two colours; each is pointed at in turn, by its true box or mask. Obeyed: the answer is the colour "
-        "of the one that is pointed at; the other: that of its twin. Beside them "
-        f"{len(asked)} questions about the only object of a shape: still right while that is pointed at, and while "
-        "another object is.",
+        "of the one that is pointed at; the other: that of its twin; broken: neither one colour nor "
+        f"“{UNANSWERABLE}”. Beside them {len(asked)} questions about the only object of a shape: still right while "
+        "that is pointed at, and while another object is.",
         "way of pointing",
-        {
-            "obeyed": "interval",
-            "the other": "share",
-            "right, at its object": "interval",
-            "right, at another": "interval",
-        },
+        columns,
         rows,
         items,
     )
@@ -81,7 +76,8 @@ def _row(model: LvlmModel, way: Way, twins: Sequence[Pair], items: Sequence[Item
     said = answers(model, [way.request(p.question, Place.of(p.scene, p.pointed)) for p in twins])
     obeyed = [is_right(text, p.pointed.colour) for text, p in zip(said, twins, strict=True)]
     other = [is_right(text, p.other.colour) for text, p in zip(said, twins, strict=True)]
-    figures = [share_figure("obeyed", obeyed), share_figure("the other", other)]
+    broken = [not any(is_right(text, sound) for sound in (*COLOURS, UNANSWERABLE)) for text in said]
+    figures = [share_figure("obeyed", obeyed), share_figure("the other", other), share_figure("broken", broken)]
     for name, at in (("right, at its object", True), ("right, at another", False)):
         places = [Place.of(a.scene, _one(a, asked_for=at)) for a in asked]
         found = answers(model, [way.request(a.question.text, p) for a, p in zip(asked, places, strict=True)])

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from api_graph.demo.scenes import Scene, SceneObject
-from api_graph.lvlm import Request
+from api_graph.lvlm import Contrast, Request
+from api_graph.lvlm.contrast import Against
 from api_graph.lvlm.steer import Mode, Steering
 from api_graph.pixels.blend import alpha_blend
 from api_graph.pixels.prompts import (
@@ -91,6 +92,21 @@ def _steered(mode: Mode) -> Callable[[str, Place], Request]:
     return request
 
 
+WEAK = 1.0
+"""Strength of a fovea that is not always obeyed: what contrast adds to it can be seen."""
+
+
+def _weakly(against: Against | None) -> Callable[[str, Place], Request]:
+    """A weak fovea on the box, alone or by contrast."""
+
+    def request(question: str, place: Place) -> Request:
+        steering = Steering.of(place.box.tolist(), strength=WEAK)
+        contrast = None if against is None else Contrast(against)
+        return Request(question, (to_pil(place.image)[0],), steering=steering, contrast=contrast)
+
+    return request
+
+
 PLAIN = Way("not pointed at all", lambda question, place: Request(question, (to_pil(place.image)[0],)))
 
 WAYS: tuple[Way, ...] = (
@@ -109,4 +125,6 @@ WAYS: tuple[Way, ...] = (
     Way("FGVP, reverse blur", _pictured(partial(_fgvp, name="fgvp_reverse_blur")), by_mask=True),
     Way("FGVP, mask", _pictured(partial(_fgvp, name="fgvp_mask")), by_mask=True),
     *(Way(f"fovea, {mode}", _steered(mode)) for mode in get_args(Mode)),
+    Way("weak fovea", _weakly(None)),
+    *(Way(f"weak fovea, contrast: {against}", _weakly(against)) for against in get_args(Against)),
 )

@@ -20,6 +20,7 @@ from api_graph.folders import Folders
 from api_graph.json_values import Json
 
 _MARKS = "receipt"
+_PREFIX = "x"  # any: files of other names are other files
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Receipts:
     def _key(self, task: Task) -> str:
         output, temp = os.path.realpath(self.folders.output), os.path.realpath(self.folders.temp)
         where = f"{task.key}\n{self.metadata}\n{output}\n{temp}"
+        named = self.folders.name_of_row(_PREFIX)
+        where += f"\n{named}" if named != _PREFIX else ""
         return hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -12,6 +12,7 @@ from api_graph.executor.cache.receipts import Receipts
 from api_graph.executor.plan import Task
 from api_graph.executor.results import Action
 from api_graph.executor.shared import SharedResources
+from api_graph.sockets import Attribution
 from api_graph.spec.model import PLAIN_SOCKETS
 
 
@@ -89,6 +90,10 @@ class LiveResults:
         if task.figures:
             outputs = zip(task.spec.outputs, entry.outputs, strict=True)
             task.plain = {o.name: o.value_of(given) for o, given in outputs if o.socket in PLAIN_SOCKETS}
+        if task.keeps_maps:
+            outputs = zip(task.spec.outputs, entry.outputs, strict=True)
+            found = [each for _, given in outputs for each in given if isinstance(each, Attribution)]
+            task.maps = [one for each in found for one in each.each()]
         task.bytes = 0 if task.spec.model else sum(entry.size)
         with self._lock:
             self.bytes += task.bytes

@@ -27,10 +27,9 @@ from api_graph.lvlm.heads.items import (
     SCENE_SEEDS,
     HeadItem,
     Item,
+    ItemTable,
     OpenItem,
-    picture_beside,
     scene_items,
-    table_items,
 )
 from api_graph.lvlm.heads.profile import HeadProfile, facts_of, head_count
 from api_graph.lvlm.heads.record import HeadScores, LayerFacts, MadeFacts, ProfileRecord, SinkFacts
@@ -58,8 +57,8 @@ Found = Callable[[int, int | None], None]
 
 @typed("items", name="model")
 def find_heads(
-    items: Iterable[Item] | str | os.PathLike[str] | None = None,
     model: LvlmModel | str = "demo",
+    items: Iterable[Item] | ItemTable | str | os.PathLike[str] | None = None,
     *,
     device: str | torch.device | None = None,
     scenes: int = SCENES,
@@ -69,10 +68,10 @@ def find_heads(
 ) -> HeadProfile:
     """Measure what each head of a model does when it is asked about a place, and keep it as a profile.
 
-    Each item is a picture, a question and the boxes of what it asks about: `{"image": ..., "question": ..., "boxes":
-    [[left, top, right, bottom]]}`, a tuple of the three, or a `HeadItem`. `items` may be any iterable of these, or a
-    table (.csv, .jsonl) whose pictures lie beside it. Without any, the first `scenes` rendered scenes of `seeds` are
-    asked about. `model` is a loaded model, or what `load_lvlm` takes, for `device`.
+    `model` is a loaded one, or a name that `load_lvlm` takes, for `device`. Each item is a picture, a question and the
+    boxes of what it asks about: `{"image": ..., "query": ..., "boxes": [[left, top, right, bottom]]}`, a tuple, or a
+    `HeadItem`. `items` may be any iterable of these, or a table (.csv, .jsonl) whose pictures lie beside it. Without
+    any, the first `scenes` rendered scenes of `seeds` are asked about.
 
     Each item runs through the model once, `batch_size` at a time. What the prompt's last token attends to is read in
     every layer: its weight on the boxes' tokens (`gaze`) and on the image, the spatial entropy of its map, and the
@@ -116,7 +115,10 @@ class _Source:
         if items is None:
             return cls(scene_items(scenes, seeds), "scenes", scenes, seeds=seeds)
         if isinstance(items, str | os.PathLike):
-            return cls(table_items(items, picture_beside(items)), "table", table=os.path.basename(items))
+            items = ItemTable(items)
+        if isinstance(items, ItemTable):
+            rows = items.items()
+            return cls(rows, "table", len(rows), table=items.name[:512])
         if not isinstance(items, Iterable):
             raise BadInput("items are a list, or a table's file", input="items", value=items)
         return cls(items, "list", len(items) if isinstance(items, Sequence) else None)
@@ -159,7 +161,7 @@ class _Sums:
 
 def _measure(model: LvlmModel, batch: Sequence[OpenItem], sums: _Sums) -> None:
     """Run some items through the model, and add what each layer's heads do at the prompts' last tokens."""
-    prompt = build_prompt(model, [Request(item.question, (item.image,)) for item in batch])
+    prompt = build_prompt(model, [Request(item.query, (item.image,)) for item in batch])
     layouts = [images[0] for images in token_layouts(model.config, model.processor, prompt.tensors, prompt.sizes)]
     weights = [_weights(item, layout) for item, layout in zip(batch, layouts, strict=True)]
     columns, rule = [layout.columns for layout in layouts], SinkRule()
@@ -244,7 +246,7 @@ def spatial_entropy(maps: Tensor) -> Tensor:
 
 
 def _digest(item: OpenItem) -> bytes:
-    told = repr((item.question, item.image.size, item.boxes.values.tolist())).encode("utf-8", "surrogatepass")
+    told = repr((item.query, item.image.size, item.boxes.values.tolist())).encode("utf-8", "surrogatepass")
     return hashlib.sha256(told + b"\0" + item.image.tobytes()).digest()
 
 

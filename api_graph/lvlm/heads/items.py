@@ -24,39 +24,39 @@ SCENE_SEEDS = VALIDATION_SEEDS[500_000:]
 """Scenes that the demo models were not trained on, and that no figure is reported of."""
 KINDS = ("colour", "shape")
 
-_QUESTIONS, _BOXES = ("question", "query"), ("boxes", "box")
+_QUERIES, _BOXES = ("query", "question"), ("boxes", "box")
 
 
 @dataclass(frozen=True, eq=False)
 class HeadItem:
-    """One question about one place: the `boxes` of the picture are what the `question` asks about.
+    """One question about one place: the `boxes` of the picture are what the `query` asks about.
 
     `image` is a PIL image, a path or a tensor, as `ask` takes one. `boxes` are rows of left, top, right and bottom in
     its pixels, or a text with them. `where` says in complaints which item it is.
     """
 
     image: Images
-    question: str
+    query: str
     boxes: Boxes | str | Sequence[Sequence[float]]
     where: str = ""
 
     @classmethod
     def of(cls, given: object, where: str) -> HeadItem:
-        """An item from what a caller may give: one, or a mapping with image, question (or query) and boxes (or box)."""
+        """An item from what a caller may give: one, or a mapping with image, query (or question) and boxes (or box)."""
         if isinstance(given, HeadItem):
-            return given if given.where else cls(given.image, given.question, given.boxes, where)
+            return given if given.where else cls(given.image, given.query, given.boxes, where)
         if isinstance(given, Mapping):
             return cls(
-                _field(given, ("image",), where), _field(given, _QUESTIONS, where), _field(given, _BOXES, where), where
+                _field(given, ("image",), where), _field(given, _QUERIES, where), _field(given, _BOXES, where), where
             )
         if isinstance(given, tuple | list) and len(given) == 3:
-            image, question, boxes = given
-            return cls(image, question, boxes, where)
+            image, query, boxes = given
+            return cls(image, query, boxes, where)
         raise BadInput(
             f"{where} is no picture with a question and boxes",
             input="items",
             value=given,
-            hint='Give {"image": ..., "question": ..., "boxes": ...}, a tuple of these three, or a HeadItem.',
+            hint='Give {"image": ..., "query": ..., "boxes": ...}, a tuple of these three, or a HeadItem.',
         )
 
     def opened(self) -> OpenItem:
@@ -65,9 +65,9 @@ class HeadItem:
             pictures = as_pictures(self.image)
             if len(pictures) != 1:
                 raise BadInput("an item has one picture", input="image", value=len(pictures))
-            if not isinstance(self.question, str) or not self.question.strip():
-                raise BadInput("there is no question", input="question", value=self.question)
-            return OpenItem(pictures[0].convert("RGB"), self.question, _boxes_in(self.boxes, pictures[0].size))
+            if not isinstance(self.query, str) or not self.query.strip():
+                raise BadInput("there is no question", input="query", value=self.query)
+            return OpenItem(pictures[0].convert("RGB"), self.query, _boxes_in(self.boxes, pictures[0].size))
         except BadInput as error:
             raise BadInput(f"{self.where}: {error}".rstrip("."), input="items") from error
 
@@ -77,7 +77,7 @@ class OpenItem:
     """An item as the model gets it: an RGB picture, the question, and the boxes in the picture."""
 
     image: Image.Image
-    question: str
+    query: str
     boxes: Boxes
 
 
@@ -110,36 +110,47 @@ def _turn(number: int) -> tuple[str, ...]:
     return KINDS if number % 2 == 0 else KINDS[::-1]
 
 
-def table_items(
-    path: str | os.PathLike[str], picture_of: Callable[[str], Path], limit: int | None = None
-) -> Iterator[HeadItem]:
-    """The items of a table, .csv or .jsonl, with the columns image, question (or query) and boxes (or box).
+@dataclass(frozen=True)
+class ItemTable:
+    """A table, .csv or .jsonl, with the columns image, query (or question) and boxes (or box); its first `limit` rows.
 
-    `picture_of` says which file a cell of the column image means: it alone decides what may be read. Raises BadInput,
-    which names file, line and field.
+    `picture_of` says which file a cell of the column image means: it alone decides what may be read. Without it,
+    pictures lie in the folder of the table, or below it.
     """
-    ending = os.path.splitext(path)[1].lower()
-    readers: dict[str, Callable[[str | os.PathLike[str]], Iterator[Record]]] = {
-        ".csv": lambda table: csv_rows(table, ["image"]),
-        ".jsonl": json_lines,
-    }
-    if ending not in readers:
-        hint = "Write it as .csv with a line of names, or as .jsonl."
-        raise BadInput("a table is a .csv or a .jsonl file", input="table", value=os.path.basename(path), hint=hint)
-    found = False
-    for record in itertools.islice(readers[ending](path), limit):
-        found = True
-        where = f"{Path(path).name}, line {record.line}"
-        question, boxes = _named(record, _QUESTIONS), _named(record, _BOXES)
-        given = record.value(boxes)
-        image = record.text("image")
+
+    path: str | os.PathLike[str]
+    picture_of: Callable[[str], Path] | None = None
+    limit: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return os.path.basename(self.path)
+
+    def items(self) -> list[HeadItem]:
+        """An item for each row; pictures are not opened. Raises BadInput, which names file, line and field."""
+        readers: dict[str, Callable[[str | os.PathLike[str]], Iterator[Record]]] = {
+            ".csv": lambda table: csv_rows(table, ["image"]),
+            ".jsonl": json_lines,
+        }
+        ending = os.path.splitext(self.path)[1].lower()
+        if ending not in readers:
+            hint = "Write it as .csv with a line of names, or as .jsonl."
+            raise BadInput("a table is a .csv or a .jsonl file", input="table", value=self.name, hint=hint)
+        picture_of = self.picture_of or picture_beside(self.path)
+        found = [self._item(record, picture_of) for record in itertools.islice(readers[ending](self.path), self.limit)]
+        if not found:
+            raise BadInput("the table has no rows", input="table", value=self.name)
+        return found
+
+    def _item(self, record: Record, picture_of: Callable[[str], Path]) -> HeadItem:
+        query, boxes, image = _named(record, _QUERIES), record.value(_named(record, _BOXES)), record.text("image")
         try:
             file = picture_of(image)
         except BadInput as error:
             raise record.fail("image", error.problem, image, error.hint) from error
-        yield HeadItem(file, record.text(question), given, where)  # pyright: ignore[reportArgumentType]
-    if not found:
-        raise BadInput("the table has no rows", input="table", value=str(path))
+        where = f"{self.name}, line {record.line}"
+        return HeadItem(file, record.text(query), boxes, where)  # pyright: ignore[reportArgumentType]
 
 
 def picture_beside(path: str | os.PathLike[str]) -> Callable[[str], Path]:

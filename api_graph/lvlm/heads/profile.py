@@ -256,7 +256,7 @@ def facts_of(model: LvlmModel) -> ModelFacts:
     """What a profile says of a model, and by what it is known again."""
     revision = getattr(model.config, "_commit_hash", None)
     return ModelFacts(
-        name=model.name[:512],
+        name=_public_name(model.name)[:512],
         family=model.model_type[:64],
         revision=None if revision is None else str(revision)[:512],
         dtype=str(model.dtype).removeprefix("torch."),
@@ -264,6 +264,11 @@ def facts_of(model: LvlmModel) -> ModelFacts:
         heads=head_count(model.module),
         fingerprint=fingerprint_of(model.module),
     )
+
+
+def _public_name(name: str) -> str:
+    """A model's name; of a folder the last part alone: a profile is handed on, and where it lies is nobody's affair."""
+    return os.path.basename(os.path.normpath(name)) if os.path.isdir(name) else name
 
 
 def fingerprint_of(module: nn.Module) -> str:

@@ -350,8 +350,9 @@ def steer_preset(name: Preset) -> SteerSettings:
 
     PAI, AdaptVis and VAR point at the whole image (`fovea="image"`). AdaptVis chooses between its two settings by the
     probability of the plain answer's first token: below .3 it smooths. Gaze Heads wants the heads of a profile
-    (`heads={layer: heads}`): on all of them its strength breaks answers. Prompt Highlighter and PAI decode by contrast
-    as well, which is no part of these settings. Raises BadInput for a name that is none of `PRESETS`.
+    (`heads={layer: heads}`): on all of them its strength breaks answers. PAI decodes by contrast as well
+    (`contrast_preset("PAI")`), and so does Prompt Highlighter, against embeddings that it scales, which is not offered.
+    Raises BadInput for a name that is none of `PRESETS`.
     """
     if name not in _PRESETS:
         raise BadInput("there is no such preset", input="name", value=name, hint=f"Use one of {', '.join(PRESETS)}.")

@@ -151,6 +151,7 @@ def test_pointing(parts: Parts) -> None:
     assert {f"the true box: {way.name}" for way in WAYS} <= set(found)
     gazes = {"fovea: Ψcls", "annotated by Ψcls, which is the fovea too", "fovea: another object's box"}
     assert gazes <= set(found)
+    assert {"PAI: all of the image boosted, against no image", "VCD: against the image with noise"} <= set(found)
     assert values(found["fovea: another object's box"])["lost"] > 0
     assert {f"the found box: {way.name}" for way in WAYS if not way.by_mask} <= set(found)
     assert list(values(plain)) == ["right"] and len(plain.scores) == 2 * COUNT

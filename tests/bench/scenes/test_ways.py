@@ -8,7 +8,8 @@ import pytest
 from api_graph.bench.scenes.steering import pairs
 from api_graph.bench.scenes.table import Part
 from api_graph.bench.scenes.ways import PLAIN, WAYS, Place, Way
-from api_graph.demo.scenes import TEST_SEEDS, scene
+from api_graph.demo.scenes import COLOURS, TEST_SEEDS, scene
+from api_graph.lvlm import Contrast
 
 SCENE = scene(TEST_SEEDS[0])
 TARGET = SCENE.objects[0]
@@ -108,6 +109,22 @@ def test_a_fovea_is_the_box_and_changes_no_pixel() -> None:
         assert fovea is not None and fovea.boxes and fovea.region.tolist() == [list(TARGET.box)]  # pyright: ignore
 
 
+def test_a_weak_fovea_by_contrast_is_the_same_fovea() -> None:
+    weak = {name: way for name, way in BY_NAME.items() if name.startswith("weak fovea")}
+    against = [None, "no_fovea", "complement", "no_image", "noised_image"]
+    assert list(weak) == ["weak fovea", *(f"weak fovea, contrast: {one}" for one in against[1:])]
+    for one, way in zip(against, weak.values(), strict=True):
+        request = way.request("What is it?", PLACE)
+        assert request.contrast == (one and Contrast(one))  # pyright: ignore[reportArgumentType]
+        assert request.steering is not None and (request.steering.mode, request.steering.amount) == (
+            "boost_suppress",
+            1,
+        )
+        (fovea,) = request.steering.foveas
+        assert fovea is not None and fovea.region.tolist() == [list(TARGET.box)]  # pyright: ignore
+        assert np.array_equal(np.asarray(request.images[0]), np.asarray(SCENE.image))
+
+
 def test_pairs_are_twins_of_one_shape_in_two_colours() -> None:
     found = pairs(TEST_SEEDS, 4)
     assert len(found) == 8
@@ -129,6 +146,10 @@ def test_steering_table(all_parts: list[Part]) -> None:
         figures = {figure.name: figure for figure in row.figures}
         assert list(figures) == list(part.columns)
         assert (figures["obeyed"].n, figures["right, at another"].n) == (6, 3)
+        shares = [figures[name].value for name in ("obeyed", "the other", "broken")]
+        assert sum(shares) <= 1
+        sound = [score.answer.lower() in (*COLOURS, "unanswerable") for score in row.scores]
+        assert figures["broken"].value == pytest.approx(1 - sum(sound) / 6)
         assert figures["obeyed"].value == sum(one.score or 0 for one in row.scores) / 6
     obeyed = {row.name: row.figures[0].value for row in part.rows}
     assert obeyed["blur outside"] > obeyed[PLAIN.name]

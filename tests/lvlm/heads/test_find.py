@@ -102,7 +102,7 @@ def test_the_measures_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny("llava")
     monkeypatch.setattr(find, "sink_dims", lambda model: (3, 7))
     monkeypatch.setattr(find, "SinkRule", lambda: api_graph.lvlm.steer.SinkRule(threshold=1.5))
-    found, expected = table_of(find_heads(squares(), model, batch_size=2)), by_hand(model, squares(), (3, 7), 1.5)
+    found, expected = table_of(find_heads(model, squares(), batch_size=2)), by_hand(model, squares(), (3, 7), 1.5)
     assert found.keys() == expected.keys()
     for place, values in expected.items():
         assert torch.allclose(torch.tensor(found[place]), values, atol=2e-5), place
@@ -114,7 +114,7 @@ def test_the_measures_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_family(family: str) -> None:
     """As `attribute` reads each head alone; and in whatever batches."""
     model = tiny(family)
-    together, alone = find_heads(items(), model, batch_size=3), find_heads(items(), model, batch_size=1)
+    together, alone = find_heads(model, items(), batch_size=3), find_heads(model, items(), batch_size=1)
     for place, values in table_of(alone).items():
         assert values == pytest.approx(table_of(together)[place], abs=2e-5), place
     assert [one.layer for one in alone.record.layers] == sorted(attention_modules(model.module))
@@ -149,14 +149,14 @@ def touched(layout: Any, boxes: list[list[float]]) -> Tensor:
 
 def test_each_item_runs_through_the_model_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model, seen = tiny("llava"), list[int]()
-    find_heads(items()[:1], model)  # what tells sinks is looked for once for a network
+    find_heads(model, items()[:1])  # what tells sinks is looked for once for a network
     decoder: Any = decoder_of(model.module)
     handle = decoder.register_forward_pre_hook(
         lambda _, args, named: seen.append(len(named["inputs_embeds"])), with_kwargs=True
     )
     told: list[tuple[int, int | None]] = []
     try:
-        find_heads(items() * 3, model, batch_size=4, progress=lambda done, total: told.append((done, total)))
+        find_heads(model, items() * 3, batch_size=4, progress=lambda done, total: told.append((done, total)))
     finally:
         handle.remove()
     assert seen == [4, 4, 1] and told == [(4, 9), (8, 9), (9, 9)]
@@ -253,8 +253,8 @@ def planted(layer: int, head: int) -> LvlmModel:
 
 @pytest.mark.parametrize(("layer", "head"), [(0, 1), (1, 3), (2, 0)])
 def test_a_planted_head_is_ranked_first(layer: int, head: int) -> None:
-    before = find_heads(red_squares(), tiny("llava")).ranking("gaze")
-    profile = find_heads(red_squares(), planted(layer, head))
+    before = find_heads(tiny("llava"), red_squares()).ranking("gaze")
+    profile = find_heads(planted(layer, head), red_squares())
     first, second = profile.ranking("gaze")[:2]
     assert (first.layer, first.head) == (layer, head) and first.score > 0.6 > 0.4 > second.score
     assert profile.chosen(count=1).heads == {layer: (head,)}
@@ -267,7 +267,7 @@ def test_a_planted_head_is_ranked_first(layer: int, head: int) -> None:
 
 def test_what_is_recorded() -> None:
     model = tiny("llava")
-    profile = api_graph.find_heads(items(), model)
+    profile = api_graph.find_heads(model, items())
     made, facts = profile.record.made, profile.record.model
     assert (made.items, made.unseen, made.source, made.table, made.seeds) == (3, 0, "list", None, None)
     assert {"python", "torch", "transformers"} <= set(made.versions)
@@ -278,25 +278,25 @@ def test_what_is_recorded() -> None:
         4,
         "float32",
     )
-    again = api_graph.find_heads(iter(items()), model)
+    again = api_graph.find_heads(model, iter(items()))
     assert again.record == profile.record
     others = [(image, question, [[30, 16, 60, 41]]) for image, question, _ in items()]
-    assert api_graph.find_heads(others, model).record.made.items_digest != made.items_digest
+    assert api_graph.find_heads(model, others).record.made.items_digest != made.items_digest
     assert profile.record.sinks.dims == api_graph.lvlm.steer.sinks.sink_dims(model)
 
 
 def test_scenes_where_no_items_are_given() -> None:
     """They are those of the seeds, and no scene that figures are reported of."""
     model = api_graph.load_lvlm("demo", device="cpu")
-    profile = api_graph.find_heads(model=model, scenes=6)
+    profile = api_graph.find_heads(model, scenes=6)
     made = profile.record.made
     assert (made.items, made.source) == (6, "scenes")
     assert made.seeds is not None and made.seeds[0] in VALIDATION_SEEDS and made.seeds[1] in VALIDATION_SEEDS
-    assert api_graph.find_heads(model=model, scenes=6).record == profile.record
-    others = api_graph.find_heads(model=model, scenes=6, seeds=range(5, 99))
+    assert api_graph.find_heads(model, scenes=6).record == profile.record
+    others = api_graph.find_heads(model, scenes=6, seeds=range(5, 99))
     assert others.record.made.seeds == (5, 98) and others.record.made.items_digest != made.items_digest
     with pytest.raises(BadInput, match="scenes: the seeds have 2 such scenes"):
-        api_graph.find_heads(model=model, scenes=6, seeds=range(2))
+        api_graph.find_heads(model, scenes=6, seeds=range(2))
 
 
 def test_boxes_that_no_token_shows_do_not_count() -> None:
@@ -305,11 +305,11 @@ def test_boxes_that_no_token_shows_do_not_count() -> None:
     wide = picture(200, 50)
     seen, unseen = (wide, "What?", [[80, 10, 120, 40]]), (wide, "What?", [[0, 0, 20, 50]])
     with pytest.warns(ApiGraphWarning, match="an item does not count: no image token shows its boxes"):
-        profile = find_heads([unseen, seen, unseen], model)
+        profile = find_heads(model, [unseen, seen, unseen])
     assert (profile.record.made.items, profile.record.made.unseen) == (1, 2)
-    assert table_of(profile) == table_of(find_heads([seen], model))
+    assert table_of(profile) == table_of(find_heads(model, [seen]))
     with pytest.raises(BadInput, match="no image token shows the boxes of any item"), pytest.warns(ApiGraphWarning):
-        find_heads([unseen], model)
+        find_heads(model, [unseen])
 
 
 @pytest.mark.parametrize(
@@ -318,9 +318,9 @@ def test_boxes_that_no_token_shows_do_not_count() -> None:
         ([], "there are no items"),
         (7, "items: "),
         ([7], "item 1 is no picture with a question and boxes"),
-        ([{"image": picture(), "boxes": [[0, 0, 9, 9]]}], "item 1 has no question or query"),
-        ([{"image": picture(), "question": "a", "query": "b", "boxes": []}], "item 1 has question and query"),
-        ([(picture(), "What?", [[0, 0, 9, 9]]), (picture(), " ", [[0, 0, 9, 9]])], "item 2: question: there is no"),
+        ([{"image": picture(), "boxes": [[0, 0, 9, 9]]}], "item 1 has no query or question"),
+        ([{"image": picture(), "question": "a", "query": "b", "boxes": []}], "item 1 has query and question"),
+        ([(picture(), "What?", [[0, 0, 9, 9]]), (picture(), " ", [[0, 0, 9, 9]])], "item 2: query: there is no"),
         ([(picture(), "What?", [[0, 0, 9]])], "item 1: boxes: box 1 has 3 numbers"),
         ([(picture(), "What?", [])], "item 1: boxes: there is no box"),
         ([(picture(), "What?", 5)], "item 1: boxes: these are no boxes"),
@@ -331,7 +331,7 @@ def test_boxes_that_no_token_shows_do_not_count() -> None:
 )
 def test_items_that_are_none(given: Any, said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        api_graph.find_heads(given, tiny("llava"))
+        api_graph.find_heads(tiny("llava"), given)
 
 
 def test_one_item_in_every_form() -> None:
@@ -344,5 +344,5 @@ def test_one_item_in_every_form() -> None:
         api_graph.lvlm.heads.items.HeadItem(image, question, boxes),
         (image, question, torch.tensor(boxes)),
     ]
-    records = [find_heads([form], model).record for form in forms]
+    records = [find_heads(model, [form]).record for form in forms]
     assert all(record == records[0] for record in records)

@@ -12,7 +12,7 @@ import pytest
 import api_graph
 from api_graph.demo.scenes import TEST_SEEDS, scene
 from api_graph.errors import BadInput
-from api_graph.lvlm.heads.items import SCENE_SEEDS, picture_beside, scene_items, table_items
+from api_graph.lvlm.heads.items import SCENE_SEEDS, ItemTable, scene_items
 from tests.lvlm.asked import picture, tiny
 
 ROWS = [
@@ -44,16 +44,18 @@ def test_tables_are_what_the_items_are(folder: Path) -> None:
         "utf-8",
     )
     expected = api_graph.find_heads(
-        [(folder / image, question, boxes) for image, question, boxes in ROWS], model
+        model, [(folder / image, question, boxes) for image, question, boxes in ROWS]
     ).record
     for path in (lines, table, str(table)):
-        found = api_graph.find_heads(path, model).record
+        found = api_graph.find_heads(model, path).record
         assert (found.heads, found.made.items_digest) == (expected.heads, expected.made.items_digest)
         assert (found.made.source, found.made.table) == ("table", os.path.basename(path))
-    assert len(list(table_items(table, picture_beside(table), limit=1))) == 1
+    assert len(ItemTable(table, limit=1).items()) == 1
+    own = ItemTable(table, lambda name: folder / "a.png")
+    assert [item.image for item in own.items()] == [folder / "a.png"] * 2
 
 
-GOOD = {"image": "a.png", "question": "What?", "boxes": [[0, 0, 9, 9]]}
+GOOD = {"image": "a.png", "query": "What?", "boxes": [[0, 0, 9, 9]]}
 
 
 @pytest.mark.parametrize(
@@ -67,9 +69,9 @@ GOOD = {"image": "a.png", "question": "What?", "boxes": [[0, 0, 9, 9]]}
         ({**GOOD, "image": "a\0b"}, r"line 2, field 'image': there is no such file"),
         ({**GOOD, "image": "x" * 5000}, r"line 2, field 'image': there is no such file"),
         ({**GOOD, "image": 7}, r"line 2, field 'image': a text is needed"),
-        ({**GOOD, "question": ""}, r"line 2, field 'question': a text is needed"),
-        ({"image": "a.png", "boxes": [[0, 0, 9, 9]]}, r"line 2, field 'question': it is missing"),
-        ({**GOOD, "query": "Which?"}, r"line 2, field 'query': there is question too"),
+        ({**GOOD, "query": ""}, r"line 2, field 'query': a text is needed"),
+        ({"image": "a.png", "boxes": [[0, 0, 9, 9]]}, r"line 2, field 'query': it is missing"),
+        ({**GOOD, "question": "Which?"}, r"line 2, field 'question': there is query too"),
         ({**GOOD, "boxes": None}, r"line 2, field 'boxes': it is missing"),
         ({**GOOD, "boxes": 3}, r"t\.jsonl, line 2: boxes: these are no boxes"),
         ({**GOOD, "boxes": "9 9 8"}, r"t\.jsonl, line 2: boxes: line 1 has 3 numbers"),
@@ -80,7 +82,7 @@ def test_rows_that_are_none(row: Any, said: str, folder: Path) -> None:
     (folder / "link.png").symlink_to(folder.parent / "out.png")
     table = write(folder / "t.jsonl", [GOOD, row])
     with pytest.raises(BadInput, match=said):
-        api_graph.find_heads(table, tiny("llava"))
+        api_graph.find_heads(tiny("llava"), table)
 
 
 def test_tables_that_are_none(folder: Path) -> None:
@@ -95,20 +97,20 @@ def test_tables_that_are_none(folder: Path) -> None:
         ("other.csv", "field 'image': the column is missing"),
     ]:
         with pytest.raises(BadInput, match=said):
-            api_graph.find_heads(folder / name, model)
+            api_graph.find_heads(model, folder / name)
 
 
 def test_scenes_are_asked_about_one_object_by_turns() -> None:
     items = list(scene_items(8))
     assert [item.where for item in items] == [item.where for item in scene_items(8)]
     assert set(SCENE_SEEDS).isdisjoint(range(TEST_SEEDS.start, TEST_SEEDS.start + 10))
-    colours = ["olor" in item.question or "olour" in item.question for item in items]
+    colours = ["olor" in item.query or "olour" in item.query for item in items]
     assert 2 < sum(colours) < 6 or colours == [True, False] * 4
     for item in items:
         drawn = scene(int(item.where.split()[-1]), (2, 5))
         assert isinstance(item.boxes, list)
         ((left, top, right, bottom),) = item.boxes
         assert (left, top, right, bottom) in [o.box for o in drawn.objects]
-        assert any(word in item.question for o in drawn.objects for word in (o.colour, o.shape))
+        assert any(word in item.query for o in drawn.objects for word in (o.colour, o.shape))
     with pytest.raises(BadInput, match="scenes: at least one scene is needed"):
         list(scene_items(0))

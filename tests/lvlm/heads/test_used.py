@@ -21,9 +21,8 @@ BOX = [[20, 10, 60, 40]]
 
 
 def maps(**settings: Any) -> torch.Tensor:
-    found = lvlm_attribution(
-        picture(), "What colour is it?", tiny("llava"), answer="a red one", layers="all", **settings
-    )
+    model = tiny("llava")
+    found = lvlm_attribution(picture(), "What colour is it?", model, answer="a red one", layers="all", **settings)
     return found.step_maps
 
 

@@ -99,17 +99,17 @@ def test_a_whole_model(family: str) -> None:
 
 def test_sinks_are_those_of_the_prompt_while_it_is_answered() -> None:
     """Each generated token's row gives the sinks' weight away, padded or alone."""
-    model = tiny("qwen3_vl")
-    rule = SinkRule(dims=(0, 1, 2, 3), threshold=1.7, most_share=1.0, least_mass=0.0)
-    requests = [
-        Request(one.question, one.images, one.system, Steering.of("image", mode="redistribute", strength=0, sinks=rule))
-        for one in two_requests()
-    ]
-    alone = [attribute(model, [one], max_new_tokens=4)[0] for one in requests]
-    for found, expected in zip(attribute(model, requests, max_new_tokens=4), alone, strict=True):
-        assert found.tokens == expected.tokens
-        assert (found.step_maps - expected.step_maps).abs().max() <= 1e-5
-    assert any(bool((one.step_maps == 0).any(-1).all()) for one in alone)  # strength 0: sinks keep nothing
+    model, emptied = tiny("qwen3_vl"), False
+    for threshold in (1.5, 1.7, 1.9, 2.1):  # of random weights nobody knows which tokens are large
+        rule = SinkRule(dims=(0, 1, 2, 3), threshold=threshold, most_share=1.0, least_mass=0.0)
+        steering = Steering.of("image", mode="redistribute", strength=0, sinks=rule)
+        requests = [Request(one.question, one.images, one.system, steering) for one in two_requests()]
+        alone = [attribute(model, [one], max_new_tokens=4)[0] for one in requests]
+        for found, expected in zip(attribute(model, requests, max_new_tokens=4), alone, strict=True):
+            assert found.tokens == expected.tokens
+            assert (found.step_maps - expected.step_maps).abs().max() <= 1e-5
+        emptied |= any(bool((one.step_maps == 0).any(-1).all()) for one in alone)  # strength 0: sinks keep nothing
+    assert emptied
 
 
 @pytest.mark.parametrize("family", ["llava", "qwen2_5_vl", "gemma3"])

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from api_graph.context import Context
-from api_graph.lvlm import Contrast, LvlmModel, Request, Sampling, ask_all, lvlm_attribution
+from api_graph.lvlm import Contrast, HeadProfile, LvlmModel, Request, Sampling, ask_all, lvlm_attribution
+from api_graph.lvlm.heads.profile import other_heads as drawn_instead
 from api_graph.lvlm.steer import Steering
 from api_graph.pixels.read import to_pil
 from api_graph.sockets import Attribution
+from tests.lvlm.heads.made import profile_of
 from tests.nodes.case import Case, at, case, refused
 from tests.nodes.world import World
 
@@ -34,18 +36,24 @@ def attend(world: World) -> Case:
         max_new_tokens: int,
         answer: str,
         steering: Steering | None,
+        profile: HeadProfile | None,
+        other_heads: int,
     ) -> tuple[Attribution, str]:
+        heads = profile.heads if profile else None
+        if heads and other_heads >= 0:
+            heads = drawn_instead(heads, dict.fromkeys(range(4), range(4)), other_heads)
         which = {"range": range(first_step, last_step + 1), "phrase": phrase}
         found = [
             lvlm_attribution(
                 picture,
                 hint if hint.strip() else query,
                 model,
-                layers=None if layers in ("auto", "") else [int(number) for number in layers.split(",")],
+                layers=None if layers in ("auto", "", "profile") else [int(number) for number in layers.split(",")],
                 steps=which.get(steps, steps),
                 normalize=normalization,
                 max_tokens=max_new_tokens,
                 answer=answer if answer.strip() else None,
+                heads=heads,
                 fovea=None if steering is None else replace(steering, foveas=steering.foveas[i : i + 1]),
             )
             for i, picture in enumerate(to_pil(image))
@@ -55,6 +63,7 @@ def attend(world: World) -> Case:
         return Attribution(torch.stack([one.map for one in found]), tuple(one.geometry for one in found)), said
 
     told, box = "a red ring", [[0, 0, 60, 90]]
+    profile, foreign = profile_of(world.lvlm), profile_of(world.other_lvlm)
     return Case(
         expected,
         given={"model": world.lvlm, "image": world.picture(1), "query": "What colour is the ring?"},
@@ -75,7 +84,10 @@ def attend(world: World) -> Case:
                 at(Steering.of(box)),
                 at(Steering.of([box, None], strength=1.0), image=torch.cat([world.picture(2), world.picture(3)])),
                 at(Steering.of(box, mode="scale", layers=[1]), answer=told),
+                at(Steering.of(box, heads=profile), answer=told),
             ],
+            "profile": [at(profile, layers="profile"), at(profile.chosen(count=5), layers="profile", answer=told)],
+            "other_heads": at(3, layers="profile", profile=profile),
         },
         refusals=[
             refused("layers", layers="99"),
@@ -88,6 +100,12 @@ def attend(world: World) -> Case:
             refused("steering", steering=Steering.of([[500, 500, 600, 600]])),
             refused("steering", steering=Steering.of(box, layers=[9])),
             refused("steering", steering=Steering.of(box, heads=[9])),
+            refused("steering", steering=Steering.of(box, heads=foreign)),
+            refused("layers", layers="profile"),
+            refused("layers", profile=profile),
+            refused("profile", layers="profile", profile=foreign),
+            refused("profile", layers="profile", profile=profile.chosen(count=9), other_heads=0),
+            refused("other_heads", other_heads=0),
         ],
     )
 

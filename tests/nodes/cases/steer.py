@@ -10,13 +10,14 @@ from torch import Tensor
 
 from api_graph.context import Context
 from api_graph.errors import BadInput
-from api_graph.lvlm import Contrast, LvlmModel, Steering
+from api_graph.lvlm import Contrast, HeadProfile, LvlmModel, Steering
 from api_graph.lvlm.steer import Fovea, Foveas
 from api_graph.lvlm.steer.preview import fovea_panels
 from api_graph.pixels.read import to_pil
 from api_graph.regions import Boxes
 from api_graph.sockets import Attribution
 from tests.lvlm.asked import tiny
+from tests.lvlm.heads.made import profile_of
 from tests.nodes.case import Case, at, case, refused
 from tests.nodes.cases.images import shown_for_now
 from tests.nodes.world import World
@@ -99,11 +100,14 @@ def steer(world: World) -> Case:
         rows: Any,
         targets: str,
         tokens_each: int,
+        profile: HeadProfile | None,
+        other_heads: int,
     ) -> Steering:
-        settings: dict[str, Any] = {"mode": mode, "layers": layers, "heads": heads, "rows": rows}
+        own: Any = heads if profile is None else profile
+        settings: dict[str, Any] = {"mode": mode, "layers": layers, "heads": own, "rows": rows}
         settings["strength"] = None if strength == "auto" else float(strength)
         if preset != "custom":
-            settings = {**by_hand[preset], **({"heads": heads} if preset == "Gaze Heads" else {})}
+            settings = {**by_hand[preset], **({"heads": own} if preset == "Gaze Heads" else {})}
         later: list[tuple[int, tuple[Fovea | None, ...]]] = []
         first: tuple[Fovea | None, ...] = fovea.items
         if targets != "all at once":
@@ -114,12 +118,14 @@ def steer(world: World) -> Case:
                 for k in range(len(one.region))  # pyright: ignore
             ]
             first, later = parts[0], [(tokens_each * k, part) for k, part in enumerate(parts) if k]
-        return Steering(first, schedule=tuple(later), **settings)
+        others = None if other_heads == -1 else other_heads
+        return Steering(first, schedule=tuple(later), other_heads=others, **settings)
 
     by_hand: dict[str, Any] = {
         "PAI": {"mode": "proportional", "strength": 0.2, "layers": "from 2"},
         "Gaze Heads": {"strength": 1e4, "rows": "decode"},
     }
+    profile = profile_of(world.lvlm)
     given = Foveas((of_boxes((20, 30, 70, 80), (90, 40, 150, 120)),))
     tour = "one box after the other"
     return Case(
@@ -138,6 +144,11 @@ def steer(world: World) -> Case:
             "rows": at("all"),
             "targets": at(tour),
             "tokens_each": at(3, targets=tour),
+            "profile": [
+                at(profile, heads="profile"),
+                at(profile.chosen(count=4), heads=" Profile", preset="Gaze Heads", targets=tour),
+            ],
+            "other_heads": [at(0), at(7, targets=tour, heads="0")],
         },
         refusals=[
             refused("strength", strength="strong"),
@@ -145,6 +156,8 @@ def steer(world: World) -> Case:
             refused("mode", preset="PAI", mode="boost"),
             refused("strength", preset="VAR", strength="0.3"),
             refused("heads", preset="PAI", heads="1"),
+            refused("heads", heads="profile"),
+            refused("heads", profile=profile),
         ],
         view=lambda found: found if isinstance(found, BadInput) else shown(found),
     )
@@ -186,7 +199,8 @@ def regions(foveas: Sequence[Fovea | None]) -> list[Any]:
 def shown(steering: Steering) -> list[Any]:
     """All of a steering, in what can be compared."""
     targets = [(start, regions(foveas)) for start, foveas in steering.targets]
-    return [targets, steering.mode, steering.amount, steering.layers, steering.heads, steering.rows]
+    heads = steering.heads.heads if isinstance(steering.heads, HeadProfile) else steering.heads
+    return [targets, steering.mode, steering.amount, steering.layers, heads, steering.rows, steering.other_heads]
 
 
 @case("APPreviewFovea")

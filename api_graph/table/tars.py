@@ -279,7 +279,7 @@ def opened_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     if is_in_tar(path):
         yield BytesIO(_reader.read(path))
     else:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             yield file
 
 

@@ -414,15 +414,16 @@ def test_what_has_changed_is_done_again(server: FilesServer, tmp_path: Path, tel
     assert again.number == 2 and verify(out, allow_private=True).ok
 
 
-def test_content_is_read_where_that_is_asked_for(server: FilesServer, tmp_path: Path) -> None:
-    """A server that tells no version hides a change of the same size; only reading shows it."""
-    server.tells_version = False
+@pytest.mark.parametrize("tells_version", [True, False])
+def test_a_change_of_the_same_size(server: FilesServer, tmp_path: Path, tells_version: bool) -> None:
+    """An ETag tells it; without one only reading does, where that is asked for."""
+    server.tells_version = tells_version
     out = tmp_path / "out"
     ran(served(server, tmp_path, 3), out, allow_private=True)
     content = bytearray(server.files["/pics/1.png"])
     content[-20] ^= 1
     server.files["/pics/1.png"] = bytes(content)
-    assert verify(out, allow_private=True).ok
+    assert verify(out, allow_private=True).counts["changed"] == tells_version
     assert verify(out, depth="content", allow_private=True).counts["changed"] == 1
 
 

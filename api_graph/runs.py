@@ -46,6 +46,16 @@ def on_device(graph: Graph, registry: Registry, device: str, *, input: str = "de
     return set_inputs(graph, registry, dict.fromkeys(names, device))
 
 
+def fast_resize(graph: Graph, registry: Registry) -> dict[str, str]:
+    """The settings by which torch brings pictures to the size of the graph's CLIPs. Raises BadInput if it has none."""
+    specs = {id: registry[node.class_type] for id, node in graph.nodes.items()}
+    loaders = [id for id, spec in specs.items() if spec.model and spec.input("resize") is not None]
+    if not loaders:
+        problem, hint = "the graph loads no CLIP, which would bring pictures to its size", "Leave it out."
+        raise BadInput(problem, input="fast_resize", hint=hint)
+    return {f"{id}.resize": "torch" for id in loaders}
+
+
 @typed()
 def run_graph(
     graph: GraphSource,

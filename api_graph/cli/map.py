@@ -21,6 +21,7 @@ from api_graph.cli.map_options import (
     Concurrency,
     Controls,
     Engine,
+    FastResize,
     FileNames,
     GpusPerActor,
     Grid,
@@ -123,6 +124,7 @@ def map_(
     maps: Maps = None,
     map_precision: MapPrecision = None,
     tar: Tar = "",
+    fast_resize: FastResize = False,
     allow_private: AllowPrivate = False,
     adopt: Annotated[bool, typer.Option("--adopt", help="Take over results whose manifest is gone.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
@@ -165,7 +167,7 @@ def map_(
         map_precision=map_precision,
         tar=parse_size(tar, "--tar") if tar else None,
     )
-    ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options)
+    ready, plan = _planned(graph, rows, out, parse_settings(set_ or ()), device, options, fast=fast_resize)
     ray = ray_options(concurrency, gpus_per_actor, ray_address) if engine == "ray" else None
     parquet = format_ == "parquet"
     ran = run_plan(ready, plan, ray, quiet=quiet, parquet=parquet, log=log, log_every=log_every)
@@ -173,14 +175,19 @@ def map_(
 
 
 def _planned(
-    name: str, rows: str, out: Path, constants: dict[str, str], device: str, options: RunOptions
+    name: str, rows: str, out: Path, constants: dict[str, str], device: str, options: RunOptions, *, fast: bool
 ) -> tuple[Graph, TablePlan]:
     """The graph with its constants, and what is to be run. Raises GraphError or BadInput."""
+    from api_graph.graph import set_inputs
     from api_graph.registry import all_nodes
+    from api_graph.runs import fast_resize as fast_resize_of
     from api_graph.table.plan import plan_of
 
     registry = all_nodes()
     graph = prepared_graph(name, registry, constants, device)
+    if fast:
+        more = fast_resize_of(graph, registry)
+        graph, constants = set_inputs(graph, registry, {}, more), {**constants, **more}
     return graph, plan_of(graph, name, rows, writable_folder(out, "--out"), registry, constants, options)
 
 

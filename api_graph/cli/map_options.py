@@ -73,6 +73,10 @@ Maps = Annotated[
 MapPrecision = Annotated[
     Literal["float16", "float32"] | None, typer.Option(help="Of --maps.", show_default="the folder's, or float32")
 ]
+FastResize = Annotated[
+    bool,
+    typer.Option("--fast-resize", help="torch, not Pillow, resizes pictures for CLIP: faster, maps differ a little."),
+]
 Tar = Annotated[
     str,
     typer.Option(

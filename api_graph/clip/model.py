@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import ClassVar, cast, get_args
+from functools import cached_property, partial
+from typing import ClassVar, NamedTuple, TypeGuard, cast, get_args
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -29,7 +30,8 @@ _OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 class Preprocess:
     """What happens to an image before the network sees it. `size` is (height, width) in pixels.
 
-    `measured` tells the geometry of a transform that is none of open_clip's; the resize mode says nothing then.
+    `measured` tells the geometry of a transform that is none of open_clip's; the resize mode says nothing then. With
+    `fast`, torch resizes the 8-bit picture in place of Pillow: values differ by one level here and there.
     """
 
     size: tuple[int, int]
@@ -39,6 +41,7 @@ class Preprocess:
     resize_mode: ResizeMode = "shortest"
     fill_color: int = 0
     measured: Callable[[int, int], Geometry] | None = None
+    fast: bool = False
 
     @classmethod
     def of(cls, visual: nn.Module) -> Preprocess:
@@ -65,7 +68,7 @@ class Preprocess:
         return Geometry.of_resize(width, height, self.size, self.resize_mode)
 
     def transform(self) -> Callable[[Image.Image], Tensor]:
-        """open_clip's own evaluation transform for these facts: PIL image -> (3, h, w)."""
+        """open_clip's own evaluation transform for these facts: PIL image -> (3, h, w); `fast`, with torch's resize."""
         from open_clip.transform import PreprocessCfg, image_transform_v2
 
         cfg = PreprocessCfg(
@@ -76,7 +79,45 @@ class Preprocess:
             resize_mode=self.resize_mode,
             fill_color=self.fill_color,
         )
-        return cast("Callable[[Image.Image], Tensor]", image_transform_v2(cfg, is_train=False))
+        steps = image_transform_v2(cfg, is_train=False)
+        if self.fast:
+            return partial(_by_torch, getattr(steps, "transforms", ()))
+        return cast("Callable[[Image.Image], Tensor]", steps)
+
+
+def _is_rgb8(images: object) -> TypeGuard[Tensor]:
+    """Whether they are pictures as they travel over a table: uint8 (B, H, W, 3)."""
+    return isinstance(images, Tensor) and images.dtype == torch.uint8 and images.ndim == 4 and images.shape[3] == 3
+
+
+class _Sized(NamedTuple):
+    """What open_clip asks of a picture."""
+
+    size: tuple[int, int]
+
+
+def _by_torch(steps: Sequence[Callable[[Tensor], Tensor]], picture: Image.Image | Tensor) -> Tensor:
+    """What the `steps` of open_clip's transform make of a picture, with torch's antialiased resize on 8 bits.
+
+    A tensor is uint8 (H, W, 3), as pictures travel over a table: it needs no copy.
+    """
+    from open_clip.transform import CenterCrop, CenterCropOrPad, Normalize, Resize, ResizeKeepRatio
+    from torchvision.transforms.v2.functional import resize
+
+    if not isinstance(picture, Tensor):
+        picture = torch.from_numpy(np.array(picture if picture.mode == "RGB" else picture.convert("RGB")))
+    pixels = picture.permute(2, 0, 1)  # (3, H, W)
+    sized = _Sized((pixels.shape[2], pixels.shape[1]))
+    for step in steps:
+        if isinstance(step, Resize | ResizeKeepRatio):
+            size = step.size if isinstance(step, Resize) else step.get_params(sized, step.size, step.longest)
+            sides = [size] if isinstance(size, int) else [*size]
+            pixels = resize(pixels, sides, interpolation=step.interpolation, antialias=True)
+        elif isinstance(step, CenterCrop | CenterCropOrPad):
+            pixels = step(pixels)
+        elif isinstance(step, Normalize):
+            pixels = step(pixels.contiguous().float().div_(255))
+    return pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +163,14 @@ class ClipModel:
             found = measured(preprocess, facts.size)
             facts = replace(facts, resize_mode=found) if isinstance(found, str) else replace(facts, measured=found)
         return cls(model, facts, preprocess or facts.transform(), tokenizer, name)
+
+    def with_fast_resize(self) -> ClipModel:
+        """The same network, to whose size torch brings pictures. Raises BadInput for a preprocessing of your own."""
+        if self.preprocess.measured is not None or self.transform is None:
+            hint = "Use the model's own preprocessing."
+            raise BadInput("this model's preprocessing is not open_clip's", input="resize", hint=hint)
+        preprocess = replace(self.preprocess, fast=True)
+        return replace(self, preprocess=preprocess, transform=preprocess.transform())
 
     def __repr__(self) -> str:
         return one_line(self, repr(self.name), f"{str(self.dtype).removeprefix('torch.')} on {self.device}")
@@ -185,12 +234,19 @@ class PreparedImages:
         if model.transform is None:
             hint = "Give pixel_values, or wrap the model with a preprocess."
             raise BadInput("this model has no preprocessing", input=input, hint=hint)
-        pictures: list[Image.Image] = []
+        pictures: list[Image.Image | Tensor] = []
+        sizes: list[tuple[int, int]] = []
         with inputs_named(image=input):
             for one in [images] if isinstance(images, Tensor) else images:
-                pictures += to_pil(one) if isinstance(one, Tensor) else [one]
-        pixels = torch.stack([model.transform(picture) for picture in pictures])
-        return cls(pixels, tuple(model.preprocess.geometry(*picture.size) for picture in pictures))
+                if model.preprocess.fast and _is_rgb8(one):
+                    pictures += [*one]
+                    sizes += [(one.shape[2], one.shape[1])] * len(one)
+                    continue
+                given = to_pil(one) if isinstance(one, Tensor) else [one]
+                pictures += given
+                sizes += [picture.size for picture in given]
+        pixels = torch.stack([model.transform(cast("Image.Image", picture)) for picture in pictures])
+        return cls(pixels, tuple(model.preprocess.geometry(*size) for size in sizes))
 
     @classmethod
     def joined(cls, several: Sequence[PreparedImages]) -> PreparedImages:

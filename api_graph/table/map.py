@@ -20,6 +20,7 @@ from api_graph.notebook import one_line
 from api_graph.progress import progress_bar
 from api_graph.registry import all_nodes
 from api_graph.runs import GraphSource, on_device, open_graph
+from api_graph.runs import fast_resize as fast_resize_of
 from api_graph.settings import cache_folder
 from api_graph.table.chunks import ReferenceCounts
 from api_graph.table.columns import ColumnReport
@@ -87,6 +88,7 @@ def map_graph(
     maps: MapKind | None = None,
     map_precision: Precision | None = None,
     tar: int | None = None,
+    fast_resize: bool = False,
     progress: bool | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
@@ -112,7 +114,8 @@ def map_graph(
     100. With `grid` (by name of an input a list of values) every row is run with all combinations, and with `controls`
     with each control. Remote files may lie in private networks with `allow_private`. `maps`, npz or parquet, keeps the
     rows' maps as numbers of `map_precision`, float16 or float32. With `tar` the rows' files go into tars of at most so
-    many bytes. `progress` shows a bar; None: in notebooks alone. Raises GraphError or BadInput before any.
+    many bytes, and with `fast_resize` torch brings pictures to a CLIP's size. `progress` shows a bar; None: in
+    notebooks alone. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -145,7 +148,8 @@ def map_graph(
     if device is not None:
         source = on_device(source, all_nodes(), str(device))
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
-    plan = _planned(source, name, rows, dict(inputs or {}), Path(output), options)
+    more = fast_resize_of(source, all_nodes()) if fast_resize else {}
+    plan = _planned(source, name, rows, {**(inputs or {}), **more}, Path(output), options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray), progress), plan.columns)
 
 

@@ -38,11 +38,12 @@ def copied(world: World, name: str) -> str:
 
 @case("APLoadCLIP")
 def loaded_clip(world: World) -> Case:
-    def expected(context: Any, model: str, checkpoint: str, device: str, precision: str) -> Any:
+    def expected(context: Any, model: str, checkpoint: str, device: str, precision: str, resize: str) -> Any:
         name = model if model == "demo" else str(context.folders.models[0] / model)
         if model == "demo":
             context.show_text(DEMO_NOTE)
-        return load_clip(name, dtype=None if precision == "auto" else precision)
+        loaded = load_clip(name, dtype=None if precision == "auto" else precision)
+        return loaded.with_fast_resize() if resize == "torch" else loaded
 
     target = world.folder / "models" / "my-clip"
     if not target.exists():
@@ -55,6 +56,7 @@ def loaded_clip(world: World) -> Case:
             "checkpoint": Unseen("an architecture of open_clip's is large: see the refusal"),
             "device": ONE_DEVICE,
             "precision": at("bfloat16"),
+            "resize": at("torch"),
         },
         refusals=[
             refused("model", model="../my-clip"),
@@ -63,7 +65,9 @@ def loaded_clip(world: World) -> Case:
             refused("checkpoint", model="ViT-B-32", checkpoint="my-clip/tokenizer.json"),
             refused("device", device=NOT_HERE),
         ],
-        view=lambda model: model if isinstance(model, Exception) else (model.name, *facts_of(model.module)),
+        view=lambda model: (
+            model if isinstance(model, Exception) else (model.name, model.preprocess.fast, *facts_of(model.module))
+        ),
     )
 
 

@@ -10,7 +10,6 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +25,7 @@ FORMATS = ("pdf", "svg", "png")
 WIDTH, DPI = 7.0, 300
 """Inches, and pixels an inch of what is no line."""
 _TITLE, _TALLEST = 0.3, 40.0
+_NOTEBOOK_DPI = 100
 
 _SETTINGS = {
     "pdf.fonttype": 42,  # the fonts themselves, which some conferences ask for
@@ -128,17 +128,23 @@ class Panel(NamedTuple):
 
 def draw_panels(rows: Sequence[Sequence[Panel]]) -> Figure:
     """Rows of pictures, with a colour bar beside each map. Raises BadInput where matplotlib is not installed."""
-    if in_notebook():
-        import_module("matplotlib.pyplot")  # without it, a notebook would show no figure as a cell's last line
     with drawing({"font.size": 8.0}, "figures"):
         from matplotlib.cm import ScalarMappable  # pyright: ignore[reportMissingImports]
         from matplotlib.colors import Normalize  # pyright: ignore[reportMissingImports]
         from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
 
+        class ShownFigure(Figure):
+            """Seen as a notebook's last line also where pyplot, which sees to that, was never imported."""
+
+            def _repr_png_(self) -> bytes:
+                buffer = io.BytesIO()
+                self.savefig(buffer, format="png", dpi=_NOTEBOOK_DPI)
+                return buffer.getvalue()
+
         columns = max(map(len, rows))
         tall = sum(max(one.picture.height / one.picture.width for one in row) for row in rows)
         height = WIDTH / columns * tall + _TITLE * len(rows)
-        figure = Figure(figsize=(WIDTH, min(height, _TALLEST)), layout="constrained")
+        figure = ShownFigure(figsize=(WIDTH, min(height, _TALLEST)), layout="constrained")
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for line, row in zip(grid, rows, strict=True):
             for axes in line:

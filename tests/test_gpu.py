@@ -70,3 +70,15 @@ def test_an_lvlm_looks_where_it_looks_on_the_cpu(dtype: str, near: float) -> Non
     )
     assert own.map.device.type == "cpu"
     assert (own.map - expected.map).abs().max() <= near * expected.map.max()
+
+
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 1e-3), ("float16", 3e-2), ("bfloat16", 0.1)])
+def test_heads_do_what_they_do_on_the_cpu(dtype: str, near: float) -> None:
+    """And a profile that was made there is that of the same model here."""
+    cpu, gpu = api_graph.load_lvlm(device="cpu"), api_graph.load_lvlm(device="cuda", dtype=dtype)
+    expected, own = (api_graph.find_heads(model, scenes=20) for model in (cpu, gpu))
+    for measure in ("gaze", "image_share"):
+        assert (own.values(measure) - expected.values(measure)).abs().max() <= near
+    own.check_model(cpu)
+    asked = {"fovea": [[209, 52, 283, 129]], "heads": expected.chosen(count=8), "device": None}
+    assert api_graph.ask(PICTURE, "What colour is the star?", gpu, **asked).text == "green"

@@ -23,12 +23,15 @@ from api_graph.lvlm import LvlmModel, Request, attribute
 from api_graph.lvlm.load import is_lvlm, loaded_lvlm
 from api_graph.lvlm.remote import profiles
 from api_graph.models.source import names_repository
+from api_graph.notebook import one_line, quoted
 from api_graph.pixels.blend import Background, Colour, alpha_blend, reference_blend
 from api_graph.pixels.given import Images, Pixels, as_pictures, is_single
 from api_graph.pixels.heatmap import Normalization, mean_filter, normalize, soft_or
 from api_graph.pixels.read import Picture, to_pil, to_tensor
 from api_graph.pixels.reference import revise_mask
 from api_graph.pixels.resize import Interpolation, to_pixels
+from api_graph.pixels.shown import Shown, coloured
+from api_graph.plotting import Panel
 from api_graph.progress import tracked
 from api_graph.sockets import Attribution
 
@@ -42,7 +45,7 @@ REFERENCE_KERNEL = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Annotated:
+class Annotated(Shown):
     """An annotated image, the heatmap Φ (H, W) float32 in [0, 1] that made it, and the map on the token grid.
 
     `query` is the question that it is for, and `original` the image before.
@@ -53,6 +56,20 @@ class Annotated:
     attribution: Attribution
     query: str = ""
     original: PillowImage.Image | None = None
+
+    def picture(self) -> PillowImage.Image:
+        """The annotated image."""
+        return self.image
+
+    def _panels(self) -> list[list[Panel]]:
+        over = coloured(self.heatmap[None], self.original)
+        before = [] if self.original is None else [Panel(self.query or "image", self.original)]
+        return [[*before, Panel("heatmap", over, is_map=True), Panel("annotated", self.image)]]
+
+    def __repr__(self) -> str:
+        row, column = divmod(int(self.heatmap.argmax()), self.heatmap.shape[1])
+        size = f"{self.image.width}×{self.image.height} pixels"
+        return one_line(self, quoted(self.query) if self.query else "", size, f"peak at x={column}, y={row}")
 
     if not TYPE_CHECKING:  # who has a list of one from version 0.1 still gets at it, and is told
 

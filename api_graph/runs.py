@@ -12,8 +12,9 @@ import torch
 
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
-from api_graph.executor import DiskCache, Executor, Listener, MemoryCache
+from api_graph.executor import DiskCache, Event, Executor, Listener, MemoryCache
 from api_graph.graph import Graph, read_graph, set_inputs, validate
+from api_graph.progress import progress_bar
 from api_graph.registry import Registry, all_nodes
 from api_graph.settings import cache_folder, cache_limit, find_graph, headless_folders
 
@@ -68,13 +69,15 @@ def run_graph(
     listener: Listener | None = None,
     metadata: bool = True,
     keep_answers: bool = False,
+    progress: bool | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Run a saved graph and return its outputs by node: `{node id: {output name: value}}`.
 
     `inputs` sets what the graph lets its user set, by the names that `api-graph check` lists (`image`, `query`,
     `NODE.input`). The nodes returned are the graph's output nodes and `targets` (by id or title); besides a node's
     outputs there may be `text` (what it showed) and `files` (paths it wrote, below `output`). `device` is where all
-    models of the graph are loaded; None leaves it as the graph has it.
+    models of the graph are loaded; None leaves it as the graph has it. `progress` shows a bar of the nodes that are
+    done; None: in notebooks alone.
 
     `cache`: None keeps results in this process and on disk, False keeps them in this process only, a path says where on
     disk, an Executor is used as it is. Answers of endpoints are kept for this `output` alone, or with
@@ -89,7 +92,15 @@ def run_graph(
     trusted = frozenset(v for v in values.values() if isinstance(v, str))
     folders = headless_folders(output, tuple(input_folders), trusted, keep_answers=keep_answers)
     wanted = [_node_id(ready, target) for target in targets]
-    result = executor.run(ready, folders, targets=wanted, listener=listener, metadata=metadata).raise_failures()
+    with progress_bar("run_graph", len(ready.nodes), progress) as moved_on:
+
+        def listen(event: Event) -> None:
+            if event.kind in ("done", "cached"):
+                moved_on(1)
+            if listener is not None:
+                listener(event)
+
+        result = executor.run(ready, folders, targets=wanted, listener=listen, metadata=metadata).raise_failures()
     return {
         node: {**out.values, **({"text": out.ui["text"]} if "text" in out.ui else {}), "files": list(out.files)}
         for node, out in result.outputs.items()

@@ -16,6 +16,7 @@ from torch import Tensor
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry, GeometryFields
 from api_graph.json_values import Json
+from api_graph.notebook import counted, one_line
 from api_graph.socket_names import Socket
 
 Image = Annotated[Tensor, Socket("IMAGE")]
@@ -53,6 +54,14 @@ class Attribution:
                 f"an attribution needs values of shape (B, gh, gw) and B geometries, not {tuple(self.values.shape)} "
                 f"and {len(self.geometry)}"
             )
+
+    def facts(self) -> tuple[str, ...]:
+        """What its repr says: how many maps there are, and how many cells each has."""
+        count, rows, columns = self.values.shape
+        return counted(count, "map"), f"{rows}×{columns} cells"
+
+    def __repr__(self) -> str:
+        return one_line(self, *self.facts(), "" if self.values.device.type == "cpu" else self.values.device)
 
     @classmethod
     def joined(cls, attributions: Sequence[Attribution]) -> Attribution:

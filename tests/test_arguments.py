@@ -86,7 +86,8 @@ KINDS: dict[str, list[Any]] = {
     "rows": [3, [1], ["a"], {"a": 1}, None, object()],
     "output": [3, [1], None, True, object()],
     "folder": [3, [1], None, True, object()],
-    **dict.fromkeys(("image_format", "heatmap_format"), TEXT),
+    **dict.fromkeys(("image_format", "heatmap_format", "maps", "map_precision"), TEXT),
+    "tar": WHOLE,
     "quality": WHOLE,
     "mode": TEXT,
     "strength": [value for value in NUMBER if value is not None],
@@ -159,7 +160,7 @@ def of_another_type(function: Callable[..., Any], name: str) -> list[Any]:
     if name == "heads" and function is api_graph.lvlm_attribution:
         values = [value for value in values if not isinstance(value, dict)]
     if name == "progress" and function is api_graph.find_heads:
-        values = [3, "x", [1]]
+        values = [3, "x", [1], object()]
     if name == "seeds":
         values = [*values, 3]
     if name == "query":  # several where each has a result of its own

@@ -27,9 +27,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 NODES_NEED = (ROOT / "requirements.txt").read_text("utf-8")
 
 # Imported where they are there, and named by the message where they are not.
-OPTIONAL = {"bitsandbytes", "isal", "pillow_heif", "torchaudio"}
-# In files that nodes read, but for the command line alone: it writes the endpoints file.
-COMMAND_LINE_ALONE = {"tomli_w"}
+OPTIONAL = {"IPython", "bitsandbytes", "isal", "pillow_heif", "torchaudio"}
+# In files that nodes read, but for the command line, which writes the endpoints file, and for Python, which plots.
+NO_NODES = {"matplotlib", "tomli_w", "tqdm"}
 MODULES = {"pillow": {"PIL"}, "open-clip-torch": {"open_clip"}, "tomli": {"tomli", "tomllib"}}
 
 
@@ -99,7 +99,7 @@ def test_the_dependencies_are_static() -> None:
 
 
 def test_nodes_need_exactly_what_they_import() -> None:
-    needed = set(third_party(reached_from_comfyui())) - COMMAND_LINE_ALONE
+    needed = set(third_party(reached_from_comfyui())) - NO_NODES
     listed = names(declared_in_requirements())
     assert needed - modules_of(listed) == set()
     unused = {name for name in listed if not modules_of({name}) & needed}

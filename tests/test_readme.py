@@ -117,12 +117,21 @@ def test_the_commands(clone: Path) -> None:
     assert "All that is needed is here." in printed
 
 
-@pytest.mark.parametrize("code", [block.code for block in BLOCKS if block.language == "python"], ids=("readme", "docs"))
-def test_the_python_code(clone: Path, code: str) -> None:
+def python_of(text: str) -> str:
+    """The blocks of a page, as somebody runs them who reads from the top."""
+    return "\n".join(found["code"] for found in BLOCK.finditer(text) if found["language"] == "python")
+
+
+PYTHON = {name: code for name, text in TEXTS.items() if (code := python_of(text))}
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_the_python_code(clone: Path, name: str) -> None:
+    code = PYTHON[name]
     # torch 2.4 leaves a temporary folder of its own to the end of the process.
     strict = ("-W", "error", "-W", "ignore:Implicitly cleaning up:ResourceWarning")
     printed = run(clone, sys.executable, *strict, "-c", code).splitlines()
-    assert printed[0].startswith("(480, 320) ")
+    assert any("480, 320" in line or "480×320" in line for line in printed)
     assert any("annotated" in line for line in printed)
 
 

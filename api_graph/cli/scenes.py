@@ -22,8 +22,8 @@ def scenes(
         typer.Option(
             "--part",
             metavar="PART",
-            help="Only this table: maps, selection, boxes, questions, attention, strategies, pointing or steering. "
-            "Repeatable.",
+            help="Only this table: maps, selection, boxes, questions, attention, strategies, pointing, steering or "
+            "heads. Repeatable.",
             show_default=False,
         ),
     ] = None,

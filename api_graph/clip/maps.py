@@ -8,34 +8,57 @@ from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from api_graph.arguments import typed
-from api_graph.clip.decompose import ImageTokens, Recipe, encode_image
+from api_graph.clip.decompose import ImageTokens, LayerChoice, Recipe, encode_image_at
 from api_graph.clip.load import loaded_clip
 from api_graph.clip.model import ClipModel
 from api_graph.clip.text import QueryFeatures, encode_text
 from api_graph.deprecation import formerly
 from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
-from api_graph.pixels.given import Images
+from api_graph.notebook import one_line
+from api_graph.pixels.given import Images, as_pictures
 from api_graph.pixels.heatmap import soft_or
 from api_graph.pixels.reference import merge_mask
+from api_graph.pixels.shown import Shown, maps_over, side_by_side
+from api_graph.plotting import Panel
 from api_graph.sockets import Attribution
 
 Similarity = Literal["cosine", "contribution"]
 
 
 @dataclass(frozen=True, eq=False)
-class ClipAttribution:
+class ClipAttribution(Shown):
     """Where a CLIP sees a query: n maps, float32 on the CPU.
 
-    `attribution` is the combined map, `cls` and `comp` (n, gh, gw) are Ψcls and Ψcomp, which it was made of.
+    `attribution` is the combined map, `cls` and `comp` (n, gh, gw) are Ψcls and Ψcomp, which it was made of. `images`
+    are the n images; none where their pixels were given.
     """
 
     attribution: Attribution
     cls: Tensor
     comp: Tensor
+    images: tuple[Image.Image, ...] = ()
+
+    def picture(self) -> Image.Image:
+        """The combined maps over their images, side by side."""
+        return side_by_side(list(maps_over(self.attribution, self.images)))
+
+    def _panels(self) -> list[list[Panel]]:
+        maps = [
+            [Panel(name, one, is_map=True) for one in maps_over(self.attribution.with_values(values), self.images)]
+            for name, values in (("Ψcls", self.cls), ("Ψcomp", self.comp), ("combined", self.combined))
+        ]
+        rows = [list(row) for row in zip(*maps, strict=True)]
+        if not self.images:
+            return rows
+        return [[Panel("image", image), *row] for image, row in zip(self.images, rows, strict=True)]
+
+    def __repr__(self) -> str:
+        return one_line(self, *self.attribution.facts())
 
     @property
     def combined(self) -> Tensor:
@@ -76,15 +99,23 @@ def clip_attribution(
     The other arguments and what is a BadInput are those of `encode_image`, `encode_text` and `psi_cls`.
     """
     clip = loaded_clip(model, device)
-    tokens = encode_image(clip, image, pixel_values=pixel_values, recipe=recipe, start_layer=start_layer, layer=layer)
+    pictures = () if image is None else tuple(as_pictures(image))
+    choice = LayerChoice(recipe, start_layer, layer)
+    tokens = encode_image_at(clip, pictures or None, [choice], pixel_values=pixel_values)[0]
     text = encode_text(clip, query, token_ids=token_ids)
     cls = psi_cls(tokens, text, similarity).cpu()
     alike = _similarity(tokens.tokens, tokens, text, similarity).cpu()
     comp = 1 - alike
     if recipe == "paper":
-        return ClipAttribution(tokens.placed(soft_or(cls, comp)), cls, comp)
+        return ClipAttribution(tokens.placed(soft_or(cls, comp)), cls, comp, _of_each(pictures, len(cls)))
     exact = 1 - alike.double()  # in float32 the complement would round away what small similarities differ by
-    return ClipAttribution(tokens.placed(merge_mask(cls, exact, kernel_size, contrast)), cls, comp)
+    merged = tokens.placed(merge_mask(cls, exact, kernel_size, contrast))
+    return ClipAttribution(merged, cls, comp, _of_each(pictures, len(cls)))
+
+
+def _of_each(images: Sequence[Image.Image], count: int) -> tuple[Image.Image, ...]:
+    """The image of each of `count` maps, all of one where there is one."""
+    return tuple(images) * (count // len(images)) if images else ()
 
 
 def psi_cls(tokens: ImageTokens, query: QueryFeatures | Tensor, similarity: Similarity | None = None) -> Tensor:

@@ -18,6 +18,7 @@ from api_graph.clip.probe import measured
 from api_graph.clip.tower import ClsTower
 from api_graph.errors import BadInput, inputs_named
 from api_graph.geometry import Geometry, ResizeMode
+from api_graph.notebook import one_line
 from api_graph.pixels.given import Images, as_pictures
 from api_graph.pixels.read import to_pil
 
@@ -170,6 +171,9 @@ class ClipModel:
             raise BadInput("this model's preprocessing is not open_clip's", input="resize", hint=hint)
         preprocess = replace(self.preprocess, fast=True)
         return replace(self, preprocess=preprocess, transform=preprocess.transform())
+
+    def __repr__(self) -> str:
+        return one_line(self, repr(self.name), f"{str(self.dtype).removeprefix('torch.')} on {self.device}")
 
     @property
     def visual(self) -> nn.Module:

@@ -11,6 +11,7 @@ from api_graph.bench.statistics import LEVEL, Comparison, compare_scores, score_
 from api_graph.comparison.items import Item, Measured, Question, measured
 from api_graph.comparison.sides import Side, sides_of
 from api_graph.errors import BadInput
+from api_graph.notebook import counted, html_table, one_line, quoted
 
 SAME = "same"
 _MOST_NAMED = 5
@@ -68,6 +69,25 @@ class ComparedResults:
     items: Sequence[ComparedItem]
     unscored: Mapping[str, int] = field(default_factory=dict)
     missing: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        names = " and ".join(side.name for side in self.sides)
+        return one_line(self, quoted(self.figure), names, counted(len(self.items), "item"))
+
+    def _repr_html_(self) -> str:
+        scale, unit = (100, ", %") if self.percent else (1, "")
+        lines = [
+            [
+                line.category or "all",
+                f"{pair.first}: {scale * line.comparison.first:.4g}",
+                f"{pair.second}: {scale * line.comparison.second:.4g}",
+                "" if line.comparison.p is None else f"{line.comparison.p:.3g}",
+            ]
+            for pair in self.pairs
+            for line in pair.lines
+        ]
+        note = " ".join([*(pair.verdict for pair in self.pairs), *self.notes])
+        return html_table(("items", f"first{unit}", f"second{unit}", "p"), lines, note)
 
     @property
     def changes(self) -> tuple[str, str, str, str]:

@@ -25,19 +25,20 @@ __all__ = [
     "Step",
 ]
 
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "CacheInfo": "cache.disk",
-        "DiskCache": "cache.disk",
-        "Event": "events",
-        "Executor": "run",
-        "Listener": "events",
-        "MemoryCache": "cache.memory",
-        "ModelPool": "cache.memory",
-        "NodeError": "results",
-        "NodeOutput": "results",
-        "RunResult": "results",
-        "Step": "results",
-    },
-)
+if not TYPE_CHECKING:  # to a type checker, a name that is not there is an error
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "CacheInfo": "cache.disk",
+            "DiskCache": "cache.disk",
+            "Event": "events",
+            "Executor": "run",
+            "Listener": "events",
+            "MemoryCache": "cache.memory",
+            "ModelPool": "cache.memory",
+            "NodeError": "results",
+            "NodeOutput": "results",
+            "RunResult": "results",
+            "Step": "results",
+        },
+    )

@@ -17,9 +17,10 @@ from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.figure.cells import COLUMNS, Colours, Column, Grid, Picture, grid_of
 from api_graph.files import expanded, real_path
+from api_graph.notebook import counted, one_line
 from api_graph.pixels.overlay import Colormap
 from api_graph.pixels.read import read_image
-from api_graph.plotting import DPI, WIDTH, check_within, drawing, format_of, save_figure
+from api_graph.plotting import DPI, WIDTH, DrawnFiles, check_within, drawing, format_of, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # pyright: ignore[reportMissingImports]
@@ -43,12 +44,15 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class DrawnFigure:
+class DrawnFigure(DrawnFiles):
     """The files written, the rows in the figure, and notes on what is missing in it or was cut."""
 
     files: Sequence[Path]
     rows: Sequence[int]
     notes: Sequence[str]
+
+    def __repr__(self) -> str:
+        return one_line(self, ", ".join(path.name for path in self.files), counted(len(self.rows), "row"), *self.notes)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import get_args
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from api_graph.arguments import typed
@@ -31,7 +32,9 @@ from api_graph.lvlm.steer import AsFovea, Mode, Rows, Steering, steered, steerin
 from api_graph.lvlm.steps import Steps, chosen_steps
 from api_graph.lvlm.words import Method, Word, words_of
 from api_graph.models.layers import Layers, layer_list
+from api_graph.notebook import counted, one_line, quoted
 from api_graph.pixels.given import Images, as_pictures
+from api_graph.pixels.shown import ShownMap
 from api_graph.sockets import Attribution
 
 GivenAnswer = str | Sequence[int]
@@ -42,7 +45,7 @@ ReadHeads = Sequence[int] | Mapping[int, Sequence[int]] | HeadProfile
 
 
 @dataclass(frozen=True, eq=False)
-class LvlmAttribution:
+class LvlmAttribution(ShownMap):
     """Where a model looked while it gave an answer: an attribution, with the answer and what was read of it.
 
     `attribution` is Ψ, one map of float32 on the CPU, (1, gh, gw). `step_maps` (M, N) has a row for each of the M
@@ -50,6 +53,7 @@ class LvlmAttribution:
     prompt's order. `answer` is the answer's text ("" without a tokenizer), `tokens` are all its ids with the end
     token, and `steps` the numbers of the chosen ones: step m is the query that predicts token m. `layers` are those
     that were read; none for TAM, which reads the final states. `layout` says where the N image tokens lie.
+    `image` is the one that was asked about; None where its pixels were given.
     """
 
     attribution: Attribution
@@ -60,6 +64,11 @@ class LvlmAttribution:
     layers: tuple[int, ...]
     layout: TokenLayout = field(repr=False)
     tokenizer: Tokenizer | None = field(repr=False)
+    image: Image.Image | None = None
+
+    def __repr__(self) -> str:
+        read = f"layer{'s' if len(self.layers) > 1 else ''} {', '.join(map(str, self.layers))}" if self.layers else ""
+        return one_line(self, quoted(self.answer), *self.attribution.facts(), counted(len(self.steps), "step"), read)
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
@@ -154,7 +163,8 @@ def lvlm_attribution(
     lvlm = loaded_lvlm(model, device)
     if request is not None:
         prompt = build_prompt(lvlm, [request])
-        return _attributed(lvlm, prompt, prompt.sizes, reading, answers, [steering])[0]
+        seen = _attributed(lvlm, prompt, prompt.sizes, reading, answers, [steering])[0]
+        return replace(seen, image=request.images[0])
     pixels = {} if pixel_values is None else {"pixel_values": pixel_values}
     prompt = _prompt_of(lvlm, input_ids, {**pixels, **model_inputs})
     return _attributed(lvlm, prompt, None, reading, answers, [steering])[0]

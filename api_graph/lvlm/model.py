@@ -13,6 +13,7 @@ from torch import nn
 from api_graph.errors import BadInput
 from api_graph.lvlm.decoder import attention_modules, decoder_of
 from api_graph.lvlm.protocols import GeneratingModel, ModelConfig, Processor, Tokenizer
+from api_graph.notebook import one_line
 
 PAPER_LAYER = 20
 """The layer whose attention the paper reads, counted from 0: of 40 in LLaVA-13B, of 32 in LLaVA-7B."""
@@ -49,6 +50,10 @@ class LvlmModel:
             )
         model.eval().requires_grad_(False)
         return cls(model, processor, name or type(model).__name__)
+
+    def __repr__(self) -> str:
+        kind = f"{str(self.dtype).removeprefix('torch.')} on {self.device}"
+        return one_line(self, repr(self.name), self.model_type, kind)
 
     @property
     def network(self) -> GeneratingModel:

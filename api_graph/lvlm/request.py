@@ -8,6 +8,7 @@ from PIL import Image
 
 from api_graph.lvlm.contrast import Contrast
 from api_graph.lvlm.steer.steering import Steering
+from api_graph.notebook import counted, one_line, quoted
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,3 +50,7 @@ class Answer:
     seconds: float
     model: str
     finish_reason: str
+
+    def __repr__(self) -> str:
+        stopped = "" if self.finish_reason == "stop" else self.finish_reason
+        return one_line(self, quoted(self.text), counted(self.tokens, "token"), self.model, stopped)

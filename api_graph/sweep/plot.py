@@ -16,7 +16,8 @@ from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.files import expanded, real_path
 from api_graph.json_values import Json
-from api_graph.plotting import DPI, WIDTH, check_within, drawing, format_of, save_figure
+from api_graph.notebook import one_line
+from api_graph.plotting import DPI, WIDTH, DrawnFiles, check_within, drawing, format_of, save_figure
 from api_graph.sweep.scores import SettingScore, Sweep, sweep_scores
 
 if TYPE_CHECKING:
@@ -38,12 +39,15 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True)
-class SweepPlot:
+class SweepPlot(DrawnFiles):
     """The scores that were drawn, the files, and notes on what is not in them."""
 
     sweep: Sweep
     files: Sequence[Path]
     notes: Sequence[str]
+
+    def __repr__(self) -> str:
+        return one_line(self, ", ".join(path.name for path in self.files), self.sweep, *self.notes)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from api_graph.comparison.sides import Side
 from api_graph.errors import BadInput, shown
 from api_graph.files import expanded, real_path
 from api_graph.json_values import Json
+from api_graph.notebook import counted, html_table, one_line, quoted
 from api_graph.sweep.benchmark import benchmark_figures, is_benchmark
 from api_graph.table.manifest import NAME, Manifest, read_manifest
 from api_graph.table.results import Results
@@ -49,6 +50,22 @@ class Sweep:
     fixed: Mapping[str, Json]
     scores: Sequence[SettingScore]
     unscored: int = 0
+
+    def __repr__(self) -> str:
+        return one_line(self, quoted(self.figure), counted(len(self.scores), "setting"), *self.axes)
+
+    def _repr_html_(self) -> str:
+        figures = ("mean", "low", "high") if not self.percent else ("mean, %", "low, %", "high, %")
+        scale = 100 if self.percent else 1
+        lines = [
+            (
+                *(one.settings.get(name, "") for name in self.axes),
+                *(f"{scale * x:.4g}" for x in (one.mean, one.low, one.high)),
+                one.count,
+            )
+            for one in self.scores
+        ]
+        return html_table((*self.axes, *figures, "rows"), lines, " ".join(self.notes))
 
     @property
     def notes(self) -> list[str]:

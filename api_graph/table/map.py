@@ -16,6 +16,8 @@ from api_graph.executor import Executor, Listener
 from api_graph.files import PictureKind
 from api_graph.graph import Graph, set_inputs
 from api_graph.json_values import Json
+from api_graph.notebook import one_line
+from api_graph.progress import progress_bar
 from api_graph.registry import all_nodes
 from api_graph.runs import GraphSource, on_device, open_graph
 from api_graph.runs import fast_resize as fast_resize_of
@@ -40,6 +42,9 @@ class MapResults(Iterator[RowResult]):
 
     def __init__(self, results: Generator[RowResult, None, None], columns: ColumnReport) -> None:
         self._results, self.columns = results, columns
+
+    def __repr__(self) -> str:
+        return one_line(self, *(f"{column} sets {name}" for column, name in self.columns.sets.items()))
 
     def __next__(self) -> RowResult:
         return next(self._results)
@@ -84,6 +89,7 @@ def map_graph(
     map_precision: Precision | None = None,
     tar: int | None = None,
     fast_resize: bool = False,
+    progress: bool | None = None,
 ) -> MapResults:
     """Run a saved graph over the rows of a table; yields each row's result when it is done.
 
@@ -108,7 +114,8 @@ def map_graph(
     100. With `grid` (by name of an input a list of values) every row is run with all combinations, and with `controls`
     with each control. Remote files may lie in private networks with `allow_private`. `maps`, npz or parquet, keeps the
     rows' maps as numbers of `map_precision`, float16 or float32. With `tar` the rows' files go into tars of at most so
-    many bytes, and with `fast_resize` torch brings pictures to a CLIP's size. Raises GraphError or BadInput before any.
+    many bytes, and with `fast_resize` torch brings pictures to a CLIP's size. `progress` shows a bar; None: in
+    notebooks alone. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -143,7 +150,7 @@ def map_graph(
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     more = fast_resize_of(source, all_nodes()) if fast_resize else {}
     plan = _planned(source, name, rows, {**(inputs or {}), **more}, Path(output), options)
-    return MapResults(_results(TableRun(plan), engine_of(plan, ray)), plan.columns)
+    return MapResults(_results(TableRun(plan), engine_of(plan, ray), progress), plan.columns)
 
 
 def _planned(
@@ -182,9 +189,10 @@ def engine_of(
     return local
 
 
-def _results(run: TableRun, engine: Engine) -> Generator[RowResult, None, None]:
+def _results(run: TableRun, engine: Engine, progress: bool | None) -> Generator[RowResult, None, None]:
     output = Path(run.plan.job.output)
-    with closing(run.records(engine)) as batches:
+    with closing(run.records(engine)) as batches, progress_bar("map_graph", None, progress) as moved_on:
         for records in batches:
             for record in records:
                 yield result_of(record, output, run.plan.manifest.results)
+                moved_on(1, run.total - run.finished_before)

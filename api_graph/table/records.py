@@ -17,6 +17,7 @@ from api_graph.executor import RunResult
 from api_graph.files import FileState, name_below, sha256_of
 from api_graph.graph import GraphError
 from api_graph.json_values import Json
+from api_graph.notebook import html_table, one_line, quoted
 from api_graph.table.journal import Record, RecordedError, RecordedFile, RecordedRead
 from api_graph.table.maps import SavedMap, read_maps
 from api_graph.table.remote import is_remote, without_credentials
@@ -202,6 +203,14 @@ class RowResult:
     maps_file: str | None = None
     map_names: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        said = "ok" if self.error is None else quoted(self.error)
+        return one_line(self, f"row {self.number}", said, f"{self.seconds:.2f} s")
+
+    def _repr_html_(self) -> str:
+        found = [*self.values.items(), *flat(self.results)]
+        return html_table(("", f"row {self.number}"), [*found, *([("error", self.error)] if self.error else [])])
+
     @property
     def ok(self) -> bool:
         """Whether all nodes of the graph succeeded."""
@@ -236,6 +245,16 @@ class RowResult:
             return {}
         found = read_maps(self.folder / self.maps_file, self.key)
         return {self.map_names.get(id, id): one for id, one in found.items()}
+
+
+def flat(results: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Results as `title.output` and a text; of files the names alone."""
+    lines: list[tuple[str, str]] = []
+    for title, outputs in results.items():
+        for output, value in outputs.items():
+            names = [path.name for path in value] if output == "files" else value
+            lines.append((f"{title}.{output}", ", ".join(map(str, names)) if isinstance(names, list) else str(names)))
+    return lines
 
 
 def result_of(record: Record, output: Path, names: Mapping[str, str]) -> RowResult:

@@ -7,6 +7,7 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -15,11 +16,13 @@ import numpy as np
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.files import expanded, real_path
+from api_graph.notebook import counted, html_table, one_line
 from api_graph.table import journal
 from api_graph.table.journal import damaged_line, journal_lines, packed_key
 from api_graph.table.manifest import read_manifest
-from api_graph.table.records import RowResult, result_of
+from api_graph.table.records import RowResult, flat, result_of
 
+_SHOWN_ROWS = 20
 _MEMBERS = ("values", "outputs", "texts", "files")
 
 
@@ -57,6 +60,16 @@ class Results(Iterable[RowResult]):
 
     def __len__(self) -> int:
         return sum(len(each.rows) for each in self._journals)
+
+    def __repr__(self) -> str:
+        return one_line(self, repr(self.folder.name), counted(len(self), "row"))
+
+    def _repr_html_(self) -> str:
+        rows = [({**row.values, **dict(flat(row.results))}, row) for row in islice(self, _SHOWN_ROWS)]
+        names = list(dict.fromkeys(name for values, _ in rows for name in values))
+        lines = [(row.number, *(values.get(name, "") for name in names), row.error or "") for values, row in rows]
+        note = f"{len(self) - len(rows):,} rows more." if len(self) > len(rows) else ""
+        return html_table(("row", *names, "error"), lines, note)
 
     def __iter__(self) -> Iterator[RowResult]:
         numbers = np.concatenate([np.asarray(each.rows, np.int64) for each in self._journals])

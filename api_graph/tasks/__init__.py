@@ -25,19 +25,20 @@ __all__ = [
     "score_boxes",
 ]
 
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "BoxChoice": "scores",
-        "Chooser": "referring",
-        "Classification": "classification",
-        "Fovea": "features",
-        "choose_box": "referring",
-        "classify": "classification",
-        "classify_point_cloud": "pointcloud.classification",
-        "evaluate_classification": "classification",
-        "evaluate_point_clouds": "pointcloud.classification",
-        "evaluate_referring": "referring",
-        "score_boxes": "scores",
-    },
-)
+if not TYPE_CHECKING:  # to a type checker, a name that is not there is an error
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "BoxChoice": "scores",
+            "Chooser": "referring",
+            "Classification": "classification",
+            "Fovea": "features",
+            "choose_box": "referring",
+            "classify": "classification",
+            "classify_point_cloud": "pointcloud.classification",
+            "evaluate_classification": "classification",
+            "evaluate_point_clouds": "pointcloud.classification",
+            "evaluate_referring": "referring",
+            "score_boxes": "scores",
+        },
+    )

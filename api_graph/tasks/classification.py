@@ -18,6 +18,7 @@ from api_graph.deprecation import formerly
 from api_graph.errors import BadInput, inputs_named
 from api_graph.json_values import Json
 from api_graph.models.layers import Layers
+from api_graph.notebook import counted, html_table, one_line, quoted
 from api_graph.pixels.given import Images, as_pictures
 from api_graph.pixels.read import to_tensor
 from api_graph.regions import boxes_around
@@ -29,6 +30,9 @@ from api_graph.tasks.prompt_methods import prompt_method
 from api_graph.tasks.referring import AnyBoxes, boxes_in
 from api_graph.tasks.scores import logit_scale
 from api_graph.tasks.templates import Templates, class_features
+
+_MOST_LINES = 100
+"""Of a table in a notebook."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,17 @@ class Classification:
     def names(self) -> list[str]:
         """The best label per image."""
         return [self.labels[index] for index in self.indices]
+
+    def __repr__(self) -> str:
+        said = [f"{quoted(best[0][0])} p={best[0][1]:.3f}" for best in self.top(1)]
+        more = f"and {len(said) - 3:,} more" if len(said) > 3 else ""
+        return one_line(self, *said[:3], more, f"of {counted(len(self.labels), 'label')}")
+
+    def _repr_html_(self) -> str:
+        each = [(n, place, *best) for n, top in enumerate(self.top()) for place, best in enumerate(top)]
+        lines = [("" if place else n, name, f"{p:.3f}") for n, place, name, p in each]
+        note = f"{len(lines) - _MOST_LINES:,} lines more." if len(lines) > _MOST_LINES else ""
+        return html_table(("image", "label", "probability"), lines[:_MOST_LINES], note)
 
     def top(self, k: int = 5) -> list[list[tuple[str, float]]]:
         """Per image the `k` most probable labels with their probabilities, best first, the first of equals first."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
+from api_graph.notebook import html_table, one_line
 
 T = TypeVar("T")
 
@@ -42,6 +43,15 @@ class BoxChoice:
     def probabilities(self) -> Tensor:
         """Softmax over the boxes, (B,)."""
         return self.scores.softmax(0)
+
+    def __repr__(self) -> str:
+        chance = float(self.probabilities[self.index])
+        return one_line(self, f"box {self.index} of {len(self.scores)}", f"p={chance:.3f}", f"margin={self.margin:.3f}")
+
+    def _repr_html_(self) -> str:
+        rows = zip(self.scores.tolist(), self.probabilities.tolist(), strict=True)
+        lines = [(n, f"{score:.3f}", f"{p:.3f}", "✓" * (n == self.index)) for n, (score, p) in enumerate(rows)]
+        return html_table(("box", "score", "probability", "chosen"), lines)
 
     @classmethod
     def of(cls, scores: Tensor) -> BoxChoice:

@@ -13,6 +13,7 @@ const COLOURS = {
   AP_CLIP: "#d27800",
   AP_CONTRAST: "#6c0600",
   AP_FOVEA: "#87e1c3",
+  AP_HEAD_PROFILE: "#485d92",
   AP_IMAGE_FEATURES: "#6987ff",
   AP_IMAGE_TOKENS: "#1e3cff",
   AP_LABELS: "#875a00",

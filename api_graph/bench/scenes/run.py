@@ -12,6 +12,7 @@ import torch
 
 from api_graph.bench.scenes.asking import attention_part, questions_part, strategies_part
 from api_graph.bench.scenes.boxes import boxes_part
+from api_graph.bench.scenes.heads import heads_part
 from api_graph.bench.scenes.maps import maps_part
 from api_graph.bench.scenes.pointing import pointing_part
 from api_graph.bench.scenes.selection import selection_part
@@ -31,6 +32,7 @@ PARTS: Mapping[str, Callable[[Setting], Part]] = {
     "strategies": strategies_part,
     "pointing": pointing_part,
     "steering": steering_part,
+    "heads": heads_part,
 }
 """Each makes one table."""
 

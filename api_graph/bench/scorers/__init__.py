@@ -84,16 +84,17 @@ __all__ = [
     "worst_group",
 ]
 
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "SegmentationScores": "maps",
-        "average_precision": "maps",
-        "segmentation_scores": "maps",
-        "iou": "maps",
-        "per_class_mean": "maps",
-        "refers_to": "maps",
-        "top_k": "maps",
-        "worst_group": "maps",
-    },
-)
+if not TYPE_CHECKING:  # to a type checker, a name that is not there is an error
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "SegmentationScores": "maps",
+            "average_precision": "maps",
+            "segmentation_scores": "maps",
+            "iou": "maps",
+            "per_class_mean": "maps",
+            "refers_to": "maps",
+            "top_k": "maps",
+            "worst_group": "maps",
+        },
+    )

@@ -41,6 +41,7 @@ from api_graph.lvlm.request import Request, Sampling
 from api_graph.lvlm.steer.fovea import Fovea
 from api_graph.lvlm.steer.sinks import DIMS, inputs_seen, normalized, sink_dims
 from api_graph.lvlm.steer.steering import SinkRule
+from api_graph.progress import progress_bar
 
 SCENES, BATCH = 200, 8
 """Rendered scenes where no items are given, and items that go through the model at once."""
@@ -63,7 +64,7 @@ def find_heads(
     scenes: int = SCENES,
     seeds: range = SCENE_SEEDS,
     batch_size: int = BATCH,
-    progress: Found | None = None,
+    progress: bool | Found | None = None,
 ) -> HeadProfile:
     """Measure what each head of a model does when it is asked about a place, and keep it as a profile.
 
@@ -76,6 +77,8 @@ def find_heads(
     every layer: its weight on the boxes' tokens (`gaze`) and on the image, the spatial entropy of its map, and the
     share of attention sinks. Nothing is generated but the answer's first token.
 
+    `progress` shows a bar (None: in notebooks alone), or is called with the items so far and how many there are.
+
     Raises BadInput for an item that cannot be read, and for a model whose attention cannot be.
     """
     model = loaded_lvlm(model, device)
@@ -84,10 +87,12 @@ def find_heads(
     source = _Source.of(items, scenes, seeds)
     sums = _Sums(sorted(attention_modules(model.module)), head_count(model.module))
     opened = (HeadItem.of(one, f"item {number}").opened() for number, one in enumerate(source.items, start=1))
-    while batch := list(itertools.islice(opened, batch_size)):
-        _measure(model, batch, sums)
-        if progress is not None:
-            progress(sums.items + sums.unseen, source.count)
+    with progress_bar("find_heads", source.count, False if callable(progress) else progress) as moved_on:
+        while batch := list(itertools.islice(opened, batch_size)):
+            _measure(model, batch, sums)
+            moved_on(len(batch))
+            if callable(progress):
+                progress(sums.items + sums.unseen, source.count)
     if not sums.items and sums.unseen:
         raise BadInput("no image token shows the boxes of any item", input="items", value=sums.unseen)
     if not sums.items:

@@ -17,6 +17,7 @@ from api_graph.json_values import Json
 from api_graph.lvlm.decoder import decoder_of, text_config
 from api_graph.lvlm.heads.record import HeadScores, Measure, ModelFacts, ProfileRecord, read_record, write_record
 from api_graph.lvlm.model import LvlmModel
+from api_graph.notebook import counted, one_line
 
 By = Literal["gaze", "image", "entropy", "sinks"]
 """What heads are ranked by.
@@ -89,6 +90,10 @@ class HeadProfile:
         if isinstance(self.count, bool) or not isinstance(self.count, int) or not 0 <= self.count <= total:
             problem = f"the profile has {total} {self.unit} to choose from"
             raise BadInput(problem, input="count", value=self.count, hint="0 is a tenth of all, at least one.")
+
+    def __repr__(self) -> str:
+        chosen = sum(map(len, self.heads.values()))
+        return one_line(self, self.record.model.name, f"{counted(chosen, 'head')} by {self.by}", self.draw)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: LvlmModel | None = None) -> HeadProfile:

@@ -28,18 +28,19 @@ __all__ = [
     "try_endpoint",
 ]
 
-__getattr__, __dir__ = lazily(
-    __name__,
-    {
-        "Endpoint": "endpoint",
-        "EndpointError": "failure",
-        "Profile": "profile",
-        "ask_endpoint": "ask",
-        "endpoint_in": "endpoint",
-        "find_profile": "endpoints_file",
-        "identity": "endpoint",
-        "marked": "endpoint",
-        "profiles": "endpoints_file",
-        "try_endpoint": "ask",
-    },
-)
+if not TYPE_CHECKING:  # to a type checker, a name that is not there is an error
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "Endpoint": "endpoint",
+            "EndpointError": "failure",
+            "Profile": "profile",
+            "ask_endpoint": "ask",
+            "endpoint_in": "endpoint",
+            "find_profile": "endpoints_file",
+            "identity": "endpoint",
+            "marked": "endpoint",
+            "profiles": "endpoints_file",
+            "try_endpoint": "ask",
+        },
+    )

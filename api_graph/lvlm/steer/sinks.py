@@ -116,7 +116,7 @@ def _found_dims(model: LvlmModel) -> tuple[int, ...]:
 
     layers = dict.fromkeys(range(len(decoder.layers)))
     with torch.no_grad(), inputs_seen(model.module, layers, see):
-        decoder(input_ids=ids, use_cache=False)
+        decoder(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
     return tuple(sorted(dim for dim, _ in largest.most_common(DIMS)))
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import ClassVar, Literal, TypeAlias, TypedDict, get_args
 
 from torch import nn
 
 from api_graph.arguments import typed
-from api_graph.errors import BadInput, inputs_named, warn_of_kind
+from api_graph.errors import BadInput, inputs_named, shown, warn_of_kind
 from api_graph.lvlm.decoder import attention_modules, checked_layer, decoder_of
 from api_graph.lvlm.heads.profile import HeadProfile, head_count, other_heads
 from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.steer.fovea import AsFovea, Fovea, as_foveas
 from api_graph.models.layers import Layers, layer_list, whole_numbers
+from api_graph.notebook import counted, one_line
 
 Mode = Literal["boost", "suppress", "boost_suppress", "proportional", "scale", "redistribute"]
 """What happens to the score s of an image token of weight w, at strength b.
@@ -112,6 +113,13 @@ class Steering:
                 input="schedule",
                 value=starts[1:],
             )
+
+    def __repr__(self) -> str:
+        defaults = {one.name: one.default for one in fields(self)}
+        own = {name: getattr(self, name) for name in ("mode", "strength", "layers", "heads", "rows", "other_heads")}
+        said = [f"{name}={shown(value)}" for name, value in own.items() if value != defaults[name]]
+        later = counted(len(self.schedule), "later target") if self.schedule else ""
+        return one_line(self, counted(sum(one is not None for one in self.foveas), "fovea"), *said, later)
 
     @classmethod
     def of(

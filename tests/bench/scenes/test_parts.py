@@ -16,11 +16,15 @@ from api_graph.bench.scenes.maps import all_maps, maps_part
 from api_graph.bench.scenes.run import PARTS
 from api_graph.bench.scenes.selection import named_objects
 from api_graph.bench.scenes.setting import Setting
+from api_graph.bench.scenes.steering import pairs
 from api_graph.bench.scenes.table import Part, Row, cells
 from api_graph.bench.scenes.ways import WAYS
 from api_graph.demo.questions import KINDS
 from api_graph.demo.scenes import TEST_SEEDS
-from api_graph.lvlm import Request, attribute
+from api_graph.lvlm import Request, attribute, find_heads
+from api_graph.lvlm.heads.items import SCENE_SEEDS
+from api_graph.lvlm.heads.profile import other_heads
+from api_graph.lvlm.steer import Steering
 from tests.bench.scenes.conftest import COUNT
 
 Parts = Callable[[str], Part]
@@ -164,3 +168,28 @@ def test_pointing(parts: Parts) -> None:
     evaluated, shown = found["evaluate: annotated by Ψcls where that suffices"], found["annotated: Ψcls"]
     for one, a, b in zip(evaluated.scores, shown.scores, plain.scores, strict=True):
         assert one.answer in (a.answer, b.answer)
+
+
+def test_heads(parts: Parts, setting: Setting) -> None:
+    """Sixteen heads: one, two and four of them. Rows recounted, and the draws of one row run again by themselves."""
+    part = parts("heads")
+    found = rows(part)
+    assert list(found)[:3] == ["not pointed at all", "all 16 heads", "the best 1 head by every criterion"]
+    profile = find_heads(setting.lvlm, scenes=2 * COUNT, seeds=SCENE_SEEDS).chosen("gaze", 4)
+    twins = pairs(setting.range, COUNT)
+
+    def obeyed(heads: dict[int, tuple[int, ...]]) -> list[bool]:
+        steered = [Steering.of([pair.pointed.box], heads=heads) for pair in twins]
+        asked = [Request(p.question, (p.scene.image,), steering=one) for p, one in zip(twins, steered, strict=True)]
+        return [is_right(text, p.pointed.colour) for text, p in zip(answers(setting.lvlm, asked), twins, strict=True)]
+
+    (name,) = [name for name in found if name.startswith("the best 4 heads by gaze")]
+    assert [score.score for score in found[name].scores] == [float(one) for one in obeyed(profile.heads)]
+    everything = {layer: (0, 1, 2, 3) for layer in range(4)}
+    draws = [obeyed(other_heads(profile.heads, everything, seed)) for seed in range(8)]
+    shares = [sum(own) / len(own) for own in draws]
+    chance = found["4 other heads by chance"]
+    assert [score.score for score in chance.scores] == [sum(own) / 8 for own in zip(*draws, strict=True)]
+    assert (values(chance)["lowest draw"], values(chance)["highest draw"]) == (min(shares), max(shares))
+    assert values(found[name])["draws below"] == sum(one < values(found[name])["obeyed"] for one in shares)
+    assert list(values(found["all 16 heads"])) == ["obeyed", "the other"]

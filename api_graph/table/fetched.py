@@ -109,10 +109,12 @@ class Fetched(Iterator[Row]):
 
     def close(self) -> None:
         """Stop what is under way, and remove all files."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
         if self._remote is not None:
             self._remote.close()
         if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
+            self._threads.shutdown()
         if self._folder is not None:
             self._folder.cleanup()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import CancelledError, wait
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
 _CONNECT_S, _READ_S, _TOTAL_S, _CLOSING_S = 10.0, 30.0, 600.0, 5.0
+_POLL_S = 0.5
 _CHUNK = 1 << 18
 _MOST_REDIRECTS = 5
 _CONNECTIONS, _EACH_HOST = 32, 16
@@ -61,6 +63,7 @@ class Https:
     def __init__(self, check: Callable[..., None], *, allow_private: bool) -> None:
         self._check, self._allow_private = check, allow_private
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._closed = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="api-graph files", daemon=True)
         self._thread.start()
@@ -75,6 +78,7 @@ class Https:
 
     def close(self) -> None:
         """Stop what is under way, and close the connections."""
+        self._closed.set()
         with suppress(TimeoutError, asyncio.TimeoutError):
             asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(_CLOSING_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -86,10 +90,17 @@ class Https:
         import aiohttp
 
         try:
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+            if self._closed.is_set():
+                raise asyncio.CancelledError
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            while not wait([future], _POLL_S).done:  # a loop that was just stopped does nothing more
+                if self._closed.is_set() and not self._thread.is_alive():
+                    raise asyncio.CancelledError
+            return future.result()
         except NotFetched as error:
             failed = error
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, CancelledError, RuntimeError):  # the last of a loop that is closed
+            work.close()
             failed = NotFetched("it was not fetched: the run stops")
         except BadAddress as error:
             problem, _, hint = f"the URL {error}".partition(". ")

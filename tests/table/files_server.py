@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -66,6 +66,10 @@ def files_served() -> Iterator[FilesServer]:
             server.wait()
             with server.lock:  # before the reply is whole: then its client may ask for more
                 server.at_once -= 1
+            with suppress(OSError):  # the client has gone
+                self.say(status, headers, body)
+
+        def say(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -325,6 +325,20 @@ def test_must_wait(server: FilesServer, tmp_path: Path) -> None:
     source.close()
 
 
+def test_a_run_that_stops_waits_for_no_server(server: FilesServer, tmp_path: Path) -> None:
+    go = threading.Event()
+    server.wait = lambda: go.wait(60)
+    source = fetching([Row(i, str(i), {"image": server.url(f"/{i}.png")}) for i in range(60)], tmp_path)
+    assert source.must_wait()
+    closing = threading.Thread(target=source.close)
+    closing.start()
+    closing.join(20)
+    stopped = not closing.is_alive()
+    go.set()
+    closing.join()
+    assert stopped and list(tmp_path.iterdir()) == []
+
+
 @given(st.lists(st.booleans(), max_size=60))
 def test_chunks_take_what_is_there(waits: list[bool]) -> None:
     """Where the next row is on its way, what is there goes, and whatever runs is waited for; no row is lost."""

@@ -70,7 +70,7 @@ KINDS: dict[str, list[Any]] = {
     "layer": WHOLE,
     "items": [],  # told by the function itself
     **{name: [*WHOLE, None] for name in ("scenes", "seeds")},
-    "allow_private": FLAG,
+    **dict.fromkeys(("allow_private", "fast_resize"), FLAG),
     "progress": [value for value in FLAG if value is not None],
     "heads": [3, 2.5, "0", ["a"], {"a": 1}, object()],
     "query": TEXT,

@@ -75,7 +75,7 @@ def test_a_page_becomes_cells() -> None:
 
 @needs_kernel
 def test_a_cell_that_fails_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError  # pyright: ignore[reportMissingImports]
 
     (tmp_path / "wrong.md").write_text("```python\nimport api_graph\napi_graph.nothing\n```\n")
     monkeypatch.setattr(make_notebooks, "PAGES", tmp_path)

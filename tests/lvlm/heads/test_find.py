@@ -21,8 +21,11 @@ from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.lvlm import HeadProfile, LvlmModel, Request, attribute
 from api_graph.lvlm.decoder import attention_modules, decoder_of
 from api_graph.lvlm.heads.find import find_heads, spatial_entropy
+from api_graph.lvlm.heads.items import HeadItem
 from api_graph.lvlm.layout import token_layouts
 from api_graph.lvlm.prompt import arguments_of, build_prompt
+from api_graph.lvlm.steer import SinkRule
+from api_graph.lvlm.steer.sinks import sink_dims
 from tests.lvlm.asked import picture, tiny
 from tests.lvlm.families import FAMILIES
 from tests.lvlm.heads.made import items
@@ -101,7 +104,7 @@ def test_the_measures_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
     model = tiny("llava")
     monkeypatch.setattr(find, "sink_dims", lambda model: (3, 7))
-    monkeypatch.setattr(find, "SinkRule", lambda: api_graph.lvlm.steer.SinkRule(threshold=1.5))
+    monkeypatch.setattr(find, "SinkRule", lambda: SinkRule(threshold=1.5))
     found, expected = table_of(find_heads(model, squares(), batch_size=2)), by_hand(model, squares(), (3, 7), 1.5)
     assert found.keys() == expected.keys()
     for place, values in expected.items():
@@ -282,7 +285,7 @@ def test_what_is_recorded() -> None:
     assert again.record == profile.record
     others = [(image, question, [[30, 16, 60, 41]]) for image, question, _ in items()]
     assert api_graph.find_heads(model, others).record.made.items_digest != made.items_digest
-    assert profile.record.sinks.dims == api_graph.lvlm.steer.sinks.sink_dims(model)
+    assert profile.record.sinks.dims == sink_dims(model)
 
 
 def test_scenes_where_no_items_are_given() -> None:
@@ -341,7 +344,7 @@ def test_one_item_in_every_form() -> None:
         {"image": image, "question": question, "boxes": boxes},
         {"image": image, "query": question, "box": boxes[0], "answer": "red"},
         {"image": image, "query": question, "boxes": " ".join(map(str, boxes[0]))},
-        api_graph.lvlm.heads.items.HeadItem(image, question, boxes),
+        HeadItem(image, question, boxes),
         (image, question, torch.tensor(boxes)),
     ]
     records = [find_heads(model, [form]).record for form in forms]

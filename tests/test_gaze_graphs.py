@@ -57,8 +57,8 @@ def test_a_weak_fovea_counts_more_by_contrast(tmp_path: Path, demo: api_graph.Lv
         assert answer("gaze_contrast", tmp_path, boxes=line(*box)) == colour
         assert answer("gaze_contrast", tmp_path, "Without contrast", boxes=line(*box)) == "orange"
         weak: dict[str, Any] = {"fovea": [box], "strength": 2.4}
-        assert api_graph.ask(demo, PICTURE, STAR, **weak, contrast="no_fovea").text == colour
-        assert api_graph.ask(demo, PICTURE, STAR, **weak).text == "orange"
+        assert api_graph.ask(PICTURE, STAR, demo, **weak, contrast="no_fovea").text == colour
+        assert api_graph.ask(PICTURE, STAR, demo, **weak).text == "orange"
 
 
 def test_rows_of_a_table_are_contrasted_each_with_its_own_fovea(tmp_path: Path) -> None:

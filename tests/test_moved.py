@@ -33,12 +33,14 @@ NAMES = [
     ("api_graph.graph.export", "to_picture", "api_graph.draw"),
     ("api_graph.graph.export", "to_workflow", "api_graph.draw"),
     ("api_graph.table.report.page", "write_report", "api_graph.report.page"),
+    ("api_graph.lvlm.remote.address", "BadAddress", "api_graph.addresses"),
 ]
 PACKAGES = {
     "api_graph.evaluate": "api_graph.bench",
     "api_graph.tasks.readers": "api_graph.bench.readers",
     "api_graph.graph.export": "api_graph.draw",
     "api_graph.table.report": "api_graph.report",
+    "api_graph.lvlm.remote.address": "api_graph.addresses",
 }
 
 SCRIPT = """

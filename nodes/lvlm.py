@@ -97,7 +97,8 @@ def attend_all(
         max_new_tokens=max_new_tokens,
         progress=context[0].progress,
     )
-    maps = watched_by_call(prompts, attend)
+    with inputs_named(heads="profile"):
+        maps = watched_by_call(prompts, attend)
     return [_result(maps[index], own) for index, own in enumerate(context)]
 
 
@@ -122,7 +123,7 @@ def watched_by_call(
     for (is_given, _), own in passes.items():
         for part in (own[first : first + MOST_PROMPTS] for first in range(0, len(own), MOST_PROMPTS)):
             answers = tuple(prompt.answer for prompt in part) if is_given else None
-            with inputs_named(normalize="normalization", fovea="steering", heads="profile"):
+            with inputs_named(normalize="normalization", fovea="steering"):
                 maps = attend([prompt.request for prompt in part], answers=answers)
             for prompt, one in zip(part, maps, strict=True):
                 found[prompt.call].append(one)

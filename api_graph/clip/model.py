@@ -31,7 +31,7 @@ class Preprocess:
     """What happens to an image before the network sees it. `size` is (height, width) in pixels.
 
     `measured` tells the geometry of a transform that is none of open_clip's; the resize mode says nothing then. With
-    `fast`, torch resizes the 8-bit picture in place of Pillow: values differ by one level here and there.
+    `fast`, torch resizes the 8-bit picture in place of Pillow: values differ by a level here and there, rarely by two.
     """
 
     size: tuple[int, int]

@@ -49,13 +49,13 @@ def levels(pixels: torch.Tensor, facts: Preprocess) -> torch.Tensor:
     seed=st.integers(0, 99),
 )
 @settings(max_examples=60, deadline=None)
-def test_it_is_pillows_within_a_level(width: int, height: int, size: tuple[int, int], mode: Any, seed: int) -> None:
+def test_it_is_pillows_within_two_levels(width: int, height: int, size: tuple[int, int], mode: Any, seed: int) -> None:
     picture = photograph(width, height, seed)
     usual, fast = Preprocess(size, resize_mode=mode), Preprocess(size, resize_mode=mode, fast=True)
     wanted, found = usual.transform()(picture), fast.transform()(picture)
     assert found.shape == wanted.shape == (3, *size) and found.dtype == wanted.dtype
     difference = (levels(found, fast) - levels(wanted, usual)).abs()
-    assert difference.max() < 1.01
+    assert difference.max() < 2.01 and (difference > 1.01).float().mean() < 0.001
     assert (difference < 0.01).float().mean() > 0.5
     assert fast.geometry(width, height) == usual.geometry(width, height)
 

@@ -228,6 +228,7 @@ def seen(world: World, id: str) -> tuple[dict[str, Any], int, int]:
 SMALL = 64 << 10
 GROWS = {
     "APHeadReactions": "a square for each of the model's heads, whatever the image",
+    "APHeadReport": "a square for each of the model's heads",
     "APSetOfMark": "the image and the masks, as large as they came",
     "APChooseBox": "the image with one box on it",
     "APProjectPointCloud": "declared; six pictures of a side that its input bounds",

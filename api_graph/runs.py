@@ -93,14 +93,17 @@ def run_graph(
     folders = headless_folders(output, tuple(input_folders), trusted, keep_answers=keep_answers)
     wanted = [_node_id(ready, target) for target in targets]
     with progress_bar("run_graph", len(ready.nodes), progress) as moved_on:
+        told: set[str] = set()
 
         def listen(event: Event) -> None:
-            if event.kind in ("done", "cached"):
+            if event.kind in ("done", "cached") and event.node not in told:
+                told.add(event.node)
                 moved_on(1)
             if listener is not None:
                 listener(event)
 
         result = executor.run(ready, folders, targets=wanted, listener=listen, metadata=metadata).raise_failures()
+        moved_on(len(ready.nodes.keys() - told))  # those that nothing needed, as what they feed was known
     return {
         node: {**out.values, **({"text": out.ui["text"]} if "text" in out.ui else {}), "files": list(out.files)}
         for node, out in result.outputs.items()

@@ -391,8 +391,9 @@ def test_progress_of_graphs(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
             "api_clip_cls", cache=False, output=tmp_path, progress=True, listener=lambda event: heard.append(event.kind)
         )
 
-    said = counted_lines(capsys, run)
-    assert said.startswith("\rrun_graph:") and f"{nodes}/{nodes}" in said and "done" in heard
+    for _ in range(2):  # the second time most is known, and some nodes are not needed
+        said = counted_lines(capsys, run)
+        assert said.startswith("\rrun_graph:") and f"{nodes}/{nodes}" in said and "done" in heard
     rows = [{"image": str(PICTURE), "query": query} for query in (STAR, RING, "c", "d", "e")]
     for upto, bar in ((3, "3/3"), (5, "2/2")):  # of those that are left
 

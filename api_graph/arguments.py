@@ -79,6 +79,7 @@ def _hints(function: Callable[..., object], signature: inspect.Signature) -> dic
 
 def fits(hint: object, value: object) -> bool:
     """Whether a value is of a declared type. Words need not be among a Literal's: the function names its choices."""
+    hint = _unnamed(hint)
     origin = get_origin(hint) or hint
     if origin in (Union, types.UnionType):
         return any(fits(one, value) for one in get_args(hint))
@@ -105,6 +106,13 @@ def fits(hint: object, value: object) -> bool:
         return isinstance(value, origin)  # pyright: ignore[reportArgumentType]
     except TypeError:  # Any, a type variable, a protocol
         return True
+
+
+def _unnamed(hint: object) -> object:
+    """What the name of a type stands for: NDArray is one from numpy 2.5 on, where Python has such names (3.12)."""
+    while (meant := getattr(get_origin(hint) or hint, "__value__", None)) is not None:
+        hint = meant
+    return hint
 
 
 def _single(value: object) -> bool:
@@ -143,6 +151,7 @@ def _unfit(name: str, hint: object, value: object) -> BadInput:
 
 def wanted(hint: object) -> str:
     """A declared type in words: "a text or a list of texts"."""
+    hint = _unnamed(hint)
     origin = get_origin(hint) or hint
     if origin in (Union, types.UnionType):
         said = [wanted(one) for one in get_args(hint) if one is not type(None)]

@@ -93,11 +93,11 @@ def keys(folders: object, name: str) -> dict[str, str]:
 
 @node("TStored", category="test", title="Stored", version=3, output=True, fingerprint=keys, aliases=("kept",))
 def stored(
+    context: SaveContext,
     name: Annotated[str, Choices(lambda: ("a", "b"), open=True)],
     kind: Annotated[Literal["x", "y"], Widget(labels=("on", "off"))] = "y",
     count: Annotated[int, Field(ge=1, le=9, description="How often.")] = 2,
     hint: Annotated[str | None, Field(description="A link.")] = None,
-    context: SaveContext = None,  # type: ignore[assignment]
 ) -> None:
     """It has a bit of everything."""
 

@@ -12,7 +12,7 @@ from itertools import accumulate, islice
 from pathlib import Path, PurePath
 
 from api_graph.errors import BadInput
-from api_graph.files import expanded, real_path
+from api_graph.files import expanded, real_path, sha256_of
 
 _ANNOTATED = re.compile(r"^(?P<name>.*?)\s*\[(?P<root>input|output|temp)\]$", re.DOTALL)
 
@@ -154,6 +154,14 @@ def _fold(name: str) -> str:
 def names_in(roots: Iterable[Path], wanted: Callable[[Path], bool]) -> list[str]:
     """Sorted names of what lies at the top of any of `roots` and is `wanted`, each once."""
     return sorted({path.name for root in roots if root.is_dir() for path in root.iterdir() if wanted(path)})
+
+
+def content_of(path: str | os.PathLike[str], *, input: str) -> str:
+    """sha256 of a file that an input names, for a fingerprint. Raises BadInput, naming `input`."""
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise BadInput(f"it cannot be read ({error.strerror})", input=input, value=str(path)) from error
 
 
 def inside(root: Path, name: str | PurePath) -> Path | None:

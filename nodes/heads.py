@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 
@@ -11,8 +10,8 @@ from pydantic import Field
 
 from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, inputs_named
-from api_graph.files import name_below, sha256_of
-from api_graph.folders import Folders, names_in
+from api_graph.files import name_below
+from api_graph.folders import Folders, content_of, names_in
 from api_graph.lvlm import HeadProfile, LvlmModel
 from api_graph.lvlm.heads.find import SCENES, find_heads
 from api_graph.lvlm.heads.items import ItemTable
@@ -76,15 +75,11 @@ def table_fingerprint(folders: Folders, table: str) -> Mapping[str, str]:
     if found is None:
         return {}
     with inputs_named(path="table"):
-        pictures = [_digest(str(item.image)) for item in found.items()]
-    return {"table": _digest(found.path), "pictures": hashlib.sha256("".join(pictures).encode()).hexdigest()}
-
-
-def _digest(path: str | os.PathLike[str]) -> str:
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise BadInput(f"it cannot be read ({error.strerror})", input="table", value=str(path)) from error
+        pictures = [content_of(str(item.image), input="table") for item in found.items()]
+    return {
+        "table": content_of(found.path, input="table"),
+        "pictures": hashlib.sha256("".join(pictures).encode()).hexdigest(),
+    }
 
 
 def _table(folders: Folders, table: str) -> ItemTable | None:
@@ -165,11 +160,7 @@ def profile_files(folders: Folders) -> Sequence[str]:
 
 def profile_fingerprint(folders: Folders, file: str) -> Mapping[str, str]:
     """The file's content."""
-    path = folders.input_file(file, input="file")
-    try:
-        return {"file": sha256_of(path)}
-    except OSError as error:
-        raise BadInput(f"it cannot be read ({error.strerror})", input="file", value=str(path)) from error
+    return {"file": content_of(folders.input_file(file, input="file"), input="file")}
 
 
 @node(
@@ -258,6 +249,5 @@ def report(
 ) -> HeadReport:
     """Show a profile: a picture of layers × heads, and the chosen heads beside others by chance and beside all."""
     figure = to_tensor(head_figure(profile, measure, colormap))[0]
-    chosen = [(layer, head) for layer, heads in profile.heads.items() for head in heads]
-    layers, heads = (list(one) for one in zip(*chosen, strict=True))
+    layers, heads = (list(one) for one in zip(*profile.places, strict=True))
     return HeadReport(figure, report_text(profile, draws, most), layers, heads)

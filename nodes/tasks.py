@@ -11,8 +11,7 @@ from pydantic import Field
 from api_graph.clip import ClipModel, ImageFeatures
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
-from api_graph.files import sha256_of
-from api_graph.folders import Folders, names_in
+from api_graph.folders import Folders, content_of, names_in
 from api_graph.geometry import ResizeMode
 from api_graph.pixels._check import checked_image, required_masks
 from api_graph.pixels.pairing import EVERY, Pairs
@@ -270,10 +269,7 @@ def point_files(folders: Folders) -> Sequence[str]:
 def point_fingerprint(folders: Folders, file: str) -> Mapping[str, str]:
     """The file's content, and its kind, which decides how it is read."""
     path = folders.input_file(file, input="file")
-    try:
-        return {"file": sha256_of(path), "kind": os.path.splitext(path)[1].lower()}
-    except OSError as error:
-        raise BadInput(f"it cannot be read ({error.strerror})", input="file", value=str(path)) from error
+    return {"file": content_of(path, input="file"), "kind": os.path.splitext(path)[1].lower()}
 
 
 @node(

@@ -56,17 +56,17 @@ def report(
     if compare is None and (figure is not None or truth is not None):
         option = "--figure" if figure is not None else "--truth"
         raise BadInput("there is no other run", input=option, value=figure or truth, hint="Name it with --compare DIR.")
-    beside = None if compare is None else _compared(compare, folder, page, figure, truth, most)
-    comparisons = [] if beside is None else [beside]
+    comparisons = [] if compare is None else [_compared(compare, folder, page, figure, truth, most)]
+    compared = [page.with_name(unquote(one.address)) for one in comparisons]
     written = write_report(folder, page, pictures=most, rows=rows, comparisons=comparisons)
     if as_json:
-        print_json(_facts(written) | ({} if beside is None else {"compared": page.with_name(unquote(beside.address))}))
+        print_json(_facts(written) | ({"compared": compared[0]} if compared else {}))
     else:
         say(one_line(str(written.page)))
         say(_line(written))
         say(one_line(f"verify: {written.summary.verified}"))
-        for one in comparisons:
-            say(one_line(f"{page.with_name(unquote(one.address))}: {one.verdict}"))
+        for target, one in zip(compared, comparisons, strict=True):
+            say(one_line(f"{target}: {one.verdict}"))
     if open_:
         _open(written.page)
     return OK
@@ -79,9 +79,9 @@ def _compared(other: Path, folder: Path, page: Path, figure: str | None, truth: 
     from api_graph.report.page import Comparison
 
     compared = compare_results([other, folder], figure, truth=truth)
-    beside = page.with_name(f"{page.stem}-compared.html")
-    write_comparison(compared, beside, most=most)
-    return Comparison(" ".join(pair.verdict for pair in compared.pairs), quote(beside.name))
+    target = page.with_name(f"{page.stem}-compared.html")
+    write_comparison(compared, target, most=most)
+    return Comparison(" ".join(pair.verdict for pair in compared.pairs), quote(target.name))
 
 
 def _line(written: Report) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import get_args
@@ -13,15 +13,14 @@ from torch import Tensor
 
 from api_graph.arguments import typed
 from api_graph.deprecation import formerly
-from api_graph.errors import BadInput, inputs_named
+from api_graph.errors import BadInput
 from api_graph.geometry import Geometry
 from api_graph.lvlm.activation import activation_rows, final_states
 from api_graph.lvlm.attention_rows import Normalization
+from api_graph.lvlm.averaging import ReadHeads, averaged, layers_read
 from api_graph.lvlm.capture import Capture, capture
-from api_graph.lvlm.decoder import checked_layer
 from api_graph.lvlm.forced import answer_ids, needs_steps, run_forced
 from api_graph.lvlm.generation import Progress, decoded, generate_ids
-from api_graph.lvlm.heads.profile import HeadProfile
 from api_graph.lvlm.layout import Size, TokenLayout, merge, token_layouts
 from api_graph.lvlm.load import loaded_lvlm
 from api_graph.lvlm.model import LvlmModel
@@ -31,7 +30,7 @@ from api_graph.lvlm.request import Request, Sampling
 from api_graph.lvlm.steer import AsFovea, Mode, Rows, Steering, steered, steering_of
 from api_graph.lvlm.steps import Steps, chosen_steps
 from api_graph.lvlm.words import Method, Word, words_of
-from api_graph.models.layers import Layers, layer_list
+from api_graph.models.layers import Layers
 from api_graph.notebook import counted, one_line, quoted
 from api_graph.pixels.given import Images, as_pictures
 from api_graph.pixels.shown import ShownMap
@@ -39,9 +38,6 @@ from api_graph.sockets import Attribution
 
 GivenAnswer = str | Sequence[int]
 """An answer to be read instead of generated: its text, or its token ids."""
-
-ReadHeads = Sequence[int] | Mapping[int, Sequence[int]] | HeadProfile
-"""Heads to average: numbers, in each of the layers, or for each layer its own: a profile, or {layer: heads}."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +134,7 @@ def lvlm_attribution(
     `steps`: "all", "first", a range or (start, stop), or a phrase of the answer, whose tokens then count.
     `normalize`: "full", weights of the full softmax (eq. 8); "image_only", a softmax over the image's tokens alone per
     head and step (the official code). `heads`: those to average, all by default. A profile of heads names layers, too;
-    then there is no `layer`, and each chosen head counts alike.
+    then there are no `layers`, and each chosen head counts alike.
     `method`: "attention", or "activation" for token activation maps (TAM), which read no attention: they take no
     `layers`, `normalize` or `heads`.
     `answer`: read this answer (its text or its token ids) in one forward, instead of generating one greedily. The
@@ -249,7 +245,7 @@ def _attributed(
         if reading.method == "activation":
             return _activated(model, prompt.tensors, layouts, reading, answers, progress)
         kept, tokens = _watched(model, prompt.tensors, columns, reading, answers, progress)
-    rows = _averaged(kept, reading.heads)  # (B, M, N)
+    rows = averaged(kept, reading.heads)  # (B, M, N)
     return [
         _result(model, layout, rows[i, : len(ids), : len(layout.columns)], ids, reading, kept.layers)
         for i, (layout, ids) in enumerate(zip(layouts, tokens, strict=True))
@@ -317,7 +313,9 @@ def _watched(
     progress: Progress | None,
 ) -> tuple[Capture, list[list[int]]]:
     """What the attention did while the prompts were answered, and the ids of the answers."""
-    watch = partial(capture, model, _layers(model, reading), columns, normalize=reading.normalize)
+    watch = partial(
+        capture, model, layers_read(model, reading.layers, reading.heads), columns, normalize=reading.normalize
+    )
     if answers is None:
         with watch() as kept:
             return kept, generate_ids(model, inputs, Sampling(max_tokens=reading.max_new_tokens), progress)
@@ -336,57 +334,6 @@ def _only(images: Sequence[TokenLayout]) -> TokenLayout:
     if len(images) != 1:
         raise BadInput("a map belongs to one image", input="image", value=len(images), hint="Ask about one at a time.")
     return images[0]
-
-
-def _layers(model: LvlmModel, reading: _Reading) -> Sequence[int]:
-    """The layers meant, in the order in which they are named. `capture` checks numbers that are given as such."""
-    layers, heads = reading.layers, reading.heads
-    auto = layers is None or (isinstance(layers, str) and layers.strip().lower() in ("", "auto"))
-    if isinstance(heads, HeadProfile):
-        with inputs_named(profile="heads"):
-            heads.check_model(model)
-    if isinstance(heads, HeadProfile | Mapping):
-        if not auto:
-            problem = "the heads that are chosen lie in layers of their own"
-            raise BadInput(problem, input="layers", value=layers, hint="Leave it out, or give no profile of heads.")
-        named = [checked_layer(model.module, layer) for layer in _by_layer(heads)]
-        if len(set(named)) < len(named):
-            raise BadInput("a layer is named twice", input="heads", value=named)
-        return named
-    if layers is None or auto:
-        return [model.default_layer]
-    if isinstance(layers, str):
-        return layer_list(layers, model.layers)
-    several = layers if isinstance(layers, Sequence) else [layers]
-    if not several:
-        raise BadInput("name at least one layer", input="layers", value=layers)
-    return several
-
-
-def _by_layer(heads: HeadProfile | Mapping[int, Sequence[int]]) -> Mapping[int, Sequence[int]]:
-    """The layers that have a chosen head, with their heads. Raises BadInput where there is none."""
-    given = heads.heads if isinstance(heads, HeadProfile) else heads
-    found = {layer: own for layer, own in given.items() if own}
-    if not found:
-        raise BadInput("no head is chosen", input="heads", value=dict(given))
-    return found
-
-
-def _averaged(kept: Capture, heads: ReadHeads | None) -> Tensor:
-    """Mean over heads and layers: (B, M, N)."""
-    if isinstance(heads, HeadProfile | Mapping):
-        own = zip(kept.layers, _by_layer(heads).values(), strict=True)
-        return torch.cat([_rows_of(kept.rows(layer), chosen) for layer, chosen in own], dim=1).mean(dim=1)
-    rows = torch.stack([kept.rows(layer) for layer in kept.layers])  # (layers, B, H, M, N)
-    return (rows if heads is None else torch.stack([_rows_of(one, heads) for one in rows])).mean(dim=(0, 2))
-
-
-def _rows_of(rows: Tensor, heads: Sequence[int]) -> Tensor:
-    """The rows (B, h, M, N) of some heads, of (B, H, M, N)."""
-    known = range(-rows.shape[1], rows.shape[1])
-    if not heads or any(head not in known for head in heads):
-        raise BadInput(f"the heads are 0 to {rows.shape[1] - 1}", input="heads", value=heads)
-    return rows[:, list(heads)]
 
 
 def _result(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
+from api_graph.lvlm.asking import MOST_PROMPTS
 from api_graph.lvlm.decoder import context_length
 from api_graph.lvlm.forced import answer_ids
 from api_graph.lvlm.generation import Progress, generate_ids, layouts_for
@@ -16,9 +17,6 @@ from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.prompt import build_prompt
 from api_graph.lvlm.request import Request, Sampling
 from api_graph.lvlm.steer import settings_key, steered
-
-MOST_PROMPTS = 16
-"""How many options are read in one batch."""
 
 
 def option_losses(

@@ -118,11 +118,16 @@ VSTAR = BenchmarkSpec(
 )
 
 
+def _option_lines(question: Question) -> list[str]:
+    """The options, each on a line of its own."""
+    return [" ".join(option.split()) for option in question.choices.values()]
+
+
 def _vstar_plain(data: Path, parts: Sequence[str]) -> list[Question]:
     """The questions without the options: each is read as an answer of its own."""
     questions = [replace(question, prompt=question.text) for question in _vstar_questions(data, parts)]
     for question in questions:
-        options = [" ".join(option.split()) for option in question.choices.values()]
+        options = _option_lines(question)
         if "" in options or len(set(options)) < len(options):
             problem = f"V*Bench: two options of {question.id} are the same, or one is empty"
             raise BadInput(problem, input="--data", value=options)
@@ -147,7 +152,7 @@ VSTAR_LOSSES = BenchmarkSpec(
     figures=lambda scored: by_category(ACCURACY, scored),
     answer="option",
     category=_fact("category"),
-    columns=lambda question: {"options": "\n".join(" ".join(one.split()) for one in question.choices.values())},
+    columns=lambda question: {"options": "\n".join(_option_lines(question))},
 )
 
 

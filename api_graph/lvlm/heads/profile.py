@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Literal, NamedTuple, TypeAlias, get_args
 from weakref import WeakKeyDictionary
 
@@ -92,8 +93,7 @@ class HeadProfile:
             raise BadInput(problem, input="count", value=self.count, hint="0 is a tenth of all, at least one.")
 
     def __repr__(self) -> str:
-        chosen = sum(map(len, self.heads.values()))
-        return one_line(self, self.record.model.name, f"{counted(chosen, 'head')} by {self.by}", self.draw)
+        return one_line(self, self.record.model.name, f"{counted(self.number, 'head')} by {self.by}", self.draw)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: LvlmModel | None = None) -> HeadProfile:
@@ -123,6 +123,15 @@ class HeadProfile:
     @property
     def heads(self) -> dict[int, tuple[int, ...]]:
         """The chosen heads of each layer, in ascending order."""
+        return {**self._heads}
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Layer and number of each chosen head, in ascending order."""
+        return [(layer, head) for layer, heads in self._heads.items() for head in heads]
+
+    @cached_property  # every request that is steered by it asks for it
+    def _heads(self) -> dict[int, tuple[int, ...]]:
         everything = _by_layer([one.place for one in self.record.heads])
         if self.draw == "all":
             return everything
@@ -148,7 +157,7 @@ class HeadProfile:
     @property
     def number(self) -> int:
         """How many heads are chosen."""
-        return sum(map(len, self.heads.values()))
+        return len(self.places)
 
     def ranking(self, by: By | None = None) -> list[RankedHead]:
         """All heads, the first choice first; equal ones in the order of layers and heads."""

@@ -93,7 +93,6 @@ def head_figure(profile: HeadProfile, measure: Measure = "gaze", colormap: Color
     Layers without attention have no colour of their own: they are 0.
     """
     values = profile.values(measure)
-    chosen = [(layer, head) for layer, heads in profile.heads.items() for head in heads]
     return matrix_figure(
         values.nan_to_num(0.0),
         rows="layer",
@@ -101,12 +100,12 @@ def head_figure(profile: HeadProfile, measure: Measure = "gaze", colormap: Color
         title=f"{MEASURES[measure]}, {profile.record.model.name}"[:80],
         colormap=colormap,
         cell=max(8, min(_LARGEST_CELL, _LARGEST_SIDE // max(values.shape))),
-        framed=chosen,
+        framed=profile.places,
     )
 
 
 def _means(profile: HeadProfile) -> dict[Measure, float]:
-    chosen = {(layer, head) for layer, heads in profile.heads.items() for head in heads}
+    chosen = set(profile.places)
     own = [one for one in profile.record.heads if one.place in chosen]
     return {name: sum(getattr(one, name) for one in own) / len(own) for name in get_args(Measure)}
 

@@ -13,24 +13,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphError, BadInput
+from api_graph.executor.accelerator import out_of_memory_in
 from api_graph.executor.cache.entry import Entry, size_of
 from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
 from api_graph.sockets import Attribution
 from api_graph.spec import NodeSpec
 
+if TYPE_CHECKING:
+    from api_graph.executor.cache.memory import ModelPool
+
 C = TypeVar("C")
 R = TypeVar("R")
 
 Arguments = Mapping[str, object]
-Steps = Sequence[tuple[Sequence[Arguments], Context | None]]
-"""Of each step its calls and the context that they share."""
+StepCalls = tuple[Sequence[Arguments], Context | None]
+"""A step's calls, and the context that they share."""
+Steps = Sequence[StepCalls]
 
 _TOGETHER = {"cpu": 2**17}
 """Values in the largest tensor of calls that go together: on a processor as many as its cache has room for."""
@@ -42,7 +47,6 @@ _FEW, _VALUE = 1000, 4096
 _RESULTS_AT_ONCE = 4
 _SMALL = 2**20
 """Bytes: smaller results are not held against any limit."""
-_SAID = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[object]]) -> list[Arguments]:
@@ -246,12 +250,14 @@ def _miscounted(spec: NodeSpec, answered: int, count: int) -> ApiGraphError:
 class BatchLimits:
     """How many calls a batched form gets at once: as many as there are, within a limit of each node class.
 
-    A limit halves when memory runs out, and doubles again after a while without that.
+    A limit halves when memory runs out and no model of the `pool` can go in place of that, and doubles again after a
+    while without it.
 
     `most` is a limit that the user has set; None leaves it to memory.
     """
 
     most: int | None = None
+    pool: ModelPool | None = None
     _limits: dict[str, int] = field(default_factory=dict, init=False)
     _good_batches: dict[str, int] = field(default_factory=dict, init=False)  # since memory ran out
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
@@ -269,9 +275,8 @@ class BatchLimits:
             try:
                 answers = list(batched(batch))
             except Exception as error:
-                if len(batch) == 1 or not ran_out_of_memory(error):
+                if not self._may_fit_now(name, len(batch), error):
                     raise
-                self._halve(name, len(batch))
                 continue
             results += answers
             if len(answers) != len(batch):
@@ -280,23 +285,25 @@ class BatchLimits:
                 self._grow(name)
         return results
 
-    def _halve(self, name: str, size: int) -> None:
+    def _may_fit_now(self, name: str, size: int, error: Exception) -> bool:
+        """After memory ran out: whether a model has gone, or half as many calls can be tried."""
+        if out_of_memory_in(error) is None:
+            return False
+        # This lets go of what the batch had made, and gives it back to the device.
+        if self.pool is not None and self.pool.relieve(error) is None:
+            return True
+        if size == 1:
+            return False
         with self._lock:
             # Another run may have halved more than that meanwhile.
             self._limits[name], self._good_batches[name] = min(size // 2, self._limits.get(name, size)), 0
+        return True
 
     def _grow(self, name: str) -> None:
         with self._lock:
             self._good_batches[name] += 1
             if self._good_batches[name] >= _BATCHES_UNTIL_GROWTH:
                 self._limits[name], self._good_batches[name] = 2 * self._limits[name], 0
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine, had no memory left. The back ends say so in different classes and words."""
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _SAID)
 
 
 # ------------------------------------------------------------------------------------------ many calls as one

@@ -56,13 +56,15 @@ def limit(variable: str) -> int:
 
 MAX_VRAM = "API_GRAPH_MAX_VRAM"
 _COMPUTING, _LEAST_COMPUTING = 16, 2**29
-"""Of an accelerator, a sixteenth and at least half a GiB is for computing."""
+"""Of an accelerator, a sixteenth and at least half a GiB is for computing; of a very small one, a half."""
 
 
 def vram_budget(total: int) -> int:
     """Most bytes that loaded models may take on an accelerator that has `total`. Raises BadInput as `limit` does."""
     given = os.environ.get(MAX_VRAM)
-    return total - max(total // _COMPUTING, _LEAST_COMPUTING) if given is None else _size(MAX_VRAM, given)
+    if given is not None:
+        return _size(MAX_VRAM, given)
+    return max(total // 2, total - max(total // _COMPUTING, _LEAST_COMPUTING))
 
 
 @lru_cache(maxsize=8)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import api_graph
 from api_graph.executor import DiskCache, Executor, ModelPool
@@ -119,3 +120,21 @@ def test_memory_that_another_model_takes_is_found_when_it_runs_out(tmp_path: Pat
         torch.zeros(memory.total(), dtype=torch.uint8, device="cuda")
     assert pool.relieve(ran_out.value) is None and len(pool) == 0
     assert "no memory left" in str(pool.relieve(ran_out.value))
+
+
+def test_batches_are_as_large_as_what_they_took_allows(tmp_path: Path) -> None:
+    graph, picture = on_the_gpu("api_clip_map"), Image.open(PICTURE).convert("RGB")
+    for number in range(40):
+        picture.putpixel((0, 0), (number, 0, 0))
+        picture.save(tmp_path / f"{number}.png")
+    rows = [set_inputs(graph, all_nodes(), {"image": f"{number}.png"}) for number in range(40)]
+    executor = Executor()
+    results = executor.run_rows(rows, headless_folders(tmp_path / "out", (tmp_path,)), previews=False, maps=True)
+    assert not any(result.failures for result in results)
+    assert executor.batches._sizes is not None
+    measured = {kind[0]: own for kind, own in executor.batches._sizes._measured.items() if isinstance(kind, tuple)}
+    count, each = measured["APEncodeImage"]
+    assert count >= 32 and each * count < CudaMemory().total()
+    (alone,) = Executor().run_rows(rows[17:18], headless_folders(tmp_path / "out", (tmp_path,)), maps=True)
+    for own, other in zip(results[17].maps.values(), alone.maps.values(), strict=True):
+        assert (own[0].values - other[0].values).abs().max() <= 3e-2 * other[0].values.abs().max()

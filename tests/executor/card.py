@@ -20,10 +20,14 @@ class Card:
 
     def zeros(self, count: int) -> Tensor:
         """So many bytes. Raises OutOfMemoryError where there is no room."""
-        if self.taken + self.kept + count > self.size:
+        self.kept -= min(
+            self.kept, count
+        )  # as allocators do, it takes what it has kept, and gives back the rest in need
+        if self.taken + count > self.size:
             raise torch.cuda.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {count} bytes.\nSee the manual")
         tensor = torch.zeros(count, dtype=torch.uint8)
         self.taken += count
+        self.kept = min(self.kept, self.size - self.taken)
         self.most = max(self.most, self.taken)
         weakref.finalize(tensor.untyped_storage(), self._let_go, count)
         return tensor

@@ -71,6 +71,16 @@ def test_what_a_batch_takes_once_counts_less_as_more_is_measured() -> None:
     assert run(card, encode, 60) == [4, 13, 31, 12]
 
 
+def test_a_small_batch_says_less_of_one_call_than_the_largest() -> None:
+    card = Card(1000)
+    encode = Encode(card, 10, 200)
+    limits = BatchLimits(pool=ModelPool(memory=card))
+    run(card, encode, 49, limits)
+    assert encode.sizes == [4, 13, 31, 1]
+    encode.sizes.clear()
+    assert run(card, encode, 50, limits) == [48, 2]  # by the batch of 31, 16.45 each; by the last, it would be 210
+
+
 def test_what_others_have_taken_leaves_less() -> None:
     card = Card(1000)
     held = card.zeros(600)

@@ -29,6 +29,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
@@ -50,31 +51,49 @@ LAYER = 6
 IMAGE_TOKEN = 4000
 
 
-def build(side: int = 24) -> tuple[LvlmModel, dict[str, Tensor]]:
-    """The model, and a prompt: half of the text, an image of side × side tokens, the other half."""
+@dataclass(frozen=True)
+class Shape:
+    """Of a random LLaVA: layers, width, MLP width, heads and words of its decoder, and the same of its vision tower."""
+
+    text: tuple[int, int, int, int, int] = (12, 512, 1376, 8, 4096)
+    vision: tuple[int, int, int, int] = (2, 32, 32, 2)
+
+
+def build(
+    side: int = 24, shape: Shape = Shape(), device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[LvlmModel, dict[str, Tensor]]:
+    """The model, made on its device, and a prompt: half of the text, an image of side × side tokens, the other half."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     torch.manual_seed(0)
+    layers, width, mlp, heads, words = shape.text
     text = LlamaConfig(
-        hidden_size=512,
-        intermediate_size=1376,
-        num_hidden_layers=12,
-        num_attention_heads=8,
-        vocab_size=4096,
+        hidden_size=width,
+        intermediate_size=mlp,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        vocab_size=words,
         tie_word_embeddings=False,
     )
+    layers, width, mlp, heads = shape.vision
     vision = CLIPVisionConfig(
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        hidden_size=width,
+        intermediate_size=mlp,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
         image_size=14 * side,
         patch_size=14,
     )
     config = LlavaConfig(
         vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN, tie_word_embeddings=False
     )
-    model: Any = LlavaForConditionalGeneration(config)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            model: Any = LlavaForConditionalGeneration(config)
+    finally:
+        torch.set_default_dtype(before)
     model.generation_config.eos_token_id = None
     ids = torch.randint(3, IMAGE_TOKEN, (1, TEXT_TOKENS))
     image = torch.full((1, side * side), IMAGE_TOKEN)
@@ -84,17 +103,19 @@ def build(side: int = 24) -> tuple[LvlmModel, dict[str, Tensor]]:
         "attention_mask": torch.ones_like(prompt),
         "pixel_values": torch.randn(1, 3, 14 * side, 14 * side),
     }
+    inputs = {name: one.to(device, dtype if one.is_floating_point() else None) for name, one in inputs.items()}
     return LvlmModel.from_transformers(model, name="random LLaVA"), inputs
 
 
 def steering(model: LvlmModel, inputs: dict[str, Tensor], rows: Rows = "last") -> AbstractContextManager[None]:
-    """A box over a quarter of the image, at the default."""
+    """A box over a quarter of each prompt's image, at the default."""
     columns = (inputs["input_ids"][0] == IMAGE_TOKEN).nonzero().flatten()
+    count = len(inputs["input_ids"])
     side = math.isqrt(len(columns))
     whole = Geometry.whole(14 * side, 14 * side)
     layout = TokenLayout((14 * side, 14 * side), (View(columns, (side, side), whole),))
     way = Steering.of([[0, 0, 7 * side, 7 * side]], rows=rows)
-    return steered(model, [[layout]], [way], inputs["input_ids"].shape[1])
+    return steered(model, [[layout]] * count, [way] * count, inputs["input_ids"].shape[1])
 
 
 def variants(model: LvlmModel, inputs: dict[str, Tensor]) -> dict[str, Callable[[], tuple[list[int], int]]]:

@@ -30,6 +30,7 @@ from api_graph.runs import open_graph
 from api_graph.settings import shipped_graphs
 from api_graph.sockets import Attribution
 from api_graph.tasks import BoxChoice, Classification
+from api_graph.tasks.outlines import outlined
 from tests.table.runs import ROOT
 
 PICTURE = shipped_graphs() / "api_graph_example.png"
@@ -232,14 +233,57 @@ def test_pictures_side_by_side() -> None:
     assert [strip.getpixel(at) for at in ((9, 0), (12, 9), (18, 19))] == [(255, 0, 0), (255,) * 3, (0, 0, 255)]
 
 
-SEEN = ["Annotated", "ClipAttribution", "LvlmAttribution"]
+def test_boxes_are_outlined_inside_their_edges() -> None:
+    """By hand: three pixels inside each edge, a white rim of one pixel on both sides, the chosen box over others."""
+    image = Image.new("RGBA", (60, 40), (10, 200, 10, 0))
+    boxes = torch.tensor([[10.0, 12.0, 30.0, 32.0], [20.0, 12.0, 40.0, 32.0]])
+    found = outlined(image, boxes, ["", ""], (0,))
+    assert found.mode == "RGB" and image.getpixel((10, 12)) == (10, 200, 10, 0)
+    chosen, other, rim, image_colour = (0xC2, 0x18, 0x5B), (0x37, 0x47, 0x4F), (255,) * 3, (10, 200, 10)
+    row = [found.getpixel((x, 22)) for x in (8, 9, 10, 12, 13, 14, 25, 26, 27, 29, 30, 31, 37, 39, 40, 41)]
+    assert row == [
+        *(image_colour, rim, chosen, chosen, rim, image_colour),
+        *(image_colour, rim, chosen, chosen, rim, image_colour),
+        *(other, other, rim, image_colour),
+    ]
+    assert [found.getpixel((15, y)) for y in (10, 11, 12, 14, 15, 16)] == row[:6]
+
+
+def test_a_name_stands_above_its_box_or_inside_at_the_edge() -> None:
+    boxes = torch.tensor([[100.0, 100.0, 150.0, 150.0], [0.0, 0.0, 50.0, 50.0], [190.0, 150.0, 200.0, 200.0]])
+    plain = outlined(Image.new("RGB", (200, 200)), boxes, ["", "", ""], ())
+    named = outlined(Image.new("RGB", (200, 200)), boxes, ["a", "b", "a name that is longer than the picture" * 3], ())
+    rows, columns = np.nonzero((np.asarray(plain) != np.asarray(named)).any(-1))
+    above = (rows >= 80) & (rows < 101) & (columns >= 99) & (columns < 130)
+    inside = (rows < 25) & (columns < 30)
+    wide = (rows >= 133) & (rows < 151)
+    assert above.any() and inside.any() and (wide & (columns < 10)).any() and (above | inside | wide).all()
+
+
+def test_what_was_made_of_scores_alone_has_no_picture() -> None:
+    for result in (BoxChoice.of(torch.rand(3)), Classification(torch.rand(2, 2), ("a", "b"))):
+        assert result._repr_png_() is None
+        with pytest.raises(BadInput, match=r"no images? to show"):
+            result.show()
+
+
+def test_the_image_of_one_classification_keeps_its_size() -> None:
+    verdict = api_graph.classify(PICTURE, [STAR, "ring"], boxes=[(354, 165, 432, 243)])
+    assert verdict.picture().width == 480 + 16 and len(verdict.regions) == 1
+    pixels, before = np.asarray(verdict.picture())[8:328, 8:488], np.asarray(Image.open(PICTURE).convert("RGB"))
+    rows, columns = np.nonzero((pixels != before).any(-1))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (164, 243, 353, 432)
+
+
+SEEN = ["Annotated", "BoxChoice", "Classification", "ClipAttribution", "LvlmAttribution"]
 
 
 @pytest.mark.parametrize("name", SEEN)
 def test_the_picture_is_what_is_saved_and_shown(name: str, results: Mapping[str, Any], tmp_path: Path) -> None:
     result = results[name]
     pixels = np.asarray(result.picture())
-    size = {"ClipAttribution": (968, 320)}.get(name, (480, 320))
+    sizes = {"ClipAttribution": (968, 320), "Classification": (4 * 328 + 8, result.picture().height)}
+    size = sizes.get(name, (480, 320))
     assert result.picture().size == size
     with Image.open(io.BytesIO(result._repr_png_())) as picture:
         assert picture.format == "PNG" and np.array_equal(np.asarray(picture), pixels)
@@ -290,12 +334,15 @@ def test_a_figure(name: str, results: Mapping[str, Any], tmp_path: Path) -> None
         titles
         == {
             "Annotated": [RING, "heatmap", "annotated"],
+            "BoxChoice": [RING],
+            "Classification": [f"{name} {p:.2f}" for ((name, p),) in results["Classification"].top(1)],
             "ClipAttribution": ["image", "Ψcls", "Ψcomp", "combined"] * 2,
             "LvlmAttribution": ["image", "yellow"],
         }[name]
     )
-    maps = {"Annotated": 1, "ClipAttribution": 6, "LvlmAttribution": 1}[name]
-    assert len(figure.axes) == len(titles) + maps  # a colour bar for each
+    maps = {"Annotated": 1, "ClipAttribution": 6, "LvlmAttribution": 1}.get(name, 0)
+    empty = {"Classification": 3}.get(name, 0)  # five in rows of four
+    assert len(figure.axes) == len(titles) + empty + maps  # a colour bar for each
     figure.savefig(tmp_path / "a.pdf")
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
 

@@ -1,12 +1,22 @@
-"""Helps that fit any terminal: in a narrow one what an option does stands below it, and lines break between words."""
+"""Helps that fit any terminal: in a narrow one what an option does stands below it, and lines break between words.
+
+What Click itself complains of fits as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from shutil import get_terminal_size
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
+
+from api_graph.cli.console import fitted
+
+_SAID_BEFORE = "Error: "
+"""What Click says before a complaint."""
 
 _NARROW = 60
 """Columns below which two columns of text are too many; Click itself draws nothing narrower than 50."""
@@ -39,18 +49,58 @@ def _folded(term: str, width: int) -> str:
     return "\n".join(lines)
 
 
+def _usage(command: Any, ctx: Any) -> str:
+    formatter = ctx.make_formatter()
+    _fit(formatter)
+    command.format_usage(ctx, formatter)
+    return formatter.getvalue().rstrip("\n")
+
+
 class Command(TyperCommand):
     """A command whose help fits the terminal."""
 
+    def get_usage(self, ctx: Any) -> str:
+        """The line of usage."""
+        return _usage(self, ctx)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
         _fit(formatter)
         super().format_help(ctx, formatter)
 
 
+@contextmanager
+def _fitted_complaints() -> Iterator[None]:
+    """Inside, complaints of Click, or of typer's copy of it, are broken at words where a terminal is narrower."""
+    try:
+        yield
+    except Exception as caught:
+        error: Any = caught
+        if hasattr(error, "format_message") and sys.stderr.isatty():
+            text = fitted(f"{_SAID_BEFORE}{error.format_message()}").removeprefix(_SAID_BEFORE)
+            error.format_message = lambda: text
+        raise
+
+
 class Group(TyperGroup):
-    """Commands whose list fits the terminal."""
+    """Commands whose list, and what is wrong with a command line, fit the terminal."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Read the options that stand before the command."""
+        with _fitted_complaints():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the command's own options, and run it."""
+        with _fitted_complaints():
+            return super().invoke(ctx)
+
+    def get_usage(self, ctx: Any) -> str:
+        """The line of usage."""
+        return _usage(self, ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
         _fit(formatter)
         super().format_help(ctx, formatter)
 

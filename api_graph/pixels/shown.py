@@ -43,9 +43,12 @@ class Shown(ABC):
     def _panels(self) -> list[list[Panel]]:
         """The rows of the figure that `plot` draws."""
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> bytes | None:
         buffer = io.BytesIO()
-        self.picture().save(buffer, "PNG", compress_level=1)
+        try:
+            self.picture().save(buffer, "PNG", compress_level=1)
+        except BadInput:  # a result that does not know its image has only words in a notebook
+            return None
         return buffer.getvalue()
 
     def show(self) -> None:

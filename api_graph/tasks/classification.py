@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from api_graph.arguments import typed
@@ -21,11 +22,15 @@ from api_graph.models.layers import Layers
 from api_graph.notebook import counted, html_table, one_line, quoted
 from api_graph.pixels.given import Images, as_pictures
 from api_graph.pixels.read import to_tensor
+from api_graph.pixels.sheet import contact_sheet
+from api_graph.pixels.shown import Shown
+from api_graph.plotting import Panel
 from api_graph.regions import boxes_around
 from api_graph.tasks.examples import Benchmark
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, region_features, seeing
 from api_graph.tasks.labels import checked_labels
 from api_graph.tasks.metrics import per_class_mean, shares_by, top_k, worst_group
+from api_graph.tasks.outlines import outlined
 from api_graph.tasks.prompt_methods import prompt_method
 from api_graph.tasks.referring import AnyBoxes, boxes_in
 from api_graph.tasks.scores import logit_scale
@@ -33,16 +38,25 @@ from api_graph.tasks.templates import Templates, class_features
 
 _MOST_LINES = 100
 """Of a table in a notebook."""
+_COLUMNS, _CELL = 4, (320, 320)
+"""Of several images side by side."""
+_LETTERS, _LETTERS_A_SIDE = 14, 24
 
 
 @dataclass(frozen=True, eq=False)
-class Classification:
-    """What each of n images, or clouds, is: `scores` (n, C), logits on the CPU, over `labels`."""
+class Classification(Shown):
+    """What each of n images, or clouds, is: `scores` (n, C), logits on the CPU, over `labels`.
+
+    `classify` adds what `show`, `save` and `plot` draw: the `images`, and the `regions` (N, 4) on each, xyxy in its
+    pixels, if it was given some.
+    """
 
     socket: ClassVar[str] = "AP_CLASSES"
 
     scores: Tensor
     labels: tuple[str, ...]
+    images: tuple[Image.Image, ...] = ()
+    regions: tuple[Tensor, ...] = ()
 
     @classmethod
     def of(cls, scores: Tensor, labels: tuple[str, ...]) -> Classification:
@@ -86,6 +100,32 @@ class Classification:
         rows = zip(order.tolist(), chances.tolist(), strict=True)
         return [[(self.labels[i], p) for i, p in zip(*row, strict=True)] for row in rows]
 
+    def picture(self) -> Image.Image:
+        """The image with its regions and its best label, or a sheet of all of them. BadInput without images."""
+        panels = self._labelled()
+        cell = panels[0].picture.size if len(panels) == 1 else _CELL
+        return contact_sheet(
+            [panel.picture for panel in panels],
+            [panel.title for panel in panels],
+            columns=min(_COLUMNS, len(panels)),
+            cell=cell,
+            font_size=max(_LETTERS, round(min(cell) / _LETTERS_A_SIDE)),
+        )
+
+    def _panels(self) -> list[list[Panel]]:
+        panels = self._labelled()
+        return [panels[start : start + _COLUMNS] for start in range(0, len(panels), _COLUMNS)]
+
+    def _labelled(self) -> list[Panel]:
+        if not self.images:
+            hint = "Use the result of classify."
+            raise BadInput("it was made of features alone: it has no images to show", input="images", hint=hint)
+        regions = self.regions or (torch.empty(0, 4),) * len(self.images)
+        return [
+            Panel(f"{name} {p:.2f}", outlined(image, boxes, [""] * len(boxes), range(len(boxes))))
+            for image, boxes, ((name, p),) in zip(self.images, regions, self.top(1), strict=True)
+        ]
+
     def to_storage(self) -> tuple[dict[str, Tensor], Json]:
         """Tensors and JSON from which `from_storage` builds an equal classification."""
         return {"scores": self.scores}, list(self.labels)
@@ -124,7 +164,8 @@ def classify(
     "foveal" where there is one, else "none". `templates`: a name, "openai" for the 80 of ImageNet, or texts with {}
     for the label. `alpha` to `cells` belong to foveal masks. Raises BadInput for regions that do not lie on the images.
     """
-    pictures = [to_tensor(picture)[0] for picture in as_pictures(image)]
+    images = as_pictures(image)
+    pictures = [to_tensor(picture)[0] for picture in images]
     regions = _regions(pictures, boxes, masks)
     prompt = prompt_method(method or ("none" if regions is None else "foveal"))
     if regions is None and (prompt.foveal or prompt.draw):
@@ -134,7 +175,8 @@ def classify(
     seen = seeing(loaded, resize_mode)
     features = region_features(seen, pictures, regions or [torch.empty(0, 4)] * len(pictures), prompt, fovea)
     names = checked_labels(labels)
-    return classified(features, class_features(seen, names, templates), names, logit_scale(seen))
+    found = classified(features, class_features(seen, names, templates), names, logit_scale(seen))
+    return replace(found, images=tuple(images), regions=tuple(regions or ()))
 
 
 def classified(features: Tensor, classes: Tensor, labels: tuple[str, ...], scale: float) -> Classification:

@@ -7,7 +7,7 @@ objects ("left of the dog") are not parsed: ReCLIP's rules for relations and sup
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from api_graph.clip.text import encode_text
 from api_graph.deprecation import formerly
 from api_graph.errors import BadInput
 from api_graph.models.layers import Layers
-from api_graph.pixels.given import Images
+from api_graph.pixels.given import Images, as_pictures
 from api_graph.regions import Boxes, BoxFormat, read_boxes
 from api_graph.tasks.examples import ReferringExample
 from api_graph.tasks.features import Fovea, SeeingMode, as_models, box_features, picture_of, seeing
@@ -68,7 +68,9 @@ def choose_box(
     """
     fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
     chooser = Chooser.of(as_models(model, device), method, fovea, aggregate, resize_mode, template)
-    return chooser.choose(image, boxes, [query], chooser.negatives(subtract) if subtract else None, format)[0]
+    images = as_pictures(image)
+    (choice,) = chooser.choose(images, boxes, [query], chooser.negatives(subtract) if subtract else None, format)
+    return replace(choice, query=query, image=images[0], boxes=boxes_in(boxes, picture_of(images), format))
 
 
 @dataclass(frozen=True, eq=False)

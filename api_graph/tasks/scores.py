@@ -13,11 +13,15 @@ from typing import Literal, TypeVar, get_args
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
 from api_graph.notebook import html_table, one_line
+from api_graph.pixels.shown import Shown
+from api_graph.plotting import Panel
+from api_graph.tasks.outlines import outlined
 
 T = TypeVar("T")
 
@@ -28,16 +32,20 @@ CLIP_LOGIT_SCALE = 100.0
 
 
 @dataclass(frozen=True, eq=False)
-class BoxChoice:
+class BoxChoice(Shown):
     """Which box fits a text best: its `index`, the first one of equals.
 
     `scores` are the boxes' logits (B,) on the CPU. `margin` is how much more probable the box is than the next one,
-    in [0, 1]: 0 for a tie, 1 where there is only one box.
+    in [0, 1]: 0 for a tie, 1 where there is only one box. `choose_box` adds the `query`, and what `show`, `save` and
+    `plot` draw: the `image`, and the `boxes` (B, 4) on it, xyxy in its pixels.
     """
 
     index: int
     scores: Tensor
     margin: float
+    query: str = ""
+    image: Image.Image | None = None
+    boxes: Tensor | None = None
 
     @property
     def probabilities(self) -> Tensor:
@@ -52,6 +60,17 @@ class BoxChoice:
         rows = zip(self.scores.tolist(), self.probabilities.tolist(), strict=True)
         lines = [(n, f"{score:.3f}", f"{p:.3f}", "✓" * (n == self.index)) for n, (score, p) in enumerate(rows)]
         return html_table(("box", "score", "probability", "chosen"), lines)
+
+    def picture(self) -> Image.Image:
+        """The image with all boxes and how probable each is, the chosen one in a colour. BadInput without an image."""
+        if self.image is None or self.boxes is None:
+            hint = "Use the result of choose_box."
+            raise BadInput("the choice was made of scores alone: it has no image to show", input="image", hint=hint)
+        names = [f"{index}: {p:.2f}" for index, p in enumerate(self.probabilities.tolist())]
+        return outlined(self.image, self.boxes, names, (self.index,))
+
+    def _panels(self) -> list[list[Panel]]:
+        return [[Panel(self.query, self.picture())]]
 
     @classmethod
     def of(cls, scores: Tensor) -> BoxChoice:

@@ -81,6 +81,11 @@ LINES = [
     "results nowhere",
     "report nowhere",
     "verify nowhere",
+    "run api_clip --outt here",
+    "runn api_clip --out here",
+    "--quietly run api_clip --out here",
+    "map api_clip table.csv --map-precision float99",
+    "cache prune --to somewhat --from there",
 ]
 
 

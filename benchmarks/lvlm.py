@@ -27,12 +27,12 @@ plain, and the largest tensor of it. With `rows="last"` both must grow as the pr
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
@@ -196,11 +196,11 @@ def shared(repeats: int) -> dict[str, dict[str, float]]:
         return generate_ids(model, found.tensors, Sampling(max_tokens=tokens), cache=found.cache)
 
     runs: dict[str, Callable[[], object]] = {
-        f"demo LVLM, {count} questions": partial(_texts, demo, requests[:count]) for count in (2, 6)
+        f"demo LVLM, {count} questions": functools.partial(_texts, demo, requests[:count]) for count in (2, 6)
     }
     for count, tokens in ((2, 2), (6, 2), (6, NEW_TOKENS)):
         name = f"random LLaVA, {count} questions, {tokens} tokens"
-        runs[name] = partial(run, asked(model, inputs, count), tokens)
+        runs[name] = functools.partial(run, asked(model, inputs, count), tokens)
     found: dict[str, dict[str, float]] = {}
     for name, one in runs.items():
         with nothing_shared():
@@ -215,7 +215,7 @@ def shared(repeats: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def _texts(model: LvlmModel, requests: Sequence[Request]) -> list[str]:
+def _texts(model: LvlmModel, requests: list[Request]) -> list[str]:
     return [answer.text for answer in generate(model, requests, Sampling(max_tokens=6))]
 
 

@@ -1,7 +1,7 @@
 """Several questions about the same pictures: what comes before the questions is computed once.
 
-The keys and values of a causal decoder at a token depend on nothing after it. So prompts that begin with the same words
-and pictures need one run of that beginning, their common prefix, and each goes on from a copy of its cache.
+A decoder's keys and values at a token depend on nothing after it, or after its picture. So prompts that begin with the
+same words and pictures need one run of that beginning, their common prefix, and each goes on from a copy of its cache.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from api_graph.lvlm.vision import distinct, each_picture_once, sharing
 
 _CAUSAL = {
     *("llava", "llava_next", "llava_next_video", "llava_onevision", "mistral3", "internvl", "aya_vision"),
-    *("idefics3", "smolvlm"),
+    *("idefics3", "smolvlm", "gemma3"),
 }
-"""Families whose language model is causal and counts its tokens one by one, those of pictures included."""
+"""Families whose language model looks at nothing after a picture before it, and counts its tokens one by one."""
 
 _TOKENS = ("input_ids", "attention_mask")
+_KINDS = "token_type_ids"
+"""Which tokens see all of their picture (Gemma 3). After the prefix there are none."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def with_prefix_run(model: LvlmModel, prompt: Prompt, steerings: Sequence[Steeri
     if shared is None:
         return prompt
     before, after = _parts(model, prompt, shared)
-    tensors = {name: torch.cat([before[name], after[name]], dim=1) for name in _TOKENS}
+    tensors = {name: torch.cat([own, after[name]], dim=1) for name, own in before.items()}
     return Prompt({**prompt.tensors, **tensors}, prompt.sizes, _run(model, shared, before))
 
 
@@ -68,9 +70,9 @@ def shared_prefix(
     A prefix is a prompt up to and including its last image token. Two are the same if all their tokens are, and every
     value of what the processor made of their pictures. They are shared
 
-    * in families whose decoder is causal and counts positions one by one: not in PaliGemma, whose pictures see the
-      question, nor in Gemma 3, whose pictures' tokens see later ones of the same picture, nor where positions are rows
-      and columns (Qwen-VL, GLM-4V). Those share the vision tower's work (`lvlm.vision`);
+    * in families whose decoder looks from a token at nothing after it but the rest of the same picture, and counts
+      positions one by one: not in PaliGemma, whose pictures see the question, nor where positions are rows and columns
+      (Qwen-VL, GLM-4V). Those share the vision tower's work (`lvlm.vision`);
     * while context and sliding windows have room for all of the prompt, its padding and `most_tokens`;
     * unless a steering changes what happens in the prefix: rows "all" do, redistribute looks for sinks in it, and
       "after_image" begins in it where the last image token shows no part of the picture (the newlines of LLaVA-NeXT);
@@ -125,12 +127,13 @@ def _spares_prefix(
 
 
 def _pictures(model: LvlmModel, prompt: Prompt, shown: Tensor) -> list[dict[str, Tensor]] | None:
-    """What the processor made of each prompt's pictures; None where that cannot be told, or tokens are of kinds.
+    """What the processor made of each prompt's pictures; None where that cannot be told.
 
     A tensor has a row for each prompt that shows pictures, or for each picture, or else equally many for every image
     token: as tiles have.
     """
-    tensors = {name: value for name, value in arguments_of(model, prompt.tensors).items() if name not in _TOKENS}
+    given = arguments_of(model, prompt.tensors)
+    tensors = {name: value for name, value in given.items() if name not in (*_TOKENS, _KINDS)}
     counts = shown.sum(1).tolist()
     parts: list[dict[str, Tensor]] = [{} for _ in counts]
     with_pictures = [i for i, count in enumerate(counts) if count]
@@ -152,14 +155,15 @@ def _pictures(model: LvlmModel, prompt: Prompt, shown: Tensor) -> list[dict[str,
 def _parts(model: LvlmModel, prompt: Prompt, shared: SharedPrefix) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The prompts' prefixes, and what comes after them, each padded on the left."""
     length, padding = prompt.length, padding_id(model)
+    names = [name for name in (*_TOKENS, _KINDS) if name in prompt.tensors]
 
     def cut(columns: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
         widest = max(stop - start for start, stop in columns)
         rows = [
-            {name: prompt.tensors[name][i : i + 1, start:stop] for name in _TOKENS}
+            {name: prompt.tensors[name][i : i + 1, start:stop] for name in names}
             for i, (start, stop) in enumerate(columns)
         ]
-        return {name: torch.cat([padded(name, row, widest, padding) for row in rows]) for name in _TOKENS}
+        return {name: torch.cat([padded(name, row, widest, padding) for row in rows]) for name in names}
 
     prefixes = list(zip(shared.starts, shared.ends, strict=True))
     return cut(prefixes), cut([(end, length) for end in shared.ends])

@@ -34,7 +34,7 @@ WITH_PREFIX = (
     *("llava", "llava_next", "llava_next_video", "llava_onevision", "pixtral", "mistral3"),
     *("internvl", "aya_vision", "idefics3", "smolvlm"),
 )
-"""Families that share the whole prefix; the others share the vision tower's work alone."""
+"""Families that share the whole prefix. Others share the vision tower's work; Gemma 3 too, its window is short here."""
 
 
 def red() -> Image.Image:
@@ -170,6 +170,25 @@ def test_attention_is_that_of_each_request_alone(family: str) -> None:
             assert own.tokens in (expected.tokens, answers[i])
             maps = expected.step_maps[: len(own.tokens)]
             assert (own.step_maps - maps).abs().max() <= 1e-5 * maps.max()
+
+
+def test_gemma_shares_while_its_window_is_long_enough() -> None:
+    """Its pictures' tokens see each other, and nothing behind their picture; the tiny one's window has 64 tokens."""
+    model = tiny("gemma3")
+    requests = [one for one in two_pictures() if len(one.question) < 15 and not one.system]
+    assert shares(model, requests, TOKENS) and not shares(model, requests, 30)
+    together = check_as_alone(model, requests)
+    assert together.rows == 2
+    for against in ("no_fovea", "complement", "no_image", "noised_image"):
+        way: dict[str, Any] = {"contrast": Contrast(against, 1.5, cut=0.0)}
+        way["steering"] = Steering.of("image", mode="boost", strength=2.0, rows="after_image")
+        check_as_alone(model, [replace(one, **way) for one in requests])
+    run = partial(attribute, model, max_new_tokens=TOKENS, layers="all")
+    with nothing_shared():
+        alone = [run([one])[0] for one in requests]
+    for found in (run(requests), run(requests, answers=[one.tokens for one in alone])):
+        for own, expected in zip(found, alone, strict=True):
+            assert (own.step_maps - expected.step_maps).abs().max() <= 1e-5 * expected.step_maps.max()
 
 
 @pytest.mark.parametrize("family", ["llava", "llava_next", "internvl", "idefics3", "mistral3", "qwen2_5_vl", "gemma3"])

@@ -21,9 +21,9 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.files import expanded
 from api_graph.lvlm import LvlmModel, Request, attribute
 from api_graph.lvlm.asking import MOST_PROMPTS
-from api_graph.lvlm.load import is_lvlm, loaded_lvlm
+from api_graph.lvlm.load import loaded_lvlm
 from api_graph.lvlm.remote import profiles
-from api_graph.models.source import names_repository
+from api_graph.models.source import is_lvlm, names_repository
 from api_graph.notebook import one_line, quoted
 from api_graph.pixels.blend import Background, Colour, alpha_blend, reference_blend
 from api_graph.pixels.given import Images, Pixels, as_pictures, is_single

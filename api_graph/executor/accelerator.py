@@ -10,8 +10,6 @@ import traceback
 from collections.abc import Iterable
 from typing import Protocol
 
-import torch
-
 from api_graph.executor.cache.entry import size_of
 
 _SAID = ("out of memory", "not enough memory", "can't allocate memory", "status_alloc_failed")
@@ -52,24 +50,29 @@ class DeviceMemory(Protocol):
 class CudaMemory:
     """The memory of the GPU that "cuda" means."""
 
+    def __init__(self) -> None:
+        import torch
+
+        self._cuda = torch.cuda
+
     def total(self) -> int:
-        return torch.cuda.mem_get_info()[1]
+        return self._cuda.mem_get_info()[1]
 
     def free(self) -> int:
-        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-        return torch.cuda.mem_get_info()[0] + kept
+        kept = self._cuda.memory_reserved() - self._cuda.memory_allocated()
+        return self._cuda.mem_get_info()[0] + kept
 
     def allocated(self) -> int:
-        return torch.cuda.memory_allocated()
+        return self._cuda.memory_allocated()
 
     def peak(self) -> int:
-        return torch.cuda.max_memory_allocated()
+        return self._cuda.max_memory_allocated()
 
     def reset_peak(self) -> None:
-        torch.cuda.reset_peak_memory_stats()
+        self._cuda.reset_peak_memory_stats()
 
     def empty_cache(self) -> None:
-        torch.cuda.empty_cache()
+        self._cuda.empty_cache()
 
     def size_of(self, values: Iterable[object]) -> int:
         return size_of(values).gpu
@@ -106,6 +109,8 @@ def out_of_memory_in(error: BaseException | None) -> BaseException | None:
 
     The back ends say in different classes and words that a device, or the machine, has no memory left.
     """
+    import torch
+
     while error is not None:
         if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
             return error

@@ -13,10 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import torch
-from torch import Tensor
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphError, BadInput
@@ -24,10 +22,11 @@ from api_graph.executor.accelerator import DeviceMemory, out_of_memory_in
 from api_graph.executor.batch_sizes import BatchSizes
 from api_graph.executor.cache.entry import Entry, size_of
 from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
-from api_graph.sockets import Attribution
 from api_graph.spec import NodeSpec
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from api_graph.executor.cache.memory import ModelPool
 
 C = TypeVar("C")
@@ -70,6 +69,8 @@ def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[object]]) -> list[Arg
 
 def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | None) -> Entry:
     """Call the node's function once for each of one step's calls."""
+    import torch
+
     injected = {} if spec.context is None else {spec.context[0]: context}
     # Parameters born in inference mode could never take part in a gradient.
     if spec.estimate is not None:
@@ -96,6 +97,8 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
 
     The form of an output node gets all calls at once: what it has done to the world it must not do again.
     """
+    import torch
+
     shared = [declared.name for declared in spec.inputs if declared.name not in spec.over]
     each = [*spec.over] if spec.context is None else [*spec.over, spec.context[0]]
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
@@ -149,6 +152,8 @@ def _same(values: Iterable[object]) -> Hashable:
 
 def prepared(spec: NodeSpec, steps: Steps, threads: ThreadPoolExecutor) -> Steps:
     """Steps of which each call has been prepared for the batched form; one that cannot be stays as it is."""
+    import torch
+
     prepare = spec.prepare
     assert prepare is not None
     defaults = {name: declared.default for name in spec.prepared_from if (declared := spec.input(name)) is not None}
@@ -343,7 +348,7 @@ def run_rowwise(
         groups[_kind(call) or index].append(index)
     results: dict[int, object] = {}
     for group in groups.values():
-        largest = max(_tensors(calls[group[0]]), key=Tensor.numel, default=None)
+        largest = max(_tensors(calls[group[0]]), key=methodcaller("numel"), default=None)
         size = 1  # how many of them go together
         if largest is not None:
             room = _TOGETHER.get(largest.device.type, _TOGETHER_ON_ACCELERATOR)
@@ -357,6 +362,10 @@ def _run(
     function: Callable[..., object], calls: Sequence[Mapping[str, object]], settings: Mapping[str, object]
 ) -> Sequence[object]:
     """Calls that go together."""
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     if len(calls) == 1:
         return [function(**calls[0], **settings)]
     result = function(**{name: _joined([call[name] for call in calls]) for name in calls[0]}, **settings)
@@ -371,6 +380,10 @@ def _run(
 
 def _kind(call: Mapping[str, object]) -> Hashable | None:
     """What calls that go together have in common; None for a call that goes alone, as one without a batch axis does."""
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     tensors = _tensors(call)
     if len({len(tensor) for tensor in tensors}) != 1 or any(tensor.ndim < 3 for tensor in tensors):
         return None
@@ -384,11 +397,20 @@ def _kind(call: Mapping[str, object]) -> Hashable | None:
 
 
 def _tensors(call: Mapping[str, object]) -> list[Tensor]:
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     values = (value.values if isinstance(value, Attribution) else value for value in call.values())
     return [value for value in values if isinstance(value, Tensor)]
 
 
 def _joined(values: Sequence[object]) -> object:
+    import torch
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     maps = [value for value in values if isinstance(value, Attribution)]
     if maps:
         return Attribution.joined(maps)

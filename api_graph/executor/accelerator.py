@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import gc
 import traceback
-from collections.abc import Iterable
-from typing import Protocol
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from api_graph.executor.cache.entry import size_of
+
+if TYPE_CHECKING:
+    from api_graph.sockets import Attribution
 
 _SAID = ("out of memory", "not enough memory", "can't allocate memory", "status_alloc_failed")
 
@@ -51,7 +55,7 @@ class CudaMemory:
     """The memory of the GPU that "cuda" means."""
 
     def __init__(self) -> None:
-        import torch  # here, for runs that load no model
+        import torch
 
         self._cuda = torch.cuda
 
@@ -76,6 +80,28 @@ class CudaMemory:
 
     def size_of(self, values: Iterable[object]) -> int:
         return size_of(values).gpu
+
+
+def brought_home(values: Sequence[object]) -> list[object]:
+    """The values, of which maps lie on the processor: those on an accelerator are fetched at once, in one copy.
+
+    What is made of a map needs no model, and each of its steps would wait for the accelerator.
+    """
+    import torch
+
+    from api_graph.sockets import Attribution
+
+    home = list(values)
+    away: dict[object, list[tuple[int, Attribution]]] = defaultdict(list)
+    for index, value in enumerate(values):
+        if isinstance(value, Attribution) and value.values.device.type != "cpu":
+            away[value.values.device, value.values.dtype].append((index, value))
+    for maps in away.values():
+        fetched = torch.cat([one.values.flatten() for _, one in maps]).cpu()
+        parts = fetched.split([one.values.numel() for _, one in maps])
+        for (index, one), part in zip(maps, parts, strict=True):
+            home[index] = one.with_values(part.view(one.values.shape).clone())
+    return home
 
 
 def return_freed(memory: DeviceMemory) -> None:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphError, BadInput
-from api_graph.executor.accelerator import DeviceMemory, out_of_memory_in
+from api_graph.executor.accelerator import DeviceMemory, brought_home, out_of_memory_in
 from api_graph.executor.batch_sizes import BatchSizes
-from api_graph.executor.cache.entry import Entry, size_of
+from api_graph.executor.cache.entry import SMALL, Entry, check_size, size_of
 from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
 from api_graph.spec import NodeSpec
 
@@ -38,9 +38,6 @@ _LITERALS = (str, int, float, bool, type(None))
 _BATCHES_UNTIL_GROWTH = 16
 _FEW, _VALUE = 1000, 4096
 """Of the values of a list: so many are held against no limit, and each counts as so many bytes."""
-_RESULTS_AT_ONCE = 4
-_SMALL = 2**20
-"""Bytes: smaller results are not held against any limit."""
 
 
 def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[object]]) -> list[Arguments]:
@@ -78,7 +75,7 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
                 total += sum(size_of(results[-1:]))
                 if total > limit(MAX_RESULT):
                     total = sum(size_of(results))  # what several calls give counts once
-                    _check_size(spec, total, MAX_RESULT)
+                    check_size(spec, total, MAX_RESULT)
     return _entry(spec, results, context)
 
 
@@ -138,7 +135,8 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
             answers = limits.run(kind or spec.id, own_units, together, sizes if kind else None)
             for unit, answered in zip(units.values(), answers, strict=True):
                 results |= zip(unit, answered, strict=True)
-    return entries_of(spec, steps, [results[index] for index in range(len(calls))])
+    given = [results[index] for index in range(len(calls))]
+    return entries_of(spec, steps, given if sizes is None else brought_home(given))
 
 
 def _same(values: Iterable[object]) -> Hashable:
@@ -193,6 +191,8 @@ def entries_of(spec: NodeSpec, steps: Steps, results: Sequence[object]) -> list[
 
 def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -> Entry:
     """Gather the results of a step's calls: one list per output; outputs that are lists are joined."""
+    from api_graph.sockets import Attribution
+
     rows = [spec.unpack(result) for result in results]
     for row in rows:
         if len(row) != len(spec.outputs):
@@ -200,7 +200,10 @@ def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -
     outputs: list[list[Any]] = []
     for slot, output in enumerate(spec.outputs):
         values: list[Any] = [row[slot] for row in rows]
-        outputs.append([v for each in values for v in each] if output.is_list else values)
+        values = [v for each in values for v in each] if output.is_list else values
+        if any(isinstance(v, Attribution) and v.values.device.type != "cpu" for v in values):
+            values = brought_home(values)
+        outputs.append(values)
     count = max(map(len, outputs), default=0)
     if count > _FEW and count > limit(MAX_RESULT) // _VALUE:  # lists of one picture grow, and the picture does not
         raise BadInput(
@@ -208,10 +211,10 @@ def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -
             hint=f"Give it less, or set the environment variable {MAX_RESULT} to more: each counts as 4 KiB.",
         )
     entry = Entry(tuple(outputs)) if context is None else Entry(tuple(outputs), context.ui, context.cacheable)
-    if sum(entry.size) > _SMALL and not spec.model:
-        _check_size(spec, sum(entry.size), MAX_RESULT)
+    if sum(entry.size) > SMALL and not spec.model:
+        check_size(spec, sum(entry.size), MAX_RESULT)
         texts = [values for output, values in zip(spec.outputs, outputs, strict=True) if output.socket == "STRING"]
-        _check_size(spec, sum(map(sys.getsizeof, chain(*texts))), MAX_TEXT)
+        check_size(spec, sum(map(sys.getsizeof, chain(*texts))), MAX_TEXT)
     return entry
 
 
@@ -224,28 +227,7 @@ def check_estimate(spec: NodeSpec, calls: Sequence[Arguments]) -> None:
         with suppress(Exception):  # of what has the wrong shape the node says so better
             size += spec.estimate(**{name: call.get(name, defaults[name]) for name in spec.estimated})
     texts = all(output.socket == "STRING" for output in spec.outputs)
-    _check_size(spec, size, MAX_TEXT if texts else MAX_RESULT, "would make")
-
-
-def check_total(size: int) -> None:
-    """Raise BadInput if the results that one run holds at a time are more than what four nodes may give."""
-    if size > _SMALL and size > _RESULTS_AT_ONCE * limit(MAX_RESULT):
-        raise BadInput(
-            f"with this, the run's results take {size / 2**30:,.1f} GiB at one time; the limit is "
-            f"{_RESULTS_AT_ONCE} times {limit(MAX_RESULT) / 2**30:,.1f} GiB",
-            hint=f"Run it in parts, or set the environment variable {MAX_RESULT} to more.",
-        )
-
-
-def _check_size(spec: NodeSpec, size: int, variable: str, does: str = "makes") -> None:
-    """Raise BadInput if `size` is more than the limit that `variable` sets."""
-    if size > limit(variable):
-        unit, factor = ("MiB of text", 2**20) if variable == MAX_TEXT else ("GiB", 2**30)
-        raise BadInput(
-            f"{spec.title} {does} {size / factor:,.1f} {unit} here, and the limit is {limit(variable) / factor:,.1f}",
-            hint=f"Give it less, or set the environment variable {variable} to more, such as "
-            f"{'1G' if variable == MAX_TEXT else '16G'}.",
-        )
+    check_size(spec, size, MAX_TEXT if texts else MAX_RESULT, "would make")
 
 
 def _miscounted(spec: NodeSpec, answered: int, count: int) -> ApiGraphError:

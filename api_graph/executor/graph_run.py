@@ -15,14 +15,13 @@ from functools import partial
 from api_graph.context import Context, SaveContext
 from api_graph.errors import ApiGraphWarning, BadInput, Cancelled
 from api_graph.executor.accelerator import forget_frames
-from api_graph.executor.cache.entry import Entry
+from api_graph.executor.cache.entry import Entry, check_total
 from api_graph.executor.cache.tiers import CacheTiers, LiveResults
 from api_graph.executor.call import (
     Arguments,
     BatchLimits,
     StepCalls,
     calls_of,
-    check_total,
     prepared,
     run_batch,
     run_calls,

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
+from api_graph.errors import BadInput
 from api_graph.json_values import Json
+from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
+from api_graph.socket_names import ATTRIBUTION
 from api_graph.spec import NodeSpec
 from api_graph.spec.model import whole
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _PLAIN = frozenset({int, float, str, bool, type(None)})
+_RESULTS_AT_ONCE = 4
+SMALL = 2**20
+"""Bytes: smaller results are not held against any limit."""
 _JSON_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
@@ -98,6 +104,27 @@ def _field_names(kind: type) -> tuple[str, ...] | None:
     return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
 
 
+def check_total(size: int) -> None:
+    """Raise BadInput if the results that one run holds at a time are more than what four nodes may give."""
+    if size > SMALL and size > _RESULTS_AT_ONCE * limit(MAX_RESULT):
+        raise BadInput(
+            f"with this, the run's results take {size / 2**30:,.1f} GiB at one time; the limit is "
+            f"{_RESULTS_AT_ONCE} times {limit(MAX_RESULT) / 2**30:,.1f} GiB",
+            hint=f"Run it in parts, or set the environment variable {MAX_RESULT} to more.",
+        )
+
+
+def check_size(spec: NodeSpec, size: int, variable: str, does: str = "makes") -> None:
+    """Raise BadInput if `size` is more than the limit that `variable` sets."""
+    if size > limit(variable):
+        unit, factor = ("MiB of text", 2**20) if variable == MAX_TEXT else ("GiB", 2**30)
+        raise BadInput(
+            f"{spec.title} {does} {size / factor:,.1f} {unit} here, and the limit is {limit(variable) / factor:,.1f}",
+            hint=f"Give it less, or set the environment variable {variable} to more, such as "
+            f"{'1G' if variable == MAX_TEXT else '16G'}.",
+        )
+
+
 # ------------------------------------------------------------------------------------------ storage
 
 
@@ -144,14 +171,16 @@ def pack(entry: Entry, spec: NodeSpec) -> tuple[dict[str, Tensor], list[list[Sto
 def unpack(
     tensors: dict[str, Tensor], described: Sequence[Sequence[Stored]], spec: NodeSpec
 ) -> tuple[list[object], ...]:
-    """What `pack` took apart. Tensors return to the kind of device they came from, where there is one."""
+    """What `pack` took apart. Tensors return to the kind of device they came from, where there is one; maps to none."""
     if any(output.socket not in _JSON_SOCKETS for output in spec.outputs):
         spec = whole(spec)
     outputs: list[list[object]] = []
     for slot, (output, stored) in enumerate(zip(spec.outputs, described, strict=True)):
         values: list[object] = []
         for index, value in enumerate(stored):
-            own = {name: tensors[f"{slot}.{index}.{name}"].to(_device(kind)) for name, kind in value["devices"].items()}
+            own = {name: tensors[f"{slot}.{index}.{name}"] for name in value["devices"]}
+            if output.socket != ATTRIBUTION:
+                own = {name: tensor.to(_device(value["devices"][name])) for name, tensor in own.items()}
             if output.socket in _JSON_SOCKETS:
                 values.append(value["meta"])
             elif hasattr(output.type, "from_storage"):

@@ -9,12 +9,12 @@ import gc
 import traceback
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Protocol
-
-import torch
+from typing import TYPE_CHECKING, Protocol
 
 from api_graph.executor.cache.entry import size_of
-from api_graph.sockets import Attribution
+
+if TYPE_CHECKING:
+    from api_graph.sockets import Attribution
 
 _SAID = ("out of memory", "not enough memory", "can't allocate memory", "status_alloc_failed")
 
@@ -54,24 +54,29 @@ class DeviceMemory(Protocol):
 class CudaMemory:
     """The memory of the GPU that "cuda" means."""
 
+    def __init__(self) -> None:
+        import torch
+
+        self._cuda = torch.cuda
+
     def total(self) -> int:
-        return torch.cuda.mem_get_info()[1]
+        return self._cuda.mem_get_info()[1]
 
     def free(self) -> int:
-        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-        return torch.cuda.mem_get_info()[0] + kept
+        kept = self._cuda.memory_reserved() - self._cuda.memory_allocated()
+        return self._cuda.mem_get_info()[0] + kept
 
     def allocated(self) -> int:
-        return torch.cuda.memory_allocated()
+        return self._cuda.memory_allocated()
 
     def peak(self) -> int:
-        return torch.cuda.max_memory_allocated()
+        return self._cuda.max_memory_allocated()
 
     def reset_peak(self) -> None:
-        torch.cuda.reset_peak_memory_stats()
+        self._cuda.reset_peak_memory_stats()
 
     def empty_cache(self) -> None:
-        torch.cuda.empty_cache()
+        self._cuda.empty_cache()
 
     def size_of(self, values: Iterable[object]) -> int:
         return size_of(values).gpu
@@ -82,6 +87,10 @@ def brought_home(values: Sequence[object]) -> list[object]:
 
     What is made of a map needs no model, and each of its steps would wait for the accelerator.
     """
+    import torch
+
+    from api_graph.sockets import Attribution
+
     home = list(values)
     away: dict[object, list[tuple[int, Attribution]]] = defaultdict(list)
     for index, value in enumerate(values):
@@ -126,6 +135,8 @@ def out_of_memory_in(error: BaseException | None) -> BaseException | None:
 
     The back ends say in different classes and words that a device, or the machine, has no memory left.
     """
+    import torch
+
     while error is not None:
         if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
             return error

@@ -13,10 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import torch
-from torch import Tensor
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphError, BadInput
@@ -24,10 +22,12 @@ from api_graph.executor.accelerator import DeviceMemory, brought_home, out_of_me
 from api_graph.executor.batch_sizes import BatchSizes
 from api_graph.executor.cache.entry import SMALL, Entry, check_size, size_of
 from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
-from api_graph.sockets import Attribution
+from api_graph.socket_names import ATTRIBUTION
 from api_graph.spec import NodeSpec
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from api_graph.executor.cache.memory import ModelPool
 
 C = TypeVar("C")
@@ -67,6 +67,8 @@ def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[object]]) -> list[Arg
 
 def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | None) -> Entry:
     """Call the node's function once for each of one step's calls."""
+    import torch
+
     injected = {} if spec.context is None else {spec.context[0]: context}
     # Parameters born in inference mode could never take part in a gradient.
     if spec.estimate is not None:
@@ -93,6 +95,8 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
 
     The form of an output node gets all calls at once: what it has done to the world it must not do again.
     """
+    import torch
+
     shared = [declared.name for declared in spec.inputs if declared.name not in spec.over]
     each = [*spec.over] if spec.context is None else [*spec.over, spec.context[0]]
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
@@ -147,6 +151,8 @@ def _same(values: Iterable[object]) -> Hashable:
 
 def prepared(spec: NodeSpec, steps: Steps, threads: ThreadPoolExecutor) -> Steps:
     """Steps of which each call has been prepared for the batched form; one that cannot be stays as it is."""
+    import torch
+
     prepare = spec.prepare
     assert prepare is not None
     defaults = {name: declared.default for name in spec.prepared_from if (declared := spec.input(name)) is not None}
@@ -188,6 +194,12 @@ def entries_of(spec: NodeSpec, steps: Steps, results: Sequence[object]) -> list[
     return entries
 
 
+def _is_away(value: object) -> bool:
+    from api_graph.sockets import Attribution
+
+    return isinstance(value, Attribution) and value.values.device.type != "cpu"
+
+
 def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -> Entry:
     """Gather the results of a step's calls: one list per output; outputs that are lists are joined."""
     rows = [spec.unpack(result) for result in results]
@@ -198,9 +210,8 @@ def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -
     for slot, output in enumerate(spec.outputs):
         values: list[Any] = [row[slot] for row in rows]
         values = [v for each in values for v in each] if output.is_list else values
-        if any(isinstance(v, Attribution) and v.values.device.type != "cpu" for v in values):
-            values = brought_home(values)
-        outputs.append(values)
+        away = output.socket == ATTRIBUTION and any(_is_away(value) for value in values)
+        outputs.append(brought_home(values) if away else values)
     count = max(map(len, outputs), default=0)
     if count > _FEW and count > limit(MAX_RESULT) // _VALUE:  # lists of one picture grow, and the picture does not
         raise BadInput(
@@ -323,7 +334,7 @@ def run_rowwise(
         groups[_kind(call) or index].append(index)
     results: dict[int, object] = {}
     for group in groups.values():
-        largest = max(_tensors(calls[group[0]]), key=Tensor.numel, default=None)
+        largest = max(_tensors(calls[group[0]]), key=methodcaller("numel"), default=None)
         size = 1  # how many of them go together
         if largest is not None:
             room = _TOGETHER.get(largest.device.type, _TOGETHER_ON_ACCELERATOR)
@@ -337,6 +348,10 @@ def _run(
     function: Callable[..., object], calls: Sequence[Mapping[str, object]], settings: Mapping[str, object]
 ) -> Sequence[object]:
     """Calls that go together."""
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     if len(calls) == 1:
         return [function(**calls[0], **settings)]
     result = function(**{name: _joined([call[name] for call in calls]) for name in calls[0]}, **settings)
@@ -351,6 +366,10 @@ def _run(
 
 def _kind(call: Mapping[str, object]) -> Hashable | None:
     """What calls that go together have in common; None for a call that goes alone, as one without a batch axis does."""
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     tensors = _tensors(call)
     if len({len(tensor) for tensor in tensors}) != 1 or any(tensor.ndim < 3 for tensor in tensors):
         return None
@@ -364,11 +383,20 @@ def _kind(call: Mapping[str, object]) -> Hashable | None:
 
 
 def _tensors(call: Mapping[str, object]) -> list[Tensor]:
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     values = (value.values if isinstance(value, Attribution) else value for value in call.values())
     return [value for value in values if isinstance(value, Tensor)]
 
 
 def _joined(values: Sequence[object]) -> object:
+    import torch
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     maps = [value for value in values if isinstance(value, Attribution)]
     if maps:
         return Attribution.joined(maps)

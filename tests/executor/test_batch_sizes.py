@@ -146,7 +146,11 @@ def test_kinds() -> None:
     assert one != sizes.kind("Other", [model, "paper"], [torch.zeros(1, 64, 64, 3)])
     assert one != sizes.kind("Encode", [model, "paper"], [torch.zeros(1, 128, 64, 3)])
     assert sizes.kind("Encode", [model], [small]) == sizes.kind("Encode", [model], ["a text"])
-    assert len(sizes._shared) == 2
+    assert len(sizes._shared) == 2  # the third has gone
+    image = torch.zeros(1, 8, 8, 3)
+    assert sizes.kind("Draw", [image], ["a"]) == sizes.kind("Draw", [image], ["b"])
+    del model, other, image
+    assert sizes._shared == {}
 
 
 class Elsewhere(Card):

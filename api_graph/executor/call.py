@@ -22,7 +22,6 @@ from api_graph.executor.accelerator import DeviceMemory, brought_home, out_of_me
 from api_graph.executor.batch_sizes import BatchSizes
 from api_graph.executor.cache.entry import SMALL, Entry, check_size, size_of
 from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
-from api_graph.socket_names import ATTRIBUTION
 from api_graph.spec import NodeSpec
 
 if TYPE_CHECKING:
@@ -194,14 +193,10 @@ def entries_of(spec: NodeSpec, steps: Steps, results: Sequence[object]) -> list[
     return entries
 
 
-def _is_away(value: object) -> bool:
-    from api_graph.sockets import Attribution
-
-    return isinstance(value, Attribution) and value.values.device.type != "cpu"
-
-
 def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -> Entry:
     """Gather the results of a step's calls: one list per output; outputs that are lists are joined."""
+    from api_graph.sockets import Attribution
+
     rows = [spec.unpack(result) for result in results]
     for row in rows:
         if len(row) != len(spec.outputs):
@@ -210,8 +205,9 @@ def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -
     for slot, output in enumerate(spec.outputs):
         values: list[Any] = [row[slot] for row in rows]
         values = [v for each in values for v in each] if output.is_list else values
-        away = output.socket == ATTRIBUTION and any(_is_away(value) for value in values)
-        outputs.append(brought_home(values) if away else values)
+        if any(isinstance(v, Attribution) and v.values.device.type != "cpu" for v in values):
+            values = brought_home(values)
+        outputs.append(values)
     count = max(map(len, outputs), default=0)
     if count > _FEW and count > limit(MAX_RESULT) // _VALUE:  # lists of one picture grow, and the picture does not
         raise BadInput(

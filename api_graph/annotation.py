@@ -14,7 +14,7 @@ from torch import Tensor
 from api_graph.arguments import typed
 from api_graph.clip import ClipAttribution, ClipModel, clip_attribution
 from api_graph.clip.decompose import Recipe
-from api_graph.clip.load import loaded_clip
+from api_graph.clip.load import loaded_clip, names_open_clip
 from api_graph.clip.maps import Similarity
 from api_graph.deprecation import deprecated, formerly
 from api_graph.errors import BadInput, inputs_named
@@ -158,8 +158,8 @@ def annotate(
     (H, W, 3) of uint8 or of floats in [0, 1]; (B, H, W, 3) is a list of B.
 
     `model` says whose map it is: a loaded CLIP or LVLM, or a name that `load_clip` or `load_lvlm` takes, for `device`.
-    "demo", "hf-hub:ORG/NAME" and open_clip's names are CLIPs, ORG/NAME is an LVLM, and a folder what it holds. An LVLM
-    answers the query, and its map is where it looked meanwhile, in `layer`.
+    "demo", "hf-hub:ORG/NAME" and open_clip's ARCHITECTURE/TAG are CLIPs, ORG/NAME is an LVLM, a folder what it holds.
+    An LVLM answers the query, and its map is where it looked meanwhile, in `layer`.
 
     `recipe="paper"`: a CLIP's Ψcls and Ψcomp are each normalised and combined (soft OR; `psi` takes one of them alone).
     The map is resized with the geometry that the model saw, smoothed over `kernel_size` pixels (15) and blended;
@@ -224,9 +224,7 @@ def _names_lvlm(name: str) -> bool:
     folder = expanded(name.removeprefix("local-dir:"))
     if folder.is_dir():
         return is_lvlm(folder) and not (folder / "open_clip_config.json").is_file()
-    from open_clip import list_models
-
-    if name == "demo" or name.startswith("hf-hub:") or name.replace("/", "-") in list_models():
+    if name == "demo" or name.startswith("hf-hub:") or names_open_clip(name):
         return False
     if name.partition("/")[0] in profiles():
         problem = "this is an endpoint, and where a model looks is read inside it"

@@ -269,17 +269,17 @@ def _located_clip(folders: Folders, model: str, checkpoint: str) -> tuple[str, s
         return str(path), weights
     if model.startswith("hf-hub:"):
         return model, weights
-    name, slash, tag = model.partition("/")
+    name, tag = clip_loading.architecture_and_tag(model)
     # What is left must be an architecture and a tag of open_clip's, never a path that happens to exist.
     if (
-        not name
+        not model
         or model.startswith(("local-dir:", ".", "~"))
-        or "/" in tag
+        or os.path.isabs(model)
         or "\\" in model
-        or any(part and os.path.exists(part) for part in (name, tag))
+        or any(part and os.path.exists(part) for part in (model, name, tag))
     ):
         _inside(folders, "model", model)
-    return name, weights or (tag if slash else None)
+    return name, weights or tag
 
 
 def _inside(folders: Folders, input: str, name: str) -> Path:

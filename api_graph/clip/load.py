@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,21 @@ import torch
 from torch import Tensor
 
 from api_graph.clip.model import ClipModel
-from api_graph.errors import BadInput
+from api_graph.errors import BadInput, inputs_named
 from api_graph.files import expanded
 from api_graph.json_values import JsonObject
 from api_graph.models.device import check_device, choose_device, choose_dtype
 from api_graph.models.hub import revision_key, revision_of
-from api_graph.models.source import OFFLINE, ModelFolder, Source, did_you_mean, download_failed, first_line, read_name
+from api_graph.models.source import (
+    ModelFolder,
+    Source,
+    did_you_mean,
+    download_failed,
+    first_line,
+    offline_hint,
+    read_name,
+    shortened,
+)
 
 RANDOM = "random"
 
@@ -49,8 +59,8 @@ def load_clip(
     """Load a CLIP, ready to encode.
 
     `name`: "demo" (the tiny model that comes with this package), a folder with an `open_clip_config.json`
-    (its path, or "local-dir:PATH"), "hf-hub:ORG/REPO", or an open_clip architecture such as "ViT-B-16".
-    `pretrained`, for an architecture only: a tag such as "openai" (open_clip downloads the weights), the path
+    (its path, or "local-dir:PATH"), "hf-hub:ORG/REPO", or an open_clip architecture with its weights, such as
+    "ViT-B-16/openai" (open_clip downloads them); or the architecture alone, and `pretrained`: the tag, the path
     of a checkpoint (.safetensors, or .pt, which is read with weights_only=True), or "random" for random
     weights.
     `device`: default the first of cuda, mps, cpu that is there. `dtype`: default float16 on cuda, float32
@@ -73,6 +83,8 @@ def load_clip(
         warnings.simplefilter("ignore")
         root.addHandler(silent)
         guards.callback(root.removeHandler, silent)
+        if pretrained is None:  # then the name says which weights
+            guards.enter_context(inputs_named(pretrained="name"))
         module, tokenizer = _from_open_clip(source, precision, where)
     return ClipModel.from_open_clip(module, tokenizer=tokenizer, name=name)
 
@@ -80,7 +92,8 @@ def load_clip(
 def loaded_clip(model: ClipModel | str, device: str | torch.device | None = None) -> ClipModel:
     """The model, loaded onto `device` if it comes as a name. Raises BadInput where it is loaded, and elsewhere."""
     if isinstance(model, str):
-        return load_clip(model, device=device)
+        with inputs_named(pretrained="name"):
+            return load_clip(model, device=device)
     check_device(model.device, device, "load_clip")
     return model
 
@@ -106,28 +119,66 @@ def checkpoint_identity(name: str = "demo", pretrained: str | None = None) -> Js
 
 def source_of(name: str, pretrained: str | None = None) -> Source:
     """Read a model's name and checkpoint as `load_clip` takes them; BadInput where they lead nowhere."""
-    return read_name(name, _FOLDER, pretrained, bare=False) or _architecture(name.replace("/", "-"), pretrained)
+    found = read_name(name, _FOLDER, pretrained, bare=False)
+    if found is not None:
+        return found
+    architecture, tag = architecture_and_tag(name)
+    if tag is None:
+        return _architecture(architecture, pretrained, name)
+    if pretrained is not None:
+        problem = f"{name!r} says already which weights"
+        raise BadInput(problem, input="pretrained", value=pretrained, hint=f"Leave it out, or name {architecture!r}.")
+    with inputs_named(pretrained="name"):
+        return _architecture(architecture, tag, name)
 
 
-def _architecture(name: str, pretrained: str | None) -> Source:
+def architecture_and_tag(name: str) -> tuple[str, str | None]:
+    """What graphs, the command line and Python call a model of open_clip: ARCHITECTURE/TAG, or an architecture alone.
+
+    "ViT-B/16", as papers write it, is "ViT-B-16". What is no name of open_clip's is left as it is, with no tag; a
+    misspelt architecture with a tag of open_clip's is one.
+    """
+    if "/" not in name:
+        return name, None
+    import open_clip
+
+    known = open_clip.list_models()
+    if (architecture := name.replace("/", "-")) in known:
+        return architecture, None
+    written, _, tag = name.rpartition("/")
+    architecture = written.replace("/", "-")
+    tags = {tag for _, tag in open_clip.list_pretrained()}
+    if architecture in known or (tag in tags and get_close_matches(architecture, known)):
+        return architecture, tag
+    return name, None
+
+
+def names_open_clip(name: str) -> bool:
+    """Whether a name is ARCHITECTURE/TAG, or an architecture, of open_clip, even if its other half is misspelt."""
+    import open_clip
+
+    architecture, tag = architecture_and_tag(name)
+    return tag is not None or architecture in open_clip.list_models()
+
+
+def _architecture(name: str, pretrained: str | None, written: str) -> Source:
+    """An architecture and its weights; `written` is what the user called the model."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 
     known = open_clip.list_models()
     if name not in known:
-        raise BadInput(
-            "unknown model",
-            input="name",
-            value=name,
-            hint=f"{did_you_mean(name, ['demo', *known])}Use 'demo', an open_clip model, 'hf-hub:ORG/REPO', a folder.",
-        )
+        like = did_you_mean(name.replace("/", "-"), ["demo", *known])
+        hint = f"{like}Use 'demo', an open_clip model (ARCHITECTURE/TAG), 'hf-hub:ORG/REPO', a folder."
+        raise BadInput("unknown model", input="name", value=written, hint=hint)
     tags = open_clip.list_pretrained_tags_by_model(name)
     if pretrained is None:
+        example = f", as in '{name}/{tags[0]}'" if tags else ""
         raise BadInput(
             "an architecture alone would have random weights",
             input="pretrained",
-            value=name,
-            hint=f"Say which weights: {', '.join([*tags, 'the path of a checkpoint', repr(RANDOM)])}.",
+            value=written,
+            hint=f"Say which weights{example}: {', '.join([*tags, 'the path of a checkpoint', repr(RANDOM)])}.",
         )
     if pretrained == RANDOM:
         return Source(name, pretrained=RANDOM)
@@ -184,8 +235,8 @@ def _from_open_clip(
         raise BadInput(
             f"the model's tokenizer could not be loaded: {first_line(error)}",
             input="name",
-            value=source.name,
-            hint=OFFLINE if source.path is None else "Put the tokenizer's files into the model's folder.",
+            value=source.whole_name,
+            hint=offline_hint() if source.path is None else "Put the tokenizer's files into the model's folder.",
         ) from error
     return module, tokenizer
 
@@ -236,13 +287,13 @@ def _explained(source: Source, error: Exception) -> BadInput:
 
     def wrong(problem: str, hint: str) -> BadInput:
         named = "pretrained" if source.pretrained else "name"
-        return BadInput(problem, input=named, value=source.pretrained or source.name, hint=hint)
+        return BadInput(problem, input=named, value=source.whole_name, hint=hint)
 
     said = str(error)
     unfitting = isinstance(error, KeyError | AttributeError | AssertionError) and source.path is not None
     if "loading state_dict" in said or unfitting:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
-        first = (lines[1] if len(lines) > 1 else repr(error))[:160]  # load_state_dict goes on to list every key
+        first = shortened(lines[1] if len(lines) > 1 else repr(error))  # load_state_dict goes on to list every key
         problem = f"the checkpoint does not fit the architecture of {source.name!r}: {first}"
         return wrong(problem, "Name the architecture that it was trained as.")
     if "Weights only load failed" in said:  # torch goes on to say how to run the code in it

@@ -9,17 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from textwrap import shorten
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded, sha256_of
 from api_graph.json_values import JsonObject
 from api_graph.models.hub import revision_key, revision_of
 
-OFFLINE = (
-    "Without a network, set HF_HUB_OFFLINE=1 and use a model that is in the Hugging Face cache already, or a model's "
-    "folder. Gated models need `hf auth login`."
-)
-"""What to do if nothing can be downloaded."""
+_LONGEST = 200  # of what another library says
+_CACHED = "use a model that is in the Hugging Face cache already, or a model's folder"
 
 _HUB, _LOCAL = "hf-hub:", "local-dir:"
 _REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -61,6 +59,13 @@ class Source:
     def revision(self) -> str | None:
         """The revision of the repository that `identity` names and that is to be loaded; None where nobody knows it."""
         return None if self.repository is None else revision_of(self.repository)
+
+    @property
+    def whole_name(self) -> str:
+        """What a complaint calls the model: its checkpoint's path, or its name with the tag of its weights."""
+        if self.path is not None:
+            return self.pretrained or self.name
+        return f"{self.name}/{self.pretrained}" if self.pretrained else self.name
 
     def identity(self) -> JsonObject:
         """What results depend on, as JSON for a cache key: equal identities are equal weights.
@@ -139,15 +144,30 @@ def download_failed(source: Source, error: Exception) -> BadInput:
     return BadInput(
         f"the model could not be downloaded: {first_line(error)}",
         input="pretrained" if source.pretrained else "name",
-        value=source.pretrained or source.name,
-        hint=OFFLINE,
+        value=source.whole_name,
+        hint=offline_hint(),
     )
+
+
+def offline_hint() -> str:
+    """What to do if nothing can be downloaded."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return f"HF_HUB_OFFLINE is set, so nothing is downloaded: unset it, or {_CACHED}."
+    return f"Without a network, set HF_HUB_OFFLINE=1 and {_CACHED}. Gated models need `hf auth login`."
 
 
 def first_line(error: Exception) -> str:
     """What an error of another library says first; its type if it says nothing."""
     text = str(error).strip()
-    return text.splitlines()[0][:160] if text else type(error).__name__
+    return shortened(text.splitlines()[0]) if text else type(error).__name__
+
+
+def shortened(text: str) -> str:
+    """A line, cut between words where it is long; without the full stop that a complaint brings itself."""
+    line = shorten(text, _LONGEST, placeholder=" …")
+    return text[:_LONGEST] + "…" if line == "…" else line.removesuffix(".")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

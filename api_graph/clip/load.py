@@ -290,6 +290,9 @@ def _explained(source: Source, error: Exception) -> BadInput:
         return BadInput(problem, input=named, value=source.whole_name, hint=hint)
 
     said = str(error)
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        problem = f"the device has no memory left for the model: {first_line(error)}"
+        return wrong(problem, "Load it with dtype float16 or bfloat16, or a smaller one.")
     unfitting = isinstance(error, KeyError | AttributeError | AssertionError) and source.path is not None
     if "loading state_dict" in said or unfitting:
         lines = [line.strip() for line in said.splitlines() if line.strip()]

@@ -13,24 +13,30 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphError, BadInput
+from api_graph.executor.accelerator import DeviceMemory, out_of_memory_in
+from api_graph.executor.batch_sizes import BatchSizes
 from api_graph.executor.cache.entry import Entry, size_of
 from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
 from api_graph.sockets import Attribution
 from api_graph.spec import NodeSpec
 
+if TYPE_CHECKING:
+    from api_graph.executor.cache.memory import ModelPool
+
 C = TypeVar("C")
 R = TypeVar("R")
 
 Arguments = Mapping[str, object]
-Steps = Sequence[tuple[Sequence[Arguments], Context | None]]
-"""Of each step its calls and the context that they share."""
+StepCalls = tuple[Sequence[Arguments], Context | None]
+"""A step's calls, and the context that they share."""
+Steps = Sequence[StepCalls]
 
 _TOGETHER = {"cpu": 2**17}
 """Values in the largest tensor of calls that go together: on a processor as many as its cache has room for."""
@@ -42,7 +48,6 @@ _FEW, _VALUE = 1000, 4096
 _RESULTS_AT_ONCE = 4
 _SMALL = 2**20
 """Bytes: smaller results are not held against any limit."""
-_SAID = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[object]]) -> list[Arguments]:
@@ -114,20 +119,24 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
         rest = iter(answered)
         return [list(islice(rest, len(unit))) for unit in units]
 
-    groups: dict[Hashable, list[int]] = defaultdict(list)
+    sizes = None if limits.pool is None or limits.pool.memory is None else limits.sizes_on(limits.pool.memory)
+    groups: dict[tuple[Hashable, Hashable], list[int]] = defaultdict(list)
     for index, call in enumerate(calls):
-        groups[_same(call[name] for name in shared)].append(index)
+        settings = [call[name] for name in shared]
+        kind = None if sizes is None else sizes.kind(spec.id, settings, [call[name] for name in spec.over])
+        groups[kind, _same(settings)].append(index)
     results: dict[int, object] = {}
     with torch.inference_mode(not spec.model):
         if spec.output and spec.batched is not None and calls:
             answered = spec.batched(**{name: [call[name] for call in calls] for name in each})
             return entries_of(spec, steps, answered)
-        for group in groups.values():
+        for (kind, _), group in groups.items():
             units: dict[Hashable, list[int]] = defaultdict(list)
             for index in group:
                 own = [name for name in spec.over if name not in spec.at_once] if spec.at_once else []
                 units[_same(calls[index][name] for name in own) if own else index].append(index)
-            answers = limits.run(spec.id, [[calls[index] for index in unit] for unit in units.values()], together)
+            own_units = [[calls[index] for index in unit] for unit in units.values()]
+            answers = limits.run(kind or spec.id, own_units, together, sizes if kind else None)
             for unit, answered in zip(units.values(), answers, strict=True):
                 results |= zip(unit, answered, strict=True)
     return entries_of(spec, steps, [results[index] for index in range(len(calls))])
@@ -246,32 +255,48 @@ def _miscounted(spec: NodeSpec, answered: int, count: int) -> ApiGraphError:
 class BatchLimits:
     """How many calls a batched form gets at once: as many as there are, within a limit of each node class.
 
-    A limit halves when memory runs out, and doubles again after a while without that.
+    On an accelerator, `BatchSizes` says how many fit. A limit halves when memory runs out and no model of the `pool`
+    can go in place of that, and doubles again after a while without it.
 
     `most` is a limit that the user has set; None leaves it to memory.
     """
 
     most: int | None = None
-    _limits: dict[str, int] = field(default_factory=dict, init=False)
-    _good_batches: dict[str, int] = field(default_factory=dict, init=False)  # since memory ran out
+    pool: ModelPool | None = None
+    _limits: dict[Hashable, int] = field(default_factory=dict, init=False)
+    _good_batches: dict[Hashable, int] = field(default_factory=dict, init=False)  # since memory ran out
+    _sizes: BatchSizes | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def run(self, name: str, calls: Sequence[C], batched: Callable[[Sequence[C]], Sequence[R]]) -> list[R]:
-        """`batched` over all calls, in as few batches as memory allows.
+    def sizes_on(self, memory: DeviceMemory) -> BatchSizes:
+        """What is known of batches on an accelerator."""
+        if self._sizes is None:
+            self._sizes = BatchSizes(memory)
+        return self._sizes
+
+    def run(
+        self,
+        name: Hashable,
+        calls: Sequence[C],
+        batched: Callable[[Sequence[C]], Sequence[R]],
+        sizes: BatchSizes | None = None,
+    ) -> list[R]:
+        """`batched` over all calls, in as few batches as memory allows; `sizes` knows those of the kind `name`.
 
         Raises what it raises, save for memory that runs out while there is still something to halve.
         """
         results: list[R] = []
         while len(results) < len(calls):
             limit = self._limits.get(name, len(calls))
+            if sizes is not None:
+                limit = min(limit, sizes.fit(name))
             size = max(1, min(limit, self.most or limit))
             batch = calls[len(results) : len(results) + size]
             try:
-                answers = list(batched(batch))
+                answers = list(batched(batch)) if sizes is None else sizes.measured(name, batched, batch)
             except Exception as error:
-                if len(batch) == 1 or not ran_out_of_memory(error):
+                if not self._may_fit_now(name, len(batch), error):
                     raise
-                self._halve(name, len(batch))
                 continue
             results += answers
             if len(answers) != len(batch):
@@ -280,23 +305,25 @@ class BatchLimits:
                 self._grow(name)
         return results
 
-    def _halve(self, name: str, size: int) -> None:
+    def _may_fit_now(self, name: Hashable, size: int, error: Exception) -> bool:
+        """After memory ran out: whether a model has gone, or half as many calls can be tried."""
+        if out_of_memory_in(error) is None:
+            return False
+        # This lets go of what the batch had made, and gives it back to the device.
+        if self.pool is not None and self.pool.relieve(error) is None:
+            return True
+        if size == 1:
+            return False
         with self._lock:
             # Another run may have halved more than that meanwhile.
             self._limits[name], self._good_batches[name] = min(size // 2, self._limits.get(name, size)), 0
+        return True
 
-    def _grow(self, name: str) -> None:
+    def _grow(self, name: Hashable) -> None:
         with self._lock:
             self._good_batches[name] += 1
             if self._good_batches[name] >= _BATCHES_UNTIL_GROWTH:
                 self._limits[name], self._good_batches[name] = 2 * self._limits[name], 0
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine, had no memory left. The back ends say so in different classes and words."""
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _SAID)
 
 
 # ------------------------------------------------------------------------------------------ many calls as one

@@ -52,7 +52,7 @@ class Executor:
         self.registry = all_nodes() if registry is None else registry
         self.history: dict[str, LastRun] = {}  # by node id
         self.in_flight = InFlight()
-        self.batches = BatchLimits(batch_size)
+        self.batches = BatchLimits(batch_size, self.pool)
 
     def run(
         self,

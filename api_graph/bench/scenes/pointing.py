@@ -113,18 +113,23 @@ def _blurred(asked: Asked, heatmaps: Heatmaps, strength: float) -> list[Request]
 
 
 def _gazing(setting: Setting, asked: Asked, shown: Sequence[Request]) -> dict[str, list[Request]]:
-    """Ψcls as the fovea of the LVLM, as `gaze_api` has it: alone, and on the annotated image; and a wrong fovea."""
-    gazes, wrong = list[Steering](), list[Steering]()
+    """Ψcls as the fovea of the LVLM, as `gaze_api` has it: alone, and on the annotated image.
+
+    And boxes as foveas at the default strength: the true one for the answer's first token alone, and a wrong one.
+    """
+    gazes, first, wrong = list[Steering](), list[Steering](), list[Steering]()
     for a in asked:
         one = cls_map(setting.clip, [a.scene.image], [a.question.text])
         smooth = one.with_values(mean_filter(normalize(one.values), _TOKENS))
         gazes.append(Steering.of(smooth, strength=_GAZE))
-        other = next(o for o in a.scene.objects if o is not a.question.target)
-        wrong.append(Steering.of([other.box], strength=_GAZE))
+    for a in asked:
+        first += [Steering.of([o.box], rows="first") for o in a.scene.objects if o is a.question.target]
+        wrong.append(Steering.of([next(o.box for o in a.scene.objects if o is not a.question.target)]))
     plain = _requests(asked)
     rows = {
         "fovea: Ψcls": (plain, gazes),
         "annotated by Ψcls, which is the fovea too": (shown, gazes),
+        "fovea: the true box, for the first token alone": (plain, first),
         "fovea: another object's box": (plain, wrong),
     }
     return {

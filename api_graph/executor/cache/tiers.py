@@ -115,6 +115,9 @@ class LiveResults:
         if task.entry is None:
             return
         task.entry = None
+        if task.spec.model:
+            self.tiers.pool.release(task.pool_key)
+            return
         with self._lock:
             self.bytes -= task.bytes
         memory, _ = self.tiers.of(task)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args, overload
 
 import torch
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from api_graph.arguments import typed
+from api_graph.arguments import typed, unknown_argument
 from api_graph.clip import ClipAttribution, ClipModel, clip_attribution
 from api_graph.clip.decompose import Recipe
 from api_graph.clip.load import loaded_clip, names_open_clip
@@ -167,6 +168,7 @@ def annotate(
     does it, with `kernel_size` in tokens (3) and only `grey` (0 to 255) to blend with. `progress` shows a bar; None: in
     notebooks alone. Raises BadInput for what cannot be used.
     """
+    _check_blend(blend, recipe)
     pictures = as_pictures(image)
     single = is_single(image) and isinstance(query, str)
     if psi not in get_args(Psi):
@@ -250,6 +252,18 @@ def _check_of_clip(**settings: object) -> None:
     for name, value in settings.items():
         if value is not None:
             raise BadInput("an LVLM's map has no such setting", input=name, value=value, hint="Leave it out.")
+
+
+def _check_blend(blend: Mapping[str, Any], recipe: Recipe) -> None:
+    """Raise TypeError for a keyword that is none, and BadInput for a setting of the other recipe."""
+    own = [*signature(reference_blend if recipe == "reference" else alpha_blend).parameters][2:]
+    for name, value in blend.items():
+        if name not in AnnotateSettings.__annotations__:
+            known = [*AnnotateSettings.__annotations__, *signature(annotate).parameters]
+            raise unknown_argument("annotate", name, known)
+        if name not in own:
+            problem, hint = f"the recipe {recipe} has no such setting", f"It has {', '.join(own)}; leave this one out."
+            raise BadInput(problem, input=name, value=value, hint=hint)
 
 
 def _of_lvlm(

@@ -22,7 +22,7 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.files import expanded
 from api_graph.lvlm import LvlmModel, Request, attribute
 from api_graph.lvlm.load import is_lvlm, loaded_lvlm
-from api_graph.lvlm.remote import profiles
+from api_graph.lvlm.remote import names_endpoint
 from api_graph.models.source import names_repository
 from api_graph.notebook import one_line, quoted
 from api_graph.pixels.blend import Background, Colour, alpha_blend, reference_blend
@@ -228,7 +228,7 @@ def _names_lvlm(name: str) -> bool:
         return is_lvlm(folder) and not (folder / "open_clip_config.json").is_file()
     if name == "demo" or name.startswith("hf-hub:") or names_open_clip(name):
         return False
-    if name.partition("/")[0] in profiles():
+    if names_endpoint(name):
         problem = "this is an endpoint, and where a model looks is read inside it"
         raise BadInput(problem, input="model", value=name, hint="Load a local LVLM, or take a CLIP.")
     return names_repository(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -187,6 +188,7 @@ def answerer_fingerprint(
     if name is not None:
         with inputs_named(endpoint="answerer"):
             return identity(name, folders.answers)
+    _located_lvlm(folders, answerer, "answerer")
     with inputs_named(model="answerer"):
         return lvlm_fingerprint(folders, answerer, device, precision, quantization)
 
@@ -220,6 +222,7 @@ def answering_model(
             endpoint = Endpoint.open(name)
         context.show_text(f"Images and questions go to {endpoint.host}.")
         return endpoint
+    _located_lvlm(context.folders, answerer, "answerer")
     with inputs_named(model="answerer"):
         return load_lvlm(context, answerer, device, precision, quantization)
 
@@ -228,14 +231,24 @@ def _quantized(choice: Quantization) -> lvlm.Quantization | None:
     return None if choice == "none" else choice
 
 
-def _located_lvlm(folders: Folders, model: str) -> str:
-    """What `lvlm.load_lvlm` is to be called with. A graph's paths are followed only inside the model folders."""
+def _located_lvlm(folders: Folders, model: str, input: str = "model") -> str:
+    """What `lvlm.load_lvlm` is to be called with. A graph's paths are followed only inside the model folders.
+
+    Raises BadInput, naming `input`; where that may be an endpoint, and a profile has this name, it says so.
+    """
     path = folders.model_path(model)
     if path is not None:
         return str(path)
     if model == "demo" or (names_repository(model) and not os.path.exists(model)):
         return model
-    return str(_inside(folders, "model", model))
+    asked = f"Did you mean {marked(model)}? " if input == "answerer" and _is_profile(model) else ""
+    return str(_inside(folders, input, model, asked))
+
+
+def _is_profile(name: str) -> bool:
+    with suppress(BadInput):  # a damaged file; whoever picks an endpoint is told
+        return name.partition("/")[0] in profiles()
+    return False
 
 
 class Placement(NamedTuple):
@@ -275,6 +288,7 @@ def _located_clip(folders: Folders, model: str, checkpoint: str) -> tuple[str, s
         not model
         or model.startswith(("local-dir:", ".", "~"))
         or os.path.isabs(model)
+        or name.count("/") > 1
         or "\\" in model
         or any(part and os.path.exists(part) for part in (model, name, tag))
     ):
@@ -282,12 +296,11 @@ def _located_clip(folders: Folders, model: str, checkpoint: str) -> tuple[str, s
     return name, weights or tag
 
 
-def _inside(folders: Folders, input: str, name: str) -> Path:
+def _inside(folders: Folders, input: str, name: str, hint: str = "") -> Path:
     path = folders.model_path(name)
     if path is None:
-        raise not_among(
-            folders, input, name, f"Put it there; on the command line, --set {input}=PATH may name any file."
-        )
+        hint += f"Put it there; on the command line, --set {input}=PATH may name any file."
+        raise not_among(folders, input, name, hint)
     return path
 
 

@@ -145,6 +145,7 @@ def test_a_name_is_a_clip_or_an_lvlm(lvlm: api_graph.LvlmModel, clip: api_graph.
         ("ViT-B-32/openai", r"^model: the model could not be downloaded.*\(got 'ViT-B-32/openai'\). HF_HUB_OFFLINE is"),
         ("mine", "model: this is an endpoint, and where a model looks is read inside it"),
         ("mine/gpt-4o", "this is an endpoint"),
+        ("endpoint:mine", "this is an endpoint"),
         ("api-graph-tests/no-such-lvlm", "model: the model could not be downloaded"),
         ("hf-hub:api-graph-tests/no-such-clip", "model: the model could not be downloaded"),
     ],

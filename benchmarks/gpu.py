@@ -12,7 +12,8 @@ see that every part runs; its figures say nothing, and meet no bounds.
 * clip: images/s of open_clip's `encode_image`, of Ψ (`encode_image` of this project, a query, Ψcls and Ψcomp), each at
   its best batch, and rows/s of the graph `api_clip` over 640×480 JPEG files with all its pictures written as JPEG.
 * half: rank correlation (Spearman) of float16 and bfloat16 maps with float32's, of the models that came along.
-* lvlm: tokens/s of a LLaVA of 7 billion weights made on the device: plain, with rows of a layer captured, and steered.
+* lvlm: tokens/s of a LLaVA of 7 billion weights made on the device: plain, with rows of a layer captured, and steered;
+  and with the prefix of the batch's prompts, which show one picture, run once.
 * memory: what encoding takes beside the weights, and what is still allocated after the models have been unloaded.
 * profile: the operations that Ψ spends its time in.
 """
@@ -42,6 +43,9 @@ from api_graph.graph import set_inputs
 from api_graph.lvlm import Sampling
 from api_graph.lvlm.capture import capture
 from api_graph.lvlm.generation import generate_ids
+from api_graph.lvlm.prefix import with_prefix_run
+from api_graph.lvlm.prompt import Prompt
+from api_graph.lvlm.vision import nothing_shared
 from api_graph.registry import all_nodes
 from api_graph.runs import open_graph
 from api_graph.settings import headless_folders
@@ -173,7 +177,13 @@ def lvlm_rates(setting: Setting) -> Figures:
         sampling = Sampling(max_tokens=tokens)
 
         def plain(inputs: Any = inputs, sampling: Sampling = sampling) -> None:
-            generate_ids(model, inputs, sampling)
+            with nothing_shared():  # the prompts are the same
+                generate_ids(model, inputs, sampling)
+
+        def shared(inputs: Any = inputs, sampling: Sampling = sampling, batch: int = batch) -> None:
+            whole = Prompt(inputs, [[(336, 336)]] * batch)
+            found = with_prefix_run(model, whole, [None] * batch, sampling.max_tokens)
+            generate_ids(model, found.tensors, sampling, cache=found.cache)
 
         def captured(plain: Callable[[], None] = plain, columns: Any = columns) -> None:
             with capture(model, [layer], columns) as kept:
@@ -184,7 +194,7 @@ def lvlm_rates(setting: Setting) -> Figures:
             with lvlm.steering(model, inputs):
                 plain()
 
-        runs = {"plain": plain, "captured": captured, "steered": steered}
+        runs = {"plain": plain, "captured": captured, "steered": steered, "shared": shared}
         taken: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(
             2 if setting.tiny else 6
@@ -199,6 +209,7 @@ def lvlm_rates(setting: Setting) -> Figures:
             **{f"{name} tokens/s": one for name, one in rates.items()},
             "captured / plain": rates["captured"] / rates["plain"],
             "steered / plain": rates["steered"] / rates["plain"],
+            "shared / plain": rates["shared"] / rates["plain"],
         }
     return found
 

@@ -300,7 +300,15 @@ def measure_maps(attribution: Sequence[Attribution], context: Sequence[Context])
     return [_measured(results[index], own) for index, own in enumerate(context)]
 
 
-@node("APMeasure", category=CATEGORY, title="Measure map", output=True, batched=measure_maps, over=("attribution",))
+@node(
+    "APMeasure",
+    category=CATEGORY,
+    title="Measure map",
+    output=True,
+    store=True,
+    batched=measure_maps,
+    over=("attribution",),
+)
 def measure(attribution: Map, context: Context) -> Measured:
     """Say where a map's peak lies, in source pixels, and how much it commits itself."""
     return _measured(figures(attribution), context)

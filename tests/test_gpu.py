@@ -12,6 +12,7 @@ import api_graph
 from api_graph.executor import DiskCache, Executor, ModelPool
 from api_graph.executor.accelerator import CudaMemory
 from api_graph.graph import Graph, set_inputs
+from api_graph.models.device import sent
 from api_graph.pixels.blend import alpha_blend, reference_blend
 from api_graph.pixels.overlay import overlay
 from api_graph.registry import all_nodes
@@ -137,4 +138,18 @@ def test_batches_are_as_large_as_what_they_took_allows(tmp_path: Path) -> None:
     assert count >= 32 and each * count < CudaMemory().total()
     (alone,) = Executor().run_rows(rows[17:18], headless_folders(tmp_path / "out", (tmp_path,)), maps=True)
     for own, other in zip(results[17].maps.values(), alone.maps.values(), strict=True):
+        assert own[0].values.device.type == other[0].values.device.type == "cpu"
         assert (own[0].values - other[0].values).abs().max() <= 3e-2 * other[0].values.abs().max()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_pictures_that_are_sent_arrive(dtype: torch.dtype) -> None:
+    """Many at once, while the GPU is busy, and their pinned memory is used again."""
+    device = torch.device("cuda", torch.cuda.current_device())
+    pictures = [torch.randn(16, 3, 224, 224) for _ in range(8)]
+    busy = torch.randn(4096, 4096, device=device)
+    for _ in range(20):
+        busy = busy @ busy / 64
+    there = [sent(one, device, dtype) * 2 for one in pictures]
+    for one, own in zip(pictures, there, strict=True):
+        assert own.dtype == dtype and torch.equal(own.cpu(), one.to(dtype) * 2)

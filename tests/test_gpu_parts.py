@@ -58,6 +58,7 @@ def test_lvlm(folder: Path) -> None:
         own = figures[f"batch {batch}"]
         assert own["captured / plain"] == pytest.approx(own["captured tokens/s"] / own["plain tokens/s"])
         assert own["steered / plain"] == pytest.approx(own["steered tokens/s"] / own["plain tokens/s"])
+        assert own["shared / plain"] == pytest.approx(own["shared tokens/s"] / own["plain tokens/s"])
 
 
 def test_memory(folder: Path) -> None:

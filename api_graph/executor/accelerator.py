@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import gc
 import traceback
-from collections.abc import Iterable
-from typing import Protocol
-
-import torch
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from api_graph.executor.cache.entry import size_of
+
+if TYPE_CHECKING:
+    from api_graph.sockets import Attribution
 
 _SAID = ("out of memory", "not enough memory", "can't allocate memory", "status_alloc_failed")
 
@@ -52,27 +54,54 @@ class DeviceMemory(Protocol):
 class CudaMemory:
     """The memory of the GPU that "cuda" means."""
 
+    def __init__(self) -> None:
+        import torch
+
+        self._cuda = torch.cuda
+
     def total(self) -> int:
-        return torch.cuda.mem_get_info()[1]
+        return self._cuda.mem_get_info()[1]
 
     def free(self) -> int:
-        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
-        return torch.cuda.mem_get_info()[0] + kept
+        kept = self._cuda.memory_reserved() - self._cuda.memory_allocated()
+        return self._cuda.mem_get_info()[0] + kept
 
     def allocated(self) -> int:
-        return torch.cuda.memory_allocated()
+        return self._cuda.memory_allocated()
 
     def peak(self) -> int:
-        return torch.cuda.max_memory_allocated()
+        return self._cuda.max_memory_allocated()
 
     def reset_peak(self) -> None:
-        torch.cuda.reset_peak_memory_stats()
+        self._cuda.reset_peak_memory_stats()
 
     def empty_cache(self) -> None:
-        torch.cuda.empty_cache()
+        self._cuda.empty_cache()
 
     def size_of(self, values: Iterable[object]) -> int:
         return size_of(values).gpu
+
+
+def brought_home(values: Sequence[object]) -> list[object]:
+    """The values, of which maps lie on the processor: those on an accelerator are fetched at once, in one copy.
+
+    What is made of a map needs no model, and each of its steps would wait for the accelerator.
+    """
+    import torch
+
+    from api_graph.sockets import Attribution
+
+    home = list(values)
+    away: dict[object, list[tuple[int, Attribution]]] = defaultdict(list)
+    for index, value in enumerate(values):
+        if isinstance(value, Attribution) and value.values.device.type != "cpu":
+            away[value.values.device, value.values.dtype].append((index, value))
+    for maps in away.values():
+        fetched = torch.cat([one.values.flatten() for _, one in maps]).cpu()
+        parts = fetched.split([one.values.numel() for _, one in maps])
+        for (index, one), part in zip(maps, parts, strict=True):
+            home[index] = one.with_values(part.view(one.values.shape).clone())
+    return home
 
 
 def return_freed(memory: DeviceMemory) -> None:
@@ -106,6 +135,8 @@ def out_of_memory_in(error: BaseException | None) -> BaseException | None:
 
     The back ends say in different classes and words that a device, or the machine, has no memory left.
     """
+    import torch
+
     while error is not None:
         if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
             return error

@@ -12,19 +12,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
-from torch import Tensor
-
 from api_graph.context import Context, SaveContext
 from api_graph.errors import ApiGraphWarning, BadInput, Cancelled
 from api_graph.executor.accelerator import forget_frames
-from api_graph.executor.cache.entry import Entry
+from api_graph.executor.cache.entry import Entry, check_total
 from api_graph.executor.cache.tiers import CacheTiers, LiveResults
 from api_graph.executor.call import (
     Arguments,
     BatchLimits,
     StepCalls,
     calls_of,
-    check_total,
     prepared,
     run_batch,
     run_calls,
@@ -40,6 +37,7 @@ from api_graph.files import ALL_PNG, SaveFormats
 from api_graph.folders import Folders
 from api_graph.graph import Graph, Link
 from api_graph.json_values import Json
+from api_graph.spec.model import whole
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class GraphRun:
                 for row, graph in enumerate(self.graphs)
             ]
         finally:
-            self._stop()
+            self.stopped = True
             self.row_threads.close()
             for stage in self.plan.stages:
                 for task in stage:
@@ -127,6 +125,7 @@ class GraphRun:
                     self.live_results.hold(task, entry)
                     self._tell("cached", task, ui=entry.ui)
                     continue
+                task.spec = whole(task.spec)
                 kept = task.spec.model or any(cache is not None for cache in self.tiers.of(task))
                 task.why = why_it_runs(task, self.history.get(task.node.id), kept=kept)
                 for parent in task.parents.values():
@@ -328,6 +327,8 @@ class GraphRun:
                 self._failed(task, error, seconds)
                 return
         if self.options.shared is not None and task.spec.output and not task.readers:
+            from torch import Tensor
+
             # A table keeps no pictures but those in files.
             outputs = () if all(output.type is Tensor for output in task.spec.outputs) else entry.outputs
             entry = Entry(outputs, entry.ui, entry.cacheable)

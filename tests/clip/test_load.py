@@ -18,9 +18,11 @@ import torch
 from open_clip import factory, pretrained
 from safetensors.torch import save_file
 
-from api_graph.clip.load import architecture_and_tag, checkpoint_identity, load_clip, loaded_clip
+from api_graph.clip import checkpoint_identity
+from api_graph.clip.load import load_clip, loaded_clip
 from api_graph.errors import BadInput
 from api_graph.files import sha256_of
+from api_graph.models.source import architecture_and_tag
 
 CONFIG: dict[str, Any] = {
     "embed_dim": 16,

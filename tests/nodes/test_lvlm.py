@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from api_graph.nodes import lvlm, models
+from api_graph.nodes import fingerprints, lvlm, models
 from PIL import Image
 
 import api_graph
@@ -161,7 +161,7 @@ def test_a_profile_without_its_mark_is_asked_for(context, monkeypatch, tmp_path)
     monkeypatch.setenv("API_GRAPH_ENDPOINTS", str(tmp_path / "endpoints.toml"))
     for call in (
         lambda: models.answering_model(context, "stub"),
-        lambda: models.answerer_fingerprint(context.folders, "stub", "auto", "auto", "none"),
+        lambda: fingerprints.answerer_fingerprint(context.folders, "stub", "auto", "auto", "none"),
     ):
         with pytest.raises(BadInput, match=r"^answerer: .*Did you mean endpoint:stub\? .*--set answerer=PATH may"):
             call()
@@ -183,10 +183,10 @@ def test_a_folder_among_the_models_is_one(context, model, image) -> None:
 
 
 def test_what_decides_the_cache_key(context) -> None:
-    demo = models.lvlm_fingerprint(context.folders, "demo", "cpu", "auto", "none")
-    assert models.answerer_fingerprint(context.folders, "demo", "cpu", "auto", "none") == demo
-    assert models.lvlm_fingerprint(context.folders, "demo", "cpu", "bfloat16", "none") != demo
-    assert models.lvlm_fingerprint(context.folders, "demo", "cpu", "float32", "none") == demo
+    demo = fingerprints.lvlm_fingerprint(context.folders, "demo", "cpu", "auto", "none")
+    assert fingerprints.answerer_fingerprint(context.folders, "demo", "cpu", "auto", "none") == demo
+    assert fingerprints.lvlm_fingerprint(context.folders, "demo", "cpu", "bfloat16", "none") != demo
+    assert fingerprints.lvlm_fingerprint(context.folders, "demo", "cpu", "float32", "none") == demo
 
 
 def test_profiles_are_among_the_answerers(context, monkeypatch, tmp_path) -> None:

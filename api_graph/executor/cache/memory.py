@@ -12,8 +12,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
-
 from api_graph.errors import BadInput
 from api_graph.executor.accelerator import CudaMemory, DeviceMemory, forget_traceback, out_of_memory_in, return_freed
 from api_graph.executor.cache.entry import Bytes, Entry
@@ -166,7 +164,7 @@ class ModelPool:
             entry = self.get(key)
             if entry is not None:
                 return entry, False
-            if self.memory is None and torch.cuda.is_available():
+            if self.memory is None and _cuda_is_there():
                 self.memory = CudaMemory()
             entry = load() if self.memory is None else self._load_where_room_is(self.memory, key, load, weights)
             with self._lock:
@@ -281,3 +279,9 @@ class ModelPool:
 
 def _gib(size: int) -> str:
     return f"{size / GIB:,.1f}"
+
+
+def _cuda_is_there() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

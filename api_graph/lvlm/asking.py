@@ -13,7 +13,7 @@ from api_graph.lvlm.contrast import Against, Contrast, contrast_of
 from api_graph.lvlm.generation import Progress, generate
 from api_graph.lvlm.load import loaded_lvlm
 from api_graph.lvlm.model import LvlmModel
-from api_graph.lvlm.remote import Endpoint, ask_endpoint, profiles
+from api_graph.lvlm.remote import Endpoint, ask_endpoint, names_endpoint
 from api_graph.lvlm.request import Answer, Request, Sampling
 from api_graph.lvlm.steer import AsFovea, Heads, Mode, Rows, Steering, SteerSettings, steering_of
 from api_graph.models.layers import Layers
@@ -49,7 +49,8 @@ def ask(
     """Ask one question about one image or several, in one request.
 
     `image` is one or a list of them, in any of their forms; None for none. `model` is a loaded model, an endpoint, the
-    name of a profile ("vllm" or "vllm/MODEL"), or else what `load_lvlm` takes, for `device`.
+    name of a profile ("vllm" or "vllm/MODEL"; "endpoint:vllm", as in graphs, is the same), or else what `load_lvlm`
+    takes, for `device`.
 
     `fovea` points a local model at a place in the image, by a bias on the attention to its tokens; no pixel changes. It
     is a list of boxes (left, top, right, bottom in pixels), a mask (H, W), an attribution of any model, or "image" for
@@ -79,7 +80,7 @@ def answerer(model: Answerer | str, device: str | torch.device | None = None) ->
 
     Raises BadInput for a `device` that is not the model's own, or that is asked of an endpoint.
     """
-    if isinstance(model, str) and model.partition("/")[0] in profiles():
+    if isinstance(model, str) and names_endpoint(model):
         model = Endpoint.open(model)
     if not isinstance(model, Endpoint):
         return loaded_lvlm(model, device)

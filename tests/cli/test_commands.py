@@ -105,6 +105,12 @@ def test_one_node_in_full(cli: Cli, name: str) -> None:
     )
 
 
+def test_a_node_is_found_by_the_title_that_it_had(cli: Cli) -> None:
+    """Graphs show it still. A title of today goes before."""
+    assert cli("nodes", "Load CLIP").out.startswith("APLoadCLIP — Load CLIP for attention\n")
+    assert cli("nodes", "save image").out.startswith("SaveImage — Save Image\n")
+
+
 def test_nodes_in_json_hold_a_schema(cli: Cli) -> None:
     document = cli("nodes", "TCount", "--json").json
     times = document["schema"]["properties"]["inputs"]["properties"]["times"]["anyOf"][0]

@@ -144,6 +144,8 @@ def _generated(
     except Exception as error:
         if len(requests) == 1:
             return [error]
+    if torch.cuda.is_initialized():  # what the whole batch had made is of other sizes than what its halves will
+        torch.cuda.empty_cache()
     half = len(requests) // 2
     halves = (requests[:half], requests[half:])
     return [answer for part in halves for answer in _generated(model, part, sampling, progress)]

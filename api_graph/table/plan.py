@@ -98,7 +98,7 @@ def plan_of(
     begun, old_names = _begun(real_path(output), options)
     names = names_of_files(options.names, old_names, binding, (*table.columns, *grid.values), tuple(grid.values))
     options = _with_formats(options, begun)
-    job = _job(graph, table, real_path(output), trusted, names, options)
+    job = replace(_job(graph, table, real_path(output), trusted, names, options), unused=binding.unused)
     listing = None
     if table.kind in ("folder", "glob"):
         table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
@@ -107,7 +107,7 @@ def plan_of(
     limited = min(options.limit or count, count)
     if grid.values:
         table, report = grid.over(table), replace(report, grid=grid.in_words(limited))
-        job = replace(job, grid=grid.inputs, settings=grid.size, unused=binding.unused)
+        job = replace(job, grid=grid.inputs, settings=grid.size)
     folder, numbers = Path(job.output), range(limited * job.settings)
     if options.shard is not None:
         folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))
@@ -176,7 +176,8 @@ def _bound(
     texts = table.kind in _TEXT_KINDS
     grid = grid_of(graph, registry, options.grid) if options.grid else Grid()
     binding = Binding(graph, registry, options.columns, texts=texts, grid=grid.values)
-    report = replace(binding.check(table.columns, constants, options.keep, shipped=shipped), partial=table.partial)
+    report = binding.check(table.columns, constants, options.keep, shipped=shipped, keep_null=options.keep_null)
+    report = replace(report, partial=table.partial)
     if options.controls:
         from api_graph.table.control_rows import COLUMN
         from api_graph.table.controls import with_controls

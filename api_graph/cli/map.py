@@ -67,7 +67,7 @@ from api_graph.cli.options import (
     prepared_graph,
     writable_folder,
 )
-from api_graph.cli.ran_table import RanTable, document_of, summary_of
+from api_graph.cli.ran_table import RanTable, document_of, notes_of, summary_of
 from api_graph.errors import ApiGraphWarning
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def _told(ran: RanTable, plan: TablePlan, *, as_json: bool, quiet: bool) -> int:
                 "columns": asdict(plan.columns),
                 "files": ran.files,
                 "warnings": ran.warned,
+                "notes": notes_of(ran.run),
                 "exit_code": code,
             }
         )
@@ -276,6 +277,8 @@ def run_plan(
         files = [plan.folder / "results.jsonl"]
         if parquet:
             files.append(write_parquet(plan.folder))
+    for said in notes_of(run) if run.failed_before and not quiet else ():
+        complain(said, kind="note")
     return RanTable(run, time.monotonic() - started, kept, warned, files)
 
 

@@ -82,7 +82,8 @@ class Binding:
             there = f"There are: {', '.join(columns)}."
             raise BadInput("the table has no such column", input="--column", value=missing[0], hint=there)
         by_name = {self._names.find(name): name for name in constants}
-        self._set_aside(columns, by_name.keys() & {self._names.find(name) for name in keep})
+        if both := by_name.keys() & {self._names.find(name) for name in keep}:
+            self._set_aside(columns, both)
         if not any([self._input_name(column) for column in columns]):  # a list: each column is to be looked up
             names = ", ".join(s.name for s in settable(self.graph, self.registry) if s.given)
             raise BadInput(
@@ -93,7 +94,7 @@ class Binding:
             )
         if self.grid:
             self._check_grid(columns, by_name)
-        instead = self._check_constants(columns, by_name, keep_null=keep_null)
+        instead = self._check_constants(columns, by_name, keep_null=keep_null) if by_name else {}
         sets = {c: self._names.all_names(*self.inputs[c])[0] for c in columns if self._input_name(c)}
         unused = tuple(column for column in columns if not self._input_name(column))
         kept = self._kept(set(by_name), self._chosen(keep) if keep else set())

@@ -18,11 +18,11 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.folders import Folders, names_in
 from api_graph.json_values import Json
 from api_graph.lvlm import LvlmModel
-from api_graph.lvlm.remote import Endpoint, endpoint_in, identity, marked, profiles
+from api_graph.lvlm.remote import Endpoint, check_answerer, endpoint_in, identity, marked, profiles
 from api_graph.models.device import choose_device, choose_dtype
 from api_graph.models.source import names_repository
 from api_graph.sockets import Socket
-from api_graph.spec import Choices, node
+from api_graph.spec import Check, Choices, node
 
 WELL_KNOWN_CLIPS = (
     "demo",
@@ -208,6 +208,7 @@ def answering_model(
             description="A local model as in Load LVLM, or endpoint:PROFILE or endpoint:PROFILE/MODEL, "
             "a profile of `api-graph endpoints`."
         ),
+        Check(check_answerer),
     ] = "demo",
     device: DeviceChoice = "auto",
     precision: LvlmPrecision = "auto",

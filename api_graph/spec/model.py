@@ -57,6 +57,27 @@ class Widget:
 
 
 @dataclass(frozen=True)
+class Odd:
+    """An INT that must be odd, as the side of a window that has a centre."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What tells before a run whether a node will take a typed value: it raises BadInput, as the node would.
+
+    It is asked of values in the graph that are not the default, and must be quick; of what rows set, the node tells.
+    """
+
+    refuse: Callable[[Any], object]
+
+
+def _has_middle(number: int) -> int:
+    if number % 2 == 0:
+        raise ValueError("even")
+    return number
+
+
+@dataclass(frozen=True)
 class Choices:
     """A combo whose entries are listed when they are asked for; `inside` adds what lies in the folders of whoever asks.
 
@@ -72,8 +93,9 @@ class Choices:
 class InputSpec:
     """One input of a node.
 
-    `is_widget`: a literal value may stand in the graph; a `list[str]` or `str | None` is a link all the same.
-    `required`: it has no default. `takes_json`: it is a link, and an object or a list of JSON may stand in its place.
+    `is_widget`: a literal value may stand in the graph; a `list[str]` or `str | None` is a link all the same. `odd`: an
+    INT that must be. `refuse` is that of its `Check`. `required`: it has no default. `takes_json`: it is a link, and an
+    object or a list of JSON may stand in its place.
     """
 
     name: str
@@ -85,6 +107,8 @@ class InputSpec:
     maximum: float | None = None
     choices: tuple[str, ...] | Choices | None = None
     widget: Widget = Widget()
+    odd: bool = False
+    refuse: Callable[[Any], object] | None = field(default=None, compare=False, repr=False)
     is_widget: bool = field(default=False, compare=False, repr=False)
     required: bool = field(init=False, compare=False, repr=False)
     takes_json: bool = field(init=False, compare=False, repr=False)
@@ -98,12 +122,14 @@ class InputSpec:
         """What validates a literal strictly, as the type that was declared does; links have none."""
         if not self.is_widget:
             return None
-        from pydantic import ConfigDict, Field, TypeAdapter
+        from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
         kind: Any = _TYPES.get(self.socket, str)
         if isinstance(self.choices, tuple):
             kind = Literal[self.choices]
         ruled: Any = Annotated[kind, Field(ge=self.minimum, le=self.maximum, description=self.description or None)]
+        if self.odd:
+            ruled = Annotated[ruled, AfterValidator(_has_middle)]
         return TypeAdapter(ruled, config=ConfigDict(strict=True, allow_inf_nan=False))
 
     def options(self, folders: Folders | None = None) -> tuple[str, ...]:

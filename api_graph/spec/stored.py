@@ -71,7 +71,7 @@ def from_stored(stored: Mapping[str, Any]) -> NodeSpec:
 
 
 def _stored_input(declared: InputSpec) -> dict[str, Json]:
-    stored = _changed(declared, ("default", "choices", "widget", "required", "takes_json"))
+    stored = _changed(declared, ("default", "choices", "widget", "refuse", "required", "takes_json"))
     if not declared.required:
         stored["default"] = declared.default
     if isinstance(declared.choices, Choices):
@@ -83,6 +83,8 @@ def _stored_input(declared: InputSpec) -> dict[str, Json]:
         }
     elif declared.choices is not None:
         stored["choices"] = [*declared.choices]
+    if declared.refuse is not None:
+        stored["refuse"] = _place(declared.refuse)
     if widget := _changed(declared.widget):
         stored["widget"] = widget
     return stored
@@ -98,6 +100,8 @@ def _input_of(stored: Mapping[str, Any]) -> InputSpec:
         given["choices"] = Choices(lambda: listed, choices["open"], None if inside is None else Reference(inside))
     elif choices is not None:
         given["choices"] = tuple(choices)
+    if "refuse" in given:
+        given["refuse"] = Reference(given["refuse"])
     labels = widget.get("labels")
     return InputSpec(**given, widget=Widget(**{**widget, "labels": None if labels is None else tuple(labels)}))
 

@@ -14,7 +14,7 @@ import torch
 
 from api_graph.errors import BadInput
 from api_graph.files import QUALITY, expanded, real_path
-from api_graph.graph import Graph, GraphNode, validate
+from api_graph.graph import Graph, GraphNode, check_values, validate
 from api_graph.graph.inputs import InputNames
 from api_graph.json_values import Json
 from api_graph.registry import Registry
@@ -92,6 +92,7 @@ def plan_of(
         _check_maps(graph, registry, name)
     table = open_table(rows, allow_private=options.allow_private)
     graph, binding, report, grid, options = _bound(graph, registry, table, constants, options, shipped=is_shipped(name))
+    check_values(graph, registry, {*binding.inputs.values()})
     table = table if options.keep_null else replace(table, sets=report.sets)
     typed = chain(constants.values(), *grid.values.values())
     trusted = tuple(value for value in typed if isinstance(value, str))

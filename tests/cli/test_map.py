@@ -222,6 +222,66 @@ def test_what_fails_in_every_row_is_found_with_the_first(
     assert "not run" not in last.out
 
 
+# ------------------------------------------------------------------------------ values that no row can run with
+
+
+@pytest.fixture
+def asking(graph: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A graph that asks, a table for it, and an endpoint whose key is not set."""
+    monkeypatch.setenv("API_GRAPH_ENDPOINTS", str(tmp_path / "endpoints.toml"))
+    (tmp_path / "endpoints.toml").write_text(
+        '[box]\nbase_url = "http://localhost:9/v1"\nmodels = ["a"]\nkey_env = "NO_SUCH_KEY"\n', "utf-8"
+    )
+    table(tmp_path, [{"image": "pics/0.png", "query": "q"}])
+    return graph(
+        {
+            "1": ("APLoadImage", {"image": "pics/0.png"}, "image"),
+            "2": ("APText", {"text": "what?"}, "query"),
+            "3": ("APAnsweringModel", {"answerer": "demo"}, "answerer"),
+            "4": ("APQueryLVLM", {"model": ["3", 0], "image": ["1", 0], "question": ["2", 0]}),
+            "5": ("APShowText", {"value": ["4", 0]}),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("answerer", "said"),
+    [
+        ("endpoint:nix", "there is no such profile in "),
+        ("endpoint:box/b", 'the profile "box" has no such model'),
+        ("endpoint:box", "NO_SUCH_KEY: this environment variable is not set"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs(
+    cli: Cli, asking: str, answerer: str, said: str, tmp_path: Path
+) -> None:
+    own = json.loads(Path(asking).read_bytes())
+    own["3"]["inputs"]["answerer"] = answerer
+    (tmp_path / "own.json").write_text(json.dumps(own), "utf-8")
+    for words in (
+        ["map", asking, "rows.jsonl", "--out", "out", "--set", f"answerer={answerer}"],
+        ["map", asking, "rows.jsonl", "--out", "out", "--grid", f"answerer=demo,{answerer}"],
+        ["run", asking, "--out", "out", "--set", f"answerer={answerer}"],
+        ["check", "own.json"],
+    ):
+        refused = cli(*words)
+        assert refused.code == 2 and said in refused.err and "answerer" in refused.err, words
+    assert not (tmp_path / "out").exists()
+    table(tmp_path, [{"image": "pics/0.png", "query": "q", "answerer": answerer}], "named.jsonl")
+    row = cli("map", asking, "named.jsonl", "--out", "rows")  # a row that names one fails alone
+    assert row.code == 1 and "1 row: 0 ok, 1 failed" in row.out
+
+
+@pytest.mark.parametrize("option", ["--set", "--grid"])
+def test_an_even_window_is_refused_before_anything_runs(cli: Cli, option: str, tmp_path: Path) -> None:
+    table(tmp_path, [{"image": "pics/0.png", "query": "q"}])
+    refused = cli("map", "api_clip_map", "rows.jsonl", "--out", "out", option, "kernel_size=8")
+    assert refused.code == 2 and "Give an odd whole number from 1 to 4095." in refused.err
+    assert not (tmp_path / "out").exists()
+    assert "kernel_size: INT = 15 (odd, 1 to 4095)" in cli("nodes", "APMeanFilter").out
+    assert "an odd whole number from 1 to 4095" in cli("check", "api_clip_map").out
+
+
 def test_a_table_that_has_grown_and_was_sorted_anew(
     cli: Cli, brief: str, rows: list[dict[str, Any]], tmp_path: Path
 ) -> None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from api_graph.errors import inputs_named
 from api_graph.lvlm.remote.endpoints_file import find_profile
 from api_graph.lvlm.remote.profile import Profile
+from api_graph.lvlm.remote.secret import key_of
 
 _MARK = "endpoint:"
 _KEPT_HERE = ".api-graph-answers"
@@ -76,6 +78,14 @@ def _id_of(folder: Path) -> str:
         with suppress(OSError):
             own.unlink(missing_ok=True)
     return _own_id
+
+
+def check_answerer(answerer: str) -> None:
+    """Raise BadInput for an endpoint that cannot be asked here: no such profile or model, or a key that is not set."""
+    name = endpoint_in(answerer)
+    if name is not None:
+        with inputs_named(endpoint="answerer"):
+            key_of(Endpoint.open(name).profile)
 
 
 def marked(name: str) -> str:

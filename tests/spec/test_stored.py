@@ -52,7 +52,8 @@ def test_what_is_stored_is_what_the_function_declares(id: str) -> None:
         )
         for name in ("name", "socket", "default", "is_list", "description", "minimum", "maximum", "odd", "widget"):
             assert getattr(stored, name) == getattr(own, name), name
-        assert own.refuse is stored.refuse is None or stored.refuse.resolve() is own.refuse
+        found = stored.refuse.resolve() if isinstance(stored.refuse, Reference) else stored.refuse
+        assert found is own.refuse
         for name in ("is_widget", "required", "takes_json"):
             assert getattr(stored, name) is getattr(own, name), name
         if own.adapter is not None and stored.adapter is not None:

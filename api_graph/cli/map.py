@@ -287,7 +287,7 @@ def _complain(run: TableRun, failed: list[Record]) -> None:
     said_before = run.totals.failed - len(failed)
     for number, record in enumerate(failed, start=said_before):
         if number < _FAILURES_SHOWN and record["error"] is not None:
-            complain(f"row {record['row'] + 1}: {record['error']['message']}")
+            complain(f"row {record['row']}: {record['error']['message']}")
         elif number == _FAILURES_SHOWN:
             complain("more rows have failed: results.jsonl has them all", kind="note")
 

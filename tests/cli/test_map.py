@@ -158,7 +158,7 @@ def test_failures_are_said_kept_and_tried_again(
     answer = cli("map", brief, path.name, "--out", "out")
     assert (answer.code, summary(answer)) == (1, "6 rows: 5 ok, 1 failed")
     (line,) = answer.errors
-    assert line.startswith("error: row 4: ") and "pics/3.png" in line
+    assert line.startswith("error: row 3: ") and "pics/3.png" in line
     again = cli("map", brief, path.name, "--out", "out")
     assert (again.code, summary(again)) == (1, "6 rows (6 before): 5 ok, 1 failed")
     (note,) = (line for line in again.err.splitlines() if line.startswith("note: "))

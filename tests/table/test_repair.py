@@ -130,7 +130,7 @@ def test_a_row_whose_picture_is_gone_keeps_its_result(folder: Path) -> None:
     assert told[1:] == ["1 row keeps its result, though what was read for it is missing (pics/2.png)"]
     assert results_of(folder, 2) == before
     found = verify(folder / "out")
-    assert (found.counts["gone"], found.first["gone"]) == (1, ["row 3: pics/2.png"])
+    assert (found.counts["gone"], found.first["gone"]) == (1, ["row 2: pics/2.png"])
     picture(folder / "pics/2.png", 77)
     assert run(folder)[0] == [2]
     assert verify(folder / "out").ok

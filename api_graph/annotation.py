@@ -20,9 +20,10 @@ from api_graph.deprecation import deprecated, formerly
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import expanded
 from api_graph.lvlm import LvlmModel, Request, attribute
-from api_graph.lvlm.load import is_lvlm, loaded_lvlm
+from api_graph.lvlm.asking import MOST_PROMPTS
+from api_graph.lvlm.load import loaded_lvlm
 from api_graph.lvlm.remote import profiles
-from api_graph.models.source import names_repository
+from api_graph.models.source import is_lvlm, names_repository
 from api_graph.notebook import one_line, quoted
 from api_graph.pixels.blend import Background, Colour, alpha_blend, reference_blend
 from api_graph.pixels.given import Images, Pixels, as_pictures, is_single
@@ -192,10 +193,8 @@ def annotate(
     else:
         _check_of_clip(start_layer=start_layer, similarity=similarity, psi=None if psi == "both" else psi)
         asked = _pairs(pictures, query)
-        each = [
-            _of_lvlm(loaded, *pair, recipe, layer, normalization, contrast, kernel)
-            for pair in tracked(asked, "annotate", progress)
-        ]
+        maps_of_each = _of_lvlm(loaded, asked, recipe, layer, normalization, contrast, kernel)
+        each = list(tracked(maps_of_each, "annotate", progress, len(asked)))
     found = [
         _annotated(*pair, attribution, recipe, kernel_size, interpolation, blend)
         for pair, attribution in zip(_pairs(pictures, query), each, strict=True)
@@ -256,23 +255,39 @@ def _check_of_clip(**settings: object) -> None:
 
 def _of_lvlm(
     model: LvlmModel,
-    picture: PillowImage.Image,
-    query: str,
+    asked: Sequence[tuple[PillowImage.Image, str]],
     recipe: Recipe,
     layer: int | None,
     normalization: Normalization,
     contrast: float,
     kernel_size: int,
-) -> Attribution:
-    """Where an LVLM looks while it answers, in [0, 1]."""
+) -> Iterator[Attribution]:
+    """Where an LVLM looks while it answers each, in [0, 1]."""
     if recipe not in get_args(Recipe):
         raise BadInput("unknown recipe", input="recipe", value=recipe, hint="Use 'paper' or 'reference'.")
     reads = "full" if recipe == "paper" else "image_only"
-    with inputs_named(layers="layer", layer="layer"):
-        seen = attribute(model, [Request(query, (picture,))], layers=layer, normalize=reads)[0].attribution
-    if recipe == "reference":
-        return seen.with_values(revise_mask(seen.values, kernel_size, contrast))
-    return seen.with_values(normalize(seen.values, normalization, contrast))
+    requests = [Request(query, (picture,)) for picture, query in asked]
+    for first in range(0, len(requests), MOST_PROMPTS):
+        with inputs_named(layers="layer", layer="layer"):
+            seen = _watched(model, requests[first : first + MOST_PROMPTS], layer, reads)
+        for one in seen:
+            if recipe == "reference":
+                yield one.with_values(revise_mask(one.values, kernel_size, contrast))
+            else:
+                yield one.with_values(normalize(one.values, normalization, contrast))
+
+
+def _watched(
+    model: LvlmModel, requests: Sequence[Request], layer: int | None, reads: Literal["full", "image_only"]
+) -> list[Attribution]:
+    """The maps of one batch; if it fails, of its halves: less memory may be enough."""
+    try:
+        return [one.attribution for one in attribute(model, requests, layers=layer, normalize=reads)]
+    except BadInput:
+        if len(requests) == 1:
+            raise
+    half = len(requests) // 2
+    return [*_watched(model, requests[:half], layer, reads), *_watched(model, requests[half:], layer, reads)]
 
 
 def _combined(maps: ClipAttribution, psi: Psi, normalization: Normalization, contrast: float) -> Tensor:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from api_graph.errors import SpecError
@@ -18,6 +17,7 @@ Registry = Mapping[str, NodeSpec]
 
 STORED = "specs.json"
 """The file beside the nodes that says what they declare. `tools/make_docs.py` writes it."""
+_FOLDER = Path(str(import_module("api_graph.nodes").__file__)).parent
 
 
 def registry_of(functions: Iterable[Callable[..., object]]) -> Registry:
@@ -34,23 +34,25 @@ def registry_of(functions: Iterable[Callable[..., object]]) -> Registry:
 @cache
 def own_nodes() -> Registry:
     """This pack's nodes: what ComfyUI gets."""
-    return registry_of(import_module("api_graph.nodes").NODES)
+    return registry_of(import_module("api_graph.nodes.pack").NODES)
 
 
 @cache
 def all_nodes() -> Registry:
     """This pack's nodes and the stand-ins for ComfyUI's own: what headless graphs may use."""
-    return registry_of([*import_module("api_graph.nodes").NODES, *import_module("api_graph.nodes.core").CORE_NODES])
+    return registry_of(
+        [*import_module("api_graph.nodes.pack").NODES, *import_module("api_graph.nodes.core").CORE_NODES]
+    )
 
 
 @cache
 def described_nodes() -> Registry:
-    """What `all_nodes` declare, for those who run none: no node is imported. Outputs have no `type`.
+    """What `all_nodes` declare, with no node imported until one is run. Outputs have no `type` before that.
 
     It is read from a file. Where that is missing, or older than the nodes' sources, the nodes themselves are asked.
     """
     try:
-        document = json.loads((_folder() / STORED).read_bytes())
+        document = json.loads((_FOLDER / STORED).read_bytes())
         if document["sources"] != _digest_of_sources():
             return all_nodes()
         return {stored["id"]: from_stored(stored) for stored in document["nodes"]}
@@ -66,13 +68,6 @@ def stored_nodes() -> str:
 
 def _digest_of_sources() -> str:
     digest = hashlib.sha256()
-    for file in sorted(_folder().glob("*.py")):
+    for file in sorted(_FOLDER.glob("*.py")):
         digest.update(file.read_bytes().replace(b"\r\n", b"\n"))  # a checkout on Windows has other line ends
     return digest.hexdigest()
-
-
-def _folder() -> Path:
-    spec = find_spec("api_graph.nodes")  # imports none of it
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("api_graph.nodes")
-    return Path(spec.origin).parent

@@ -13,7 +13,7 @@ import torch
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Event, Executor, Listener, MemoryCache
-from api_graph.graph import Graph, check_values, read_graph, set_inputs, validate
+from api_graph.graph import Graph, check_values, on_device, read_graph, set_inputs, validate
 from api_graph.progress import progress_bar
 from api_graph.registry import Registry, all_nodes
 from api_graph.settings import cache_folder, cache_limit, find_graph, headless_folders
@@ -32,18 +32,6 @@ def open_graph(source: GraphSource, registry: Registry | None = None) -> Graph:
         return source
     document = source if isinstance(source, Mapping) else find_graph(os.fspath(source))
     return read_graph(document, registry or all_nodes())
-
-
-def on_device(graph: Graph, registry: Registry, device: str, *, input: str = "device") -> Graph:
-    """The graph with all its models on `device`; errors call what asked for it `input`.
-
-    Raises BadInput where no loader can be told, GraphError for a device that none knows.
-    """
-    loaders = [id for id, node in graph.nodes.items() if (spec := registry.get(node.class_type)) and spec.model]
-    names = [f"{id}.device" for id in loaders if registry[graph.nodes[id].class_type].input("device")]
-    if not names:
-        raise BadInput("the graph loads no model that could be told its device", input=input, hint="Leave it out.")
-    return set_inputs(graph, registry, dict.fromkeys(names, device))
 
 
 def fast_resize(graph: Graph, registry: Registry) -> dict[str, str]:

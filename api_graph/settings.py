@@ -2,7 +2,8 @@
 
 A person may set these environment variables, which are read here and nowhere else: `API_GRAPH_CACHE` is the folder of
 the disk cache, `API_GRAPH_CACHE_GIB` its limit in GiB, `API_GRAPH_MODELS` names folders with checkpoints, separated as
-in PATH, and `API_GRAPH_MAX_RESULT` and `API_GRAPH_MAX_TEXT` are the most that one node may give, such as 4G.
+in PATH, `API_GRAPH_MAX_RESULT` and `API_GRAPH_MAX_TEXT` are the most that one node may give, such as 4G, and
+`API_GRAPH_MAX_VRAM` is the most that loaded models may take on an accelerator.
 `api_graph.lvlm.remote.endpoints_file` reads those of endpoints.
 """
 
@@ -51,6 +52,19 @@ LIMITS = {MAX_RESULT: "4G", MAX_TEXT: "64M"}
 def limit(variable: str) -> int:
     """The limit in bytes that an environment variable sets, or its default. Raises BadInput where it is no size."""
     return _size(variable, os.environ.get(variable, LIMITS[variable]))
+
+
+MAX_VRAM = "API_GRAPH_MAX_VRAM"
+_COMPUTING, _LEAST_COMPUTING = 16, 2**29
+"""Of an accelerator, a sixteenth and at least half a GiB is for computing; of a very small one, a half."""
+
+
+def vram_budget(total: int) -> int:
+    """Most bytes that loaded models may take on an accelerator that has `total`. Raises BadInput as `limit` does."""
+    given = os.environ.get(MAX_VRAM)
+    if given is not None:
+        return _size(MAX_VRAM, given)
+    return max(total // 2, total - max(total // _COMPUTING, _LEAST_COMPUTING))
 
 
 @lru_cache(maxsize=8)

@@ -1,8 +1,12 @@
-"""The name of a socket on an annotation. It stands apart from the sockets themselves, which need torch."""
+"""Names of sockets, apart from the sockets themselves, which need torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+ANY = "*"
+"""Whatever is linked."""
+ATTRIBUTION = "AP_ATTRIBUTION"
 
 
 @dataclass(frozen=True)

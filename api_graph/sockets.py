@@ -17,7 +17,7 @@ from api_graph.errors import BadInput
 from api_graph.geometry import Geometry, GeometryFields
 from api_graph.json_values import Json
 from api_graph.notebook import counted, one_line
-from api_graph.socket_names import Socket
+from api_graph.socket_names import ANY, ATTRIBUTION, Socket
 
 Image = Annotated[Tensor, Socket("IMAGE")]
 """float32 (B, H, W, 3) in [0, 1]. Headless, nodes that say `eight_bits` are given uint8, where the picture has that."""
@@ -31,7 +31,7 @@ def as_floats(picture: Tensor) -> Tensor:
     return picture.float().div_(255) if picture.dtype == torch.uint8 else picture
 
 
-AnyValue = Annotated[object, Socket("*")]
+AnyValue = Annotated[object, Socket(ANY)]
 """Whatever is linked."""
 
 
@@ -43,7 +43,7 @@ class Attribution:
     image. Raises BadInput for another shape or another number of geometries.
     """
 
-    socket: ClassVar[str] = "AP_ATTRIBUTION"
+    socket: ClassVar[str] = ATTRIBUTION
 
     values: Tensor
     geometry: tuple[Geometry, ...]

@@ -17,64 +17,92 @@ same for all; medians of `time.process_time` (seconds of all threads), and of th
 Kept: bytes of the rows, or maps, that are still in memory when the answer is complete. All variants that do not steer
 must generate the same tokens.
 
-A second table has what one forward over prompts of three lengths makes: the bytes of all tensors that steering adds to
+A second table has several questions about one image in a batch, as POPE (6) and MME (2) ask: their prefix run once,
+against every prompt run whole, in turn; by the demo LVLM, its processor included, and by the random LLaVA.
+
+A third table has what one forward over prompts of three lengths makes: the bytes of all tensors that steering adds to
 plain, and the largest tensor of it. With `rows="last"` both must grow as the prompt does, not as its square.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from api_graph.geometry import Geometry
-from api_graph.lvlm import LvlmModel, Sampling
+from api_graph.lvlm import LvlmModel, Request, Sampling, generate, load_lvlm
 from api_graph.lvlm.capture import capture
 from api_graph.lvlm.generation import generate_ids
 from api_graph.lvlm.layout import TokenLayout, View
+from api_graph.lvlm.prefix import with_prefix_run
+from api_graph.lvlm.prompt import Prompt
 from api_graph.lvlm.steer import Rows, Steering, steered
+from api_graph.lvlm.vision import nothing_shared
+from api_graph.settings import shipped_graphs
 
 IMAGE_TOKENS, TEXT_TOKENS, NEW_TOKENS = 576, 60, 20
 LAYER = 6
 IMAGE_TOKEN = 4000
 
 
-def build(side: int = 24) -> tuple[LvlmModel, dict[str, Tensor]]:
-    """The model, and a prompt: half of the text, an image of side × side tokens, the other half."""
+@dataclass(frozen=True)
+class Shape:
+    """Of a random LLaVA: layers, width, MLP width, heads and words of its decoder, and the same of its vision tower."""
+
+    text: tuple[int, int, int, int, int] = (12, 512, 1376, 8, 4096)
+    vision: tuple[int, int, int, int] = (2, 32, 32, 2)
+
+
+def build(
+    side: int = 24, shape: Shape = Shape(), device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> tuple[LvlmModel, dict[str, Tensor]]:
+    """The model, made on its device, and a prompt: half of the text, an image of side × side tokens, the other half."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     torch.manual_seed(0)
+    layers, width, mlp, heads, words = shape.text
     text = LlamaConfig(
-        hidden_size=512,
-        intermediate_size=1376,
-        num_hidden_layers=12,
-        num_attention_heads=8,
-        vocab_size=4096,
+        hidden_size=width,
+        intermediate_size=mlp,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        vocab_size=words,
         tie_word_embeddings=False,
     )
+    layers, width, mlp, heads = shape.vision
     vision = CLIPVisionConfig(
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        hidden_size=width,
+        intermediate_size=mlp,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
         image_size=14 * side,
         patch_size=14,
     )
     config = LlavaConfig(
         vision_config=vision, text_config=text, image_token_index=IMAGE_TOKEN, tie_word_embeddings=False
     )
-    model: Any = LlavaForConditionalGeneration(config)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            model: Any = LlavaForConditionalGeneration(config)
+    finally:
+        torch.set_default_dtype(before)
     model.generation_config.eos_token_id = None
     ids = torch.randint(3, IMAGE_TOKEN, (1, TEXT_TOKENS))
     image = torch.full((1, side * side), IMAGE_TOKEN)
@@ -84,17 +112,19 @@ def build(side: int = 24) -> tuple[LvlmModel, dict[str, Tensor]]:
         "attention_mask": torch.ones_like(prompt),
         "pixel_values": torch.randn(1, 3, 14 * side, 14 * side),
     }
+    inputs = {name: one.to(device, dtype if one.is_floating_point() else None) for name, one in inputs.items()}
     return LvlmModel.from_transformers(model, name="random LLaVA"), inputs
 
 
 def steering(model: LvlmModel, inputs: dict[str, Tensor], rows: Rows = "last") -> AbstractContextManager[None]:
-    """A box over a quarter of the image, at the default."""
+    """A box over a quarter of each prompt's image, at the default."""
     columns = (inputs["input_ids"][0] == IMAGE_TOKEN).nonzero().flatten()
+    count = len(inputs["input_ids"])
     side = math.isqrt(len(columns))
     whole = Geometry.whole(14 * side, 14 * side)
     layout = TokenLayout((14 * side, 14 * side), (View(columns, (side, side), whole),))
     way = Steering.of([[0, 0, 7 * side, 7 * side]], rows=rows)
-    return steered(model, [[layout]], [way], inputs["input_ids"].shape[1])
+    return steered(model, [[layout]] * count, [way] * count, inputs["input_ids"].shape[1])
 
 
 def variants(model: LvlmModel, inputs: dict[str, Tensor]) -> dict[str, Callable[[], tuple[list[int], int]]]:
@@ -164,6 +194,63 @@ def measure(repeats: int) -> dict[str, dict[str, float]]:
     }
 
 
+def asked(model: LvlmModel, inputs: dict[str, Tensor], questions: int) -> Prompt:
+    """As many prompts as questions, which differ in the words behind the image alone; the last is padded by 5."""
+    rows = {name: value.repeat_interleave(questions, 0) for name, value in inputs.items()}
+    rows["input_ids"][:, -TEXT_TOKENS // 4 :] = torch.randint(3, IMAGE_TOKEN, (questions, TEXT_TOKENS // 4))
+    for name, value in rows.items():
+        if name != "pixel_values":
+            value[-1] = torch.cat([value.new_zeros(5), value[-1, :-5]])
+    return Prompt(rows, [[(336, 336)]] * questions)
+
+
+def shared(repeats: int) -> dict[str, dict[str, float]]:
+    """Per batch of questions about one image: CPU milliseconds with a shared prefix and without, and their ratio."""
+    model, inputs = build()
+    demo = load_lvlm("demo", "cpu")
+    picture = Image.open(shipped_graphs() / "api_graph_example.png").convert("RGB")
+    colours = ("red", "green", "blue", "yellow", "purple", "orange")
+    requests = [Request(f"Is there a {colour} ring in the picture?", (picture,)) for colour in colours]
+
+    def run(prompt: Prompt, tokens: int) -> list[list[int]]:
+        found = with_prefix_run(model, prompt, [None] * len(prompt.sizes), tokens)
+        return generate_ids(model, found.tensors, Sampling(max_tokens=tokens), cache=found.cache)
+
+    runs: dict[str, Callable[[], object]] = {
+        f"demo LVLM, {count} questions": functools.partial(_texts, demo, requests[:count]) for count in (2, 6)
+    }
+    for count, tokens in ((2, 2), (6, 2), (6, NEW_TOKENS)):
+        name = f"random LLaVA, {count} questions, {tokens} tokens"
+        runs[name] = functools.partial(run, asked(model, inputs, count), tokens)
+    found: dict[str, dict[str, float]] = {}
+    for name, one in runs.items():
+        with nothing_shared():
+            alone = one()
+        assert one() == alone, "a shared prefix changes the answers"
+        times = [_both(one) for _ in range(repeats)]
+        found[name] = {
+            "shared ms": 1000 * median(own for own, _ in times),
+            "whole ms": 1000 * median(whole for _, whole in times),
+            "ratio": median(own / whole for own, whole in times),
+        }
+    return found
+
+
+def _texts(model: LvlmModel, requests: list[Request]) -> list[str]:
+    return [answer.text for answer in generate(model, requests, Sampling(max_tokens=6))]
+
+
+def _both(run: Callable[[], object]) -> tuple[float, float]:
+    """CPU seconds of a run that shares, and of one that does not."""
+    taken: list[float] = []
+    for context in (nullcontext(), nothing_shared()):
+        start = time.process_time()
+        with context:
+            run()
+        taken.append(time.process_time() - start)
+    return taken[0], taken[1]
+
+
 class Made(TorchDispatchMode):
     """Counts what is made inside: bytes of all new tensors, and of the largest."""
 
@@ -209,12 +296,16 @@ def main() -> None:
     print("| | ms | × | kept, MiB |\n|---|---|---|---|")
     for name, figures in results.items():
         print(f"| {name} | {figures['ms']:.0f} | {figures['ratio']:.3f} | {figures['kept MiB']:.2f} |")
+    prefixes = shared(arguments.repeats)
+    print("\n| | shared, ms | whole, ms | × |\n|---|---|---|---|")
+    for name, row in prefixes.items():
+        print(f"| {name} | {row['shared ms']:.0f} | {row['whole ms']:.0f} | {row['ratio']:.3f} |")
     lengths = memory()
     print(f"\n| {' | '.join(lengths[0])} |\n|{'---|' * len(lengths[0])}")
     for row in lengths:
         print(f"| {' | '.join(f'{value:.4g}' for value in row.values())} |")
     if arguments.json:
-        arguments.json.write_text(json.dumps({"cost": results, "memory": lengths}, indent=1))
+        arguments.json.write_text(json.dumps({"cost": results, "prefix": prefixes, "memory": lengths}, indent=1))
 
 
 if __name__ == "__main__":

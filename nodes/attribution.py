@@ -30,7 +30,7 @@ Similarity = Literal["auto", "cosine", "contribution"]
 Tokens = Annotated[ImageTokens, Field(description="The encoded image, from Encode image.")]
 
 MOST_IMAGES = 32
-"""Images in one forward pass."""
+"""Images in one forward pass of a processor. A GPU is given as many as its memory has room for, which is measured."""
 
 LAST_FOUR = -4
 """The default of `start_layer`: the last four layers, or all that a shallower model has."""
@@ -59,8 +59,9 @@ def encode_images(
         asked[id(one)].append(index)
     results: dict[int, ImageTokens] = {}
     groups = list(asked.values())
-    for first in range(0, len(groups), MOST_IMAGES):
-        part = groups[first : first + MOST_IMAGES]
+    most = max(1, len(groups)) if model.device.type == "cuda" else MOST_IMAGES
+    for first in range(0, len(groups), most):
+        part = groups[first : first + most]
         wanted = list(dict.fromkeys(choices[index] for group in part for index in group))
         images = [PreparedImages.of_batches(model, image[group[0]]) for group in part]
         found = clip.encode_image_at(model, PreparedImages.joined(images), wanted)
@@ -299,7 +300,15 @@ def measure_maps(attribution: Sequence[Attribution], context: Sequence[Context])
     return [_measured(results[index], own) for index, own in enumerate(context)]
 
 
-@node("APMeasure", category=CATEGORY, title="Measure map", output=True, batched=measure_maps, over=("attribution",))
+@node(
+    "APMeasure",
+    category=CATEGORY,
+    title="Measure map",
+    output=True,
+    store=True,
+    batched=measure_maps,
+    over=("attribution",),
+)
 def measure(attribution: Map, context: Context) -> Measured:
     """Say where a map's peak lies, in source pixels, and how much it commits itself."""
     return _measured(figures(attribution), context)

@@ -18,6 +18,7 @@ from api_graph.spec import Widget, node
 from . import core_compositing
 from . import images as own_images
 from . import text as own_text
+from .fingerprints import image_fingerprint
 
 COLOUR_CHANNELS = ("red", "green", "blue")
 
@@ -32,7 +33,7 @@ Upload = Annotated[str, Field(description="Left by the upload button of older ed
     title="Load Image",
     waits=True,
     eight_bits=True,
-    fingerprint=own_images.image_fingerprint,
+    fingerprint=image_fingerprint,
 )
 def load_image(
     context: Context,
@@ -47,9 +48,7 @@ def load_image(
         return own_images.LoadedImage(*read_frames(context.folders.input_file(image), eight_bits=context.eight_bits))
 
 
-@node(
-    "LoadImageMask", category="mask", title="Load Image (as Mask)", waits=True, fingerprint=own_images.image_fingerprint
-)
+@node("LoadImageMask", category="mask", title="Load Image (as Mask)", waits=True, fingerprint=image_fingerprint)
 def load_image_mask(
     context: Context,
     image: own_images.ImageFile,
@@ -79,7 +78,7 @@ def preview_mask(mask: Mask, context: Context) -> None:
     own_images.preview_image(mask_to_image(mask), context)
 
 
-@node("PreviewAny", category="utils", title="Preview as Text", output=True)
+@node("PreviewAny", category="utils", title="Preview as Text", output=True, store=True)
 def preview_any(source: AnyValue, context: Context) -> str:
     """Show anything as text."""
     return own_text.show_text(source, context)

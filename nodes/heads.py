@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -11,10 +10,9 @@ from pydantic import Field
 from api_graph.context import Context, SaveContext
 from api_graph.errors import BadInput, inputs_named
 from api_graph.files import name_below
-from api_graph.folders import Folders, content_of, names_in
+from api_graph.folders import Folders, names_in
 from api_graph.lvlm import HeadProfile, LvlmModel
 from api_graph.lvlm.heads.find import SCENES, find_heads
-from api_graph.lvlm.heads.items import ItemTable
 from api_graph.lvlm.heads.profile import By, Unit
 from api_graph.lvlm.heads.record import Measure, record_text
 from api_graph.lvlm.heads.report import DRAWS, head_figure, report_text
@@ -23,11 +21,12 @@ from api_graph.pixels.write import write_numbered_text
 from api_graph.sockets import Image
 from api_graph.spec import Choices, node
 
+from .fingerprints import RENDERED, item_table, profile_fingerprint, table_fingerprint
+
 CATEGORY = "attention prompting/LVLM"
 
 Profile = Annotated[HeadProfile, Field(description="The profile, from Find heads, Load head profile or Choose heads.")]
 NewProfile = Annotated[HeadProfile, Field(description="The profile, for Choose heads, Steer and Ψ LVLM.")]
-RENDERED = "rendered scenes"
 OtherHeads = Annotated[
     int,
     Field(
@@ -69,26 +68,6 @@ def tables(folders: Folders) -> Sequence[str]:
     return names_in(folders.inputs, lambda path: path.suffix.lower() in (".csv", ".jsonl"))
 
 
-def table_fingerprint(folders: Folders, table: str) -> Mapping[str, str]:
-    """The table's content, and that of its pictures; of rendered scenes none."""
-    found = _table(folders, table)
-    if found is None:
-        return {}
-    with inputs_named(path="table"):
-        pictures = [content_of(str(item.image), input="table") for item in found.items()]
-    return {
-        "table": content_of(found.path, input="table"),
-        "pictures": hashlib.sha256("".join(pictures).encode()).hexdigest(),
-    }
-
-
-def _table(folders: Folders, table: str) -> ItemTable | None:
-    """The table of that name, whose pictures lie in the input folders; None for rendered scenes."""
-    if table.strip() in ("", RENDERED):
-        return None
-    return ItemTable(folders.input_file(table, input="table"), lambda name: folders.input_file(name))
-
-
 @node(
     "APFindHeads",
     category=CATEGORY,
@@ -118,7 +97,7 @@ def find(
     Each question is one forward pass. For the demo model rendered scenes will do; for a model of photographs take a
     table of questions like those that it will be asked.
     """
-    found = _table(context.folders, table)
+    found = item_table(context.folders, table)
     with inputs_named(path="table", items="table"):
         return find_heads(
             model, found, scenes=scenes, progress=lambda done, total: context.progress(done, total or done)
@@ -156,11 +135,6 @@ def choose(
 def profile_files(folders: Folders) -> Sequence[str]:
     """Names of the JSON files at the top of the input folders."""
     return names_in(folders.inputs, lambda path: path.suffix.lower() == ".json")
-
-
-def profile_fingerprint(folders: Folders, file: str) -> Mapping[str, str]:
-    """The file's content."""
-    return {"file": content_of(folders.input_file(file, input="file"), input="file")}
 
 
 @node(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from api_graph.context import Context, SaveContext
-from api_graph.errors import BadInput, inputs_named
-from api_graph.files import sha256_of
+from api_graph.errors import inputs_named
 from api_graph.folders import Folders, names_in
 from api_graph.pixels.read import read_image, to_tensor
 from api_graph.pixels.write import FOR_NOW, write_numbered
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
+from .fingerprints import image_fingerprint
 from .socket_types import Heatmap, SameImages
 
 CATEGORY = "attention prompting/image"
@@ -26,16 +26,6 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 def images_in(folders: Folders) -> Sequence[str]:
     """Names of the image files at the top of the input folders."""
     return names_in(folders.inputs, lambda path: path.suffix.lower() in _SUFFIXES)
-
-
-def image_fingerprint(folders: Folders, image: str) -> Mapping[str, str]:
-    """The file's content: the same picture under another name is the same result."""
-    path = folders.input_file(image)
-    try:
-        return {"image": sha256_of(path)}
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise BadInput(f"it cannot be read ({reason})", input="image", value=str(path), hint="Check it.") from error
 
 
 ImageFile = Annotated[

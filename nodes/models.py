@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
 
-from api_graph import clip, lvlm
+from api_graph import lvlm
 from api_graph.clip import ClipModel
 from api_graph.clip import load as clip_loading
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.folders import Folders, names_in
-from api_graph.json_values import Json
 from api_graph.lvlm import LvlmModel
-from api_graph.lvlm.remote import Endpoint, check_answerer, endpoint_in, identity, marked, profiles
+from api_graph.lvlm.remote import Endpoint, check_answerer, endpoint_in, marked, profiles
 from api_graph.models.device import choose_device, choose_dtype
-from api_graph.models.source import names_repository
 from api_graph.sockets import Socket
 from api_graph.spec import Check, Choices, node
+
+from .fingerprints import (
+    Device,
+    Precision,
+    Quantization,
+    answerer_fingerprint,
+    clip_fingerprint,
+    located_clip,
+    located_lvlm,
+    lvlm_fingerprint,
+    quantized,
+)
 
 WELL_KNOWN_CLIPS = (
     "demo",
@@ -53,11 +61,7 @@ DEMO_NOTE = (
     "The demo model knows rendered shapes only, as in the example picture. For photographs choose another model."
 )
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "float32", "float16", "bfloat16"]
-Quantization = Literal["none", "8bit", "4bit"]
 Resizer = Literal["pillow", "torch"]
-
 DeviceChoice = Annotated[Device, Field(description="Where it runs; auto takes a GPU when there is one.")]
 LvlmPrecision = Annotated[
     Precision, Field(description="auto is what the GPU does best (bfloat16 or float16), and float32 elsewhere.")
@@ -70,16 +74,6 @@ QuantizationChoice = Annotated[
 def clip_folders(folders: Folders) -> Sequence[str]:
     """The models that lie in the model folders."""
     return names_in(folders.models, lambda path: (path / "open_clip_config.json").is_file())
-
-
-def clip_fingerprint(
-    folders: Folders, model: str, checkpoint: str, device: Device, precision: Precision
-) -> Mapping[str, Json]:
-    """What decides a model's numbers: its weights and its precision, but not the device."""
-    name, pretrained = _located_clip(folders, model, checkpoint)
-    dtype = placed(device, precision).dtype
-    with inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model"):  # a tag is part of `model`
-        return {"weights": clip.checkpoint_identity(name, pretrained), "precision": str(dtype)}
 
 
 @node(
@@ -113,7 +107,7 @@ def load_clip(
     """Load a CLIP model, the auxiliary model that says which patches matter for a question."""
     if model == "demo":
         context.show_text(DEMO_NOTE)
-    name, pretrained = _located_clip(context.folders, model, checkpoint)
+    name, pretrained = located_clip(context.folders, model, checkpoint)
     where = placed(device, precision, context)
     with inputs_named(name="model", pretrained="checkpoint" if checkpoint else "model"):
         loaded = clip_loading.load_clip(name, pretrained, device=where.staging, dtype=where.dtype)
@@ -123,16 +117,6 @@ def load_clip(
 def lvlm_folders(folders: Folders) -> Sequence[str]:
     """The LVLMs that lie in the model folders."""
     return names_in(folders.models, lvlm.is_lvlm)
-
-
-def lvlm_fingerprint(
-    folders: Folders, model: str, device: Device, precision: Precision, quantization: Quantization
-) -> Mapping[str, Json]:
-    """What decides an LVLM's numbers: its weights and how precisely they are held, but not the device."""
-    dtype = placed(device, precision, dtype_of=lvlm.lvlm_dtype).dtype
-    with inputs_named(name="model"):
-        weights = lvlm.checkpoint_identity(_located_lvlm(folders, model), _quantized(quantization))
-    return {"weights": weights, "precision": str(dtype)}
 
 
 LvlmName = Annotated[
@@ -163,10 +147,10 @@ def load_lvlm(
     where = placed(device, precision, context, lvlm.lvlm_dtype)
     with inputs_named(name="model"):
         return lvlm.load_lvlm(
-            _located_lvlm(context.folders, model),
+            located_lvlm(context.folders, model),
             device=where.staging if quantization == "none" else where.device,  # bitsandbytes quantizes on the GPU
             dtype=where.dtype,
-            quantization=_quantized(quantization),
+            quantization=quantized(quantization),
         )
 
 
@@ -177,18 +161,6 @@ def answerers(folders: Folders) -> Sequence[str]:
     except BadInput:  # a damaged file; whoever picks an endpoint is told
         names = []
     return [*lvlm_folders(folders), *map(marked, names)]
-
-
-def answerer_fingerprint(
-    folders: Folders, answerer: str, device: Device, precision: Precision, quantization: Quantization
-) -> Mapping[str, Json]:
-    """As of a local LVLM; of an endpoint, a digest of its address and model, and of where its answers are kept."""
-    name = endpoint_in(answerer)
-    if name is not None:
-        with inputs_named(endpoint="answerer"):
-            return identity(name, folders.answers)
-    with inputs_named(model="answerer"):
-        return lvlm_fingerprint(folders, answerer, device, precision, quantization)
 
 
 @node(
@@ -225,20 +197,6 @@ def answering_model(
         return load_lvlm(context, answerer, device, precision, quantization)
 
 
-def _quantized(choice: Quantization) -> lvlm.Quantization | None:
-    return None if choice == "none" else choice
-
-
-def _located_lvlm(folders: Folders, model: str) -> str:
-    """What `lvlm.load_lvlm` is to be called with. A graph's paths are followed only inside the model folders."""
-    path = folders.model_path(model)
-    if path is not None:
-        return str(path)
-    if model == "demo" or (names_repository(model) and not os.path.exists(model)):
-        return model
-    return str(_inside(folders, "model", model))
-
-
 class Placement(NamedTuple):
     """Where a model is to compute, where its weights are read to, and how precisely it computes."""
 
@@ -260,39 +218,3 @@ def placed(
         dtype = dtype_of(None if precision == "auto" else precision, where)
     staging = context.staging if context is not None else None
     return Placement(where, staging or where, dtype)
-
-
-def _located_clip(folders: Folders, model: str, checkpoint: str) -> tuple[str, str | None]:
-    """What `clip.load_clip` is to be called with. A graph's paths are followed only inside the model folders."""
-    weights = str(_inside(folders, "checkpoint", checkpoint)) if checkpoint else None
-    path = folders.model_path(model)
-    if path is not None:
-        return str(path), weights
-    if model.startswith("hf-hub:"):
-        return model, weights
-    name, slash, tag = model.partition("/")
-    # What is left must be an architecture and a tag of open_clip's, never a path that happens to exist.
-    if (
-        not name
-        or model.startswith(("local-dir:", ".", "~"))
-        or "/" in tag
-        or "\\" in model
-        or any(part and os.path.exists(part) for part in (name, tag))
-    ):
-        _inside(folders, "model", model)
-    return name, weights or (tag if slash else None)
-
-
-def _inside(folders: Folders, input: str, name: str) -> Path:
-    path = folders.model_path(name)
-    if path is None:
-        raise not_among(
-            folders, input, name, f"Put it there; on the command line, --set {input}=PATH may name any file."
-        )
-    return path
-
-
-def not_among(folders: Folders, input: str, name: str, hint: str) -> BadInput:
-    """What is wrong with a name that leads to nothing in the model folders."""
-    where = ", ".join(map(str, folders.models)) or "none given"
-    return BadInput(f"there is no such thing in the model folders ({where})", input=input, value=name, hint=hint)

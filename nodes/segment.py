@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Literal
 
@@ -13,14 +13,14 @@ from api_graph import segment as room
 from api_graph.context import Context
 from api_graph.errors import inputs_named
 from api_graph.folders import Folders, names_in
-from api_graph.json_values import Json
 from api_graph.pixels.pairing import EVERY, Pairs
 from api_graph.segment import Segmenter
 from api_graph.sockets import Image, Mask
 from api_graph.spec import Choices, Widget, node
 
 from . import estimates
-from .models import Device, DeviceChoice, Precision, not_among, placed
+from .fingerprints import Precision, located_segmenter, segmenter_fingerprint, segmenter_precision
+from .models import DeviceChoice, placed
 from .prompts import PairingChoice, corners
 from .socket_types import AnyBoxes
 
@@ -38,13 +38,6 @@ WELL_KNOWN = (
 def segmenter_folders(folders: Folders) -> Sequence[str]:
     """The segmenters that lie in the model folders."""
     return names_in(folders.models, room.is_segmenter)
-
-
-def segmenter_fingerprint(folders: Folders, model: str, device: Device, precision: Precision) -> Mapping[str, Json]:
-    """What decides a segmenter's masks: its weights and its precision, but not the device."""
-    dtype = placed(device, _dtype(precision)).dtype
-    with inputs_named(name="model"):
-        return {"weights": room.segmenter_identity(_located(folders, model)), "precision": str(dtype)}
 
 
 @node(
@@ -67,9 +60,9 @@ def load_segmenter(
 ) -> Annotated[Segmenter, Field(description="The model, for Segment.")]:
     """Load a SAM or SAM 2, which finds the masks of objects."""
     with inputs_named(name="model", dtype="precision"):
-        name = _located(context.folders, model)
-        staging = placed(device, _dtype(precision), context).staging
-        return room.load_segmenter(name, device=staging, dtype=_dtype(precision))
+        name = located_segmenter(context.folders, model)
+        staging = placed(device, segmenter_precision(precision), context).staging
+        return room.load_segmenter(name, device=staging, dtype=segmenter_precision(precision))
 
 
 @node(
@@ -136,17 +129,3 @@ def segment(
         own = [j for i, j in zip(pairs.images, pairs.regions or [], strict=True) if i == index]
         masks.append(find(one, boxes=where[own]))
     return torch.cat(masks)
-
-
-def _dtype(precision: Precision) -> Precision:
-    return "float32" if precision == "auto" else precision
-
-
-def _located(folders: Folders, model: str) -> str:
-    """What `load_segmenter` is to be called with. A graph's paths are followed only inside the model folders."""
-    path = folders.model_path(model)
-    if path is not None:
-        return str(path)
-    if model.startswith("hf-hub:"):
-        return model
-    raise not_among(folders, "model", model, "Put it there, or name a model of the hub as hf-hub:OWNER/NAME.")

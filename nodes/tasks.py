@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -11,7 +10,7 @@ from pydantic import Field
 from api_graph.clip import ClipModel, ImageFeatures
 from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
-from api_graph.folders import Folders, content_of, names_in
+from api_graph.folders import Folders, names_in
 from api_graph.geometry import ResizeMode
 from api_graph.pixels._check import checked_image, required_masks
 from api_graph.pixels.pairing import EVERY, Pairs
@@ -29,6 +28,7 @@ from api_graph.tasks.pointcloud.read import READERS, read_points
 from api_graph.tasks.socket_types import BoxScores, LabelFeatures, MeanText, PointClouds
 
 from . import estimates
+from .fingerprints import point_fingerprint
 from .prompts import PairingChoice, corners
 from .socket_types import AnyBoxes, Clip, Clouds, Features, Labels, Query, Scores, boxes_of
 
@@ -264,12 +264,6 @@ def _verdict(classes: Classification, top: int) -> Verdict:
 def point_files(folders: Folders) -> Sequence[str]:
     """Names of the point clouds at the top of the input folders."""
     return names_in(folders.inputs, lambda path: path.suffix.lower() in READERS)
-
-
-def point_fingerprint(folders: Folders, file: str) -> Mapping[str, str]:
-    """The file's content, and its kind, which decides how it is read."""
-    path = folders.input_file(file, input="file")
-    return {"file": content_of(path, input="file"), "kind": os.path.splitext(path)[1].lower()}
 
 
 @node(

@@ -82,7 +82,7 @@ def extract_answer(
     return strategies.extract_answer(text)
 
 
-@node("APShowText", category=CATEGORY, title="Show text", output=True)
+@node("APShowText", category=CATEGORY, title="Show text", output=True, store=True)
 def show_text(
     value: Annotated[AnyValue, Field(description="What to show; anything can be linked.")], context: Context
 ) -> Words:

@@ -24,4 +24,5 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory):
         patch.setenv("API_GRAPH_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("API_GRAPH_MODELS", raising=False)
         patch.delenv("API_GRAPH_CACHE_GIB", raising=False)
+        patch.delenv("API_GRAPH_MAX_VRAM", raising=False)
         yield

@@ -101,6 +101,21 @@ def test_with_an_lvlm_it_is_the_lvlms_graph(
     assert np.abs(found - expected).max() <= 1
 
 
+def test_many_questions_to_an_lvlm_have_the_maps_of_each_alone(lvlm: api_graph.LvlmModel) -> None:
+    """More than go into one batch, in order; and of a batch that fails, the error is that of the question at fault."""
+    asked = [
+        f"Where is the {colour} {shape}?" for colour in ("red", "blue", "green") for shape in ("ring", "star", "box")
+    ]
+    found = api_graph.annotate(PICTURE, asked, lvlm)
+    assert [one.query for one in found] == asked
+    for one in (found[0], found[4], found[8]):
+        alone = api_graph.annotate(PICTURE, one.query, lvlm)
+        assert torch.allclose(one.heatmap, alone.heatmap, atol=1e-5)
+    with pytest.raises(BadInput, match="control token") as error:
+        api_graph.annotate(PICTURE, [*asked[:3], "the <image>?", *asked[3:]], lvlm)
+    assert error.value.value == "the <image>?"
+
+
 def test_the_settings_of_an_lvlms_map(lvlm: api_graph.LvlmModel) -> None:
     layers = [api_graph.annotate(PICTURE, ASKED, lvlm, layer=layer).attribution.values for layer in (0, 2)]
     for layer, values in zip((0, 2), layers, strict=True):

@@ -96,8 +96,8 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("custom.nodes") / "ComfyUI-API-Graph"
     copy_pack(folder)
     (folder / "nodes" / "layout_probe.py").write_text(PROBE, "utf-8")
-    with (folder / "nodes" / "__init__.py").open("a", encoding="utf-8") as init:
-        init.write(TAKE_PROBE)
+    with (folder / "nodes" / "pack.py").open("a", encoding="utf-8") as pack:
+        pack.write(TAKE_PROBE)
     return folder
 
 

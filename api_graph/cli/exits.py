@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from functools import wraps
 from io import TextIOWrapper
 from types import FrameType
+from typing import Any
 
-from api_graph.cli.console import complain, print_json, quiet_libraries
+from api_graph.cli.console import complain, fitted, print_json, quiet_libraries
 from api_graph.errors import ApiGraphError, Cancelled, RunStopped
 
 OK, FAILED, BAD_USAGE, READER_LEFT = 0, 1, 2, 141
@@ -54,9 +55,24 @@ def main() -> None:
         from api_graph.cli.app import app
 
         try:
-            app(prog_name="api-graph")
+            code = app(prog_name="api-graph", standalone_mode=False)
         except OSError as error:  # the help, say, goes to a full disk
-            sys.exit(_unwritten(error, as_json=False))
+            code = _unwritten(error, as_json=False)
+        except Exception as error:
+            code = _misused(error)
+        sys.exit(code)
+
+
+def _misused(error: Any) -> int:  # an error of Click, or of typer's copy of it
+    """Say what Click complains of, as it does, but with lines that fit; the exit code. Raises any other error."""
+    if not hasattr(error, "format_message"):
+        raise error
+    if sys.stderr.isatty():
+        before = "Error: "
+        text = fitted(before + error.format_message()).removeprefix(before)
+        error.format_message = lambda: text
+    error.show()
+    return error.exit_code
 
 
 def _mend_streams() -> None:

@@ -1,22 +1,12 @@
-"""Helps that fit any terminal: in a narrow one what an option does stands below it, and lines break between words.
-
-What Click itself complains of fits as well.
-"""
+"""Helps that fit any terminal: in a narrow one what an option does stands below it, and lines break between words."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from shutil import get_terminal_size
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
-
-from api_graph.cli.console import fitted
-
-_SAID_BEFORE = "Error: "
-"""What Click says before a complaint."""
 
 _NARROW = 60
 """Columns below which two columns of text are too many; Click itself draws nothing narrower than 50."""
@@ -69,31 +59,8 @@ class Command(TyperCommand):
         super().format_help(ctx, formatter)
 
 
-@contextmanager
-def _fitted_complaints() -> Iterator[None]:
-    """Inside, complaints of Click, or of typer's copy of it, are broken at words where a terminal is narrower."""
-    try:
-        yield
-    except Exception as caught:
-        error: Any = caught
-        if hasattr(error, "format_message") and sys.stderr.isatty():
-            text = fitted(f"{_SAID_BEFORE}{error.format_message()}").removeprefix(_SAID_BEFORE)
-            error.format_message = lambda: text
-        raise
-
-
 class Group(TyperGroup):
-    """Commands whose list, and what is wrong with a command line, fit the terminal."""
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Read the options that stand before the command."""
-        with _fitted_complaints():
-            return super().make_context(info_name, args, parent, **extra)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Read the command's own options, and run it."""
-        with _fitted_complaints():
-            return super().invoke(ctx)
+    """Commands whose list fits the terminal."""
 
     def get_usage(self, ctx: Any) -> str:
         """The line of usage."""

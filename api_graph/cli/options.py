@@ -138,8 +138,7 @@ def kept_results(cache: Path | None, no_cache: bool) -> Path | None:
 
 def prepared_graph(name: str, registry: Registry, values: Mapping[str, str], device: str) -> Graph:
     """The graph of that name or file, with its inputs set as they were typed. Raises GraphError or BadInput."""
-    from api_graph.graph import read_graph, set_inputs
-    from api_graph.runs import on_device
+    from api_graph.graph import on_device, read_graph, set_inputs
     from api_graph.settings import find_graph
 
     if device.lower() in ("gpu", "nvidia"):  # what else is near to it is "cpu"

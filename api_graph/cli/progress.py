@@ -86,7 +86,7 @@ class _Lines:
 
 def endpoints_asked(graph: Graph) -> dict[str, str]:
     """The nodes that ask an endpoint for others to read, and its name."""
-    from api_graph.lvlm.remote import endpoint_in
+    from api_graph.lvlm.remote.endpoint import endpoint_in
 
     answerers = {id: node.inputs.get("answerer") for id, node in graph.nodes.items()}
     named = {id: name for id, text in answerers.items() if isinstance(text, str) and (name := endpoint_in(text))}

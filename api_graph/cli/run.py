@@ -86,7 +86,8 @@ def run(
         if not quiet:
             session.print_notes(outcome)
             say(session.summary(outcome))
-    session.print_failures(failures)
+    if failures:
+        session.print_failures(failures)
     if debug:
         for failure in failures:
             traceback.print_exception(failure)

@@ -17,7 +17,7 @@ from api_graph.errors import ApiGraphError, ApiGraphWarning, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, NodeError, RunResult, Step
 from api_graph.executor.results import NO_REQUEST
 from api_graph.graph import Graph, check_values, validate
-from api_graph.registry import Registry, all_nodes
+from api_graph.registry import Registry
 
 _IN_WORDS = {
     "ran": "ran",
@@ -64,8 +64,10 @@ class Outcome:
 
 def perform(request: Request) -> Outcome:
     """Run the graph. Raises GraphError or BadInput for what cannot run; a node that fails is in the result."""
+    from api_graph.registry import described_nodes
+
     with clean_stdout() as warned:
-        registry = all_nodes()
+        registry = described_nodes()
         graph = prepared_graph(request.graph, registry, request.values, request.device)
         validate(graph, registry)
         check_values(graph, registry)
@@ -85,6 +87,7 @@ def perform(request: Request) -> Outcome:
             warnings.warn(about_demo, ApiGraphWarning, stacklevel=2)
         # One run reads no result twice from memory: equal steps are one step to begin with.
         executor = Executor(memory=None, disk=disk, registry=registry)
+        before = len(warned)
         with shown_progress(quiet=request.quiet) as shown:
             result = executor.run(
                 graph,
@@ -93,7 +96,13 @@ def perform(request: Request) -> Outcome:
                 cancelled=cancelled,
                 metadata=request.metadata,
                 save_again=False,
+                show_again=False,
             )
+        if disk is not None and len(warned) > before:
+            # Whoever is shown a text again is warned again: the next run makes it anew.
+            for step in result.steps:
+                if step.key and registry[step.class_type].output:
+                    disk.discard(step.key)
     if cancelled.is_set():  # while the last file was being written
         raise Cancelled
     return Outcome(graph, result, warned)

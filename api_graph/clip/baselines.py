@@ -22,6 +22,8 @@ from api_graph.sockets import Attribution
 BaselineMethod = Literal["raw_attention", "rollout", "attention_gradient"]
 
 _GRADIENT_LAYERS = 4
+_GROWN = 2**10
+"""The score whose gradient is taken in float16 counts so many times."""
 
 
 def baseline_map(
@@ -124,11 +126,12 @@ def attention_times_gradient(
             raise BadInput(f"{len(text)} queries do not go with {len(pixels)} images", input="query", hint=hint)
         z, _ = tower.run(pixels, attend, range(start, count))
         score = F.cosine_similarity(tower.head(z[:, 0]).float(), text.clone().to(z.device).float(), dim=-1)
-        gradients = torch.autograd.grad(score.sum(), [leaves[layer] for layer in sorted(leaves)])
+        grown = _GROWN if z.dtype == torch.float16 else 1  # float16 would round most gradients away
+        gradients = torch.autograd.grad(score.sum() * grown, [leaves[layer] for layer in sorted(leaves)])
     with torch.no_grad():
         relevance = torch.eye(z.shape[1], device=z.device).expand(len(z), -1, -1)  # (B, T, T)
         for layer, gradient in zip(sorted(leaves), gradients, strict=True):
-            gated = (leaves[layer] * gradient).float().relu().mean(1)
+            gated = (leaves[layer].float() * gradient.float()).relu().mean(1) / grown
             relevance = relevance + gated @ relevance
     return relevance[:, 0, tower.prefix :].unflatten(-1, tower.grid)
 

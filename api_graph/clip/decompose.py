@@ -244,9 +244,16 @@ class ContributionSum:
     def carried(self, layer: int, q: Tensor, k: Tensor, v: Tensor, context: Tensor) -> Tensor:
         """What a layer's values carry into the CLS token, without the bias, (B, T − first, E), float32."""
         matrix, _ = self.tower.folded(layer, self.centred)
-        attention = attention_row(q[:, :, 0], k)[:, :, self.first :].to(v.dtype)  # (B, H, T - first)
-        weighted = (attention.unsqueeze(-1) * v[:, :, self.first :]).transpose(1, 2).flatten(2)  # A_{cls,t} V_t
+        attention = attention_row(q[:, :, 0], k)[:, :, self.first :]  # (B, H, T - first)
+        most = None
+        if v.dtype == torch.float16:  # most patches get so little attention that float16 would round it away
+            most = attention.amax(1).clamp_min(torch.finfo(attention.dtype).tiny).unsqueeze(-1)  # (B, T - first, 1)
+            attention = attention / most.transpose(1, 2)
+        weighted = (
+            (attention.to(v.dtype).unsqueeze(-1) * v[:, :, self.first :]).transpose(1, 2).flatten(2)
+        )  # A_{cls,t} V_t
         carried = (weighted @ matrix).float()
+        carried = carried if most is None else carried * most
         inner_norm = self.tower.blocks[layer].inner_norm
         if inner_norm is not None:
             carried = carried / norm_moments(context[:, :, 0].flatten(1), inner_norm)[1].unsqueeze(1)

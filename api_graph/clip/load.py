@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from api_graph.clip.model import ClipModel
 from api_graph.errors import BadInput
-from api_graph.files import expanded
-from api_graph.json_values import JsonObject
 from api_graph.models.device import check_device, choose_device, choose_dtype
-from api_graph.models.hub import revision_key, revision_of
-from api_graph.models.source import OFFLINE, ModelFolder, Source, did_you_mean, download_failed, first_line, read_name
-
-RANDOM = "random"
-
-_CONFIG = "open_clip_config.json"
-_CHECKPOINTS = (".safetensors", ".pt", ".pth", ".bin")
-_FOLDER_WEIGHTS = (".safetensors", ".pth", ".bin")  # open_clip looks for no .pt in a folder
-_FOLDER = ModelFolder(
-    config=_CONFIG,
-    key="model_cfg",
-    kind=dict,
-    weights=_FOLDER_WEIGHTS,
-    deciding=(*_FOLDER_WEIGHTS, ".json", ".txt", ".model"),
-    holds=f"A model's folder holds {_CONFIG}, its weights (open_clip_model.safetensors) and its tokenizer.",
-    demo=Path(__file__).parent.parent / "demo" / "clip",
+from api_graph.models.hub import revision_of
+from api_graph.models.source import (
+    CLIP_CONFIG,
+    OFFLINE,
+    RANDOM,
+    Source,
+    clip_source,
+    download_failed,
+    fetched,
+    first_line,
+    text_config,
 )
+
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")  # what a tag says of it
 _PRECISION = {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
@@ -61,13 +52,13 @@ def load_clip(
     """
     where = choose_device(device)
     precision = _PRECISION[choose_dtype(dtype, where)]
-    source = source_of(name, pretrained)
+    source = clip_source(name, pretrained)
     root, silent = logging.getLogger(), logging.NullHandler()
     with ExitStack() as guards:
         # Nodes run in inference mode; weights that are born there could not take part in a gradient.
         guards.enter_context(torch.inference_mode(False))
         guards.enter_context(torch.random.fork_rng(devices=[]))
-        torch.manual_seed(0)  # equal names are equal weights (`checkpoint_identity`), random ones too
+        torch.manual_seed(0)  # equal names are equal weights (`clip_identity`), random ones too
         # What matters is raised here. Without any handler, `logging.warning` would set one up for the whole program.
         guards.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
@@ -83,69 +74,6 @@ def loaded_clip(model: ClipModel | str, device: str | torch.device | None = None
         return load_clip(model, device=device)
     check_device(model.device, device, "load_clip")
     return model
-
-
-def checkpoint_identity(name: str = "demo", pretrained: str | None = None) -> JsonObject:
-    """What a model's results depend on, as JSON: equal identities are equal weights.
-
-    Files on this machine are named by their content (sha256), models on the hub by their revision, tags that lead
-    elsewhere by name and tag. Raises BadInput as `load_clip` does, as far as that is known before loading.
-    """
-    source = source_of(name, pretrained)
-    identity = source.identity()
-    if source.repository is None or source.revision is None:
-        return identity
-    try:
-        text = _text_config(source)
-    except Exception as error:
-        raise download_failed(source, error) from error
-    # The tokenizer, and the shape of a text tower of transformers, may come from other repositories.
-    others = {text[key] for key in ("hf_tokenizer_name", "hf_model_name") if text.get(key)}
-    return {**identity, "text": {repository: revision_key(repository) for repository in others}}
-
-
-def source_of(name: str, pretrained: str | None = None) -> Source:
-    """Read a model's name and checkpoint as `load_clip` takes them; BadInput where they lead nowhere."""
-    return read_name(name, _FOLDER, pretrained, bare=False) or _architecture(name.replace("/", "-"), pretrained)
-
-
-def _architecture(name: str, pretrained: str | None) -> Source:
-    import open_clip
-    from open_clip.pretrained import get_pretrained_cfg
-
-    known = open_clip.list_models()
-    if name not in known:
-        raise BadInput(
-            "unknown model",
-            input="name",
-            value=name,
-            hint=f"{did_you_mean(name, ['demo', *known])}Use 'demo', an open_clip model, 'hf-hub:ORG/REPO', a folder.",
-        )
-    tags = open_clip.list_pretrained_tags_by_model(name)
-    if pretrained is None:
-        raise BadInput(
-            "an architecture alone would have random weights",
-            input="pretrained",
-            value=name,
-            hint=f"Say which weights: {', '.join([*tags, 'the path of a checkpoint', repr(RANDOM)])}.",
-        )
-    if pretrained == RANDOM:
-        return Source(name, pretrained=RANDOM)
-    if tag := get_pretrained_cfg(name, pretrained):
-        # As open_clip does: a file of the tag's own goes before the hub, and the hub before a URL.
-        repository = "" if "file" in tag else os.path.dirname(tag.get("hf_hub", ""))
-        return Source(name, pretrained=pretrained, repository=repository or None)
-    path = expanded(pretrained)
-    if path.suffix not in _CHECKPOINTS:
-        raise BadInput(
-            f"{name} has no weights of that name",
-            input="pretrained",
-            value=pretrained,
-            hint=f"{did_you_mean(pretrained, tags)}Its tags: {', '.join(tags) or 'none'}; or give a checkpoint file.",
-        )
-    if not path.is_file():
-        raise BadInput("there is no such file", input="pretrained", value=pretrained)
-    return Source(name, path=path, pretrained=str(path))
 
 
 def _from_open_clip(
@@ -196,17 +124,10 @@ def _downloaded(source: Source, file: str) -> tuple[str, str | None]:
     open_clip itself would load whatever stands on the hub by then. `file` is "ORG/NAME/FILE", where a tag says it.
     """
     if source.pretrained is not None:
-        return source.name, _fetched(source, os.path.basename(file) or None)
-    folder = os.path.dirname(_fetched(source, _CONFIG))
-    _fetched(source, None)
+        return source.name, fetched(source, os.path.basename(file) or None)
+    folder = os.path.dirname(fetched(source, CLIP_CONFIG))
+    fetched(source, None)
     return f"local-dir:{folder}", None
-
-
-def _fetched(source: Source, file: str | None) -> str:
-    """Where a file of the source's repository lies after its download; without a name, that of the weights."""
-    from open_clip.pretrained import download_pretrained_from_hf
-
-    return download_pretrained_from_hf(str(source.repository), file, revision=source.revision)
 
 
 def _hub_tokenizer(source: Source, name: str) -> Callable[..., Tensor]:
@@ -214,21 +135,12 @@ def _hub_tokenizer(source: Source, name: str) -> Callable[..., Tensor]:
     import open_clip
     from open_clip.tokenizer import HFTokenizer
 
-    text = _text_config(source)
+    text = text_config(source)
     repository = text.get("hf_tokenizer_name")
     if not repository:
         return open_clip.get_tokenizer(name)
     settings = {key: text[key] for key in ("context_length", "tokenizer_mode") if key in text}
     return HFTokenizer(repository, revision=revision_of(repository), **settings, **text.get("tokenizer_kwargs", {}))
-
-
-def _text_config(source: Source) -> dict[str, Any]:
-    """What is said of texts in the config of a model on the hub; a tag's is its architecture's, in open_clip."""
-    import open_clip
-
-    if source.pretrained is not None:
-        return (open_clip.get_model_config(source.name) or {})["text_cfg"]
-    return json.loads(Path(_fetched(source, _CONFIG)).read_text("utf-8"))["model_cfg"]["text_cfg"]
 
 
 def _explained(source: Source, error: Exception) -> BadInput:
@@ -239,6 +151,9 @@ def _explained(source: Source, error: Exception) -> BadInput:
         return BadInput(problem, input=named, value=source.pretrained or source.name, hint=hint)
 
     said = str(error)
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        problem = f"the device has no memory left for the model: {first_line(error)}"
+        return wrong(problem, "Load it with dtype float16 or bfloat16, or a smaller one.")
     unfitting = isinstance(error, KeyError | AttributeError | AssertionError) and source.path is not None
     if "loading state_dict" in said or unfitting:
         lines = [line.strip() for line in said.splitlines() if line.strip()]

@@ -18,6 +18,7 @@ from api_graph.clip.probe import measured
 from api_graph.clip.tower import ClsTower
 from api_graph.errors import BadInput, inputs_named
 from api_graph.geometry import Geometry, ResizeMode
+from api_graph.models.device import sent
 from api_graph.notebook import one_line
 from api_graph.pixels.given import Images, as_pictures
 from api_graph.pixels.read import to_pil
@@ -281,4 +282,6 @@ def model_input(
     else:
         raise BadInput("give either images or pixel_values", input="images")
     first = next(p for p in model.visual.parameters() if p.ndim == 4)  # the first convolution
+    if first.device.type == "cuda" and pixels.device.type == "cpu":
+        return sent(pixels, first.device, first.dtype), geometry
     return pixels.to(device=first.device, dtype=first.dtype), geometry

@@ -63,12 +63,12 @@ def pooled(tower: PooledTower, pixel_values: Tensor) -> Pooled:
     pool = tower.pool
     k, v = pool.keys_values(tower.tokens(pixel_values))  # (B, H, T, d)
     attention = attention_row(pool.query().expand(k.shape[0], -1, -1), k)
-    weighted = (attention.to(v.dtype).unsqueeze(-1) * v).transpose(1, 2).flatten(2)  # (B, T, H·d)
-    y = pool.out(weighted.sum(1))
+    weighted = (attention.unsqueeze(-1) * v.float()).transpose(1, 2).flatten(2)  # (B, T, H·d), float32
+    y = pool.out(weighted.sum(1).to(v.dtype))
     z = pool.finish(y)
     linear = pool.head.linear()
     scale = norm_moments(z, pool.head.norm)[1]  # (B, 1)
-    eta = F.linear(weighted.float(), pool.out.weight.float())
+    eta = F.linear(weighted, pool.out.weight.float())
     if pool.out.bias is not None:
         eta = eta + pool.out.bias.float() / eta.shape[1]
     contributions = eta @ linear / scale.unsqueeze(1)

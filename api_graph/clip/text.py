@@ -81,7 +81,7 @@ def encode_text(
         if ends is None:  # the model's own code, asked not to normalise because CoCa does so unless told
             encode = cast("Callable[..., Tensor]", model.module.encode_text)
             return encode(token_ids.to(model.device), normalize=False).float()
-        token_ids, ends = token_ids.to(model.device), ends.to(model.device)
+        token_ids, ends = token_ids.cpu(), ends.cpu()  # what is asked of them here makes nobody wait for a GPU
         causal = cast("_CausalTower", tower)
         if steady:
             return _one_by_length(causal, token_ids, ends).float()
@@ -188,8 +188,9 @@ def _one_by_length(tower: _CausalTower, token_ids: Tensor, ends: Tensor) -> Tens
 
 def _run_causal(tower: _CausalTower, token_ids: Tensor, ends: Tensor, length: int) -> Tensor:
     """The text transformer over its first `length` positions, pooled at `ends`: (Q, E)."""
-    dtype = tower.transformer.get_cast_dtype()
-    x = tower.token_embedding(token_ids[:, :length]).to(dtype)  # (Q, length, D)
+    dtype, device = tower.transformer.get_cast_dtype(), tower.positional_embedding.device
+    token_ids, ends = token_ids[:, :length].to(device, non_blocking=True), ends.to(device, non_blocking=True)
+    x = tower.token_embedding(token_ids).to(dtype)  # (Q, length, D)
     x = x + tower.positional_embedding[:length].to(dtype)
     x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
     x = tower.ln_final(x[torch.arange(len(x), device=x.device), ends])  # (Q, D)

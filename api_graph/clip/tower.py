@@ -204,7 +204,7 @@ def attention_row(query: Tensor, k: Tensor, bias: Tensor | None = None) -> Tenso
 
     `bias` (B, T), float32, is the same for all heads.
     """
-    scores = torch.matmul(k, (query * query.shape[-1] ** -0.5).unsqueeze(-1)).squeeze(-1).float()  # (B, H, T)
+    scores = torch.matmul(k.float(), (query.float() * query.shape[-1] ** -0.5).unsqueeze(-1)).squeeze(-1)  # (B, H, T)
     return (scores if bias is None else scores + bias.unsqueeze(1)).softmax(-1)
 
 

@@ -13,24 +13,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, TypeVar
-
-import torch
-from torch import Tensor
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphError, BadInput
-from api_graph.executor.cache.entry import Entry, size_of
+from api_graph.executor.accelerator import DeviceMemory, brought_home, out_of_memory_in
+from api_graph.executor.batch_sizes import BatchSizes
+from api_graph.executor.cache.entry import SMALL, Entry, check_size, size_of
 from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
-from api_graph.sockets import Attribution
 from api_graph.spec import NodeSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from api_graph.executor.cache.memory import ModelPool
 
 C = TypeVar("C")
 R = TypeVar("R")
 
 Arguments = Mapping[str, object]
-Steps = Sequence[tuple[Sequence[Arguments], Context | None]]
-"""Of each step its calls and the context that they share."""
+StepCalls = tuple[Sequence[Arguments], Context | None]
+"""A step's calls, and the context that they share."""
+Steps = Sequence[StepCalls]
 
 _TOGETHER = {"cpu": 2**17}
 """Values in the largest tensor of calls that go together: on a processor as many as its cache has room for."""
@@ -39,10 +44,6 @@ _LITERALS = (str, int, float, bool, type(None))
 _BATCHES_UNTIL_GROWTH = 16
 _FEW, _VALUE = 1000, 4096
 """Of the values of a list: so many are held against no limit, and each counts as so many bytes."""
-_RESULTS_AT_ONCE = 4
-_SMALL = 2**20
-"""Bytes: smaller results are not held against any limit."""
-_SAID = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[object]]) -> list[Arguments]:
@@ -65,6 +66,8 @@ def calls_of(spec: NodeSpec, inputs: Mapping[str, Sequence[object]]) -> list[Arg
 
 def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | None) -> Entry:
     """Call the node's function once for each of one step's calls."""
+    import torch
+
     injected = {} if spec.context is None else {spec.context[0]: context}
     # Parameters born in inference mode could never take part in a gradient.
     if spec.estimate is not None:
@@ -78,7 +81,7 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
                 total += sum(size_of(results[-1:]))
                 if total > limit(MAX_RESULT):
                     total = sum(size_of(results))  # what several calls give counts once
-                    _check_size(spec, total, MAX_RESULT)
+                    check_size(spec, total, MAX_RESULT)
     return _entry(spec, results, context)
 
 
@@ -91,6 +94,8 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
 
     The form of an output node gets all calls at once: what it has done to the world it must not do again.
     """
+    import torch
+
     shared = [declared.name for declared in spec.inputs if declared.name not in spec.over]
     each = [*spec.over] if spec.context is None else [*spec.over, spec.context[0]]
     defaults = {declared.name: declared.default for declared in spec.inputs if not declared.required}
@@ -114,23 +119,28 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
         rest = iter(answered)
         return [list(islice(rest, len(unit))) for unit in units]
 
-    groups: dict[Hashable, list[int]] = defaultdict(list)
+    sizes = None if limits.pool is None or limits.pool.memory is None else limits.sizes_on(limits.pool.memory)
+    groups: dict[tuple[Hashable, Hashable], list[int]] = defaultdict(list)
     for index, call in enumerate(calls):
-        groups[_same(call[name] for name in shared)].append(index)
+        settings = [call[name] for name in shared]
+        kind = None if sizes is None else sizes.kind(spec.id, settings, [call[name] for name in spec.over])
+        groups[kind, _same(settings)].append(index)
     results: dict[int, object] = {}
     with torch.inference_mode(not spec.model):
         if spec.output and spec.batched is not None and calls:
             answered = spec.batched(**{name: [call[name] for call in calls] for name in each})
             return entries_of(spec, steps, answered)
-        for group in groups.values():
+        for (kind, _), group in groups.items():
             units: dict[Hashable, list[int]] = defaultdict(list)
             for index in group:
                 own = [name for name in spec.over if name not in spec.at_once] if spec.at_once else []
                 units[_same(calls[index][name] for name in own) if own else index].append(index)
-            answers = limits.run(spec.id, [[calls[index] for index in unit] for unit in units.values()], together)
+            own_units = [[calls[index] for index in unit] for unit in units.values()]
+            answers = limits.run(kind or spec.id, own_units, together, sizes if kind else None)
             for unit, answered in zip(units.values(), answers, strict=True):
                 results |= zip(unit, answered, strict=True)
-    return entries_of(spec, steps, [results[index] for index in range(len(calls))])
+    given = [results[index] for index in range(len(calls))]
+    return entries_of(spec, steps, given if sizes is None else brought_home(given))
 
 
 def _same(values: Iterable[object]) -> Hashable:
@@ -140,6 +150,8 @@ def _same(values: Iterable[object]) -> Hashable:
 
 def prepared(spec: NodeSpec, steps: Steps, threads: ThreadPoolExecutor) -> Steps:
     """Steps of which each call has been prepared for the batched form; one that cannot be stays as it is."""
+    import torch
+
     prepare = spec.prepare
     assert prepare is not None
     defaults = {name: declared.default for name in spec.prepared_from if (declared := spec.input(name)) is not None}
@@ -183,6 +195,8 @@ def entries_of(spec: NodeSpec, steps: Steps, results: Sequence[object]) -> list[
 
 def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -> Entry:
     """Gather the results of a step's calls: one list per output; outputs that are lists are joined."""
+    from api_graph.sockets import Attribution
+
     rows = [spec.unpack(result) for result in results]
     for row in rows:
         if len(row) != len(spec.outputs):
@@ -190,7 +204,10 @@ def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -
     outputs: list[list[Any]] = []
     for slot, output in enumerate(spec.outputs):
         values: list[Any] = [row[slot] for row in rows]
-        outputs.append([v for each in values for v in each] if output.is_list else values)
+        values = [v for each in values for v in each] if output.is_list else values
+        if any(isinstance(v, Attribution) and v.values.device.type != "cpu" for v in values):
+            values = brought_home(values)
+        outputs.append(values)
     count = max(map(len, outputs), default=0)
     if count > _FEW and count > limit(MAX_RESULT) // _VALUE:  # lists of one picture grow, and the picture does not
         raise BadInput(
@@ -198,10 +215,10 @@ def _entry(spec: NodeSpec, results: Sequence[object], context: Context | None) -
             hint=f"Give it less, or set the environment variable {MAX_RESULT} to more: each counts as 4 KiB.",
         )
     entry = Entry(tuple(outputs)) if context is None else Entry(tuple(outputs), context.ui, context.cacheable)
-    if sum(entry.size) > _SMALL and not spec.model:
-        _check_size(spec, sum(entry.size), MAX_RESULT)
+    if sum(entry.size) > SMALL and not spec.model:
+        check_size(spec, sum(entry.size), MAX_RESULT)
         texts = [values for output, values in zip(spec.outputs, outputs, strict=True) if output.socket == "STRING"]
-        _check_size(spec, sum(map(sys.getsizeof, chain(*texts))), MAX_TEXT)
+        check_size(spec, sum(map(sys.getsizeof, chain(*texts))), MAX_TEXT)
     return entry
 
 
@@ -214,28 +231,7 @@ def check_estimate(spec: NodeSpec, calls: Sequence[Arguments]) -> None:
         with suppress(Exception):  # of what has the wrong shape the node says so better
             size += spec.estimate(**{name: call.get(name, defaults[name]) for name in spec.estimated})
     texts = all(output.socket == "STRING" for output in spec.outputs)
-    _check_size(spec, size, MAX_TEXT if texts else MAX_RESULT, "would make")
-
-
-def check_total(size: int) -> None:
-    """Raise BadInput if the results that one run holds at a time are more than what four nodes may give."""
-    if size > _SMALL and size > _RESULTS_AT_ONCE * limit(MAX_RESULT):
-        raise BadInput(
-            f"with this, the run's results take {size / 2**30:,.1f} GiB at one time; the limit is "
-            f"{_RESULTS_AT_ONCE} times {limit(MAX_RESULT) / 2**30:,.1f} GiB",
-            hint=f"Run it in parts, or set the environment variable {MAX_RESULT} to more.",
-        )
-
-
-def _check_size(spec: NodeSpec, size: int, variable: str, does: str = "makes") -> None:
-    """Raise BadInput if `size` is more than the limit that `variable` sets."""
-    if size > limit(variable):
-        unit, factor = ("MiB of text", 2**20) if variable == MAX_TEXT else ("GiB", 2**30)
-        raise BadInput(
-            f"{spec.title} {does} {size / factor:,.1f} {unit} here, and the limit is {limit(variable) / factor:,.1f}",
-            hint=f"Give it less, or set the environment variable {variable} to more, such as "
-            f"{'1G' if variable == MAX_TEXT else '16G'}.",
-        )
+    check_size(spec, size, MAX_TEXT if texts else MAX_RESULT, "would make")
 
 
 def _miscounted(spec: NodeSpec, answered: int, count: int) -> ApiGraphError:
@@ -246,32 +242,48 @@ def _miscounted(spec: NodeSpec, answered: int, count: int) -> ApiGraphError:
 class BatchLimits:
     """How many calls a batched form gets at once: as many as there are, within a limit of each node class.
 
-    A limit halves when memory runs out, and doubles again after a while without that.
+    On an accelerator, `BatchSizes` says how many fit. A limit halves when memory runs out and no model of the `pool`
+    can go in place of that, and doubles again after a while without it.
 
     `most` is a limit that the user has set; None leaves it to memory.
     """
 
     most: int | None = None
-    _limits: dict[str, int] = field(default_factory=dict, init=False)
-    _good_batches: dict[str, int] = field(default_factory=dict, init=False)  # since memory ran out
+    pool: ModelPool | None = None
+    _limits: dict[Hashable, int] = field(default_factory=dict, init=False)
+    _good_batches: dict[Hashable, int] = field(default_factory=dict, init=False)  # since memory ran out
+    _sizes: BatchSizes | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
-    def run(self, name: str, calls: Sequence[C], batched: Callable[[Sequence[C]], Sequence[R]]) -> list[R]:
-        """`batched` over all calls, in as few batches as memory allows.
+    def sizes_on(self, memory: DeviceMemory) -> BatchSizes:
+        """What is known of batches on an accelerator."""
+        if self._sizes is None:
+            self._sizes = BatchSizes(memory)
+        return self._sizes
+
+    def run(
+        self,
+        name: Hashable,
+        calls: Sequence[C],
+        batched: Callable[[Sequence[C]], Sequence[R]],
+        sizes: BatchSizes | None = None,
+    ) -> list[R]:
+        """`batched` over all calls, in as few batches as memory allows; `sizes` knows those of the kind `name`.
 
         Raises what it raises, save for memory that runs out while there is still something to halve.
         """
         results: list[R] = []
         while len(results) < len(calls):
             limit = self._limits.get(name, len(calls))
+            if sizes is not None:
+                limit = min(limit, sizes.fit(name))
             size = max(1, min(limit, self.most or limit))
             batch = calls[len(results) : len(results) + size]
             try:
-                answers = list(batched(batch))
+                answers = list(batched(batch)) if sizes is None else sizes.measured(name, batched, batch)
             except Exception as error:
-                if len(batch) == 1 or not ran_out_of_memory(error):
+                if not self._may_fit_now(name, len(batch), error):
                     raise
-                self._halve(name, len(batch))
                 continue
             results += answers
             if len(answers) != len(batch):
@@ -280,23 +292,25 @@ class BatchLimits:
                 self._grow(name)
         return results
 
-    def _halve(self, name: str, size: int) -> None:
+    def _may_fit_now(self, name: Hashable, size: int, error: Exception) -> bool:
+        """After memory ran out: whether a model has gone, or half as many calls can be tried."""
+        if out_of_memory_in(error) is None:
+            return False
+        # This lets go of what the batch had made, and gives it back to the device.
+        if self.pool is not None and self.pool.relieve(error) is None:
+            return True
+        if size == 1:
+            return False
         with self._lock:
             # Another run may have halved more than that meanwhile.
             self._limits[name], self._good_batches[name] = min(size // 2, self._limits.get(name, size)), 0
+        return True
 
-    def _grow(self, name: str) -> None:
+    def _grow(self, name: Hashable) -> None:
         with self._lock:
             self._good_batches[name] += 1
             if self._good_batches[name] >= _BATCHES_UNTIL_GROWTH:
                 self._limits[name], self._good_batches[name] = 2 * self._limits[name], 0
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether a device, or the machine, had no memory left. The back ends say so in different classes and words."""
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _SAID)
 
 
 # ------------------------------------------------------------------------------------------ many calls as one
@@ -316,7 +330,7 @@ def run_rowwise(
         groups[_kind(call) or index].append(index)
     results: dict[int, object] = {}
     for group in groups.values():
-        largest = max(_tensors(calls[group[0]]), key=Tensor.numel, default=None)
+        largest = max(_tensors(calls[group[0]]), key=methodcaller("numel"), default=None)
         size = 1  # how many of them go together
         if largest is not None:
             room = _TOGETHER.get(largest.device.type, _TOGETHER_ON_ACCELERATOR)
@@ -330,6 +344,10 @@ def _run(
     function: Callable[..., object], calls: Sequence[Mapping[str, object]], settings: Mapping[str, object]
 ) -> Sequence[object]:
     """Calls that go together."""
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     if len(calls) == 1:
         return [function(**calls[0], **settings)]
     result = function(**{name: _joined([call[name] for call in calls]) for name in calls[0]}, **settings)
@@ -344,6 +362,10 @@ def _run(
 
 def _kind(call: Mapping[str, object]) -> Hashable | None:
     """What calls that go together have in common; None for a call that goes alone, as one without a batch axis does."""
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     tensors = _tensors(call)
     if len({len(tensor) for tensor in tensors}) != 1 or any(tensor.ndim < 3 for tensor in tensors):
         return None
@@ -357,11 +379,20 @@ def _kind(call: Mapping[str, object]) -> Hashable | None:
 
 
 def _tensors(call: Mapping[str, object]) -> list[Tensor]:
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     values = (value.values if isinstance(value, Attribution) else value for value in call.values())
     return [value for value in values if isinstance(value, Tensor)]
 
 
 def _joined(values: Sequence[object]) -> object:
+    import torch
+    from torch import Tensor
+
+    from api_graph.sockets import Attribution
+
     maps = [value for value in values if isinstance(value, Attribution)]
     if maps:
         return Attribution.joined(maps)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-import traceback
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -13,18 +12,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
-from torch import Tensor
-
 from api_graph.context import Context, SaveContext
 from api_graph.errors import ApiGraphWarning, BadInput, Cancelled
-from api_graph.executor.cache.entry import Entry
+from api_graph.executor.accelerator import forget_frames
+from api_graph.executor.cache.entry import Entry, check_total
 from api_graph.executor.cache.tiers import CacheTiers, LiveResults
 from api_graph.executor.call import (
     Arguments,
     BatchLimits,
-    Steps,
+    StepCalls,
     calls_of,
-    check_total,
     prepared,
     run_batch,
     run_calls,
@@ -40,6 +37,7 @@ from api_graph.files import ALL_PNG, SaveFormats
 from api_graph.folders import Folders
 from api_graph.graph import Graph, Link
 from api_graph.json_values import Json
+from api_graph.spec.model import whole
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ class GraphRun:
                 for row, graph in enumerate(self.graphs)
             ]
         finally:
-            self._stop()
+            self.stopped = True
             self.row_threads.close()
             for stage in self.plan.stages:
                 for task in stage:
@@ -127,6 +125,7 @@ class GraphRun:
                     self.live_results.hold(task, entry)
                     self._tell("cached", task, ui=entry.ui)
                     continue
+                task.spec = whole(task.spec)
                 kept = task.spec.model or any(cache is not None for cache in self.tiers.of(task))
                 task.why = why_it_runs(task, self.history.get(task.node.id), kept=kept)
                 for parent in task.parents.values():
@@ -190,19 +189,23 @@ class GraphRun:
         spec, shared = tasks[0].spec, self.options.shared
         with nullcontext() if shared is None else shared.resources_for(tasks[0]):
             if (spec.batched is not None or spec.rowwise) and not spec.model:
-                steps = [self._step(task) for task in tasks]
+                steps: list[StepCalls] = [self._step(task) for task in tasks]
                 # A row of a table always runs batched, alone or not: the last bits of its result depend on it.
                 if shared is not None or sum(len(calls) for calls, _ in steps) > 1:
                     self._run_batch(tasks, steps)
                     return
+                steps.clear()
             elif spec.waits and len(tasks) > 1:
                 run_in_threads(self._run_task, tasks, self.options.threads, self._stop, shared and shared.threads)
                 return
             for task in tasks:
                 self._run_task(task)
 
-    def _run_batch(self, tasks: Sequence[Task], steps: Steps) -> None:
-        """All calls of all tasks at once; should that fail, one task at a time, so that only the faulty ones fail."""
+    def _run_batch(self, tasks: Sequence[Task], steps: list[StepCalls]) -> None:
+        """All calls of all tasks at once; should that fail, one task at a time, so that only the faulty ones fail.
+
+        The steps are cleared: an error that is kept keeps the frames that called, and with these what is in them.
+        """
         if self._is_cancelled():
             raise Cancelled
         for task in tasks:
@@ -211,10 +214,12 @@ class GraphRun:
         try:
             if spec.prepare is not None and shared is not None and shared.threads is not None:
                 with self.outside():
-                    steps = prepared(spec, steps, shared.threads)
+                    steps[:] = prepared(spec, steps, shared.threads)
             entries = run_batch(spec, steps, self.options.batches)
+            steps.clear()
         except Exception as error:
-            _clear_frames(error)
+            forget_frames(error)
+            steps.clear()
             for task in tasks:
                 self._run_task(task, announced=True)
             if not any(task.error for task in tasks):
@@ -222,7 +227,9 @@ class GraphRun:
                 warnings.warn(problem, ApiGraphWarning, stacklevel=2)
             return
         seconds = (time.perf_counter() - started) / len(tasks)
-        for task, entry in zip(tasks, entries, strict=True):
+        entries.reverse()
+        for task in tasks:
+            entry = entries.pop()
             if isinstance(entry, Exception):
                 self._failed(task, entry, seconds)
             else:
@@ -248,7 +255,7 @@ class GraphRun:
             # No variable holds the step: an error keeps this frame, and it would keep the tensors.
             if task.spec.model:  # of the runs that want it at one time, one loads it
                 entry, is_new = self.tiers.pool.get_or_load(
-                    task.pool_key, partial(self._load_model, task, *self._step(task))
+                    task.pool_key, partial(self._load_model, task, *self._step(task)), partial(_weights_size, task)
                 )
             else:
                 entry, is_new = run_calls(task.spec, *self._step(task)), True
@@ -320,6 +327,8 @@ class GraphRun:
                 self._failed(task, error, seconds)
                 return
         if self.options.shared is not None and task.spec.output and not task.readers:
+            from torch import Tensor
+
             # A table keeps no pictures but those in files.
             outputs = () if all(output.type is Tensor for output in task.spec.outputs) else entry.outputs
             entry = Entry(outputs, entry.ui, entry.cacheable)
@@ -346,7 +355,14 @@ class GraphRun:
         self._tell("cached", task, ui=entry.ui)
 
     def _failed(self, task: Task, error: Exception, seconds: float) -> None:
-        _clear_frames(error)
+        """The task has failed. It is tried again where memory ran out, and a model that no run holds has gone."""
+        forget_frames(error)
+        if not (task.spec.model or task.spec.output):
+            reported = self.tiers.pool.relieve(error)
+            if reported is None:
+                self._run_task(task, announced=True)
+                return
+            error = reported
         task.fail(error)
         task.seconds = seconds
         self.live_results.read_parents(task)
@@ -378,8 +394,6 @@ class GraphRun:
         return self.stopped or self.options.cancelled.is_set()
 
 
-def _clear_frames(error: BaseException | None) -> None:
-    """A failed node's frames would keep its tensors alive for as long as the error. Line numbers stay."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
+def _weights_size(task: Task) -> int:
+    """Bytes of the files behind a model's key: what it is going to take on an accelerator, roughly; 0 if unknown."""
+    return 0 if task.node.inputs.get("device") == "cpu" else sum(state.size for state in task.files)

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from api_graph.errors import BadInput
 from api_graph.executor.cache.entry import Entry
@@ -21,8 +21,10 @@ from api_graph.executor.results import Action, NodeError
 from api_graph.files import FileState, files_noted
 from api_graph.folders import Folders
 from api_graph.graph import Graph, GraphNode, Link
-from api_graph.sockets import Attribution
 from api_graph.spec import InputSpec, NodeSpec
+
+if TYPE_CHECKING:
+    from api_graph.sockets import Attribution
 
 Digests = Mapping[FileState, str]
 
@@ -42,8 +44,9 @@ class Task:
     that of a `root` is read after the run. `failed_upstream` is the failed task because of which this one gives
     nothing. With `figures` its plain outputs are wanted even if nobody reads them, and `plain` has them once it is
     done; with `keeps_maps` its attributions are, and `maps` has them. A task that is not `cacheable` has a result that
-    only this run may use. `files` are those that its fingerprint read, as they were then, with their digests: what the
-    node reads later must be the same, or its result has another key, and was not read `as_planned`.
+    only this run may use. The fingerprint stands for the literals `names`. `files` are those that it read, as they were
+    then, with their digests: what the node reads later must be the same, or its result has another key, and was not
+    read `as_planned`.
     """
 
     node: GraphNode
@@ -57,6 +60,7 @@ class Task:
     literals: Mapping[str, object] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     fingerprint: Mapping[str, object] = field(default_factory=dict)
+    names: Mapping[str, object] = field(default_factory=dict)
     files: Digests = field(default_factory=dict)
     as_planned: bool = True
     root: bool = False
@@ -212,10 +216,12 @@ class _Planner:
             task.links = {name: f"{parent.key} {links[name].output}" for name, parent in task.parents.items()}
             task.fingerprint = _NOTHING
             if spec.fingerprint is not None:
-                asked = spec.id, *_fingerprinted(node, spec).items()
+                declared = [one for one in spec.inputs if one.name in spec.fingerprinted]
+                task.names = {one.name: node.inputs.get(one.name, one.default) for one in declared}
+                asked = spec.id, *task.names.items()
                 if asked not in self.fingerprints:  # once, so that all rows see one state of the files
                     with files_noted() as files:
-                        found = spec.fingerprint(self.folders, **dict(asked[1:]))
+                        found = spec.fingerprint(self.folders, **task.names)
                     self.fingerprints[asked] = found, files
                 task.fingerprint, task.files = self.fingerprints[asked]
             task.key = step_key(head, task.links, task.fingerprint)
@@ -231,12 +237,6 @@ class _Planner:
 # ------------------------------------------------------------------------------------------ keys
 
 
-def _fingerprinted(node: GraphNode, spec: NodeSpec) -> dict[str, object]:
-    """The literals of a node that its fingerprint stands for, by name."""
-    defaults = {i.name: i.default for i in spec.inputs}
-    return {name: node.inputs.get(name, defaults[name]) for name in spec.fingerprinted}
-
-
 def read_as_planned(task: Task, folders: Folders) -> bool:
     """Whether the files behind a step's key are still the ones that the key was made from, untouched since.
 
@@ -247,7 +247,7 @@ def read_as_planned(task: Task, folders: Folders) -> bool:
         return True
     try:
         with files_noted() as files:
-            found = task.spec.fingerprint(folders, **_fingerprinted(task.node, task.spec))
+            found = task.spec.fingerprint(folders, **task.names)
         return found == task.fingerprint and files == task.files
     except Exception:  # it is gone, or another checkpoint lies there now
         return False

@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from torch import Tensor
-
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.files import FileState
 from api_graph.folders import Folders
 from api_graph.graph import Graph
 from api_graph.json_values import Json
-from api_graph.sockets import Attribution, as_floats
 
 if TYPE_CHECKING:
     from api_graph.executor.plan import GraphPlan, Task
+    from api_graph.sockets import Attribution
 
 Action = Literal["ran", "memory", "disk", "pool", "saved", "unneeded", "failed", "blocked"]
 
@@ -166,6 +164,10 @@ def result_of_row(
 
 def floats_of(pictures: Sequence[object]) -> list[object]:
     """Pictures as ComfyUI has them: what has 8 bits as floats."""
+    from torch import Tensor
+
+    from api_graph.sockets import as_floats
+
     return [as_floats(picture) if isinstance(picture, Tensor) else picture for picture in pictures]
 
 

@@ -9,8 +9,7 @@ from uuid import uuid4
 from api_graph.errors import BadInput
 from api_graph.executor.cache.disk import DiskCache
 from api_graph.executor.cache.memory import MemoryCache, ModelPool
-from api_graph.executor.cache.receipts import Receipts
-from api_graph.executor.cache.tiers import CacheTiers
+from api_graph.executor.cache.tiers import CacheTiers, Receipts
 from api_graph.executor.call import BatchLimits
 from api_graph.executor.events import Listener
 from api_graph.executor.graph_run import GraphRun, GraphRunOptions
@@ -22,7 +21,7 @@ from api_graph.files import ALL_PNG, SaveFormats
 from api_graph.folders import Folders
 from api_graph.graph import Graph, execution_order
 from api_graph.registry import all_nodes
-from api_graph.sockets import Attribution
+from api_graph.socket_names import ATTRIBUTION
 from api_graph.spec import NodeSpec
 
 
@@ -52,7 +51,7 @@ class Executor:
         self.registry = all_nodes() if registry is None else registry
         self.history: dict[str, LastRun] = {}  # by node id
         self.in_flight = InFlight()
-        self.batches = BatchLimits(batch_size)
+        self.batches = BatchLimits(batch_size, self.pool)
 
     def run(
         self,
@@ -64,6 +63,7 @@ class Executor:
         cancelled: threading.Event | None = None,
         metadata: bool = True,
         save_again: bool = True,
+        show_again: bool = True,
         run_id: str = "",
     ) -> RunResult:
         """Run a valid graph once; see `run_rows`."""
@@ -75,6 +75,7 @@ class Executor:
             cancelled=cancelled,
             metadata=metadata,
             save_again=save_again,
+            show_again=show_again,
             run_id=run_id,
         )[0]
 
@@ -88,6 +89,7 @@ class Executor:
         cancelled: threading.Event | None = None,
         metadata: bool = True,
         save_again: bool = True,
+        show_again: bool = True,
         run_id: str = "",
         previews: bool = True,
         figures: bool = False,
@@ -102,7 +104,8 @@ class Executor:
         `targets` are nodes whose outputs are wanted besides the graph's own output nodes. `listener` hears of each
         distinct step once, from one thread at a time. `metadata` says whether saved files embed the graph. Without
         `save_again` a node that saved the same in an earlier run, to files that still stand, is not run: its files are
-        named again, its other outputs are left out. Calls with one `run_id` are one run to what is limited per run
+        named again, its other outputs are left out. Without `show_again` texts that nodes have shown are found as other
+        results are. Calls with one `run_id` are one run to what is limited per run
         (requests to an endpoint); without it every call is a run of its own. Without `previews`, nodes that only show
         what nobody keeps are left out. With `figures`, results also have the plain outputs of every node above the
         outputs that computes numbers, and with `maps` the attributions of every node there that gives any. Pictures are
@@ -120,10 +123,10 @@ class Executor:
         order = execution_order(graphs[0], roots)
         own = [folders] * len(graphs) if isinstance(folders, Folders) else list(folders)
         counting = [id for id in order if figures and specs[id].figures and id not in roots]
-        mapping = [id for id in order if maps and any(o.socket == Attribution.socket for o in specs[id].outputs)]
+        mapping = [id for id in order if maps and any(o.socket == ATTRIBUTION for o in specs[id].outputs)]
         plan = plan_rows(graphs, order, self.registry, own[0], roots, counting, mapping)
         receipts = Receipts(self.disk, own[0], metadata) if self.disk is not None and not save_again else None
-        tiers = CacheTiers(self.memory, self.disk, self.pool, receipts, shared)
+        tiers = CacheTiers(self.memory, self.disk, self.pool, receipts, shared, keeps_texts=not show_again)
         # Many rows differ among themselves; what has changed since the last run can be said of one only.
         history = self.history if len(graphs) == 1 else {}
         options = GraphRunOptions(

@@ -11,8 +11,6 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
     from api_graph.executor.plan import Task
 
@@ -109,6 +107,8 @@ class SharedResources:
 @contextmanager
 def torch_threads(number: int) -> Iterator[None]:
     """Inside, each operation of this thread, and of threads that begin, runs in `number` threads."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -1,7 +1,7 @@
 """Saved graphs as pure data: read them, check them against the nodes' contracts, order them, set their inputs."""
 
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError
-from api_graph.graph.inputs import InputSetter, Settable, set_inputs, settable
+from api_graph.graph.inputs import InputSetter, Settable, on_device, set_inputs, settable
 from api_graph.graph.literals import parse_value
 from api_graph.graph.model import Graph, GraphNode, Link, Unreadable, label
 from api_graph.graph.order import execution_order
@@ -23,6 +23,7 @@ __all__ = [
     "find_faults",
     "fits",
     "label",
+    "on_device",
     "parse_value",
     "read_graph",
     "refused_value",

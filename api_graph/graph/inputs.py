@@ -82,6 +82,18 @@ def set_inputs(
     return InputSetter(graph, registry).set(values, texts)
 
 
+def on_device(graph: Graph, registry: Registry, device: str, *, input: str = "device") -> Graph:
+    """The graph with all its models on `device`; errors call what asked for it `input`.
+
+    Raises BadInput where no loader can be told, GraphError for a device that none knows.
+    """
+    loaders = [id for id, node in graph.nodes.items() if (spec := registry.get(node.class_type)) and spec.model]
+    names = [f"{id}.device" for id in loaders if registry[graph.nodes[id].class_type].input("device")]
+    if not names:
+        raise BadInput("the graph loads no model that could be told its device", input=input, hint="Leave it out.")
+    return set_inputs(graph, registry, dict.fromkeys(names, device))
+
+
 class InputSetter:
     """Sets a graph's inputs many times over, as for the rows of a table; see `set_inputs`."""
 

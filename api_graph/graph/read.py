@@ -91,7 +91,7 @@ def _load(path: Path) -> object:
         raise _refused(path, f"cannot be read ({reason})", "Check the path and its permissions.") from None
     if data.startswith(PNG) or (data[:4], data[8:12]) == (b"RIFF", b"WEBP"):
         return _embedded(data, path)
-    kind = other_kind(data)
+    kind = None if data.startswith(b"{") else other_kind(data)
     if kind is not None:
         inside = ", with what may be a graph inside" if b"orkflow:{" in data or b"rompt:{" in data else ""
         hint = "Open it in ComfyUI and save the graph as .json, or give a PNG or WebP that ComfyUI saved."

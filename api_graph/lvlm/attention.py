@@ -65,13 +65,19 @@ class _Hook:
         self._seen = dict.fromkeys(self._layer_of.values(), 0)
         self._thread = threading.get_ident()
 
+    @property
+    def is_of_this_thread(self) -> bool:
+        """Whether the caller's thread has put it in."""
+        return threading.get_ident() == self._thread
+
     def layer_of(self, module: nn.Module) -> int | None:
         """The layer whose attention `module` is; None in other threads."""
-        return self._layer_of.get(module) if threading.get_ident() == self._thread else None
+        return self._layer_of.get(module) if self.is_of_this_thread else None
 
     def place(self, layer: int, queries: int, keys: int) -> tuple[int, int]:
         """Position of the first of these newest queries, and how many keys a sliding window's cache has dropped."""
-        first = 0 if queries == keys else self._seen[layer]  # as many keys as queries: a sequence begins
+        # Several queries at once are of a prompt, before which no window has dropped any key.
+        first = keys - queries if queries == keys or queries > 1 else self._seen[layer]
         self._seen[layer] = first + queries
         return first, max(0, first + queries - keys)
 
@@ -94,6 +100,13 @@ def hooked(model: LvlmModel, *, reader: Reader | None = None, steerer: Steerer |
             yield
         finally:
             hook.reader, hook.steerer = before
+
+
+def is_hooked(model: LvlmModel) -> bool:
+    """Whether this thread is inside `hooked` for this model."""
+    with _hooks_lock:
+        found = _hooks.get(model.module)
+    return found is not None and found.is_of_this_thread
 
 
 @contextmanager

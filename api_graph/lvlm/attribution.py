@@ -24,6 +24,7 @@ from api_graph.lvlm.generation import Progress, decoded, generate_ids
 from api_graph.lvlm.layout import Size, TokenLayout, merge, token_layouts
 from api_graph.lvlm.load import loaded_lvlm
 from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.prefix import with_prefix_run
 from api_graph.lvlm.prompt import Prompt, build_prompt, on_device
 from api_graph.lvlm.protocols import ModelInputs, Tokenizer
 from api_graph.lvlm.request import Request, Sampling
@@ -183,6 +184,7 @@ def attribute(
 
     `layers` are those of `lvlm_attribution`. `answers` are read instead of generated, one per request.
     Requests that are steered differ in nothing but their foveas. `progress` is called after each generated token.
+    Those that show the same image share the work on it, as in `generate`.
     Raises BadInput for every argument that does not fit the model.
     """
     if not requests:
@@ -199,6 +201,9 @@ def attribute(
     prompt = build_prompt(model, requests)
     reading = _Reading(layers, steps, normalize, max_new_tokens, heads, method)
     steerings = [request.steering for request in requests]
+    if method == "attention" and max_new_tokens >= 1:  # TAM wants the states of all tokens
+        given = [len(answer) for answer in answers or () if not isinstance(answer, str)]
+        prompt = with_prefix_run(model, prompt, steerings, max([max_new_tokens, *given]))
     return _attributed(model, prompt, prompt.sizes, reading, answers, steerings, progress)
 
 
@@ -244,7 +249,7 @@ def _attributed(
     with steered(model, [[layout] for layout in layouts], steerings, prompt.length):
         if reading.method == "activation":
             return _activated(model, prompt.tensors, layouts, reading, answers, progress)
-        kept, tokens = _watched(model, prompt.tensors, columns, reading, answers, progress)
+        kept, tokens = _watched(model, prompt, columns, reading, answers, progress)
     rows = averaged(kept, reading.heads)  # (B, M, N)
     return [
         _result(model, layout, rows[i, : len(ids), : len(layout.columns)], ids, reading, kept.layers)
@@ -306,7 +311,7 @@ def _read(
 
 def _watched(
     model: LvlmModel,
-    inputs: ModelInputs,
+    prompt: Prompt,
     columns: Sequence[Tensor],
     reading: _Reading,
     answers: Sequence[GivenAnswer] | None,
@@ -318,15 +323,16 @@ def _watched(
     )
     if answers is None:
         with watch() as kept:
-            return kept, generate_ids(model, inputs, Sampling(max_tokens=reading.max_new_tokens), progress)
+            sampling = Sampling(max_tokens=reading.max_new_tokens)
+            return kept, generate_ids(model, prompt.tensors, sampling, progress, cache=prompt.cache)
     tokens = [answer_ids(model, answer, reading.max_new_tokens) for answer in answers]
     longest = max(map(len, tokens))
     if needs_steps(model):
         with watch() as kept:
-            generate_ids(model, inputs, Sampling(max_tokens=longest), progress, forced=tokens)
+            generate_ids(model, prompt.tensors, Sampling(max_tokens=longest), progress, forced=tokens)
     else:
         with watch(rows=longest) as kept:
-            run_forced(model, inputs, tokens)
+            run_forced(model, prompt.tensors, tokens, prompt.cache)
     return kept, tokens
 
 

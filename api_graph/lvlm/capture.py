@@ -55,6 +55,7 @@ class Capture:
             scores = weights[:, :, -newest:].float().log()
         else:
             scores = _scores(call.part(call.rows - newest, call.rows), steered)
+        self._columns = self._columns.to(scores.device)  # once, and not at every step
         self._kept[call.layer].append(weights_at(scores, self._columns, self._normalize, call.slid_out))
 
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from api_graph.errors import BadInput
 from api_graph.lvlm.contrast import Contrast, noised
 from api_graph.lvlm.layout import Size
 from api_graph.lvlm.model import LvlmModel
-from api_graph.lvlm.prompt import Prompt, build_prompt
+from api_graph.lvlm.prompt import Prompt, build_prompt, padded, padding_id
 from api_graph.lvlm.protocols import ModelInputs
 from api_graph.lvlm.request import Request
 from api_graph.lvlm.steer import Steering
@@ -120,7 +119,7 @@ def _stacked(model: LvlmModel, first: ModelInputs, second: ModelInputs) -> Model
     length = max(batch["input_ids"].shape[1] for batch in batches)
     names = [name for batch in batches for name, value in batch.items() if _is_of_tokens(value, batch)]
     stacked = {
-        name: torch.cat([_padded(name, batch, length, _padding_id(model)) for batch in batches])
+        name: torch.cat([padded(name, batch, length, padding_id(model)) for batch in batches])
         for name in dict.fromkeys([*names, "attention_mask"])
     }
     return {**first, **stacked}
@@ -128,17 +127,3 @@ def _stacked(model: LvlmModel, first: ModelInputs, second: ModelInputs) -> Model
 
 def _is_of_tokens(value: object, batch: ModelInputs) -> bool:
     return isinstance(value, Tensor) and value.shape == batch["input_ids"].shape
-
-
-def _padded(name: str, batch: ModelInputs, length: int, padding: int) -> Tensor:
-    """A batch's tensor of that name; where it has none, every token is real and of kind 0."""
-    ids = batch["input_ids"]
-    missing = torch.ones_like(ids) if name == "attention_mask" else torch.zeros_like(ids)
-    fill = padding if name == "input_ids" else 0
-    return F.pad(batch.get(name, missing), (length - ids.shape[1], 0), value=fill)
-
-
-def _padding_id(model: LvlmModel) -> int:
-    tokenizer = model.tokenizer
-    ids = (tokenizer.pad_token_id, tokenizer.eos_token_id) if tokenizer is not None else ()
-    return next((id for id in ids if id is not None), 0)  # it is never read

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from api_graph.errors import BadInput
+from api_graph.lvlm import library
 from api_graph.lvlm.decoder import context_length
-from api_graph.lvlm.generation import end_ids, out_of_memory_explained
-from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.generation import end_ids
+from api_graph.lvlm.model import LvlmModel, out_of_memory_explained
+from api_graph.lvlm.prefix import rest
 from api_graph.lvlm.prompt import arguments_of
-from api_graph.lvlm.protocols import ModelInputs
+from api_graph.lvlm.protocols import Cache, ModelInputs
+from api_graph.lvlm.vision import each_picture_once
 
 
 def answer_ids(model: LvlmModel, answer: str | Sequence[int], most: int | None = None) -> list[int]:
@@ -47,11 +49,14 @@ def needs_steps(model: LvlmModel) -> bool:
     return model.model_type == "paligemma"
 
 
-def run_forced(model: LvlmModel, inputs: ModelInputs, answers: Sequence[Sequence[int]]) -> None:
+def run_forced(
+    model: LvlmModel, inputs: ModelInputs, answers: Sequence[Sequence[int]], cache: Cache | None = None
+) -> None:
     """One forward over each prompt of `inputs` (B, S), followed by its answer; shorter answers are padded.
 
     The newest queries, as many as the longest answer has tokens, are those that predict the answers' tokens. An
-    answer's last token predicts none and is left out. Raises BadInput where prompt and answer are longer than the
+    answer's last token predicts none and is left out. With a `cache`, as `lvlm.prefix` makes it, only what comes after
+    its columns is run; it is used up. Raises BadInput where prompt and answer are longer than the
     model's context, and when memory runs out.
     """
     longest = max(len(answer) for answer in answers) - 1
@@ -63,10 +68,10 @@ def run_forced(model: LvlmModel, inputs: ModelInputs, answers: Sequence[Sequence
             input="answer",
             hint="Give a shorter answer, or show fewer or smaller images.",
         )
-    takes = inspect.signature(model.module.forward).parameters
-    spare = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}  # nobody reads the logits
-    with model.lock, out_of_memory_explained(), torch.no_grad():
-        model.module(**_with_answers(arguments_of(model, inputs), answers, longest), use_cache=False, **spare)
+    whole = _with_answers(arguments_of(model, inputs), answers, longest)
+    given = {**whole, "use_cache": False} if cache is None else rest(model, whole, cache)
+    with model.lock, out_of_memory_explained(), torch.no_grad(), each_picture_once(model):
+        model.module(**given, **library.without_logits(model.module))
 
 
 def _with_answers(inputs: ModelInputs, answers: Sequence[Sequence[int]], longest: int) -> dict[str, Tensor]:

@@ -17,11 +17,13 @@ from api_graph.lvlm.contrast import contrasted
 from api_graph.lvlm.contrast_rows import contrast_prompt
 from api_graph.lvlm.decoder import context_length
 from api_graph.lvlm.layout import TokenLayout, token_layouts
-from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.model import LvlmModel, out_of_memory_explained
+from api_graph.lvlm.prefix import following, with_prefix_run
 from api_graph.lvlm.prompt import Prompt, arguments_of, build_prompt
-from api_graph.lvlm.protocols import GenerationSettings, ModelInputs
+from api_graph.lvlm.protocols import Cache, GenerationSettings, ModelInputs
 from api_graph.lvlm.request import Answer, Request, Sampling
 from api_graph.lvlm.steer import Steering, settings_key, steered, warn_if_repeating
+from api_graph.lvlm.vision import each_picture_once
 
 Progress = Callable[[int, int], None]
 """Called with (tokens so far, most there can be) after every token; an exception from it stops the run."""
@@ -37,7 +39,8 @@ def generate(
     """Answer every request, in order, as one left-padded batch.
 
     There are more batches where only some requests have images, and where they are steered in different ways. A
-    request that is decoded by contrast has two rows in its batch.
+    request that is decoded by contrast has two rows in its batch. Requests that show the same pictures share the work
+    on them (`lvlm.prefix`, `lvlm.vision`).
 
     Greedy, unless `sampling.temperature` is above 0. Then each request draws from a generator of its own: equal
     requests get equal answers in any batch, and torch's own random state stays as it was. The model's own generation
@@ -68,8 +71,10 @@ def _answer_batch(
     else:
         prompt, steerings = contrast_prompt(model, requests, contrast)
         adjust = partial(contrasted, contrast=contrast)
+    prompt = with_prefix_run(model, prompt, steerings, sampling.max_tokens)
     with steered(model, layouts_for(model, prompt, steerings), steerings, prompt.length):
-        rows = generate_ids(model, prompt.tensors, sampling, progress, adjust=adjust)[: len(requests)]
+        found = generate_ids(model, prompt.tensors, sampling, progress, adjust=adjust, cache=prompt.cache)
+    rows = found[: len(requests)]
     for ids, steering in zip(rows, steerings, strict=False):
         if steering is not None:
             warn_if_repeating(ids)
@@ -100,19 +105,21 @@ def generate_ids(
     progress: Progress | None = None,
     forced: Sequence[Sequence[int]] | None = None,
     adjust: Callable[[Tensor], Tensor] | None = None,
+    cache: Cache | None = None,
 ) -> list[list[int]]:
     """The ids that follow each prompt of `inputs`, up to and including its end token. Raises what `generate` raises.
 
     `forced` has one list of ids per prompt. The model is made to say them, whatever it would say itself, and no end
-    token stops it early. `adjust` changes the scores (B, V) of every next token before one is chosen.
+    token stops it early. `adjust` changes the scores (B, V) of every next token before one is chosen. `cache` has what
+    `with_prefix_run` has run of the prompts, their pictures included; it is used up.
     """
-    with model.lock, out_of_memory_explained(), torch.no_grad():
+    with model.lock, out_of_memory_explained(), torch.no_grad(), each_picture_once(model):
         batch, length = inputs["input_ids"].shape
         most, ends = _most_tokens(model, length, sampling), end_ids(model) if forced is None else set()
         draws = [_dictated(forced)] if forced else [_gumbel(sampling, batch)] if sampling.temperature else []
         with _own_settings(model, most, ends) as config:
             sequences = model.network.generate(
-                **arguments_of(model, inputs),
+                **(arguments_of(model, inputs) if cache is None else following(model, inputs, cache)),
                 generation_config=config,
                 stopping_criteria=library.each_token(
                     lambda ids: None if progress is None else progress(ids.shape[1] - length, most)
@@ -127,20 +134,6 @@ def end_ids(model: LvlmModel) -> set[int]:
     with model.lock:  # while it generates, other settings are in force
         ends = model.network.generation_config.eos_token_id
     return set() if ends is None else set(ends) if isinstance(ends, list | tuple) else {int(ends)}
-
-
-@contextmanager
-def out_of_memory_explained() -> Iterator[None]:
-    """A device that runs out of memory becomes a BadInput that says what helps."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError as error:
-        raise BadInput(
-            f"the device ran out of memory: {str(error).splitlines()[0]}",
-            input="model",
-            hint="Use smaller batches or images, load the model with dtype float16 or bfloat16, or with "
-            'quantization "8bit" or "4bit".',
-        ) from error
 
 
 @contextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from api_graph.errors import BadInput
-from api_graph.lvlm.protocols import AttentionFunction, GenerationSettings
+from api_graph.lvlm.protocols import AttentionFunction, Cache, GenerationSettings
 from api_graph.models.requirements import require_transformers
 
 if TYPE_CHECKING:
@@ -128,6 +129,37 @@ def generation_config(**settings: object) -> GenerationSettings:
     from transformers import GenerationConfig
 
     return GenerationConfig(**settings)
+
+
+def new_cache(module: nn.Module) -> Cache:
+    """An empty cache of the kind that the language model's `generate` makes for itself."""
+    from transformers import DynamicCache
+
+    config: Any = module.config
+    cache: Any = DynamicCache(config=config.get_text_config(decoder=True))
+    return cache
+
+
+def keeps_all(cache: Cache, length: int) -> bool:
+    """Whether a new cache's layers all keep the keys of every one of `length` tokens, in their order."""
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    def keeps(layer: Any) -> bool:
+        return type(layer) is DynamicLayer or (
+            type(layer) is DynamicSlidingWindowLayer and length < layer.sliding_window
+        )
+
+    return bool(cache.layers) and all(map(keeps, cache.layers))
+
+
+def cache_argument(module: nn.Module) -> str:
+    """What the model calls the cache that it is given: a newer transformers has a new word for it."""
+    return "cache" if "cache" in inspect.signature(module.forward).parameters else "past_key_values"
+
+
+def without_logits(module: nn.Module) -> dict[str, int]:
+    """Arguments of a forward whose logits nobody reads."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(module.forward).parameters else {}
 
 
 def each_token(callback: Callable[[Tensor], None]) -> StoppingCriteriaList:

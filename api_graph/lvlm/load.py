@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
-from api_graph.json_values import JsonObject
 from api_graph.lvlm import library
 from api_graph.lvlm.decoder import caps_scores, decoder_of
 from api_graph.lvlm.generation import out_of_memory_explained
@@ -18,24 +16,13 @@ from api_graph.lvlm.model import LvlmModel
 from api_graph.lvlm.processor_fields import complete_processor
 from api_graph.lvlm.quiet import quiet
 from api_graph.lvlm.reasons import load_failure
-from api_graph.models.device import check_device, choose_device, choose_dtype
-from api_graph.models.source import ModelFolder, Source, read_name
+from api_graph.models.device import check_device, choose_device, lvlm_dtype
+from api_graph.models.source import Source, is_lvlm, lvlm_identity, lvlm_source
+
+__all__ = ["Quantization", "checkpoint_identity", "is_lvlm", "load_lvlm", "loaded_lvlm", "lvlm_dtype"]
 
 Quantization = Literal["8bit", "4bit"]
-
-_CONFIG = "config.json"
-_PROCESSOR = ("processor_config.json", "preprocessor_config.json")
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
-_FOLDER = ModelFolder(
-    config=_CONFIG,
-    key="model_type",
-    kind=str,
-    weights=(".safetensors",),
-    deciding=(".safetensors", ".json", ".jinja", ".model", ".txt"),
-    holds=f"A model's folder is what save_pretrained writes: {_CONFIG}, *.safetensors (weights in other formats may "
-    "hold code, and are never read), and its processor's files.",
-    demo=Path(__file__).parent.parent / "demo" / "lvlm",
-)
+checkpoint_identity = lvlm_identity
 
 
 @typed()
@@ -59,7 +46,7 @@ def load_lvlm(
     """
     where = choose_device(device)
     precision = lvlm_dtype(dtype, where)
-    source = source_of(name)
+    source = lvlm_source(name)
     placing = _placing(quantization, where)
     auto_config, auto_model, auto_processor = library.auto_classes()
     # Nodes run in inference mode; weights that are born there could not take part in a gradient.
@@ -97,47 +84,6 @@ def loaded_lvlm(model: LvlmModel | str, device: str | torch.device | None = None
         return load_lvlm(model, device)
     check_device(model.device, device, "load_lvlm")
     return model
-
-
-def lvlm_dtype(dtype: str | torch.dtype | None, device: torch.device) -> torch.dtype:
-    """The precision asked for; by default bfloat16 on a GPU that has it, else as for CLIP."""
-    if dtype is None and device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.bfloat16
-    return choose_dtype(dtype, device)
-
-
-def checkpoint_identity(name: str = "demo", quantization: str | None = None) -> JsonObject:
-    """What a model's results depend on, as JSON: equal identities are equal weights.
-
-    A folder's files are named by their content (sha256), a model on the hub by its revision. Raises BadInput as
-    `load_lvlm` does, as far as that is known before loading.
-    """
-    return {**source_of(name).identity(), "quantization": quantization}
-
-
-def source_of(name: str) -> Source:
-    """Read a model's name as `load_lvlm` takes it; BadInput where it leads nowhere."""
-    if "cogvlm" in name.lower():
-        raise BadInput(
-            "CogVLM has no class in transformers, and the code in its repository no longer runs with it",
-            input="name",
-            value=name,
-            hint="Serve it behind an OpenAI-compatible endpoint (vLLM, SGLang), and ask that.",
-        )
-    source = read_name(name, _FOLDER)
-    if source is None:
-        hint = "Use 'demo', a model's folder, or ORG/NAME on the Hugging Face hub."
-        raise BadInput("unknown model", input="name", value=name, hint=hint)
-    if source.path is not None and not is_lvlm(source.path):
-        lacking = "the model's folder holds no processor: its tokenizer or its image settings are missing"
-        raise BadInput(lacking, input="name", value=name, hint=_FOLDER.holds)
-    return source
-
-
-def is_lvlm(folder: Path) -> bool:
-    """Whether a folder holds what a model that reads images and text needs; its files are not looked into."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    return _CONFIG in names and bool(names.intersection(_PROCESSOR) and names.intersection(_TOKENIZER))
 
 
 def _placing(quantization: Quantization | None, device: torch.device) -> dict[str, object]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -109,3 +111,17 @@ class LvlmModel:
         """One per network: models of transformers keep state while they generate."""
         with _locks_lock:
             return _locks.setdefault(self.module, threading.RLock())
+
+
+@contextmanager
+def out_of_memory_explained() -> Iterator[None]:
+    """A device that runs out of memory becomes a BadInput that says what helps."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise BadInput(
+            f"the device ran out of memory: {str(error).splitlines()[0]}",
+            input="model",
+            hint="Use smaller batches or images, load the model with dtype float16 or bfloat16, or with "
+            'quantization "8bit" or "4bit".',
+        ) from error

@@ -14,6 +14,7 @@ from api_graph.lvlm.decoder import context_length
 from api_graph.lvlm.forced import answer_ids
 from api_graph.lvlm.generation import Progress, generate_ids, layouts_for
 from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.prefix import with_prefix_run
 from api_graph.lvlm.prompt import build_prompt
 from api_graph.lvlm.request import Request, Sampling
 from api_graph.lvlm.steer import settings_key, steered
@@ -83,7 +84,8 @@ def _read(
         return scores
 
     steerings = [request.steering for request in requests]
+    prompt = with_prefix_run(model, prompt, steerings, longest)
     with steered(model, layouts_for(model, prompt, steerings), steerings, prompt.length):
-        generate_ids(model, prompt.tensors, Sampling(max_tokens=longest), progress, forced=ids, adjust=hear)
+        generate_ids(model, prompt.tensors, Sampling(max_tokens=longest), progress, ids, hear, prompt.cache)
     likely = torch.stack(heard, 1).double()  # (B, longest)
     return [-float(row[: len(own)].mean()) for row, own in zip(likely, ids, strict=True)]

@@ -7,23 +7,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
 from api_graph.errors import ApiGraphError, BadInput
 from api_graph.lvlm.layout import Size
 from api_graph.lvlm.model import LvlmModel
-from api_graph.lvlm.protocols import ModelInputs, Processor
+from api_graph.lvlm.protocols import Cache, ModelInputs, Processor
 from api_graph.lvlm.quiet import quiet
 from api_graph.lvlm.request import Request
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """A left-padded batch: all tensors that the processor returned, and for each prompt its images' (width, height)."""
+    """A left-padded batch: all tensors that the processor returned, and for each prompt its images' (width, height).
+
+    `cache` is what the model has computed of its first columns already, as `lvlm.prefix` makes it: for one run.
+    """
 
     tensors: ModelInputs
     sizes: list[list[Size]]
+    cache: Cache | None = None
 
     @property
     def input_ids(self) -> Tensor:
@@ -73,6 +78,21 @@ def arguments_of(model: LvlmModel, tensors: ModelInputs) -> ModelInputs:
     """Those of a processor's tensors that the model has an argument for; its `generate` refuses all others."""
     arguments = inspect.signature(model.module.forward).parameters
     return {name: value for name, value in tensors.items() if name in arguments}
+
+
+def padded(name: str, batch: ModelInputs, length: int, padding: int) -> Tensor:
+    """A batch's tensor of that name, padded on the left; where it has none, every token is real and of kind 0."""
+    ids = batch["input_ids"]
+    missing = torch.ones_like(ids) if name == "attention_mask" else torch.zeros_like(ids)
+    fill = padding if name == "input_ids" else 0
+    return F.pad(batch.get(name, missing), (length - ids.shape[1], 0), value=fill)
+
+
+def padding_id(model: LvlmModel) -> int:
+    """What stands where a prompt is padded; it is never read."""
+    tokenizer = model.tokenizer
+    ids = (tokenizer.pad_token_id, tokenizer.eos_token_id) if tokenizer is not None else ()
+    return next((id for id in ids if id is not None), 0)
 
 
 def image_token(processor: Processor) -> str:

@@ -91,6 +91,16 @@ class Decoder(Protocol):
     def set_attn_implementation(self, attn_implementation: str) -> None: ...
 
 
+class Cache(Protocol):
+    """The keys and values that a decoder's layers have computed so far."""
+
+    layers: Sequence[object]
+
+    def get_seq_length(self) -> int: ...
+
+    def batch_select_indices(self, indices: Tensor) -> None: ...
+
+
 class GenerationSettings(Protocol):
     """A generation config; there may be several end tokens."""
 

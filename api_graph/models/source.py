@@ -1,4 +1,7 @@
-"""Where a model's weights lie: one reading of names for all loaders, and one identity of weights for cache keys."""
+"""Where a model's weights lie: one reading of names for all loaders, and one identity of weights for cache keys.
+
+Keys are made before anything runs, and of most runs nothing else is: no tensor is needed here.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from api_graph.errors import BadInput
 from api_graph.files import expanded, sha256_of
@@ -154,3 +158,193 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A sentence with the known words that are most like `word`, and a space after it; "" if none is."""
     close = get_close_matches(word, list(known), n=3, cutoff=0.6)
     return f"Did you mean {' or '.join(close)}? " if close else ""
+
+
+# ------------------------------------------------------------------------------------------ CLIP
+
+RANDOM = "random"
+"""The `pretrained` that stands for random weights."""
+CLIP_CONFIG = "open_clip_config.json"
+_CHECKPOINTS = (".safetensors", ".pt", ".pth", ".bin")
+_FOLDER_WEIGHTS = (".safetensors", ".pth", ".bin")  # open_clip looks for no .pt in a folder
+_CLIP_FOLDER = ModelFolder(
+    config=CLIP_CONFIG,
+    key="model_cfg",
+    kind=dict,
+    weights=_FOLDER_WEIGHTS,
+    deciding=(*_FOLDER_WEIGHTS, ".json", ".txt", ".model"),
+    holds=f"A model's folder holds {CLIP_CONFIG}, its weights (open_clip_model.safetensors) and its tokenizer.",
+    demo=Path(__file__).parent.parent / "demo" / "clip",
+)
+
+
+def clip_source(name: str, pretrained: str | None = None) -> Source:
+    """Read a model's name and checkpoint as `load_clip` takes them; BadInput where they lead nowhere."""
+    return read_name(name, _CLIP_FOLDER, pretrained, bare=False) or _architecture(name.replace("/", "-"), pretrained)
+
+
+def clip_identity(name: str = "demo", pretrained: str | None = None) -> JsonObject:
+    """What a model's results depend on, as JSON: equal identities are equal weights.
+
+    Files on this machine are named by their content (sha256), models on the hub by their revision, tags that lead
+    elsewhere by name and tag. Raises BadInput as `load_clip` does, as far as that is known before loading.
+    """
+    source = clip_source(name, pretrained)
+    identity = source.identity()
+    if source.repository is None or source.revision is None:
+        return identity
+    try:
+        text = text_config(source)
+    except Exception as error:
+        raise download_failed(source, error) from error
+    # The tokenizer, and the shape of a text tower of transformers, may come from other repositories.
+    others = {text[key] for key in ("hf_tokenizer_name", "hf_model_name") if text.get(key)}
+    return {**identity, "text": {repository: revision_key(repository) for repository in others}}
+
+
+def _architecture(name: str, pretrained: str | None) -> Source:
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+
+    known = open_clip.list_models()
+    if name not in known:
+        raise BadInput(
+            "unknown model",
+            input="name",
+            value=name,
+            hint=f"{did_you_mean(name, ['demo', *known])}Use 'demo', an open_clip model, 'hf-hub:ORG/REPO', a folder.",
+        )
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if pretrained is None:
+        raise BadInput(
+            "an architecture alone would have random weights",
+            input="pretrained",
+            value=name,
+            hint=f"Say which weights: {', '.join([*tags, 'the path of a checkpoint', repr(RANDOM)])}.",
+        )
+    if pretrained == RANDOM:
+        return Source(name, pretrained=RANDOM)
+    if tag := get_pretrained_cfg(name, pretrained):
+        # As open_clip does: a file of the tag's own goes before the hub, and the hub before a URL.
+        repository = "" if "file" in tag else os.path.dirname(tag.get("hf_hub", ""))
+        return Source(name, pretrained=pretrained, repository=repository or None)
+    path = expanded(pretrained)
+    if path.suffix not in _CHECKPOINTS:
+        raise BadInput(
+            f"{name} has no weights of that name",
+            input="pretrained",
+            value=pretrained,
+            hint=f"{did_you_mean(pretrained, tags)}Its tags: {', '.join(tags) or 'none'}; or give a checkpoint file.",
+        )
+    if not path.is_file():
+        raise BadInput("there is no such file", input="pretrained", value=pretrained)
+    return Source(name, path=path, pretrained=str(path))
+
+
+def text_config(source: Source) -> dict[str, Any]:
+    """What is said of texts in the config of a model on the hub; a tag's is its architecture's, in open_clip."""
+    import open_clip
+
+    if source.pretrained is not None:
+        return (open_clip.get_model_config(source.name) or {})["text_cfg"]
+    return json.loads(Path(fetched(source, CLIP_CONFIG)).read_text("utf-8"))["model_cfg"]["text_cfg"]
+
+
+def fetched(source: Source, file: str | None) -> str:
+    """Where a file of the source's repository lies after its download; without a name, that of the weights."""
+    from open_clip.pretrained import download_pretrained_from_hf
+
+    return download_pretrained_from_hf(str(source.repository), file, revision=source.revision)
+
+
+# ------------------------------------------------------------------------------------------ LVLM
+
+_LVLM_CONFIG = "config.json"
+_PROCESSOR = ("processor_config.json", "preprocessor_config.json")
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json")
+_LVLM_FOLDER = ModelFolder(
+    config=_LVLM_CONFIG,
+    key="model_type",
+    kind=str,
+    weights=(".safetensors",),
+    deciding=(".safetensors", ".json", ".jinja", ".model", ".txt"),
+    holds=f"A model's folder is what save_pretrained writes: {_LVLM_CONFIG}, *.safetensors (weights in other formats "
+    "may hold code, and are never read), and its processor's files.",
+    demo=Path(__file__).parent.parent / "demo" / "lvlm",
+)
+
+
+def lvlm_source(name: str) -> Source:
+    """Read a model's name as `load_lvlm` takes it; BadInput where it leads nowhere."""
+    if "cogvlm" in name.lower():
+        raise BadInput(
+            "CogVLM has no class in transformers, and the code in its repository no longer runs with it",
+            input="name",
+            value=name,
+            hint="Serve it behind an OpenAI-compatible endpoint (vLLM, SGLang), and ask that.",
+        )
+    source = read_name(name, _LVLM_FOLDER)
+    if source is None:
+        hint = "Use 'demo', a model's folder, or ORG/NAME on the Hugging Face hub."
+        raise BadInput("unknown model", input="name", value=name, hint=hint)
+    if source.path is not None and not is_lvlm(source.path):
+        lacking = "the model's folder holds no processor: its tokenizer or its image settings are missing"
+        raise BadInput(lacking, input="name", value=name, hint=_LVLM_FOLDER.holds)
+    return source
+
+
+def lvlm_identity(name: str = "demo", quantization: str | None = None) -> JsonObject:
+    """What a model's results depend on, as JSON: equal identities are equal weights.
+
+    A folder's files are named by their content (sha256), a model on the hub by its revision. Raises BadInput as
+    `load_lvlm` does, as far as that is known before loading.
+    """
+    return {**lvlm_source(name).identity(), "quantization": quantization}
+
+
+def is_lvlm(folder: Path) -> bool:
+    """Whether a folder holds what a model that reads images and text needs; its files are not looked into."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return _LVLM_CONFIG in names and bool(names.intersection(_PROCESSOR) and names.intersection(_TOKENIZER))
+
+
+# ------------------------------------------------------------------------------------------ segmenters
+
+SEGMENTER_TYPES = ("sam", "sam2", "sam2_video")
+"""Of a SAM 2 for videos, only the part for single images is loaded."""
+
+SEGMENTER_FOLDER = ModelFolder(
+    config="config.json",
+    key="model_type",
+    kind=str,
+    weights=(".safetensors",),
+    deciding=(".safetensors", ".json"),
+    holds="A model's folder holds config.json, model.safetensors (pickled weights are never read) and its processor's "
+    "configuration. A model on the hub is 'hf-hub:ORG/NAME'.",
+)
+
+
+def segmenter_source(name: str) -> Source:
+    """Read a segmenter's name as `load_segmenter` takes it; BadInput where it leads nowhere."""
+    source = read_name(name, SEGMENTER_FOLDER)
+    if source is None:
+        raise BadInput("there is no such folder", input="name", value=name, hint="Give a folder or 'hf-hub:ORG/NAME'.")
+    return source
+
+
+def segmenter_identity(name: str) -> JsonObject:
+    """What a segmenter's masks depend on, as JSON: equal identities are equal weights.
+
+    A folder's files are named by their content (sha256), a model on the hub by its revision. Raises BadInput for a name
+    that leads nowhere.
+    """
+    return segmenter_source(name).identity()
+
+
+def is_segmenter(folder: Path) -> bool:
+    """Whether a folder's config.json describes a model that can be loaded as a segmenter."""
+    try:
+        described = json.loads((folder / SEGMENTER_FOLDER.config).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(described, dict) and described.get(SEGMENTER_FOLDER.key) in SEGMENTER_TYPES

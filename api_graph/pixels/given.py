@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from api_graph.errors import BadInput
-from api_graph.pixels.read import Picture, read_image, to_pil
+from api_graph.pixels.read import Picture, read_image, to_pil, upright
 
 Pixels: TypeAlias = "Tensor | NDArray[Any]"
 """RGB of one image (H, W, 3), or of several (B, H, W, 3): uint8, or floats in [0, 1]."""
@@ -35,7 +35,7 @@ def as_pictures(images: Images) -> list[Image.Image]:
     if isinstance(images, Tensor | np.ndarray):
         return to_pil(image_batch(images))
     if isinstance(images, Image.Image):
-        return [ImageOps.exif_transpose(images)]
+        return [upright(images.copy())]
     if isinstance(images, str | os.PathLike | bytes):
         return [read_image(images)]
     if isinstance(images, bytearray | memoryview):

@@ -42,6 +42,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_ORIENTED = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+"""What may say an orientation, among the things that a picture knows about itself."""
 _WITH_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 _LARGEST_SAMPLE = {16: 2**16 - 1, 32: 2**31 - 1}
 _VALUES_AT_ONCE = 2**20
@@ -322,13 +324,18 @@ def _said(path: str | os.PathLike[str] | bytes) -> str:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The picture turned and mirrored as its EXIF orientation says."""
+    """The picture turned and mirrored as its EXIF orientation says, which it then says no more: twice is as once."""
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG)
     except Exception:  # damaged EXIF says nothing; the pixels are still good
         return image
     method = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return image if method is None else image.transpose(method)
+    if method is None:
+        return image
+    turned = image.transpose(method)
+    for metadata in _ORIENTED:
+        turned.info.pop(metadata, None)
+    return turned
 
 
 def _scaled_to_8_bits(image: Image.Image) -> Image.Image:

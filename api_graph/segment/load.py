@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import torch
 from torch import nn
 
 from api_graph.errors import BadInput
-from api_graph.json_values import JsonObject
 from api_graph.lvlm.quiet import quiet
 from api_graph.models.device import choose_device, choose_dtype
 from api_graph.models.requirements import require_transformers
-from api_graph.models.source import ModelFolder, Source, download_failed, first_line, read_name
-from api_graph.segment.model import Segmenter
-
-MODEL_TYPES = ("sam", "sam2", "sam2_video")
-"""Of a SAM 2 for videos, only the part for single images is loaded."""
-
-_FOLDER = ModelFolder(
-    config="config.json",
-    key="model_type",
-    kind=str,
-    weights=(".safetensors",),
-    deciding=(".safetensors", ".json"),
-    holds="A model's folder holds config.json, model.safetensors (pickled weights are never read) and its processor's "
-    "configuration. A model on the hub is 'hf-hub:ORG/NAME'.",
+from api_graph.models.source import (
+    SEGMENTER_FOLDER,
+    SEGMENTER_TYPES,
+    Source,
+    download_failed,
+    first_line,
+    segmenter_source,
 )
+from api_graph.segment.model import Segmenter
 
 
 def load_segmenter(
@@ -44,7 +34,7 @@ def load_segmenter(
     """
     where = choose_device(device)
     precision = choose_dtype("float32" if dtype is None else dtype, where)
-    source = source_of(name)
+    source = segmenter_source(name)
     # Nodes run in inference mode; weights that are born there could not take part in a gradient.
     with torch.inference_mode(False), quiet():
         try:
@@ -55,7 +45,7 @@ def load_segmenter(
             if source.path is None:
                 raise download_failed(source, error) from error
             problem = f"the model cannot be read: {first_line(error)}"
-            hint = f"Download it again. {_FOLDER.holds}"
+            hint = f"Download it again. {SEGMENTER_FOLDER.holds}"
             raise BadInput(problem, input="name", value=source.name, hint=hint) from error
     if missing:
         raise BadInput(
@@ -67,32 +57,6 @@ def load_segmenter(
     return Segmenter(model.to(where).eval().requires_grad_(False), processor, name)
 
 
-def segmenter_identity(name: str) -> JsonObject:
-    """What a segmenter's masks depend on, as JSON: equal identities are equal weights.
-
-    A folder's files are named by their content (sha256), a model on the hub by its revision. Raises BadInput for a name
-    that leads nowhere.
-    """
-    return source_of(name).identity()
-
-
-def source_of(name: str) -> Source:
-    """Read a segmenter's name as `load_segmenter` takes it; BadInput where it leads nowhere."""
-    source = read_name(name, _FOLDER)
-    if source is None:
-        raise BadInput("there is no such folder", input="name", value=name, hint="Give a folder or 'hf-hub:ORG/NAME'.")
-    return source
-
-
-def is_segmenter(folder: Path) -> bool:
-    """Whether a folder's config.json describes a model that can be loaded as a segmenter."""
-    try:
-        described = json.loads((folder / _FOLDER.config).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(described, dict) and described.get(_FOLDER.key) in MODEL_TYPES
-
-
 def _from_transformers(source: Source, dtype: torch.dtype) -> tuple[nn.Module, object, set[str]]:
     """The network, its processor, and the names of the tensors that its files do not hold."""
     require_transformers("a segmenter")
@@ -100,12 +64,12 @@ def _from_transformers(source: Source, dtype: torch.dtype) -> tuple[nn.Module, o
 
     name, revision = source.path or source.name, source.revision
     config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
-    if config.model_type not in MODEL_TYPES:
+    if config.model_type not in SEGMENTER_TYPES:
         raise BadInput(
             f"this is no segmenter, but a model of type {config.model_type}",
             input="name",
             value=source.name,
-            hint=f"Use one of type {', '.join(MODEL_TYPES)}.",
+            hint=f"Use one of type {', '.join(SEGMENTER_TYPES)}.",
         )
     family = "Sam" if config.model_type == "sam" else "Sam2"
     network, processor = getattr(transformers, f"{family}Model"), getattr(transformers, f"{family}Processor")

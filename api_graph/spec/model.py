@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from api_graph.errors import SpecError
@@ -155,6 +156,16 @@ class OutputSpec:
         return list(given) if self.is_list or len(given) != 1 else given[0]
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A function of a module, by its place: imported when it is first called."""
+
+    place: str
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return resolve_name(self.place)(*given, **named)
+
+
 BatchedForm = Callable[..., Sequence[object]]
 """The same work for many calls at once; see `NodeSpec`."""
 
@@ -165,9 +176,10 @@ class NodeSpec:
 
     `formerly`     the title in earlier versions, which saved graphs and scripts still use as a name.
     `version`      raised when the meaning changes; part of the cache key.
-    `output`       a root of execution; it acts on the world (saves, shows) and is never served from a cache.
+    `output`       a root of execution; it acts on the world (saves, shows). A cache serves it only where the host wants
+                   nothing made again: what it saved, if that still stands, and what it showed, if it says `store`.
     `preview`      an output that only shows: over the rows of a table it is left out.
-    `store`        small, typed results that are worth keeping on disk.
+    `store`        small, typed results that are worth keeping on disk; of an output that nothing but shows texts.
     `model`        the result is a model: held by the model pool, never on disk.
     `waits`        it waits on files or the network: rows may run in threads.
     `rowwise`      it treats each map or picture of a batch by itself: many calls may be one call with a larger batch.
@@ -255,6 +267,12 @@ class NodeSpec:
         if self.named_outputs and isinstance(result, tuple | list):
             return tuple(result)
         return (result,) if self.outputs else ()
+
+
+def whole(spec: NodeSpec) -> NodeSpec:
+    """The NodeSpec that the node's function carries, with the classes of its outputs: the node is imported for it."""
+    known = spec.function
+    return spec if not isinstance(known, Reference) else getattr(resolve_name(known.place), SPEC_ATTRIBUTE)
 
 
 def spec_of(function: Callable[..., object]) -> NodeSpec:

@@ -18,6 +18,7 @@ from api_graph.errors import SpecError
 from api_graph.json_values import Json
 from api_graph.socket_names import Socket
 from api_graph.spec.model import (
+    PLAIN_SOCKETS,
     REQUIRED,
     SPEC_ATTRIBUTE,
     BatchedForm,
@@ -169,6 +170,8 @@ class _Reader:
         for name in spec.prepared_from:
             if spec.input(name) is None:
                 self.fail(name, "a call is prepared from it, but it is no input of the node")
+        if spec.output and spec.store and not all(output.socket in PLAIN_SOCKETS for output in spec.outputs):
+            self.fail(None, "an output with store shows texts and gives plain values, which are kept beside them")
         if spec.prepare is not None and spec.batched is None:
             self.fail(None, "calls are prepared for a batched form, and it has none")
         if spec.rowwise and spec.context is not None:

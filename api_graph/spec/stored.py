@@ -1,39 +1,24 @@
 """NodeSpecs as JSON: what the nodes declare, for those who only read it. Importing the nodes takes seconds, for torch.
 
 Functions are stored by their place, and imported when they are called. The classes of outputs are not stored: who runs
-nodes needs the NodeSpecs of their functions.
+a node, or reads tensors that it gave, takes the NodeSpec of its function (`whole`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from importlib import import_module
+from dataclasses import fields
+from functools import partial
+from pkgutil import resolve_name
 from typing import Any
 
 from api_graph import context as contexts
 from api_graph.errors import SpecError
 from api_graph.json_values import Json
-from api_graph.spec.model import REQUIRED, Choices, InputSpec, NodeSpec, OutputSpec, Widget
+from api_graph.spec.model import REQUIRED, Choices, InputSpec, NodeSpec, OutputSpec, Reference, Widget
 
 _FUNCTIONS = ("function", "batched", "fingerprint", "needs", "estimate", "prepare")
 _DERIVED = ("lists", "figures", "_by_name")
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A function of a module, by its place: imported when it is first called."""
-
-    place: str
-
-    def __call__(self, *given: Any, **named: Any) -> Any:
-        return self.resolve()(*given, **named)
-
-    def resolve(self) -> Callable[..., Any]:
-        """The function itself."""
-        module, _, name = self.place.partition(":")
-        found: Callable[..., Any] = getattr(import_module(module), name)
-        return found
 
 
 def to_stored(spec: NodeSpec) -> dict[str, Json]:
@@ -62,7 +47,21 @@ def from_stored(stored: Mapping[str, Any]) -> NodeSpec:
         name: Reference(value) if name in _FUNCTIONS else tuple(value) if isinstance(value, list) else value
         for name, value in stored.items()
     }
-    given["inputs"] = tuple(_input_of(one) for one in stored["inputs"])
+    inputs: list[InputSpec] = []
+    for one in stored["inputs"]:
+        own = {"default": REQUIRED, **one}
+        choices, widget = own.get("choices"), {**own.pop("widget", {})}
+        if isinstance(choices, dict):
+            inside, listed = choices["inside"], partial(tuple, choices["list"])
+            own["choices"] = Choices(listed, choices["open"], None if inside is None else Reference(inside))
+        elif choices is not None:
+            own["choices"] = tuple(choices)
+        if "refuse" in own:
+            own["refuse"] = Reference(own["refuse"])
+        if widget.get("labels") is not None:
+            widget["labels"] = tuple(widget["labels"])
+        inputs.append(InputSpec(**own, widget=Widget(**widget)))
+    given["inputs"] = tuple(inputs)
     given["outputs"] = tuple(OutputSpec(**one) for one in stored["outputs"])
     if "context" in given:
         name, kind = given["context"]
@@ -90,22 +89,6 @@ def _stored_input(declared: InputSpec) -> dict[str, Json]:
     return stored
 
 
-def _input_of(stored: Mapping[str, Any]) -> InputSpec:
-    given = dict(stored)
-    given.setdefault("default", REQUIRED)
-    choices, widget = given.get("choices"), given.pop("widget", {})
-    if isinstance(choices, dict):
-        inside = choices["inside"]
-        listed = tuple(choices["list"])
-        given["choices"] = Choices(lambda: listed, choices["open"], None if inside is None else Reference(inside))
-    elif choices is not None:
-        given["choices"] = tuple(choices)
-    if "refuse" in given:
-        given["refuse"] = Reference(given["refuse"])
-    labels = widget.get("labels")
-    return InputSpec(**given, widget=Widget(**{**widget, "labels": None if labels is None else tuple(labels)}))
-
-
 def _changed(one: InputSpec | OutputSpec | Widget, without: Sequence[str] = ()) -> dict[str, Json]:
     """The fields of a dataclass that are not at their default."""
     values = {each.name: (getattr(one, each.name), each.default) for each in fields(one) if each.name not in without}
@@ -119,8 +102,8 @@ def _changed(one: InputSpec | OutputSpec | Widget, without: Sequence[str] = ()) 
 def _place(function: Callable[..., object]) -> str:
     place = f"{function.__module__}:{function.__qualname__}"
     try:
-        same = Reference(place).resolve() is function
-    except (AttributeError, ImportError):
+        same = resolve_name(place) is function
+    except (AttributeError, ImportError, ValueError):
         same = False
     if not same:
         raise SpecError(f"{function!r} is no function of a module, so that the stored nodes cannot name it.")

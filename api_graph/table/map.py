@@ -15,12 +15,12 @@ from api_graph.arguments import typed
 from api_graph.errors import ApiGraphWarning
 from api_graph.executor import Executor, Listener
 from api_graph.files import PictureKind
-from api_graph.graph import Graph, set_inputs
+from api_graph.graph import Graph, on_device, set_inputs
 from api_graph.json_values import Json
 from api_graph.notebook import one_line
 from api_graph.progress import progress_bar
 from api_graph.registry import all_nodes
-from api_graph.runs import GraphSource, on_device, open_graph
+from api_graph.runs import GraphSource, open_graph
 from api_graph.runs import fast_resize as fast_resize_of
 from api_graph.settings import cache_folder
 from api_graph.table.chunks import ReferenceCounts

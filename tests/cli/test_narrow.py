@@ -52,11 +52,12 @@ def test_no_help_is_cut_or_wider(cli: Cli, path: tuple[str, ...], monkeypatch: p
 # Each as a command of its own would, in one process that has a terminal.
 RUN = """
 import shlex, sys
-from api_graph.cli.app import app
+from api_graph.cli import main
 for line in sys.argv[1:]:
-    print(f"$ {line}")
+    print(f"$ {line}", flush=True)
+    sys.argv = ["api-graph", *shlex.split(line)]
     try:
-        app(shlex.split(line), prog_name="api-graph")
+        main()
     except SystemExit:
         pass
 """

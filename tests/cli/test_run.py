@@ -59,13 +59,15 @@ def test_a_second_run_finds_its_results_and_no_cache_does_not(cli: Cli, hello: s
     cli("run", hello)
     second = cli("run", hello, "--explain")
     assert ran == ["TCount"]
-    assert "5 nodes: 1 ran, 2 from the cache, 2 not needed; " in second.out
+    assert "5 nodes: 2 from the cache, 3 not needed; " in second.out
     assert second.out.startswith(f"{Path('output/red/pic_00001_.png')}\n")  # the picture that stands already
     assert [f.name for f in Path("output/red").iterdir()] == ["pic_00001_.png"]
-    row = next(line for line in second.out.splitlines() if line.startswith("2 "))
-    assert row.split()[:3] == ["2", "Count", "disk"]
-    cli("run", hello, "--no-cache")
+    row = next(line for line in second.out.splitlines() if line.startswith("3 "))
+    assert row.split()[:3] == ["3", "Answer", "disk"]
+    cli("run", hello, "--set", "query=bye ")
     assert ran == ["TCount", "TCount"]
+    cli("run", hello, "--no-cache")
+    assert ran == ["TCount", "TCount", "TCount"]
 
 
 def test_no_cache_keeps_nothing(cli: Cli, hello: str, tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_no_cache_keeps_nothing(cli: Cli, hello: str, tmp_path: Path) -> None:
 
 def test_cache_may_be_elsewhere(cli: Cli, hello: str, tmp_path: Path) -> None:
     cli("run", hello, "--cache", "mine")
-    assert cli("cache", "info", "--cache", "mine", "--json").json["entries"] == 2  # a result and a receipt
+    assert cli("cache", "info", "--cache", "mine", "--json").json["entries"] == 3  # a result, a receipt and a text
     assert not (tmp_path / "cache").exists()
 
 

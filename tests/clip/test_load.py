@@ -17,7 +17,8 @@ import torch
 from open_clip import factory, pretrained
 from safetensors.torch import save_file
 
-from api_graph.clip.load import checkpoint_identity, load_clip
+from api_graph.clip import checkpoint_identity
+from api_graph.clip.load import load_clip
 from api_graph.errors import BadInput
 from api_graph.files import sha256_of
 

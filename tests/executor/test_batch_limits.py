@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from api_graph.executor.call import BatchLimits, ran_out_of_memory
+from api_graph.errors import BadInput
+from api_graph.executor.accelerator import out_of_memory_in
+from api_graph.executor.call import BatchLimits
 from api_graph.spec import node
 
 
@@ -57,10 +59,18 @@ def test_a_limit_of_the_users_is_never_passed():
     assert sizes == [3, 3, 2]
 
 
+def raised_from(error: Exception) -> BadInput:
+    """As a function says it that explains what has happened."""
+    explained = BadInput("does not fit")
+    explained.__cause__ = error
+    return explained
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
         (MemoryError(), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (torch.cuda.OutOfMemoryError("no"), True),
         (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 17 GB)"), True),
@@ -69,7 +79,8 @@ def test_a_limit_of_the_users_is_never_passed():
     ],
 )
 def test_memory_that_ran_out_is_known_by_class_or_words(error, expected):
-    assert ran_out_of_memory(error) is expected
+    assert (out_of_memory_in(error) is error) is expected
+    assert out_of_memory_in(raised_from(error)) is (error if expected else None)
 
 
 def test_no_row_is_lost_when_memory_runs_out_in_a_graph(lab):

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from api_graph.clip.load import source_of as clip_source
 from api_graph.errors import BadInput
 from api_graph.files import sha256_of
-from api_graph.lvlm.load import source_of as lvlm_source
-from api_graph.models.source import ModelFolder, Source, names_repository, read_name
-from api_graph.segment.load import source_of as segmenter_source
+from api_graph.models.source import (
+    ModelFolder,
+    Source,
+    clip_source,
+    lvlm_source,
+    names_repository,
+    read_name,
+    segmenter_source,
+)
 
 EXPECTED = ModelFolder("config.json", "kind", str, (".weights",), (".weights", ".json"), holds="It holds a model.")
 

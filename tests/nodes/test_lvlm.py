@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from api_graph.nodes import lvlm, models
+from api_graph.nodes import fingerprints, lvlm, models
 from PIL import Image
 
 import api_graph
@@ -167,10 +167,10 @@ def test_a_folder_among_the_models_is_one(context, model, image) -> None:
 
 
 def test_what_decides_the_cache_key(context) -> None:
-    demo = models.lvlm_fingerprint(context.folders, "demo", "cpu", "auto", "none")
-    assert models.answerer_fingerprint(context.folders, "demo", "cpu", "auto", "none") == demo
-    assert models.lvlm_fingerprint(context.folders, "demo", "cpu", "bfloat16", "none") != demo
-    assert models.lvlm_fingerprint(context.folders, "demo", "cpu", "float32", "none") == demo
+    demo = fingerprints.lvlm_fingerprint(context.folders, "demo", "cpu", "auto", "none")
+    assert fingerprints.answerer_fingerprint(context.folders, "demo", "cpu", "auto", "none") == demo
+    assert fingerprints.lvlm_fingerprint(context.folders, "demo", "cpu", "bfloat16", "none") != demo
+    assert fingerprints.lvlm_fingerprint(context.folders, "demo", "cpu", "float32", "none") == demo
 
 
 def test_profiles_are_among_the_answerers(context, monkeypatch, tmp_path) -> None:

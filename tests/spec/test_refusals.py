@@ -295,6 +295,15 @@ def test_a_rowwise_node_has_no_batched_form_and_no_context() -> None:
     )
 
 
+def test_what_an_output_keeps_is_plain() -> None:
+    def show(text: str, context: Context) -> Image:
+        """Show."""
+        raise NotImplementedError
+
+    problem = "an output with store shows texts and gives plain values, which are kept beside them."
+    assert said_of(show, output=True, store=True) == f"node APBad: {problem}"
+
+
 # ------------------------------------------------------------------------------------------ registries
 
 

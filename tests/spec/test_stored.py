@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Annotated, Literal
 
 import pytest
@@ -16,8 +17,10 @@ from pydantic import Field
 from api_graph import registry
 from api_graph.context import SaveContext
 from api_graph.errors import SpecError
+from api_graph.sockets import Attribution
 from api_graph.spec import Choices, NodeSpec, Widget, node, spec_of
-from api_graph.spec.stored import Reference, from_stored, to_stored
+from api_graph.spec.model import Reference, whole
+from api_graph.spec.stored import from_stored, to_stored
 
 NODES = sorted(registry.all_nodes())
 FUNCTIONS = ("function", "batched", "fingerprint", "needs", "estimate", "prepare")
@@ -27,7 +30,7 @@ FUNCTIONS = ("function", "batched", "fingerprint", "needs", "estimate", "prepare
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of nodes of its own, with a stored file of one node more than there are."""
     (tmp_path / "images.py").write_text("# nodes\n")
-    monkeypatch.setattr(registry, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(registry, "_FOLDER", tmp_path)
     registry.described_nodes.cache_clear()
     document = json.loads(registry.stored_nodes())
     document["nodes"].append({**document["nodes"][0], "id": "Another"})
@@ -43,7 +46,7 @@ def test_what_is_stored_is_what_the_function_declares(id: str) -> None:
     for each in fields(NodeSpec):
         own, stored = getattr(declared, each.name), getattr(read, each.name)
         if each.name in FUNCTIONS:
-            assert own is stored is None or stored.resolve() is own
+            assert own is stored is None or resolve_name(stored.place) is own
         elif each.name not in ("inputs", "_by_name"):
             assert stored == own, each.name
     for own, stored in zip(declared.inputs, read.inputs, strict=True):
@@ -52,7 +55,7 @@ def test_what_is_stored_is_what_the_function_declares(id: str) -> None:
         )
         for name in ("name", "socket", "default", "is_list", "description", "minimum", "maximum", "odd", "widget"):
             assert getattr(stored, name) == getattr(own, name), name
-        found = stored.refuse.resolve() if isinstance(stored.refuse, Reference) else stored.refuse
+        found = resolve_name(stored.refuse.place) if isinstance(stored.refuse, Reference) else stored.refuse
         assert found is own.refuse
         for name in ("is_widget", "required", "takes_json"):
             assert getattr(stored, name) is getattr(own, name), name
@@ -66,6 +69,14 @@ def test_the_file_is_read() -> None:
     assert all(isinstance(spec.function, Reference) for spec in described.values())
     loader = described["APText"]
     assert loader.function("hello") == "hello"  # it is imported when it is called
+
+
+def test_a_described_node_becomes_whole_when_it_is_run() -> None:
+    described, declared = registry.described_nodes(), registry.all_nodes()
+    for id in ("APPsiCls", "APMeasure", "APLoadImage", "LoadImage"):
+        assert whole(described[id]) is declared[id] is whole(declared[id])
+    assert [output.type for output in described["APPsiCls"].outputs] == [None]
+    assert [output.type for output in whole(described["APPsiCls"]).outputs] == [Attribution]
 
 
 def test_a_file_older_than_the_nodes_is_not_used(folder: Path) -> None:

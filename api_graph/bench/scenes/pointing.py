@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -59,30 +59,7 @@ def pointing_part(setting: Setting) -> Part:
 def _answers(setting: Setting, asked: Asked) -> list[tuple[str, list[str]]]:
     """By the row's name the answers; the plain image first."""
     heatmaps = {name: of(setting, asked) for name, of in {**METHODS, **CONTROLS}.items()}
-    rows: dict[str, Sequence[Request]] = {
-        "the plain image": _requests(asked),
-        "step by step": _requests(asked, [strategy_prompt(a.question.text, "step_by_step") for a in asked]),
-        **{f"annotated: {name}": _annotated(asked, heatmaps[name], setting.strength) for name in (*METHODS, *CONTROLS)},
-        "blurred by Ψcls": _blurred(asked, heatmaps[_CLS], setting.strength),
-        "two images: annotated by Ψcls and by its own attention": [
-            replace(one, images=(*one.images, *other.images))
-            for one, other in zip(
-                _annotated(asked, heatmaps[_CLS], setting.strength),
-                _annotated(asked, heatmaps[_OWN], setting.strength),
-                strict=True,
-            )
-        ],
-        "annotated by Ψcls, with the hint": [
-            replace(one, question=strategy_prompt(one.question, "hint"))
-            for one in _annotated(asked, heatmaps[_CLS], setting.strength)
-        ],
-        **_gazing(setting, asked, _annotated(asked, heatmaps[_CLS], setting.strength)),
-        **_contrasted(asked),
-        **_on_masks(asked),
-        **_ways("the true box", asked, _true_places(asked), WAYS),
-        **_ways("the found box", asked, _found_places(setting, asked), [way for way in WAYS if not way.by_mask]),
-    }
-    said = {name: answers(setting.lvlm, requests) for name, requests in rows.items()}
+    said = {name: answers(setting.lvlm, requests) for name, requests in _rows(setting, asked, heatmaps)}
     said["reflect: a second round after its own answer"] = _reflected(setting.lvlm, asked, said["the plain image"])
     shown = _annotated(asked, heatmaps[_CLS], setting.strength)
     chosen = f"annotated: {_CLS}"
@@ -90,6 +67,28 @@ def _answers(setting: Setting, asked: Asked) -> list[tuple[str, list[str]]]:
         setting.lvlm, shown, said[chosen], said["the plain image"]
     )
     return list(said.items())
+
+
+def _rows(setting: Setting, asked: Asked, heatmaps: Mapping[str, Heatmaps]) -> Iterator[tuple[str, Sequence[Request]]]:
+    """Each row's name and requests, one after the other: the pictures of all rows together take gigabytes."""
+    yield "the plain image", _requests(asked)
+    yield "step by step", _requests(asked, [strategy_prompt(a.question.text, "step_by_step") for a in asked])
+    for name in (*METHODS, *CONTROLS):
+        yield f"annotated: {name}", _annotated(asked, heatmaps[name], setting.strength)
+    yield "blurred by Ψcls", _blurred(asked, heatmaps[_CLS], setting.strength)
+    shown = _annotated(asked, heatmaps[_CLS], setting.strength)
+    own = _annotated(asked, heatmaps[_OWN], setting.strength)
+    yield (
+        "two images: annotated by Ψcls and by its own attention",
+        [replace(one, images=(*one.images, *other.images)) for one, other in zip(shown, own, strict=True)],
+    )
+    hinted = [replace(one, question=strategy_prompt(one.question, "hint")) for one in shown]
+    yield "annotated by Ψcls, with the hint", hinted
+    yield from _gazing(setting, asked, shown).items()
+    yield from _contrasted(asked).items()
+    yield from _on_masks(asked).items()
+    yield from _ways("the true box", asked, _true_places(asked), WAYS)
+    yield from _ways("the found box", asked, _found_places(setting, asked), [way for way in WAYS if not way.by_mask])
 
 
 def _requests(asked: Asked, texts: Sequence[str] | None = None) -> list[Request]:
@@ -113,18 +112,23 @@ def _blurred(asked: Asked, heatmaps: Heatmaps, strength: float) -> list[Request]
 
 
 def _gazing(setting: Setting, asked: Asked, shown: Sequence[Request]) -> dict[str, list[Request]]:
-    """Ψcls as the fovea of the LVLM, as `gaze_api` has it: alone, and on the annotated image; and a wrong fovea."""
-    gazes, wrong = list[Steering](), list[Steering]()
+    """Ψcls as the fovea of the LVLM, as `gaze_api` has it: alone, and on the annotated image.
+
+    And boxes as foveas at the default strength: the true one for the answer's first token alone, and a wrong one.
+    """
+    gazes, first, wrong = list[Steering](), list[Steering](), list[Steering]()
     for a in asked:
         one = cls_map(setting.clip, [a.scene.image], [a.question.text])
         smooth = one.with_values(mean_filter(normalize(one.values), _TOKENS))
         gazes.append(Steering.of(smooth, strength=_GAZE))
-        other = next(o for o in a.scene.objects if o is not a.question.target)
-        wrong.append(Steering.of([other.box], strength=_GAZE))
+    for a in asked:
+        first += [Steering.of([o.box], rows="first") for o in a.scene.objects if o is a.question.target]
+        wrong.append(Steering.of([next(o.box for o in a.scene.objects if o is not a.question.target)]))
     plain = _requests(asked)
     rows = {
         "fovea: Ψcls": (plain, gazes),
         "annotated by Ψcls, which is the fovea too": (shown, gazes),
+        "fovea: the true box, for the first token alone": (plain, first),
         "fovea: another object's box": (plain, wrong),
     }
     return {
@@ -161,11 +165,12 @@ def _on_masks(asked: Asked) -> dict[str, list[Request]]:
     return {f"{name}, all objects": requests for name, requests in found.items()}
 
 
-def _ways(where: str, asked: Asked, places: Sequence[Place], ways: Sequence[Way]) -> dict[str, list[Request]]:
-    return {
-        f"{where}: {way.name}": [way.request(a.question.text, place) for a, place in zip(asked, places, strict=True)]
-        for way in ways
-    }
+def _ways(
+    where: str, asked: Asked, places: Sequence[Place], ways: Sequence[Way]
+) -> Iterator[tuple[str, list[Request]]]:
+    for way in ways:
+        requests = [way.request(a.question.text, place) for a, place in zip(asked, places, strict=True)]
+        yield f"{where}: {way.name}", requests
 
 
 def _true_places(asked: Asked) -> list[Place]:

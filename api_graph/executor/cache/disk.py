@@ -76,7 +76,7 @@ class DiskCache:
         except (FileNotFoundError, MemoryError):
             return None  # no damage: another process prunes just now, or there is no room for the tensors
         except Exception as error:  # whatever a damaged file makes of a parser
-            self._discard(key)
+            self.discard(key)
             problem = f"a damaged cache entry is rebuilt ({spec.id}: {type(error).__name__}: {error})"
             warnings.warn(problem, ApiGraphWarning, stacklevel=2)
             return None
@@ -107,6 +107,13 @@ class DiskCache:
         else:
             if written:
                 self._look_at_total(written)
+
+    def discard(self, key: str) -> None:
+        """Remove the entry, if there is one."""
+        sidecar = self._path(key)
+        for path in (sidecar, *sidecar.parent.glob(f"{key}.*.safetensors")):
+            with suppress(OSError):
+                path.unlink()
 
     def info(self) -> CacheInfo:
         """Number of entries and bytes now."""
@@ -139,10 +146,7 @@ class DiskCache:
         return self.folder / key[:2] / (f"{key}.json" if checksum is None else f"{key}.{checksum[:16]}.safetensors")
 
     def _read(self, key: str, spec: NodeSpec, text: bytes) -> Entry:
-        import torch  # here, so that who only looks at the folder does not wait for it
-        from safetensors.torch import load
-
-        from api_graph.executor.cache.entry import Entry, unpack
+        from api_graph.executor.cache.entry import Entry, unpack  # here, for who only looks at the folder
 
         document = json.loads(text)
         held = document["entry"]
@@ -150,13 +154,16 @@ class DiskCache:
             raise ValueError("its sidecar does not match its checksum")
         if (held["format"], held["key"], held["node"], held["version"]) != (_FORMAT, key, spec.id, spec.version):
             raise ValueError("its sidecar belongs to another entry")
-        data = b""
-        if held["tensors"] is not None:
-            data = self._path(key, held["tensors"]).read_bytes()
-            if hashlib.sha256(data).hexdigest() != held["tensors"]:
-                raise ValueError("its tensors do not match their checksum")
+        if held["tensors"] is None:  # nobody waits for torch who reads numbers and texts
+            return Entry(unpack({}, held["outputs"], spec), held["ui"])
+        data = self._path(key, held["tensors"]).read_bytes()
+        if hashlib.sha256(data).hexdigest() != held["tensors"]:
+            raise ValueError("its tensors do not match their checksum")
+        import torch
+        from safetensors.torch import load
+
         try:
-            return Entry(unpack(load(data) if data else {}, held["outputs"], spec), held["ui"])
+            return Entry(unpack(load(data), held["outputs"], spec), held["ui"])
         except torch.cuda.OutOfMemoryError as error:
             raise MemoryError from error
 
@@ -186,12 +193,6 @@ class DiskCache:
             write_whole(self._path(key, checksum), data)
         write_whole(self._path(key), text)
         return size
-
-    def _discard(self, key: str) -> None:
-        sidecar = self._path(key)
-        for path in (sidecar, *sidecar.parent.glob(f"{key}.*.safetensors")):
-            with suppress(OSError):
-                path.unlink()
 
     # ------------------------------------------------------------------------------------------ all of them
 

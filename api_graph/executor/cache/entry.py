@@ -9,15 +9,23 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
-from typing import NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
-import torch
-from torch import Tensor, nn
-
+from api_graph.errors import BadInput
 from api_graph.json_values import Json
+from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
+from api_graph.socket_names import ATTRIBUTION
 from api_graph.spec import NodeSpec
+from api_graph.spec.model import whole
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 _PLAIN = frozenset({int, float, str, bool, type(None)})
+_RESULTS_AT_ONCE = 4
+SMALL = 2**20
+"""Bytes: smaller results are not held against any limit."""
 _JSON_SOCKETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 
 
@@ -54,13 +62,16 @@ def size_of(values: Iterable[object]) -> Bytes:
     """
     cpu = gpu = 0
     seen: set[int] = set()
+    torch = sys.modules.get("torch")  # nothing is a tensor before it is imported
+    tensors = cast("tuple[type[Tensor], ...]", () if torch is None else (torch.Tensor,))
+    networks = cast("tuple[type[nn.Module], ...]", () if torch is None else (torch.nn.Module,))
     waiting = list(values)
     while waiting:
         value = waiting.pop()
         if type(value) in _PLAIN:  # most of what there is, and far quicker to tell than a tensor
             cpu += sys.getsizeof(value)
-        elif isinstance(value, Tensor):
-            if value.layout is torch.strided:
+        elif isinstance(value, tensors):
+            if torch is not None and value.layout is torch.strided:
                 storage = value.untyped_storage()
                 memory, size = storage.data_ptr(), storage.nbytes()
             else:  # sparse: no one storage; its own numbers are an upper bound
@@ -78,7 +89,7 @@ def size_of(values: Iterable[object]) -> Bytes:
                 waiting.extend(value)
             elif isinstance(value, dict):
                 waiting.extend(value.values())
-            elif isinstance(value, nn.Module):
+            elif isinstance(value, networks):
                 waiting.extend([*value.parameters(), *value.buffers()])
             elif (names := _field_names(type(value))) is not None:
                 waiting.extend([getattr(value, name) for name in names])
@@ -91,6 +102,27 @@ def size_of(values: Iterable[object]) -> Bytes:
 def _field_names(kind: type) -> tuple[str, ...] | None:
     """Of a dataclass the names of its fields; None for any other class."""
     return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else None
+
+
+def check_total(size: int) -> None:
+    """Raise BadInput if the results that one run holds at a time are more than what four nodes may give."""
+    if size > SMALL and size > _RESULTS_AT_ONCE * limit(MAX_RESULT):
+        raise BadInput(
+            f"with this, the run's results take {size / 2**30:,.1f} GiB at one time; the limit is "
+            f"{_RESULTS_AT_ONCE} times {limit(MAX_RESULT) / 2**30:,.1f} GiB",
+            hint=f"Run it in parts, or set the environment variable {MAX_RESULT} to more.",
+        )
+
+
+def check_size(spec: NodeSpec, size: int, variable: str, does: str = "makes") -> None:
+    """Raise BadInput if `size` is more than the limit that `variable` sets."""
+    if size > limit(variable):
+        unit, factor = ("MiB of text", 2**20) if variable == MAX_TEXT else ("GiB", 2**30)
+        raise BadInput(
+            f"{spec.title} {does} {size / factor:,.1f} {unit} here, and the limit is {limit(variable) / factor:,.1f}",
+            hint=f"Give it less, or set the environment variable {variable} to more, such as "
+            f"{'1G' if variable == MAX_TEXT else '16G'}.",
+        )
 
 
 # ------------------------------------------------------------------------------------------ storage
@@ -108,6 +140,8 @@ def pack(entry: Entry, spec: NodeSpec) -> tuple[dict[str, Tensor], list[list[Sto
 
     Raises TypeError for a value that does not say how it is stored.
     """
+    from torch import Tensor
+
     tensors: dict[str, Tensor] = {}
     described: list[list[Stored]] = []
     memory: set[int] = set()
@@ -137,12 +171,16 @@ def pack(entry: Entry, spec: NodeSpec) -> tuple[dict[str, Tensor], list[list[Sto
 def unpack(
     tensors: dict[str, Tensor], described: Sequence[Sequence[Stored]], spec: NodeSpec
 ) -> tuple[list[object], ...]:
-    """What `pack` took apart. Tensors return to the kind of device they came from, where there is one."""
+    """What `pack` took apart. Tensors return to the kind of device they came from, where there is one; maps to none."""
+    if any(output.socket not in _JSON_SOCKETS for output in spec.outputs):
+        spec = whole(spec)
     outputs: list[list[object]] = []
     for slot, (output, stored) in enumerate(zip(spec.outputs, described, strict=True)):
         values: list[object] = []
         for index, value in enumerate(stored):
-            own = {name: tensors[f"{slot}.{index}.{name}"].to(_device(kind)) for name, kind in value["devices"].items()}
+            own = {name: tensors[f"{slot}.{index}.{name}"] for name in value["devices"]}
+            if output.socket != ATTRIBUTION:
+                own = {name: tensor.to(_device(value["devices"][name])) for name, tensor in own.items()}
             if output.socket in _JSON_SOCKETS:
                 values.append(value["meta"])
             elif hasattr(output.type, "from_storage"):
@@ -154,6 +192,8 @@ def unpack(
 
 
 def _device(kind: str) -> torch.device:
+    import torch
+
     if kind == "cuda" and torch.cuda.is_available():
         return torch.device("cuda")
     if kind == "mps" and torch.backends.mps.is_available():

@@ -147,7 +147,7 @@ def test_strategies(parts: Parts) -> None:
     assert values(found["the question alone"])["right"] == 1  # on these scenes
 
 
-def test_pointing(parts: Parts) -> None:
+def test_pointing(parts: Parts, setting: Setting) -> None:
     """Every method, control and way has its row, and what is gained and lost is what the items say."""
     part = parts("pointing")
     found, (plain, *others) = rows(part), part.rows
@@ -155,6 +155,14 @@ def test_pointing(parts: Parts) -> None:
     assert {f"the true box: {way.name}" for way in WAYS} <= set(found)
     gazes = {"fovea: Ψcls", "annotated by Ψcls, which is the fovea too", "fovea: another object's box"}
     assert gazes <= set(found)
+    first = found["fovea: the true box, for the first token alone"]
+    asked = [a for kind in ("colour", "shape") for a in setting.asked(kind, COUNT, "harder", targeted=True)]
+    boxes = [a.question.target.box for a in asked if a.question.target]
+    steered = [
+        Request(a.question.text, (a.scene.image,), steering=Steering.of([box], rows="first"))
+        for a, box in zip(asked, boxes, strict=True)
+    ]
+    assert [score.answer for score in first.scores] == answers(setting.lvlm, steered)
     assert {"PAI: all of the image boosted, against no image", "VCD: against the image with noise"} <= set(found)
     assert values(found["fovea: another object's box"])["lost"] > 0
     assert {f"the found box: {way.name}" for way in WAYS if not way.by_mask} <= set(found)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from api_graph.context import SaveContext
-from api_graph.executor import RunResult
+from api_graph.context import Context, SaveContext
+from api_graph.executor import MemoryCache, RunResult
+from api_graph.socket_names import Socket
+from api_graph.sockets import AnyValue
 from api_graph.spec import node
 
 GRAPH: dict[str, tuple[str, dict[str, Any]]] = {
@@ -40,12 +42,30 @@ def saving(lab):
         return number
 
     @node("Show", category="test", title="Show", output=True)
-    def show(value: int, context: SaveContext) -> None:
+    def show(value: AnyValue, context: SaveContext) -> None:
         """Show a number."""
         lab.calls["Show"] += 1
         context.show_text(str(value))
 
-    lab.nodes = [number, save, show]
+    @node("Say", category="test", title="Say", output=True, store=True)
+    def say(value: AnyValue, context: Context) -> str:
+        """Say anything: it depends on nothing else."""
+        lab.calls["Say"] += 1
+        context.show_text(str(value))
+        return f"said {value}"
+
+    @node("Shaky", category="test", title="Shaky")
+    def shaky(context: Context) -> int:
+        """Stands in for what could not be had."""
+        context.keep_for_this_run_only()
+        return 5
+
+    @node("Box", category="test", title="Box")
+    def box(value: int) -> Annotated[list[int], Socket("BOX")]:
+        """Something that is neither a number nor a text."""
+        return [value]
+
+    lab.nodes = [number, save, show, say, shaky, box]
     return lab
 
 
@@ -101,3 +121,56 @@ def test_a_step_whose_output_is_read_runs(saving, cache) -> None:
         result = saving.run(saving.executor(disk=cache), graph, save_again=False)
         assert result.outputs["3"].ui == {"text": ["3"]}
     assert saving.calls["SaveNumber"] == 2
+
+
+# ------------------------------------------------------------------------------------------ outputs that only show
+
+
+SAID: dict[str, tuple[str, dict[str, Any]]] = {"1": ("Number", {"value": 3}), "2": ("Say", {"value": ["1", 0]})}
+
+
+def test_a_text_that_says_store_is_found(saving, cache, actions, tmp_path: Path) -> None:
+    first = saving.run(saving.executor(disk=cache), SAID, show_again=False)
+    saving.folders = type(saving.folders)(saving.folders.inputs, tmp_path / "elsewhere", saving.folders.temp)
+    again = saving.run(saving.executor(disk=cache), SAID, show_again=False)
+    assert actions(again) == {"1": "unneeded", "2": "disk"}  # it lies in no folder
+    assert again.outputs["2"] == first.outputs["2"] and first.outputs["2"].ui == {"text": ["3"]}
+    assert again.outputs["2"].values == {"string": "said 3"}
+    assert saving.calls == {"Number": 1, "Say": 1}
+    assert [(event.kind, event.ui) for event in saving.events if event.node == "2"][-1] == ("cached", {"text": ["3"]})
+
+
+def test_a_text_of_other_inputs_is_another(saving, cache) -> None:
+    for value in (3, 4, 3):
+        graph = {**SAID, "1": ("Number", {"value": value})}
+        result = saving.run(saving.executor(disk=cache), graph, show_again=False)
+        assert result.outputs["2"].ui == {"text": [str(value)]}
+    assert saving.calls["Say"] == 2
+
+
+def test_a_text_is_shown_again_by_default(saving, cache) -> None:
+    executor = saving.executor(disk=cache, memory=MemoryCache())
+    for again in (False, True, True):
+        assert saving.run(executor, SAID, show_again=again).outputs["2"].ui == {"text": ["3"]}
+    assert saving.calls["Say"] == 3
+    saving.rows(executor, [SAID, SAID])
+    assert saving.calls["Say"] == 5
+
+
+def test_a_text_that_is_read_is_found_with_what_it_gives(saving, cache) -> None:
+    graph = {**SAID, "3": ("Say", {"value": ["2", 0]}), "4": ("Show", {"value": ["3", 0]})}
+    for _ in range(2):
+        result = saving.run(saving.executor(disk=cache), graph, show_again=False)
+        assert result.outputs["4"].ui == {"text": ["said said 3"]}
+    assert saving.calls["Say"] == 2
+
+
+@pytest.mark.parametrize(
+    "source",
+    [("Shaky", {}), ("Box", {"value": 3})],
+    ids=["of a result for one run", "of what may say where it lies"],
+)
+def test_texts_that_are_not_kept(saving, cache, source: tuple[str, dict[str, Any]]) -> None:
+    for _ in range(2):
+        assert not saving.run(saving.executor(disk=cache), {**SAID, "1": source}, show_again=False).failures
+    assert saving.calls["Say"] == 2

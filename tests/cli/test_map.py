@@ -364,7 +364,11 @@ def test_pictures_outside_the_folders_are_refused(cli: Cli, brief: str, tmp_path
     assert [record["ok"] for record in sorted(records(tmp_path / "out"), key=lambda r: r["row"])] == [True] + [
         False
     ] * 3
-    assert len(answer.errors) == 3
+    assert len(answer.errors) == 3 and sum("it leads out of the input folders" in line for line in answer.errors) == 2
+    assert f"say --input {tmp_path.parent} (input_folders in Python)" in answer.err
+    again = cli("map", brief, "data/rows.jsonl", "--out", "more", "--input", str(tmp_path.parent))  # as it says
+    found = {record["row"]: record["ok"] for record in records(tmp_path / "more")}
+    assert again.code == 1 and (found[0], found[2]) == (True, True) and not found[3]
     clean = cli("map", brief, "data/pics", "--out", "pictures")  # a link out of the folder is no picture of it
     assert (clean.code, summary(clean)) == (0, "1 row: 1 ok, 0 failed")
 

@@ -61,7 +61,11 @@ class Folders:
                 raise BadInput("it is a folder or a device, not a file", input=input, value=name, hint="Name one file.")
             return found
         where = ", ".join(str(r) for r in roots) or "no folder at all"
-        put = f"Put the file there; on the command line, --set {input}=PATH may name any file."
+        trust = f"on the command line, --set {input}=PATH may name any file."
+        if root == "input" and _leads_out(asked, roots):  # whether there is such a file is not for everybody to know
+            problem = f"it leads out of the input folders ({where})"
+            raise BadInput(problem, input=input, value=name, hint=f"{_input_hint(asked)}; {trust}")
+        put = f"Put the file there; {trust}"
         raise BadInput(
             f"there is no such file in the {root} folder ({where})",
             input=input,
@@ -98,6 +102,19 @@ class Folders:
         if "\\" in name and os.name == "posix":  # as Windows writes paths; a file of just that name went before
             return self._find(name.replace("\\", "/"), roots, trusted=trusted)
         return None
+
+
+def _leads_out(name: str, roots: tuple[Path, ...]) -> bool:
+    """Whether a name is of a path outside of all folders: an absolute one, or one with ".."."""
+    goes_up = os.path.isabs(name) or os.pardir in name.replace("\\", "/").split("/")
+    return goes_up and can_be_a_path(name) and bool(roots) and not any(inside(root, name) for root in roots)
+
+
+def _input_hint(name: str) -> str:
+    """How a file outside of the input folders is let in."""
+    folder = os.path.dirname(name) if os.path.isabs(name) else "DIR"
+    named = "" if os.path.isabs(name) else ", and name the file from there"
+    return f"Rows and graphs may not leave them: say --input {folder} (input_folders in Python){named}"
 
 
 def _nearly_named(name: str, roots: tuple[Path, ...]) -> str:

@@ -13,7 +13,7 @@ import torch
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.executor import DiskCache, Event, Executor, Listener, MemoryCache
-from api_graph.graph import Graph, on_device, read_graph, set_inputs, validate
+from api_graph.graph import Graph, check_values, on_device, read_graph, set_inputs, validate
 from api_graph.progress import progress_bar
 from api_graph.registry import Registry, all_nodes
 from api_graph.settings import cache_folder, cache_limit, find_graph, headless_folders
@@ -77,6 +77,7 @@ def run_graph(
     if device is not None:
         ready = on_device(ready, executor.registry, str(device))
     validate(ready, executor.registry)
+    check_values(ready, executor.registry)
     trusted = frozenset(v for v in values.values() if isinstance(v, str))
     folders = headless_folders(output, tuple(input_folders), trusted, keep_answers=keep_answers)
     wanted = [_node_id(ready, target) for target in targets]

@@ -18,7 +18,7 @@ from api_graph.context import Context
 from api_graph.errors import inputs_named
 from api_graph.pixels.heatmap import Combination, MapFigures, Normalization, combine, figures, mean_filter, normalize
 from api_graph.sockets import Attribution
-from api_graph.spec import Widget, node
+from api_graph.spec import Odd, Widget, node
 
 from . import estimates
 from .socket_types import Clip, Map, NewMap, Picture, Query
@@ -258,7 +258,7 @@ def mean_filter_tokens(
     kernel_size: Annotated[
         int,
         Field(ge=1, le=255, description="Side of the window, in tokens; odd. The paper's table 3 compares 1, 3 and 7."),
-        Widget(step=2),
+        Odd(),
     ] = 3,
 ) -> NewMap:
     """Smooth a map on the token grid, where the official code does it; the paper does it in pixels."""

@@ -135,7 +135,7 @@ def located_clip(folders: Folders, model: str, checkpoint: str) -> tuple[str, st
     path = folders.model_path(model)
     if path is not None:
         return str(path), weights
-    if model.startswith("hf-hub:"):
+    if model == "demo" or model.startswith("hf-hub:"):
         return model, weights
     name, tag = architecture_and_tag(model)
     # What is left must be an architecture and a tag of open_clip's, never a path that happens to exist.

@@ -9,7 +9,7 @@ from pydantic import Field
 from api_graph.pixels.heatmap import Normalization, mean_filter, normalize
 from api_graph.pixels.resize import Interpolation, ResizeGeometry, to_pixels
 from api_graph.sockets import Mask
-from api_graph.spec import Widget, node
+from api_graph.spec import Odd, Widget, node
 
 from . import estimates
 from .socket_types import Heatmap, Map, NewHeatmap
@@ -52,7 +52,7 @@ def mean_filter_pixels(
             description="Side of the square window, in pixels of the image; odd. The 1, 3 and 7 of the paper's table 3 "
             "are tokens, as its code counts: Mean filter (tokens) takes those.",
         ),
-        Widget(step=2),
+        Odd(),
     ] = 15,
 ) -> NewHeatmap:
     """Smooth a heatmap so that it stops looking like a chessboard of patches (API section 3.3)."""

@@ -15,10 +15,10 @@ from api_graph.context import Context
 from api_graph.errors import BadInput, inputs_named
 from api_graph.folders import Folders, names_in
 from api_graph.lvlm import LvlmModel
-from api_graph.lvlm.remote import Endpoint, endpoint_in, marked, profiles
+from api_graph.lvlm.remote import Endpoint, check_answerer, endpoint_in, marked, profiles
 from api_graph.models.device import choose_device, choose_dtype
 from api_graph.sockets import Socket
-from api_graph.spec import Choices, node
+from api_graph.spec import Check, Choices, node
 
 from .fingerprints import (
     Device,
@@ -180,6 +180,7 @@ def answering_model(
             description="A local model as in Load LVLM, or endpoint:PROFILE or endpoint:PROFILE/MODEL, "
             "a profile of `api-graph endpoints`."
         ),
+        Check(check_answerer),
     ] = "demo",
     device: DeviceChoice = "auto",
     precision: LvlmPrecision = "auto",

@@ -175,7 +175,7 @@ def of_another_type(function: Callable[..., Any], name: str) -> list[Any]:
     if name == "layers" and function is api_graph.lvlm_attribution:
         values = [value for value in values if value is not None]
     if function is api_graph.draw_figure and name in ("rows", "columns"):
-        values = TEXT if name == "rows" else [*TEXT, None]
+        values = TEXT
     if name == "kernel_size":
         values = WHOLE if function is api_graph.annotate else [*WHOLE, None]
     return values

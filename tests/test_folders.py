@@ -82,7 +82,7 @@ def test_names_inside_the_folders(place: Path, name: str, file: str) -> None:
     ],
 )
 def test_names_outside_are_not_there(place: Path, name: str) -> None:
-    with pytest.raises(BadInput, match="no such file"):
+    with pytest.raises(BadInput, match=r"no such file|leads out"):
         folders(place).input_file(name)
 
 
@@ -150,7 +150,7 @@ def test_nothing_outside_is_hinted_at(place: Path) -> None:
     (place / "input" / "Out.png").symlink_to(place / "secret.png")
     (place / "input" / "Dir.png").mkdir()
     for name in ("../SECRET.png", "out.png", "SUB/out/secret.png", "dir.png", "x\0.png", "sub//B.png", "/A.png"):
-        with pytest.raises(BadInput, match="Put the file there"):
+        with pytest.raises(BadInput, match=r"Put the file there; on|\(input_folders in Python\)(, and name .*)?; on"):
             folders(place).input_file(name)
 
 
@@ -160,3 +160,18 @@ def test_models(place: Path) -> None:
     assert folders(place).model_path("../secret.png") is None
     assert folders(place).model_path(str(place / "models")) == (place / "models").resolve()
     assert folders(place).model_path(str(place)) is None
+
+
+def test_a_name_that_leads_out_is_told_apart_from_one_that_is_not_there(place: Path) -> None:
+    """Whether there is such a file outside is not told."""
+    where = folders(place)
+    for name in (str(place / "secret.png"), str(place / "never.png")):
+        with pytest.raises(BadInput, match=r"^image: it leads out of the input folders") as out:
+            where.input_file(name)
+        assert f"say --input {place} (input_folders in Python); on" in out.value.hint
+    with pytest.raises(BadInput, match=r"^image: it leads out .* say --input DIR .* name the file from there; on"):
+        where.input_file("../secret.png")
+    for name in ("never.png", str(place / "input" / "never.png")):
+        with pytest.raises(BadInput, match=r"^image: there is no such file in the input folder"):
+            where.input_file(name)
+    assert where.input_file(str(place / "input" / "a.png")) == (place / "input" / "a.png").resolve()

@@ -20,13 +20,14 @@ def figure(
         str | None, typer.Option("--rows", metavar="ROWS", help="Numbers, as in 0,4,7-9; default: the first four.")
     ] = None,
     columns: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--columns",
             metavar="NAMES",
             help="image, map, annotated, answer, a node's TITLE or TITLE.OUTPUT, a table's column; NAME=HEADING.",
+            show_default="image,map,annotated,answer",
         ),
-    ] = "image,map,annotated,answer",
+    ] = None,
     out: Annotated[
         list[Path] | None,
         typer.Option("--out", metavar="FILE", help="A .pdf, .svg or .png; default: DIR/figure.pdf. Repeatable."),

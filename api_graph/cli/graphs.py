@@ -40,7 +40,7 @@ def graphs(as_json: Json = False, debug: Debug = False) -> int:
 
 def check(graph: GraphName, as_json: Json = False, debug: Debug = False) -> int:
     """Check a graph, and list what can be set in it."""
-    from api_graph.graph import read_graph, settable, validate
+    from api_graph.graph import check_values, read_graph, settable, validate
     from api_graph.registry import described_nodes
     from api_graph.settings import find_graph
 
@@ -48,6 +48,7 @@ def check(graph: GraphName, as_json: Json = False, debug: Debug = False) -> int:
     registry = described_nodes()
     read = read_graph(file, registry)
     validate(read, registry)
+    check_values(read, registry)
     inputs = settable(read, registry)
     if as_json:
         print_json({"ok": True, "graph": graph, "nodes": len(read.nodes), "inputs": [_facts(one) for one in inputs]})
@@ -83,6 +84,7 @@ def _facts(one: Settable) -> dict[str, object]:
         "required": spec.required,
         "minimum": spec.minimum,
         "maximum": spec.maximum,
+        "odd": spec.odd,
         "choices": None if spec.choices is None or isinstance(spec.choices, Choices) else spec.choices,
         "description": spec.description,
     }

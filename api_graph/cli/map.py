@@ -67,7 +67,7 @@ from api_graph.cli.options import (
     prepared_graph,
     writable_folder,
 )
-from api_graph.cli.ran_table import RanTable, document_of, summary_of
+from api_graph.cli.ran_table import RanTable, document_of, notes_of, summary_of
 from api_graph.errors import ApiGraphWarning
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def _told(ran: RanTable, plan: TablePlan, *, as_json: bool, quiet: bool) -> int:
                 "columns": asdict(plan.columns),
                 "files": ran.files,
                 "warnings": ran.warned,
+                "notes": notes_of(ran.run),
                 "exit_code": code,
             }
         )
@@ -276,6 +277,8 @@ def run_plan(
         files = [plan.folder / "results.jsonl"]
         if parquet:
             files.append(write_parquet(plan.folder))
+    for said in notes_of(run) if run.failed_before and not quiet else ():
+        complain(said, kind="note")
     return RanTable(run, time.monotonic() - started, kept, warned, files)
 
 
@@ -284,7 +287,7 @@ def _complain(run: TableRun, failed: list[Record]) -> None:
     said_before = run.totals.failed - len(failed)
     for number, record in enumerate(failed, start=said_before):
         if number < _FAILURES_SHOWN and record["error"] is not None:
-            complain(f"row {record['row'] + 1}: {record['error']['message']}")
+            complain(f"row {record['row']}: {record['error']['message']}")
         elif number == _FAILURES_SHOWN:
             complain("more rows have failed: results.jsonl has them all", kind="note")
 

@@ -34,7 +34,12 @@ Columns = Annotated[
 ]
 Keep = Annotated[
     list[str] | None,
-    typer.Option("--keep", metavar="NAME", help="All rows have the graph's own value of input NAME. Repeatable."),
+    typer.Option(
+        "--keep",
+        metavar="NAME",
+        help="All rows have the graph's own value of input NAME, or that of --set: a column of that name sets nothing "
+        "then. Repeatable.",
+    ),
 ]
 KeepNull = Annotated[
     bool,

@@ -109,4 +109,5 @@ def _takes(facts: dict[str, Any]) -> str:
     low, high = facts.get("minimum"), facts.get("maximum")
     if low is None and high is None:
         return ""
-    return f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"
+    odd = "odd, " if facts.get("odd") else ""
+    return odd + (f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}")

@@ -16,7 +16,7 @@ from api_graph.cli.progress import endpoints_asked, say_where_images_go, shown_p
 from api_graph.errors import ApiGraphError, ApiGraphWarning, Cancelled
 from api_graph.executor import DiskCache, Event, Executor, Listener, NodeError, RunResult, Step
 from api_graph.executor.results import NO_REQUEST
-from api_graph.graph import Graph, validate
+from api_graph.graph import Graph, check_values, validate
 from api_graph.registry import Registry
 
 _IN_WORDS = {
@@ -70,6 +70,7 @@ def perform(request: Request) -> Outcome:
         registry = described_nodes()
         graph = prepared_graph(request.graph, registry, request.values, request.device)
         validate(graph, registry)
+        check_values(graph, registry)
 
         inputs, models = existing_folders(request.inputs, "--input"), existing_folders(request.models, "--models")
         output, disk = writable_folder(request.output, "--out"), None

@@ -119,6 +119,8 @@ def _range(one: InputSpec) -> str:
     if one.choices:
         return ", ".join(code(choice) for choice in one.choices)
     low, high = (None if bound is None else _number(bound) for bound in (one.minimum, one.maximum))
+    if one.odd and one.minimum is not None:
+        return f"{low}, {_number(one.minimum + 2)} … {high or ''}".rstrip()
     if low is not None and high is not None:
         return f"{low} … {high}"
     return f"≥ {low}" if low is not None else "" if high is None else f"≤ {high}"

@@ -17,6 +17,7 @@ from api_graph.report.row import image_of
 from api_graph.report.text import clean, clipped
 from api_graph.table.records import RowResult
 from api_graph.table.results import read_results
+from api_graph.table.tars import is_in_tar
 
 COLUMNS = "image,map,annotated,answer"
 FIRST_ROWS = 4
@@ -75,17 +76,24 @@ class _Source:
     colours: Colours | None = None
 
 
-def grid_of(folder: Path, rows: str | None, columns: str) -> Grid:
-    """The cells of a figure. Raises BadInput for a row or a column that is not there, and for an ambiguous one."""
-    wanted, names = _columns(columns), None if rows is None else row_numbers(rows)
+def grid_of(folder: Path, rows: str | None, columns: str | None) -> Grid:
+    """The cells of a figure. Without `columns` those of COLUMNS that the run has; `notes` say what was chosen.
+
+    Raises BadInput for a row or a column that is not there, and for an ambiguous one.
+    """
+    names = None if rows is None else row_numbers(rows)
     chosen, count = _chosen(folder, names)
     if not any(row.ok for row in chosen):
         hint = f"Row {chosen[0].number} failed: {clipped(chosen[0].error or '', _MOST_ERROR)}" if chosen else ""
         raise BadInput("no row of these has a result", input="--rows", value=rows, hint=hint)
     run = _Run(folder, chosen)
-    sources = [run.source(name) for name, _ in wanted]
+    if columns is None:
+        wanted, sources, chosen_ones = run.usual()
+    else:
+        wanted, chosen_ones = _columns(columns), []
+        sources = [run.source(name) for name, _ in wanted]
     cells = [[source.cell(row) for source in sources] for row in chosen]
-    notes = [
+    notes = chosen_ones + [
         f"row {row.number} has no {name}" + (f": {clipped(row.error, _MOST_ERROR)}" if row.error is not None else "")
         for row, line in zip(chosen, cells, strict=True)
         for (name, _), cell in zip(wanted, line, strict=True)
@@ -178,6 +186,34 @@ class _Run:
             return self._answer()
         return self._named(name)
 
+    def usual(self) -> tuple[list[tuple[str, str]], list[_Source], list[str]]:
+        """The columns of COLUMNS that the run has, with their sources; of several that one could be, which it is."""
+        wanted: list[tuple[str, str]] = []
+        sources: list[_Source] = []
+        notes: list[str] = []
+        for name, heading in _columns(COLUMNS):
+            could = self._could_be(name)
+            if name == "image" or could:
+                wanted.append((name, heading))
+                sources.append(self._one_of(could) if could else self.source(name))
+            if len(could) > 1:
+                others = _listed(f"{title}={name}" for title in could[1:])
+                notes.append(f"{name} is {could[0]}; for another say --columns, with {others} in it")
+        if len(wanted) < 2:
+            self.source("annotated")  # says what there is
+        return wanted, sources, notes
+
+    def _could_be(self, name: str) -> list[str]:
+        """The titles that a word of COLUMNS could mean; of maps those in colours first."""
+        if name == "answer":
+            return self._answers()
+        nodes = [node for node in self._saved if name == ("map" if self._facts.makes_heatmaps(node) else "annotated")]
+        return [self._saved[node] for node in sorted(nodes, key=lambda node: self._colours(node) is None)]
+
+    def _one_of(self, titles: Sequence[str]) -> _Source:
+        nodes = [node for node, title in self._saved.items() if title == titles[0]]
+        return self._picture(nodes[0]) if nodes else self._output(titles[0], "text")
+
     def _only_picture(self, name: str, nodes: Sequence[str]) -> _Source:
         if len(nodes) == 1:
             return self._picture(nodes[0])
@@ -190,9 +226,7 @@ class _Run:
 
     def _answer(self) -> _Source:
         """The text that the graph shows; of several, the one that is called Answer."""
-        shown = [name for name in self._titles() if any("text" in row.named.get(name, {}) for row in self._rows)]
-        called = [name for name in shown if name.casefold() == "answer"]
-        found = called or shown
+        found = self._answers()
         if len(found) == 1:
             return self._output(found[0], "text")
         if found:
@@ -201,6 +235,11 @@ class _Run:
             )
         hint = f"It has {self._there()}."
         raise BadInput("the graph showed no text", input="--columns", value="answer", hint=hint)
+
+    def _answers(self) -> list[str]:
+        """The texts that may be the answer: the one called so, or else all that are shown."""
+        shown = [name for name in self._titles() if any("text" in row.named.get(name, {}) for row in self._rows)]
+        return [name for name in shown if name.casefold() == "answer"] or shown
 
     def _named(self, name: str) -> _Source:
         """The column of the table, or what a node gave: its picture, its text, or the output after the last dot."""
@@ -256,6 +295,9 @@ class _Run:
             problem = f"row {row.number} has {len(names)} pictures of it, and a cell holds one"
             raise BadInput(problem, input="--columns", value=self._saved[node])
         path = inside(self._root, names[0])
+        if path is not None and is_in_tar(path):
+            hint = "Run the same with another --out and without --tar; `api-graph report` shows those in tars, too."
+            raise BadInput("the pictures of this run lie in tars", input="DIR", value=names[0], hint=hint)
         if path is None or not path.is_file():
             hint = "See `api-graph verify DIR`."
             raise BadInput(f"the picture of row {row.number} is not there", input="DIR", value=names[0], hint=hint)

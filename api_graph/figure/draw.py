@@ -15,7 +15,7 @@ from PIL import Image
 
 from api_graph.arguments import typed
 from api_graph.errors import BadInput
-from api_graph.figure.cells import COLUMNS, Colours, Column, Grid, Picture, grid_of
+from api_graph.figure.cells import Colours, Column, Grid, Picture, grid_of
 from api_graph.files import expanded, real_path
 from api_graph.notebook import counted, one_line
 from api_graph.pixels.overlay import Colormap
@@ -80,7 +80,7 @@ def draw_figure(
     out: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     rows: str | None = None,
-    columns: str = COLUMNS,
+    columns: str | None = None,
     width: float = WIDTH,
     dpi: int = DPI,
     colormap: Colormap | None = None,
@@ -91,6 +91,7 @@ def draw_figure(
 
     `rows` are numbers as in "0,4,7-9"; None: the first four. `columns` are names with commas between them: image, map,
     annotated, answer, the title of a node or "title.output", a column of the table; "name=Heading" gives a heading.
+    None: those four, as far as the run has them; notes say which one was taken where there are several.
     `width` is in inches, `dpi` the resolution of pictures. Grey heatmaps get the colours of `colormap` (turbo), and lie
     over the image with `opacity` (1: alone). A colour bar stands below each map whose colours are known.
 

@@ -6,7 +6,7 @@ from api_graph.graph.literals import parse_value
 from api_graph.graph.model import Graph, GraphNode, Link, Unreadable, label
 from api_graph.graph.order import execution_order
 from api_graph.graph.read import read_graph
-from api_graph.graph.validate import find_faults, fits, validate
+from api_graph.graph.validate import check_values, find_faults, fits, refused_value, validate
 
 __all__ = [
     "NO_VALUE",
@@ -18,6 +18,7 @@ __all__ = [
     "Link",
     "Settable",
     "Unreadable",
+    "check_values",
     "execution_order",
     "find_faults",
     "fits",
@@ -25,6 +26,7 @@ __all__ = [
     "on_device",
     "parse_value",
     "read_graph",
+    "refused_value",
     "set_inputs",
     "settable",
     "validate",

@@ -66,9 +66,12 @@ def literal_problem(
     try:
         spec.adapter.validate_python(value)
     except ValidationError as error:
-        if error.errors(include_url=False)[0]["type"] in _OUT_OF_RANGE:
+        kind = error.errors(include_url=False)[0]["type"]
+        if kind in _OUT_OF_RANGE:
             return "out of range", f"Give {wanted(spec)}."
         return _type_problem(value, spec)
+    if spec.odd and isinstance(value, int) and value % 2 == 0:
+        return "an even number, where an odd one is wanted", f"Give {wanted(spec)}."
     return None
 
 
@@ -81,7 +84,7 @@ def wanted(spec: InputSpec, choices_of: ListChoices = InputSpec.options) -> str:
     if spec.socket == "COMBO":
         choices = choices_of(spec)
         return f"one of {listed(choices)}" if choices else "a text"
-    kind = _KINDS[spec.socket]
+    kind = "an odd whole number" if spec.odd else _KINDS[spec.socket]
     low, high = (None if bound is None else _number(bound) for bound in (spec.minimum, spec.maximum))
     if low is not None and high is not None:
         return f"{kind} from {low} to {high}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 
+from api_graph.errors import BadInput
 from api_graph.graph.faults import NO_VALUE, Fault, GraphError, fault_at, file_fault
 from api_graph.graph.literals import literal_problem, wanted
 from api_graph.graph.model import Graph, GraphNode, Link, Unreadable, label
@@ -39,6 +40,33 @@ def find_faults(graph: Graph, registry: Registry) -> list[Fault]:
         would_do = listed([spec.id for spec in registry.values() if spec.output])
         faults.append(file_fault("nothing in the graph puts a result out", f"Add an output node: {would_do}."))
     return faults
+
+
+def check_values(graph: Graph, registry: Registry, without: Collection[tuple[str, str]] = ()) -> None:
+    """Raise a GraphError for values of a valid graph that their nodes would not take, whatever else they get.
+
+    Which inputs tell so before a run, their `Check` says. Inputs in `without`, node id and name, have others in a run.
+    """
+    faults: list[Fault] = []
+    for node in graph.nodes.values():
+        for input in registry[node.class_type].inputs:
+            if input.refuse is not None and (node.id, input.name) not in without:
+                faults += refused_value(node, registry[node.class_type], input)
+    if faults:
+        raise GraphError(faults)
+
+
+def refused_value(node: GraphNode, spec: NodeSpec, input: InputSpec) -> list[Fault]:
+    """The fault of a value that a node would not take; none where it takes it, or the input says nothing of it."""
+    value = node.inputs.get(input.name, input.default)
+    if input.refuse is None or value == input.default or isinstance(value, Link):
+        return []
+    try:
+        input.refuse(value)
+    except BadInput as error:
+        where = "" if error.input in (None, input.name) else f"{error.input}: "
+        return [fault_at(node, spec, input.name, value, f"{where}{error.problem}", error.hint)]
+    return []
 
 
 def fits(given: str, taken: str) -> bool:

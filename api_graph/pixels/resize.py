@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
@@ -12,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from api_graph.errors import ApiGraphWarning, BadInput
+from api_graph.errors import BadInput, warn_of_kind
 from api_graph.geometry import Geometry
 from api_graph.pixels._check import checked_maps, value_range
 from api_graph.pixels.reference import mask_to_u8
@@ -57,11 +56,10 @@ def to_pixels(
     unseen = max(1 - row.share * column.share for row, column in zip(rows, columns, strict=True))
     if unseen == 0:
         return heatmap
-    warnings.warn(
-        f"the model did not see {unseen:.1%} of the source image, and the heatmap has the map's minimum "
-        "there. A preprocessing that pads or squashes instead of cropping sees all of it",
-        ApiGraphWarning,
-        stacklevel=2,
+    warn_of_kind(
+        "unseen image",
+        f"the model did not see {unseen:.1%} of the source image, and the heatmap has the map's minimum there. "
+        "A CLIP sees all of it behind a Resize mode node, squash or longest; Measure map gives each map's share",
     )
     seen = torch.stack([row.seen[:, None] & column.seen for row, column in zip(rows, columns, strict=True)])
     return torch.where(seen.to(values.device), heatmap, low)

@@ -58,6 +58,21 @@ class Widget:
 
 
 @dataclass(frozen=True)
+class Odd:
+    """An INT that must be odd, as the side of a window that has a centre."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What tells before a run whether a node will take a typed value: it raises BadInput, as the node would.
+
+    It is asked of values in the graph that are not the default, and must be quick; of what rows set, the node tells.
+    """
+
+    refuse: Callable[[Any], object]
+
+
+@dataclass(frozen=True)
 class Choices:
     """A combo whose entries are listed when they are asked for; `inside` adds what lies in the folders of whoever asks.
 
@@ -73,8 +88,9 @@ class Choices:
 class InputSpec:
     """One input of a node.
 
-    `is_widget`: a literal value may stand in the graph; a `list[str]` or `str | None` is a link all the same.
-    `required`: it has no default. `takes_json`: it is a link, and an object or a list of JSON may stand in its place.
+    `is_widget`: a literal value may stand in the graph; a `list[str]` or `str | None` is a link all the same. `odd`: an
+    INT that must be. `refuse` is that of its `Check`. `required`: it has no default. `takes_json`: it is a link, and an
+    object or a list of JSON may stand in its place.
     """
 
     name: str
@@ -86,6 +102,8 @@ class InputSpec:
     maximum: float | None = None
     choices: tuple[str, ...] | Choices | None = None
     widget: Widget = Widget()
+    odd: bool = False
+    refuse: Callable[[Any], object] | None = field(default=None, compare=False, repr=False)
     is_widget: bool = field(default=False, compare=False, repr=False)
     required: bool = field(init=False, compare=False, repr=False)
     takes_json: bool = field(init=False, compare=False, repr=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -21,9 +22,11 @@ from api_graph.spec.model import (
     REQUIRED,
     SPEC_ATTRIBUTE,
     BatchedForm,
+    Check,
     Choices,
     InputSpec,
     NodeSpec,
+    Odd,
     OutputSpec,
     Widget,
 )
@@ -229,11 +232,12 @@ class _Reader:
         inner, optional = _without_none(base)
         is_link = optional or get_origin(base) is list or self.socket_of(base, extras) is not None
         if not is_link:
-            return self.widget_input(name, base, default, field, widget or Widget(), choices)
+            rules = self.only(name, Odd, extras) is not None, self.only(name, Check, extras)
+            return self.widget_input(name, base, default, field, widget or Widget(), choices, rules)
         if default is not (None if optional else REQUIRED):
             self.fail(name, "a link has no default; an optional one is written `T | None = None`")
-        if widget is not None or choices is not None:
-            self.fail(name, "Widget and Choices belong to typed values, not to links")
+        if any(isinstance(extra, Widget | Choices | Odd | Check) for extra in extras):
+            self.fail(name, "Widget, Choices, Odd and Check belong to typed values, not to links")
         if field is not None and field.metadata:
             self.fail(name, _BOUNDS_MISPLACED)
         socket, is_list = self.link(name, inner if optional or get_origin(base) is list else hint)
@@ -241,8 +245,8 @@ class _Reader:
 
     def extras(self, name: str, extras: Sequence[object]) -> tuple[FieldInfo | None, Widget | None, Choices | None]:
         for extra in extras:
-            if not isinstance(extra, Socket | FieldInfo | Widget | Choices):
-                self.fail(name, f"{extra!r} in Annotated is none of Socket, Field, Widget, Choices")
+            if not isinstance(extra, Socket | FieldInfo | Widget | Choices | Odd | Check):
+                self.fail(name, f"{extra!r} in Annotated is none of Socket, Field, Widget, Choices, Odd, Check")
         field = self.only(name, FieldInfo, extras)
         if field is not None and field.default is not PydanticUndefined:
             self.fail(name, "the default is written once, after `=`, not in Field")
@@ -262,8 +266,9 @@ class _Reader:
         field: FieldInfo | None,
         widget: Widget,
         choices: Choices | None,
+        rules: tuple[bool, Check | None] = (False, None),
     ) -> InputSpec:
-        minimum, maximum = self.bounds(name, field)
+        (odd, check), (minimum, maximum) = rules, self.bounds(name, field)
         entries: tuple[str, ...] | Choices | None = choices
         if get_origin(base) is Literal:
             entries = get_args(base)
@@ -280,17 +285,32 @@ class _Reader:
             self.fail(name, f"{base!r} is neither a widget type, nor a socket, nor a list of a socket")
         if (minimum is not None or maximum is not None) and socket not in ("INT", "FLOAT"):
             self.fail(name, _BOUNDS_MISPLACED)
+        if odd and (socket != "INT" or minimum is None or minimum % 2 == 0 or widget.step not in (None, 2)):
+            self.fail(name, "Odd goes with an int, an odd ge, and a step of 2, which editors count from it")
         if name in _SEED_NAMES and (socket != "INT" or minimum != 0 or maximum is None or maximum > _LARGEST_SEED):
             self.fail(name, "a seed is an int with ge=0 and le=2**32 - 1; the editor adds a control to it")
         description = (field.description or "") if field else ""
         declared = InputSpec(
-            name, socket, default, False, description, minimum, maximum, entries, widget, is_widget=True
+            name,
+            socket,
+            default,
+            False,
+            description,
+            minimum,
+            maximum,
+            entries,
+            replace(widget, step=2) if odd else widget,
+            odd,
+            None if check is None else check.refuse,
+            is_widget=True,
         )
         if default is not REQUIRED and declared.adapter is not None:
             try:
                 declared.adapter.validate_python(default)
             except ValueError:
                 self.fail(name, f"its default {default!r} breaks its own rule")
+            if odd and isinstance(default, int) and default % 2 == 0:
+                self.fail(name, f"its default {default!r} is even")
         return declared
 
     def bounds(self, name: str, field: FieldInfo | None) -> tuple[float | None, float | None]:

@@ -106,6 +106,8 @@ def _input(spec: NodeSpec, declared: InputSpec) -> Schema:
 def _literal(declared: InputSpec) -> Schema:
     assert declared.adapter is not None
     schema = declared.adapter.json_schema()
+    if declared.odd:
+        schema["not"] = {"multipleOf": 2}
     if isinstance(declared.choices, Choices):
         complete = not declared.choices.open and declared.choices.inside is None
         schema["enum" if complete else "examples"] = list(declared.options())
@@ -129,6 +131,8 @@ def _input_facts(spec: NodeSpec, declared: InputSpec) -> dict[str, Any]:
     for name, bound in (("minimum", declared.minimum), ("maximum", declared.maximum)):
         if bound is not None:
             facts[name] = bound
+    if declared.odd:
+        facts["odd"] = True
     if declared.choices is not None:
         facts["choices"] = list(declared.options())
         facts["open"] = isinstance(declared.choices, Choices) and declared.choices.open

@@ -56,6 +56,8 @@ def from_stored(stored: Mapping[str, Any]) -> NodeSpec:
             own["choices"] = Choices(listed, choices["open"], None if inside is None else Reference(inside))
         elif choices is not None:
             own["choices"] = tuple(choices)
+        if "refuse" in own:
+            own["refuse"] = Reference(own["refuse"])
         if widget.get("labels") is not None:
             widget["labels"] = tuple(widget["labels"])
         inputs.append(InputSpec(**own, widget=Widget(**widget)))
@@ -68,7 +70,7 @@ def from_stored(stored: Mapping[str, Any]) -> NodeSpec:
 
 
 def _stored_input(declared: InputSpec) -> dict[str, Json]:
-    stored = _changed(declared, ("default", "choices", "widget", "required", "takes_json"))
+    stored = _changed(declared, ("default", "choices", "widget", "refuse", "required", "takes_json"))
     if not declared.required:
         stored["default"] = declared.default
     if isinstance(declared.choices, Choices):
@@ -80,6 +82,8 @@ def _stored_input(declared: InputSpec) -> dict[str, Json]:
         }
     elif declared.choices is not None:
         stored["choices"] = [*declared.choices]
+    if declared.refuse is not None:
+        stored["refuse"] = _place(declared.refuse)
     if widget := _changed(declared.widget):
         stored["widget"] = widget
     return stored

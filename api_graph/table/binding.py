@@ -64,12 +64,15 @@ class Binding:
         keep: Collection[str] = (),
         *,
         shipped: bool = False,
+        keep_null: bool = False,
     ) -> ColumnReport:
         """What a table's columns set, and what stays as the graph has it.
 
-        `constants` are names of inputs that are set for all rows, `keep` those that are to stay as they are. Raises
-        BadInput if none of the columns sets an input, if a column that was promised is missing, and for an input that
-        must not stay in silence (see `check_kept`). Warns of columns whose names nearly fit.
+        `constants` are names of inputs that are set for all rows, `keep` those that are to stay as they are: a column
+        of the name of one in both sets nothing. With `keep_null` a constant is what rows without a value have. Raises
+        BadInput if none of the columns sets an input, if a column sets a constant, if a column that was promised is
+        missing, and for an input that must not stay in silence (see `check_kept`). Warns of columns whose names nearly
+        fit.
         """
         if twice := [column for column in columns if column in self.grid]:
             hint = "Leave it out of the grid, or give that column another name."
@@ -78,6 +81,9 @@ class Binding:
         if missing:
             there = f"There are: {', '.join(columns)}."
             raise BadInput("the table has no such column", input="--column", value=missing[0], hint=there)
+        by_name = {self._names.find(name): name for name in constants}
+        if both := by_name.keys() & {self._names.find(name) for name in keep}:
+            self._set_aside(columns, both)
         if not any([self._input_name(column) for column in columns]):  # a list: each column is to be looked up
             names = ", ".join(s.name for s in settable(self.graph, self.registry) if s.given)
             raise BadInput(
@@ -87,18 +93,47 @@ class Binding:
                 hint=self._renaming(columns) or "Rename one, or say --column NAME=COLUMN.",
             )
         if self.grid:
-            self._check_grid(columns, constants)
+            self._check_grid(columns, by_name)
+        instead = self._check_constants(columns, by_name, keep_null=keep_null) if by_name else {}
         sets = {c: self._names.all_names(*self.inputs[c])[0] for c in columns if self._input_name(c)}
         unused = tuple(column for column in columns if not self._input_name(column))
-        kept = self._kept({self._names.find(name) for name in constants}, self._chosen(keep) if keep else set())
+        kept = self._kept(set(by_name), self._chosen(keep) if keep else set())
         check_kept(kept, unused, shipped=shipped)
-        return ColumnReport(sets, unused, {each.name: each.value for each in kept})
+        return ColumnReport(sets, unused, {each.name: each.value for each in kept}, instead=instead)
 
-    def _check_grid(self, columns: Iterable[str], constants: Iterable[str]) -> None:
+    def _set_aside(self, columns: Iterable[str], chosen: Collection[tuple[str, str]]) -> None:
+        """Let columns that would set a chosen input by their names set nothing."""
+        for column in columns:
+            if column not in self._renamed and self._input_name(column) and self.inputs[column] in chosen:
+                del self.inputs[column]
+                self._input_names[column] = None
+                self.unused += (column,)
+
+    def _check_constants(
+        self, columns: Iterable[str], constants: Mapping[tuple[str, str], str], *, keep_null: bool
+    ) -> dict[str, object]:
+        """By name the constants that rows without a value have. Raises BadInput if there are none such, and a column
+        sets one.
+        """
+        instead: dict[str, object] = {}
+        for column in columns:
+            if not self._input_name(column) or (address := self.inputs[column]) not in constants:
+                continue
+            name = constants[address]
+            if not keep_null:
+                word = f"'{name}'" if " " in name else name
+                hint = f"Leave --set {word} out, or say --keep {word} too: the column sets nothing then."
+                if column in self._renamed:
+                    hint = f"Leave --set {word} or that --column out."
+                raise BadInput(f"the column {column} sets it, too", input="--set", value=name, hint=hint)
+            instead[self._names.all_names(*address)[0]] = self.graph.nodes[address[0]].inputs[address[1]]
+        return instead
+
+    def _check_grid(self, columns: Iterable[str], constants: Mapping[tuple[str, str], str]) -> None:
         """Raise BadInput if a column or a constant sets what the grid sets, too."""
         by_grid = {self.inputs[name]: name for name in self.grid}
         others = {self.inputs[column]: f"the column {column}" for column in columns if self._input_name(column)}
-        others |= {self._names.find(name): f"--set {name}" for name in constants}
+        others |= {address: f"--set {name}" for address, name in constants.items()}
         if both := next((address for address in by_grid if address in others), None):
             hint = "Leave one of the two out."
             raise BadInput(f"{others[both]} sets it, too", input="--grid", value=by_grid[both], hint=hint)

@@ -107,7 +107,8 @@ class Chunks:
     The first chunks are small. The last ones are small too, down to LAST rows, so that there are enough of them to the
     end. `fixed` is a size that the user has set; None derives it from the memory. `settings` is how many rows each row
     of the table has become, by a grid: they share most of their work, and go together, where memory has room and they
-    are at most MOST. `must_wait` says that the next row is still on its way: what is there goes first.
+    are at most MOST. `must_wait` says that the next row is still on its way: what is there goes first. With `alone` the
+    first chunk has at most so many rows, and runs alone.
     """
 
     def __init__(
@@ -121,24 +122,27 @@ class Chunks:
         settings: int = 1,
         workers: int = 1,
         must_wait: Callable[[], bool] = lambda: False,
+        alone: int | None = None,
     ) -> None:
         self._settings = settings if settings <= MOST else 1
         whole = fixed and -(-fixed // self._settings) * self._settings
         self._rows, self._memory, self._at_once, self._fixed = rows, memory, at_once, whole
         self._pixels_of, self._pixel, self._workers, self._besides = pixels_of, bytes_per_pixel, workers, 0
-        self._must_wait = must_wait
+        self._must_wait, self._alone = must_wait, alone
         self._ahead: deque[tuple[Row, int]] = deque()  # with the pixels of its picture
         self._running: dict[int, tuple[int, int]] = {}  # by the number of the first row: its bytes, and pixels per row
         self.size, self.in_use = max(FIRST, self._settings), 0
 
     def take(self) -> list[Row]:
         """The next chunk; empty when no rows are left, and when those that run leave it no room."""
+        if self._alone is not None and self._running:
+            return []
         enough = 2 * self._at_once * self.size if self._fixed is None else self._fixed + 1  # to see where a row ends
         ended = self._read_ahead(enough)
         size = self._fixed or self.size
         if self._fixed is None and ended:  # the rows are coming to their end: share them out
             size = min(size, max(LAST, self._settings, -(-len(self._ahead) // (2 * self._at_once))))
-        count, pixels, needed = self._fitting(size)
+        count, pixels, needed = self._fitting(size if self._alone is None else min(size, self._alone))
         if not count or (self._running and self.in_use + needed > self._memory):
             return []
         chunk = [self._ahead.popleft()[0] for _ in range(count)]
@@ -186,6 +190,7 @@ class Chunks:
 
     def learn(self, chunk: Sequence[Row], bytes_per_row: int) -> None:
         """A chunk has run, and its rows held this much memory each: adapt the size of the next ones."""
+        self._alone = None
         needed, pixels = self._running.pop(chunk[0].number)
         self.in_use -= needed
         self._besides = max(bytes_per_row - pixels * (self._pixel.held + self._pixel.last), 0)

@@ -48,7 +48,8 @@ class ColumnReport:
     `sets` has by column the input that it sets; `unused` are the columns that set nothing; `kept` has by name the value
     of every titled input that stays as the graph has it. `passed_over` counts, by ending, pictures that are no rows.
     `partial` counts by column the rows that leave it out, where rows name their columns themselves. `grid` says the
-    settings that all rows are run with, and `left_out` which controls are not among them, and why.
+    settings that all rows are run with, and `left_out` which controls are not among them, and why. `instead` has by
+    name of an input what rows without a value have, where that was set.
     """
 
     sets: Mapping[str, str]
@@ -58,6 +59,7 @@ class ColumnReport:
     partial: Mapping[str, int] = field(default_factory=dict)
     grid: str = ""
     left_out: Sequence[str] = ()
+    instead: Mapping[str, object] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """The report for people."""
@@ -77,6 +79,9 @@ class ColumnReport:
         if self.kept:
             values = "; ".join(f"{name} = {shown(value)}" for name, value in self.kept.items())
             found.append(f"the same for all rows, as the graph has it: {values}")
+        if self.instead:
+            values = "; ".join(f"{name} = {shown(value)}" for name, value in self.instead.items())
+            found.append(f"for rows without a value: {values}")
         if self.passed_over:
             from api_graph.table.formats.images import passed_over_in_words
 

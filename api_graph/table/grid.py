@@ -10,7 +10,7 @@ from math import prod
 from typing import cast
 
 from api_graph.errors import BadInput, shown
-from api_graph.graph import Graph, GraphError, InputSetter
+from api_graph.graph import Graph, GraphError, InputSetter, refused_value
 from api_graph.graph.inputs import InputNames
 from api_graph.json_values import Json
 from api_graph.registry import Registry
@@ -136,7 +136,9 @@ def grid_of(graph: Graph, registry: Registry, values: GridValues) -> Grid:
             except GraphError as error:
                 faults += error.faults
                 continue
-            taken = cast("Json", ready.nodes[address[0]].inputs[address[1]])
+            node = ready.nodes[address[0]]
+            faults += refused_value(node, registry[node.class_type], names.specs[address])
+            taken = cast("Json", node.inputs[address[1]])
             own.append(float(taken) if names.specs[address].socket == "FLOAT" and isinstance(taken, int) else taken)
         texts = [_canonical(value) for value in own]
         twice = next((value for value, text in zip(own, texts, strict=True) if texts.count(text) > 1), None)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from api_graph.arguments import typed
+from api_graph.errors import ApiGraphWarning
 from api_graph.executor import Executor, Listener
 from api_graph.files import PictureKind
 from api_graph.graph import Graph, on_device, set_inputs
@@ -104,18 +105,18 @@ def map_graph(
     `device` is where all models of the graph are loaded. Results go to `output`: results.jsonl, manifest.json, and the
     files of each row. Calling it again continues where it stopped, and yields only the rows that it runs itself. Rows
     whose line or files are lost or damaged, or whose input files have changed, are done again, and an ApiGraphWarning
-    says so; `retry_failed` runs failed rows once more. A failed row has a result with an `error`; `fail_fast` stops
-    after the first. `cache` is a folder, True for the usual one, False for none. `shard` "2/8" runs the second of eight
-    parts. `batch_size` is the largest batch that a model gets, `threads` the number of threads that read and write, and
-    `memory` the bytes that results may take. `metadata` embeds the graph in saved images. `names` is the template of
-    file names (see docs/tables.md), `adopt` takes over the results of a folder that has lost its manifest. `ray` runs
-    on Ray instead of in this process. With `keep_answers`, cached answers of endpoints serve any `output`.
-    `image_format` is png, webp or jpeg, which embeds no graph, and `heatmap_format` that of heatmaps; `quality` is 1 to
-    100. With `grid` (by name of an input a list of values) every row is run with all combinations, and with `controls`
-    with each control. Remote files may lie in private networks with `allow_private`. `maps`, npz or parquet, keeps the
-    rows' maps as numbers of `map_precision`, float16 or float32. With `tar` the rows' files go into tars of at most so
-    many bytes, and with `fast_resize` torch brings pictures to a CLIP's size. `progress` shows a bar; None: in
-    notebooks alone. Raises GraphError or BadInput before any.
+    says so; one at the end tells of rows that failed before. `retry_failed` runs these once more. A failed row has a
+    result with an `error`; `fail_fast` stops after the first. `cache` is a folder, True for the usual one, False for
+    none. `shard` "2/8" runs the second of eight parts. `batch_size` is the largest batch that a model gets, `threads`
+    the number of threads that read and write, and `memory` the bytes that results may take. `metadata` embeds the graph
+    in saved images. `names` is the template of file names (see docs/tables.md), `adopt` takes over the results of a
+    folder that has lost its manifest. `ray` runs on Ray instead of in this process. With `keep_answers`, cached answers
+    of endpoints serve any `output`. `image_format` is png, webp or jpeg, which embeds no graph, and `heatmap_format`
+    that of heatmaps; `quality` is 1 to 100. With `grid` (by name of an input a list of values) every row is run with
+    all combinations, and with `controls` with each control. Remote files may lie in private networks with
+    `allow_private`. `maps`, npz or parquet, keeps the rows' maps as numbers of `map_precision`, float16 or float32.
+    With `tar` the rows' files go into tars of at most so many bytes, and with `fast_resize` torch brings pictures to a
+    CLIP's size. `progress` shows a bar; None: in notebooks alone. Raises GraphError or BadInput before any.
     """
     options = RunOptions(
         columns=dict(columns or {}),
@@ -181,10 +182,12 @@ def engine_of(
     if ray is not None:
         return partial(run_on_ray, plan.job, ray, chunk_size=plan.chunk_size)
 
+    most = plan.max_failures
+
     def local(rows: Iterator[Row]) -> Generator[FinishedChunk, None, None]:
         worker = Worker(plan.job, listener, executor)
         worker.references = ReferenceCounts(worker.binding.nodes_by_columns(plan.table.columns), plan.rows())
-        yield from run_local(worker, rows, plan.chunk_size)
+        yield from run_local(worker, rows, plan.chunk_size, None if most is None else most + 1)
 
     return local
 
@@ -196,3 +199,5 @@ def _results(run: TableRun, engine: Engine, progress: bool | None) -> Generator[
             for record in records:
                 yield result_of(record, output, run.plan.manifest.results)
                 moved_on(1, run.total - run.finished_before)
+    if run.failed_before:
+        warnings.warn(run.said_of_failed_before("retry_failed=True"), ApiGraphWarning, stacklevel=2)

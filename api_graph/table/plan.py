@@ -14,7 +14,7 @@ import torch
 
 from api_graph.errors import BadInput
 from api_graph.files import QUALITY, expanded, real_path
-from api_graph.graph import Graph, GraphNode, validate
+from api_graph.graph import Graph, GraphNode, check_values, validate
 from api_graph.graph.inputs import InputNames
 from api_graph.json_values import Json
 from api_graph.registry import Registry
@@ -92,13 +92,14 @@ def plan_of(
         _check_maps(graph, registry, name)
     table = open_table(rows, allow_private=options.allow_private)
     graph, binding, report, grid, options = _bound(graph, registry, table, constants, options, shipped=is_shipped(name))
+    check_values(graph, registry, {*binding.inputs.values()})
     table = table if options.keep_null else replace(table, sets=report.sets)
     typed = chain(constants.values(), *grid.values.values())
     trusted = tuple(value for value in typed if isinstance(value, str))
     begun, old_names = _begun(real_path(output), options)
     names = names_of_files(options.names, old_names, binding, (*table.columns, *grid.values), tuple(grid.values))
     options = _with_formats(options, begun)
-    job = _job(graph, table, real_path(output), trusted, names, options)
+    job = replace(_job(graph, table, real_path(output), trusted, names, options), unused=binding.unused)
     listing = None
     if table.kind in ("folder", "glob"):
         table, listing = list_pictures(table, Path(job.output), shards=options.shard is not None)
@@ -107,7 +108,7 @@ def plan_of(
     limited = min(options.limit or count, count)
     if grid.values:
         table, report = grid.over(table), replace(report, grid=grid.in_words(limited))
-        job = replace(job, grid=grid.inputs, settings=grid.size, unused=binding.unused)
+        job = replace(job, grid=grid.inputs, settings=grid.size)
     folder, numbers = Path(job.output), range(limited * job.settings)
     if options.shard is not None:
         folder, numbers = options.shard.folder(folder), options.shard.range(len(numbers))
@@ -176,7 +177,8 @@ def _bound(
     texts = table.kind in _TEXT_KINDS
     grid = grid_of(graph, registry, options.grid) if options.grid else Grid()
     binding = Binding(graph, registry, options.columns, texts=texts, grid=grid.values)
-    report = replace(binding.check(table.columns, constants, options.keep, shipped=shipped), partial=table.partial)
+    report = binding.check(table.columns, constants, options.keep, shipped=shipped, keep_null=options.keep_null)
+    report = replace(report, partial=table.partial)
     if options.controls:
         from api_graph.table.control_rows import COLUMN
         from api_graph.table.controls import with_controls

@@ -174,7 +174,7 @@ def survey(items: Iterable[tuple[Item, Iterable[str] | None]], read: Callable[[I
                 continue
             columns.update(dict.fromkeys(content.values))
             if len(columns) > _MOST_COLUMNS:
-                problem = f"row {rows} brings the table to {len(columns):,} different columns"
+                problem = f"row {rows - 1} brings the table to {len(columns):,} different columns"
                 hint = f"At most {_MOST_COLUMNS:,} are read: write data as values, not as names."
                 raise BadInput(problem, input="ROWS", hint=hint)
         readable += 1

@@ -15,7 +15,7 @@ from api_graph.table.journal import NAME as JOURNAL
 from api_graph.table.journal import Journal, Record, is_journal, journal_lines, packed_key, read_records
 from api_graph.table.manifest import check_same, read_manifest
 from api_graph.table.maps import drop_unnamed
-from api_graph.table.output import WriteFailed, output_lock, utc_now, whole_file
+from api_graph.table.output import WriteFailed, clear_row_folders, output_lock, utc_now, whole_file
 from api_graph.table.plan import TablePlan
 from api_graph.table.records import results_of
 from api_graph.table.rows import Row
@@ -67,7 +67,8 @@ class TableRun:
     """A run in progress; its counts grow while `records` is read.
 
     `total` is the number of rows to run. As far as the table has been read, `finished_before` of them were finished in
-    earlier runs, of which `failed_before` had failed. `totals` are of this run alone.
+    earlier runs, of which `failed_before` had failed. `first_failed` is the key of the first of these. `totals` are of
+    this run alone. `not_run` is how many rows were left when so many had failed that the run stopped.
     """
 
     plan: TablePlan
@@ -75,11 +76,25 @@ class TableRun:
     finished_before: int = 0
     failed_before: int = 0
     totals: Totals = field(default_factory=Totals)
+    first_failed: str | None = None
+    not_run: int = 0
 
     @property
     def failed(self) -> int:
         """Number of failed rows, including those of earlier runs."""
         return self.failed_before + self.totals.failed
+
+    def said_of_failed_before(self, hint: str) -> str:
+        """That rows failed in earlier runs, and are not run again, with the first reason.
+
+        `hint` is what runs them again.
+        """
+        rows, them = ("1 row", "it") if self.failed_before == 1 else (f"{self.failed_before:,} rows", "them")
+        said = f"{rows} failed before: {hint} does {them} again"
+        for record in read_records(self.plan.folder):
+            if record["key"] == self.first_failed and record["error"] is not None:
+                return f"{said} (row {record['row']}: {record['error']['message']})"
+        return said
 
     def records(self, engine: Engine) -> Generator[list[Record], None, None]:
         """Run the rows that are not finished. Yields some records at a time, once they are in the journal.
@@ -124,20 +139,36 @@ class TableRun:
                 # Closed before the lock is released, because its threads write to the folder.
                 with closing(engine(self._unfinished(journal))) as chunks:
                     for chunk in chunks:
-                        self._keep(chunk.records, journal, packing)
-                        yield chunk.records
+                        done = chunk.records if plan.max_failures is None else self._within(plan.max_failures, chunk)
+                        self._keep(done, journal, packing)
+                        yield done
                         if chunk.disk_full:
                             raise WriteFailed(Path(plan.job.output), "no space left on the device")
                         if plan.max_failures is not None and self.totals.failed > plan.max_failures:
-                            return
-                finished = True
-                if known > self.finished_before:
+                            self._count_rest(journal)
+                            break
+                finished = not self.not_run
+                if finished and known > self.finished_before:
                     others = known - self.finished_before
                     are = "1 line is of a row" if others == 1 else f"{others:,} lines are of rows"
                     said = f"{are} that this run does not have: another table or --limit had them"
                     warnings.warn(said, ApiGraphWarning, stacklevel=2)
             finally:
                 self._write_totals(seconds=time.monotonic() - started, finished=finished)
+
+    def _within(self, most: int, chunk: FinishedChunk) -> list[Record]:
+        """What is kept of a chunk: no more failures than the run stops at. The others' files are removed."""
+        left = most + 1 - self.totals.failed
+        surplus = [record["key"] for record in chunk.records if not record["ok"]][left:]
+        clear_row_folders(Path(self.plan.job.output), surplus)
+        return [record for record in chunk.records if record["key"] not in surplus]
+
+    def _count_rest(self, journal: Journal) -> None:
+        """Count the rows that are left, and those of earlier runs among them."""
+        finished = [journal.finished.get(packed_key(row.key)) for row in self.plan.rows()]
+        self.not_run = finished.count(None)
+        self.finished_before = len(finished) - self.not_run - self.totals.rows
+        self.failed_before = finished.count(False) - self.totals.failed
 
     def _keep(self, records: list[Record], journal: Journal, packing: RowTars | None) -> None:
         """Write down what has been done; where files go into tars, before the lines that name them there."""
@@ -168,6 +199,8 @@ class TableRun:
             else:
                 self.finished_before += 1
                 self.failed_before += not ok
+                if not ok and self.first_failed is None:
+                    self.first_failed = row.key
 
     def _write_totals(self, *, seconds: float, finished: bool) -> None:
         """Write the totals of all rows in the folder, including those of earlier runs, to the manifest."""

@@ -118,7 +118,7 @@ def verify(
         checker = LineChecker(output, base or next(iter(inputs), ""), depth, allow_private)
         for line, faults in check_lines(_lines(part.folder, found), checker):
             record, key = line.record, packed_key(line.record["key"])
-            name = f"row {record['row'] + 1}"
+            name = f"row {record['row']}"
             found.lines += 1
             found.failed += not record["ok"]
             if key in seen:
@@ -134,7 +134,7 @@ def verify(
     if wanted is None and numbers is not None:
         wanted = _lost_by_number(numbers, len(seen), seen_numbers)
     for number in (wanted or {}).values():
-        found.add("lost", f"row {number + 1}")
+        found.add("lost", f"row {number}")
     if others:
         are = "1 line is of a row" if others == 1 else f"{others:,} lines are of rows"
         found.notes.append(f"{are} that the table no longer has, or beyond the run's --limit")

@@ -212,10 +212,11 @@ class Worker:
 
 
 def run_local(
-    worker: Worker, rows: Iterator[Row], chunk_size: int | None = None
+    worker: Worker, rows: Iterator[Row], chunk_size: int | None = None, alone: int | None = None
 ) -> Generator[FinishedChunk, None, None]:
     """Run all rows on this machine. Yields chunks in order of completion; closing the generator cancels the rest.
 
+    The first chunk has at most `alone` rows, and others wait for it: what fails in every row costs no more than these.
     Objects that exist already are frozen, so that garbage collections do not visit them: all of torch takes 0.15 s.
     """
     # Half of the job's memory is for the chunks; the other half is for results that rows share, as far as chunks of one
@@ -243,6 +244,7 @@ def run_local(
             job.settings,
             job.threads,
             fetched.must_wait,
+            alone,
         )
         running: dict[Future[FinishedChunk], list[Row]] = {}
         first = True

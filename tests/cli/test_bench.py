@@ -356,7 +356,7 @@ def test_pictures_behind_a_link_are_found_in_a_folder_that_is_named(
     servers["stub"].replies = [answering(answers(known).__getitem__)]
     words = ("bench", "pope", "--data", "data", "--part", "random", "--graph", "lvlm_ask", *STUB)
     refused = cli(*words, "--limit", "2", "--out", "one")
-    assert refused.code == 1 and "row 1: " in refused.err
+    assert refused.code == 1 and "row 0: " in refused.err
     ran = cli(*words, "--limit", "2", "--out", "two", "--input", "coco")
     assert ran.code == 0, refused.err + ran.err
 

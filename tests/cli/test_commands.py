@@ -53,6 +53,7 @@ def test_check_in_json(cli: Cli, hello: str) -> None:
         "required": False,
         "minimum": 1,
         "maximum": 9,
+        "odd": False,
         "choices": None,
         "description": "How often.",
     }

@@ -158,9 +158,14 @@ def test_failures_are_said_kept_and_tried_again(
     answer = cli("map", brief, path.name, "--out", "out")
     assert (answer.code, summary(answer)) == (1, "6 rows: 5 ok, 1 failed")
     (line,) = answer.errors
-    assert line.startswith("error: row 4: ") and "pics/3.png" in line
+    assert line.startswith("error: row 3: ") and "pics/3.png" in line
     again = cli("map", brief, path.name, "--out", "out")
     assert (again.code, summary(again)) == (1, "6 rows (6 before): 5 ok, 1 failed")
+    (note,) = (line for line in again.err.splitlines() if line.startswith("note: "))
+    assert note.startswith("note: 1 row failed before: --retry-failed does it again (row 3: ") and "pics/3.png" in note
+    said = cli("map", brief, path.name, "--out", "out", "--json").json
+    assert (said["failed_before"], said["notes"]) == (1, [note.removeprefix("note: ")])
+    assert "before" not in cli("map", brief, path.name, "--out", "out", "--quiet").err
     picture(tmp_path / "pics/3.png", 3)
     mended = cli("map", brief, path.name, "--out", "out", "--retry-failed")
     assert (mended.code, summary(mended)) == (0, "6 rows (5 before): 6 ok, 0 failed")
@@ -169,18 +174,113 @@ def test_failures_are_said_kept_and_tried_again(
 
 
 def test_fail_fast_and_max_failures(cli: Cli, brief: str, tmp_path: Path) -> None:
+    """Of rows that run together as well: as many failures are recorded as were asked for, and what went well is."""
     table(tmp_path, [{"image": f"pics/{n}.png", "query": "q"} for n in range(30)])
-    for number in range(0, 30, 2):
+    for number in range(1, 30, 2):
         (tmp_path / f"pics/{number}.png").unlink()
-    stopped = cli("map", brief, "rows.jsonl", "--out", "out", "--fail-fast", "--chunk-size", "1")
+    stopped = cli("map", brief, "rows.jsonl", "--out", "out", "--fail-fast")
     done = records(tmp_path / "out")
-    assert stopped.code == 1 and sum(not record["ok"] for record in done) == 1 and len(done) < 30
+    assert stopped.code == 1 and sum(not record["ok"] for record in done) == 1 and 2 <= len(done) < 17
     assert len(stopped.errors) == 1
-    some = cli("map", brief, "rows.jsonl", "--out", "out", "--max-failures", "2", "--chunk-size", "1")
-    assert some.code == 1 and sum(not record["ok"] for record in records(tmp_path / "out")) == 1 + 3
+    assert (
+        f"{len(done)} rows: {len(done) - 1} ok, 1 failed; stopped early, {30 - len(done)} rows not run;" in stopped.out
+    )
+    some = cli("map", brief, "rows.jsonl", "--out", "out", "--max-failures", "2", "--json")
+    done = records(tmp_path / "out")
+    assert some.code == 1 and sum(not record["ok"] for record in done) == 1 + 3
+    said = some.json
+    assert (said["not_run"], said["done_before"] + said["done_now"], said["failed_before"]) == (
+        30 - len(done),
+        len(done),
+        1,
+    )
     rest = cli("map", brief, "rows.jsonl", "--out", "out")
     assert (rest.code, rest.out.partition(": ")[2].partition(";")[0]) == (1, "15 ok, 15 failed")
+    assert "not run" not in rest.out
     assert len(rest.errors) == 5 and "note: more rows have failed" in rest.err
+
+
+@pytest.mark.parametrize(("most", "options"), [(0, ["--fail-fast"]), (2, ["--max-failures", "2"])])
+def test_what_fails_in_every_row_is_found_with_the_first(
+    cli: Cli, graph: Write, tmp_path: Path, most: int, options: list[str]
+) -> None:
+    failing = graph(
+        {
+            "1": ("APText", {"text": "no good"}, "query"),
+            "2": ("TFail", {"text": ["1", 0], "how": "bad input"}),
+            "3": ("APShowText", {"value": ["2", 0]}),
+        }
+    )
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"query": f"q{n}"}) + "\n" for n in range(30)), "utf-8")
+    stopped = cli("map", failing, "rows.jsonl", "--out", "out", *options, "--log", "log.jsonl")
+    found = records(tmp_path / "out")
+    assert stopped.code == 1 and [record["row"] for record in found] == [*range(most + 1)]
+    assert f"stopped early, {29 - most} rows not run" in stopped.out
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    assert manifest["finished"] is None and manifest["totals"]["failed"] == most + 1
+    last = cli("map", failing, "rows.jsonl", "--out", "out2", "--limit", str(most + 1), *options)  # none was left
+    assert "not run" not in last.out
+
+
+# ------------------------------------------------------------------------------ values that no row can run with
+
+
+@pytest.fixture
+def asking(graph: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A graph that asks, a table for it, and an endpoint whose key is not set."""
+    monkeypatch.setenv("API_GRAPH_ENDPOINTS", str(tmp_path / "endpoints.toml"))
+    (tmp_path / "endpoints.toml").write_text(
+        '[box]\nbase_url = "http://localhost:9/v1"\nmodels = ["a"]\nkey_env = "NO_SUCH_KEY"\n', "utf-8"
+    )
+    table(tmp_path, [{"image": "pics/0.png", "query": "q"}])
+    return graph(
+        {
+            "1": ("APLoadImage", {"image": "pics/0.png"}, "image"),
+            "2": ("APText", {"text": "what?"}, "query"),
+            "3": ("APAnsweringModel", {"answerer": "demo"}, "answerer"),
+            "4": ("APQueryLVLM", {"model": ["3", 0], "image": ["1", 0], "question": ["2", 0]}),
+            "5": ("APShowText", {"value": ["4", 0]}),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("answerer", "said"),
+    [
+        ("endpoint:nix", "there is no such profile in "),
+        ("endpoint:box/b", 'the profile "box" has no such model'),
+    ],
+)
+def test_an_endpoint_that_is_not_there_is_refused_before_anything_runs(
+    cli: Cli, asking: str, answerer: str, said: str, tmp_path: Path
+) -> None:
+    own = json.loads(Path(asking).read_bytes())
+    own["3"]["inputs"]["answerer"] = answerer
+    (tmp_path / "own.json").write_text(json.dumps(own), "utf-8")
+    for words in (
+        ["map", asking, "rows.jsonl", "--out", "out", "--set", f"answerer={answerer}"],
+        ["map", asking, "rows.jsonl", "--out", "out", "--grid", f"answerer=demo,{answerer}"],
+        ["run", asking, "--out", "out", "--set", f"answerer={answerer}"],
+        ["check", "own.json"],
+    ):
+        refused = cli(*words)
+        assert refused.code == 2 and said in refused.err and "answerer" in refused.err, words
+    assert not (tmp_path / "out").exists()
+    table(tmp_path, [{"image": "pics/0.png", "query": "q", "answerer": answerer}], "named.jsonl")
+    row = cli("map", asking, "named.jsonl", "--out", "rows")  # a row that names one fails alone
+    assert row.code == 1 and "1 row: 0 ok, 1 failed" in row.out
+    keyless = cli("map", asking, "rows.jsonl", "--out", "keyless", "--set", "answerer=endpoint:box")
+    assert keyless.code == 1 and "NO_SUCH_KEY: this environment variable is not set" in keyless.err
+
+
+@pytest.mark.parametrize("option", ["--set", "--grid"])
+def test_an_even_window_is_refused_before_anything_runs(cli: Cli, option: str, tmp_path: Path) -> None:
+    table(tmp_path, [{"image": "pics/0.png", "query": "q"}])
+    refused = cli("map", "api_clip_map", "rows.jsonl", "--out", "out", option, "kernel_size=8")
+    assert refused.code == 2 and "Give an odd whole number from 1 to 4095." in refused.err
+    assert not (tmp_path / "out").exists()
+    assert "kernel_size: INT = 15 (odd, 1 to 4095)" in cli("nodes", "APMeanFilter").out
+    assert "an odd whole number from 1 to 4095" in cli("check", "api_clip_map").out
 
 
 def test_a_table_that_has_grown_and_was_sorted_anew(
@@ -265,9 +365,13 @@ def test_pictures_outside_the_folders_are_refused(cli: Cli, brief: str, tmp_path
     assert [record["ok"] for record in sorted(records(tmp_path / "out"), key=lambda r: r["row"])] == [True] + [
         False
     ] * 3
-    assert len(answer.errors) == 3
+    assert len(answer.errors) == 3 and sum("it leads out of the input folders" in line for line in answer.errors) == 2
+    assert f"say --input {tmp_path.parent} (input_folders in Python)" in answer.err
+    again = cli("map", brief, "data/rows.jsonl", "--out", "more", "--input", str(tmp_path.parent))  # as it says
+    found = {record["row"]: record["ok"] for record in records(tmp_path / "more")}
+    assert again.code == 1 and (found[0], found[2]) == (True, True) and not found[3]
     clean = cli("map", brief, "data/pics", "--out", "pictures")  # a link out of the folder is no picture of it
-    assert (clean.code, summary(clean)) == (0, "1 rows: 1 ok, 0 failed")
+    assert (clean.code, summary(clean)) == (0, "1 row: 1 ok, 0 failed")
 
 
 def test_pictures_lie_beside_the_table_first(cli: Cli, brief: str, tmp_path: Path) -> None:

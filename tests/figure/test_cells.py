@@ -189,3 +189,38 @@ class TestFiles:
     def test_no_folder(self, tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="DIR: there is no such folder"):
             grid_of(tmp_path / "nowhere", None, "image")
+
+
+class TestUsualColumns:
+    def test_a_map_in_colours_is_preferred_and_that_is_said(self, made: Made) -> None:
+        grid = grid_of(made.write(), "0", None)
+        assert [column.heading for column in grid.columns] == ["image", "map", "annotated", "answer"]
+        assert grid.columns[1].colours is not None
+        assert grid.notes == ["map is Coloured heatmap; for another say --columns, with Grey map=map in it"]
+        other = grid_of(made.folder, "0", "image,Grey map=map,annotated,answer")  # as the note says
+        assert (other.columns[1].heading, other.columns[1].kind) == ("map", "grey")
+        with pytest.raises(BadInput, match="--columns: it may be Grey map or Coloured heatmap"):
+            grid_of(made.folder, "0", "map")
+
+    def test_what_the_run_does_not_have_is_left_out(self, made: Made) -> None:
+        grid = grid_of(
+            made.write(nodes="8", texts=("a",), results={"Grey map": {"files": ["files/0_8.png"]}}), "0", None
+        )
+        assert [column.heading for column in grid.columns] == ["image", "map"] and grid.notes == []
+
+    def test_of_several_texts_the_first(self, made: Made) -> None:
+        results = {"Figures": {"text": "peak"}, "Other": {"text": "more"}}
+        grid = grid_of(made.write(nodes="10", results=results), "0", None)
+        assert grid.cells[0][-1] == "peak"
+        assert grid.notes == ["answer is Figures; for another say --columns, with Other=answer in it"]
+
+    def test_nothing_but_the_image(self, made: Made) -> None:
+        with pytest.raises(BadInput, match="--columns: the graph saved no such picture"):
+            grid_of(made.write(nodes="", results={}), "0", None)
+
+
+def test_pictures_in_tars_are_told(made: Made) -> None:
+    (made.folder / "tars").mkdir()
+    (made.folder / "tars" / "000000.tar").write_bytes(bytes(1024))
+    with pytest.raises(BadInput, match=r"^DIR: the pictures of this run lie in tars .* without --tar"):
+        grid_of(made.write(nodes="10", files={"10": ["tars/000000.tar/abc.annotated.png"]}), "0", "annotated")

@@ -9,12 +9,24 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
-from api_graph.errors import ApiGraphError
-from api_graph.graph import NO_VALUE, Fault, Graph, GraphError, GraphNode, find_faults, fits, read_graph, validate
+from api_graph.errors import ApiGraphError, BadInput
+from api_graph.graph import (
+    NO_VALUE,
+    Fault,
+    Graph,
+    GraphError,
+    GraphNode,
+    check_values,
+    find_faults,
+    fits,
+    read_graph,
+    validate,
+)
 from api_graph.registry import Registry, registry_of
 from api_graph.sockets import Image
-from api_graph.spec import Choices, node
+from api_graph.spec import Check, Choices, Odd, node
 
 FaultsOf = Callable[[dict[str, Any]], list[str]]
 
@@ -344,3 +356,53 @@ def test_a_graph_error_is_ours_and_travels(registry: Registry) -> None:
 def test_a_value_that_is_no_json_is_named_by_its_type(registry: Registry) -> None:
     graph = Graph({"1": GraphNode("1", "TInt", {"value": Image})})
     assert "input value = <" in str(find_faults(graph, registry)[0])
+
+
+# ------------------------------------------------------------------------------ values that a node would refuse
+
+
+def _no_vowels(text: str) -> None:
+    if text.startswith("no"):
+        raise BadInput("begins with no", input="KEY" if text.endswith("!") else "word", hint="Say yes.")
+
+
+@node("TPicky", category="test", title="Picky", output=True)
+def picky(
+    word: Annotated[str, Check(_no_vowels)] = "none",
+    size: Annotated[int, Field(ge=1, le=9), Odd()] = 3,
+) -> None:
+    """Take no word that begins with no, and odd sizes."""
+
+
+PICKY = registry_of([picky])
+
+
+@pytest.mark.parametrize("size", [2, 4, 8])
+def test_an_even_number_where_an_odd_one_is_wanted(size: int) -> None:
+    (fault,) = find_faults(read_graph({"1": step("TPicky", size=size)}), PICKY)
+    assert fault.problem == "an even number, where an odd one is wanted"
+    assert fault.hint == "Give an odd whole number from 1 to 9."
+    assert find_faults(read_graph({"1": step("TPicky", size=size + 1)}), PICKY) == []
+    (out,) = find_faults(read_graph({"1": step("TPicky", size=10)}), PICKY)
+    assert out.problem == "out of range"
+
+
+def test_values_that_a_check_refuses_are_told_all_at_once() -> None:
+    """But for a default, a link, and what rows set."""
+    api = {
+        "1": step("TPicky", word="nope"),
+        "2": step("TPicky", word="now!"),
+        "3": step("TPicky"),
+        "4": step("TPicky", word="yes"),
+    }
+    graph = read_graph(api)
+    validate(graph, PICKY)
+    with pytest.raises(GraphError) as refused:
+        check_values(graph, PICKY)
+    assert str(refused.value).splitlines() == [
+        'node 1 "Picky", input word = "nope": begins with no. Say yes.',
+        'node 2 "Picky", input word = "now!": KEY: begins with no. Say yes.',
+    ]
+    with pytest.raises(GraphError, match=r'^node 2 "Picky"[^\n]*$'):
+        check_values(graph, PICKY, {("1", "word")})
+    check_values(graph, PICKY, {("1", "word"), ("2", "word")})

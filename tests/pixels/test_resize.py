@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from api_graph.errors import ApiGraphWarning, BadInput
+from api_graph.errors import ApiGraphWarning, BadInput, each_kind_once
 from api_graph.geometry import Geometry
 from api_graph.pixels.resize import Interpolation, to_pixels
 from api_graph.sockets import Attribution
@@ -32,6 +32,14 @@ def test_a_centre_crop_leaves_the_minimum_at_both_sides():
         heatmap = laid(TWO_BY_TWO, Geometry(8, 4, 2, 0, 6, 4))
     top, bottom = [2, 2, 2, 2, 3, 3, 2, 2], [2, 2, 4, 4, 6, 6, 2, 2]
     assert heatmap.tolist() == [[top, top, bottom, bottom]]
+
+
+def test_a_run_is_told_once_and_of_what_helps() -> None:
+    """Whatever each picture's share is."""
+    with pytest.warns(ApiGraphWarning) as told, each_kind_once():
+        for width in (8, 10, 12):
+            laid(TWO_BY_TWO, Geometry(width, 4, 2, 0, 6, 4))
+    assert len(told) == 1 and "behind a Resize mode node" in str(told[0].message)
 
 
 def test_padding_costs_the_outer_cells_their_outer_half():

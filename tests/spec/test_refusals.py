@@ -14,7 +14,7 @@ from api_graph.context import Context
 from api_graph.errors import SpecError
 from api_graph.registry import registry_of
 from api_graph.sockets import Image, Mask, Socket
-from api_graph.spec import Choices, Widget, node, spec_of
+from api_graph.spec import Choices, Odd, Widget, node, spec_of
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -57,8 +57,12 @@ def said_of_parameter(hint: Any, default: Any = Parameter.empty, name: str = "x"
         (Image | None, ..., NO_LINK_DEFAULT),
         (list[Image], [], NO_LINK_DEFAULT),
         (str | None, "text", NO_LINK_DEFAULT),
-        (Annotated[Mask, Widget()], ..., "Widget and Choices belong to typed values, not to links."),
-        (Annotated[list[str], Choices(list)], ..., "Widget and Choices belong to typed values, not to links."),
+        (Annotated[Mask, Widget()], ..., "Widget, Choices, Odd and Check belong to typed values, not to links."),
+        (
+            Annotated[list[str], Choices(list)],
+            ...,
+            "Widget, Choices, Odd and Check belong to typed values, not to links.",
+        ),
         (Annotated[Image, Field(ge=0)], ..., BOUNDS),
         (Annotated[list[float], Field(ge=0, le=1)], ..., BOUNDS),
         (Annotated[str, Field(ge=0)], ..., BOUNDS),
@@ -66,7 +70,7 @@ def said_of_parameter(hint: Any, default: Any = Parameter.empty, name: str = "x"
         (Literal[1, 2], ..., COMBO),
         (Annotated[Literal["a"], Choices(list)], ..., COMBO),
         (Annotated[int, Choices(list)], ..., "Choices goes with str."),
-        (Annotated[int, "help"], ..., "'help' in Annotated is none of Socket, Field, Widget, Choices."),
+        (Annotated[int, "help"], ..., "'help' in Annotated is none of Socket, Field, Widget, Choices, Odd, Check."),
         (Annotated[int, Widget(), Widget()], ..., "Widget is given twice."),
         (Annotated[int, Field(default=3)], ..., "the default is written once, after `=`, not in Field."),
         (Annotated[int, Field(default=3)], 3, "the default is written once, after `=`, not in Field."),
@@ -107,6 +111,20 @@ def test_rules_that_no_editor_knows(rule: dict[str, Any]) -> None:
 )
 def test_a_seed_that_is_none(name: str, hint: Any) -> None:
     assert said_of_parameter(hint, name=name) == f"node APBad, parameter '{name}': {SEED}"
+
+
+@pytest.mark.parametrize(
+    ("hint", "default"),
+    [
+        (Annotated[int, Odd()], 3),  # nothing to count the step from
+        (Annotated[int, Field(ge=2), Odd()], 3),
+        (Annotated[int, Field(ge=1), Odd(), Widget(step=4)], 3),
+        (Annotated[float, Field(ge=1), Odd()], 3.0),
+    ],
+)
+def test_odd_numbers_that_an_editor_could_not_step_to(hint: Any, default: Any) -> None:
+    assert "Odd goes with an int" in said_of_parameter(hint, default)
+    assert "its default 4 breaks its own rule" in said_of_parameter(Annotated[int, Field(ge=1), Odd()], 4)
 
 
 def test_a_name_that_exists_for_checkers_only() -> None:

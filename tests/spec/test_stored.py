@@ -53,8 +53,10 @@ def test_what_is_stored_is_what_the_function_declares(id: str) -> None:
         assert stored.options() == own.options() and isinstance(stored.choices, Choices) == isinstance(
             own.choices, Choices
         )
-        for name in ("name", "socket", "default", "is_list", "description", "minimum", "maximum", "widget"):
+        for name in ("name", "socket", "default", "is_list", "description", "minimum", "maximum", "odd", "widget"):
             assert getattr(stored, name) == getattr(own, name), name
+        found = resolve_name(stored.refuse.place) if isinstance(stored.refuse, Reference) else stored.refuse
+        assert found is own.refuse
         for name in ("is_widget", "required", "takes_json"):
             assert getattr(stored, name) is getattr(own, name), name
         if own.adapter is not None and stored.adapter is not None:

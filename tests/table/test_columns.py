@@ -30,6 +30,8 @@ OWN = {
     "5": {"class_type": "APText", "inputs": {"text": "aside"}, "_meta": {"title": "remark"}},
     "6": {"class_type": "APShowText", "inputs": {"value": ["5", 0]}},
 }
+FILTER = {"class_type": "APMeanFilter", "inputs": {"heatmap": ["1", 1], "kernel_size": 3}}
+SAVE = {"class_type": "APSaveMask", "inputs": {"masks": ["7", 0]}}
 
 
 def report(graph: Any, columns: list[str], *, to: dict[str, str] | None = None, **more: Any) -> ColumnReport:
@@ -210,7 +212,63 @@ def test_blanks_around_the_names_of_some_rows(tmp_path: Path) -> None:
 def test_thousands_of_columns() -> None:
     many = [{"image": "a.png", f"x{n}": n} for n in range(10_001)]
     assert len(open_table(many[:9_999]).columns) == 10_000
-    with pytest.raises(BadInput, match="row 10000 brings the table to 10,001 different columns"):
+    with pytest.raises(BadInput, match="row 9999 brings the table to 10,001 different columns"):
         open_table(many)
     lines = ColumnReport({"image": "image"}, tuple(f"x{n}" for n in range(1_021))).lines()
     assert lines[1].endswith("x18, x19, 1,001 more")
+
+
+# ------------------------------------------------------------------------------ what a column sets, and --set too
+
+
+@pytest.mark.parametrize("spelling", ["query", "2.text", "query.text", "QUERY"])
+@pytest.mark.parametrize("column", ["query", "2.text", "query.text", "Query"])
+def test_what_a_column_sets_is_not_set_too(spelling: str, column: str) -> None:
+    """By whichever names of the one input."""
+    with pytest.raises(
+        BadInput, match=rf"^--set: the column {column} sets it, too \(got '{spelling}'\)\. Leave --set "
+    ):
+        report(OWN, ["image", column], constants=[spelling])
+    kept = report(OWN, ["image", column], constants=[spelling], keep=["query.text"])
+    assert dict(kept.sets) == {"image": "image"} and kept.unused == (column,) and "query" not in kept.kept
+    assert dict(report(OWN, ["image", column], constants=["remark"]).sets)[column] == "query"
+
+
+def test_titles_of_the_class_and_former_ones_are_names_too() -> None:
+    graph = {**OWN, "5": {"class_type": "APText", "inputs": {"text": "aside"}}, "7": FILTER, "8": SAVE}
+    for spelling in ("kernel_size", "7.kernel_size", "Mean filter.kernel_size", "Kernel_Size"):
+        for column in ("kernel_size", "Mean filter.kernel_size"):
+            with pytest.raises(BadInput, match=f"^--set: the column {column} sets it, too"):
+                report(graph, ["image", column], constants=[spelling], keep=["query"])
+    formerly = next(spec for spec in all_nodes().values() if spec.formerly)
+    own = {"1": OWN["1"], "2": {"class_type": formerly.id, "inputs": {}}}
+    name = next(input.name for input in formerly.inputs if input.is_widget)
+    with pytest.raises(BadInput, match=r"^--set: the column "):
+        report(own, ["image", f"{formerly.title}.{name}"], constants=[f"{formerly.formerly}.{name}"])
+
+
+def test_a_column_that_is_named_for_an_input_is_not_set_too() -> None:
+    for keep in ([], ["query"]):
+        with pytest.raises(BadInput, match=r"^--set: the column ask sets it, too .*Leave --set query or that --column"):
+            report(OWN, ["image", "ask"], to={"query.text": "ask"}, constants=["query"], keep=keep)
+
+
+def test_rows_without_a_value_have_what_is_set() -> None:
+    """With `keep_null` a constant is not passed over."""
+    found = report(OWN, ["image", "query"], constants=["2.text"], keep_null=True)
+    assert dict(found.sets)["query"] == "query" and found.lines()[-1] == "for rows without a value: query = 'what?'"
+
+
+def test_in_a_run_the_set_value_is_refused_or_kept(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 1)
+    rows = [{"image": "a.png", "query": "of the row"}, {"image": "a.png", "query": None}]
+    more: dict[str, Any] = {"output": tmp_path / "out", "input_folders": [tmp_path], "cache": False}
+    with pytest.raises(BadInput, match="the column query sets it, too"):
+        map_graph(OWN, rows, {"query": "set"}, **more)
+    assert not (tmp_path / "out").exists()
+    texts = [row.texts["4"] for row in map_graph(OWN, rows, {"query": "set"}, keep=["query"], **more)]
+    assert texts == [["set"], ["set"]]
+    assert not list(map_graph(OWN, rows, {"query": "set"}, keep=["query"], **more))  # all done
+    more["output"] = tmp_path / "null"
+    given = {row.number: row.texts["4"] for row in map_graph(OWN, rows, {"query": "set"}, keep_null=True, **more)}
+    assert given == {0: ["of the row"], 1: ["set"]}

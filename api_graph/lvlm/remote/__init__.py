@@ -10,7 +10,14 @@ from api_graph.lazily import lazily
 
 if TYPE_CHECKING:
     from api_graph.lvlm.remote.ask import ask_endpoint, try_endpoint
-    from api_graph.lvlm.remote.endpoint import Endpoint, endpoint_in, identity, marked, names_endpoint
+    from api_graph.lvlm.remote.endpoint import (
+        Endpoint,
+        check_answerer,
+        endpoint_in,
+        identity,
+        marked,
+        names_endpoint,
+    )
     from api_graph.lvlm.remote.endpoints_file import find_profile, profiles
     from api_graph.lvlm.remote.failure import EndpointError
     from api_graph.lvlm.remote.profile import Profile
@@ -20,6 +27,7 @@ __all__ = [
     "EndpointError",
     "Profile",
     "ask_endpoint",
+    "check_answerer",
     "endpoint_in",
     "find_profile",
     "identity",
@@ -37,6 +45,7 @@ if not TYPE_CHECKING:  # to a type checker, a name that is not there is an error
             "EndpointError": "failure",
             "Profile": "profile",
             "ask_endpoint": "ask",
+            "check_answerer": "endpoint",
             "endpoint_in": "endpoint",
             "find_profile": "endpoints_file",
             "identity": "endpoint",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from api_graph.errors import inputs_named
 from api_graph.lvlm.remote.endpoints_file import find_profile, profiles
 from api_graph.lvlm.remote.profile import Profile
 
@@ -78,6 +79,17 @@ def _id_of(folder: Path) -> str:
         with suppress(OSError):
             own.unlink(missing_ok=True)
     return _own_id
+
+
+def check_answerer(answerer: str) -> None:
+    """Raise BadInput for an endpoint that is not there: no such profile, or no such model.
+
+    A key that is not set is told when something is asked: answers that were kept need none.
+    """
+    name = endpoint_in(answerer)
+    if name is not None:
+        with inputs_named(endpoint="answerer"):
+            Endpoint.open(name)
 
 
 def marked(name: str) -> str:

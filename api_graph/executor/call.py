@@ -10,14 +10,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphError, BadInput
-from api_graph.executor.accelerator import DeviceMemory, brought_home, out_of_memory_in
+from api_graph.executor.accelerator import DeviceMemory, Waiting, brought_home, out_of_memory_in
 from api_graph.executor.batch_sizes import BatchSizes
 from api_graph.executor.cache.entry import SMALL, Entry, check_size, size_of
 from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
@@ -79,14 +79,17 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
     return _entry(spec, results, context)
 
 
-def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry | Exception]:
+def run_batch(
+    spec: NodeSpec, steps: Steps, limits: BatchLimits, waiting: Waiting = nullcontext
+) -> list[Entry | Exception]:
     """All calls of many steps through the node's batched form, as many at once as memory has room for: `entries_of`.
 
     Calls go together that agree in every input that is not in the node's `over`: a literal has the same value and type,
     and anything else (a model, a tensor, a list) is the very same object. An input that `over` forgets costs speed, and
     never gives one row another row's setting. Inputs that a graph leaves out stand at their default.
 
-    The form of an output node gets all calls at once: what it has done to the world it must not do again.
+    The form of an output node gets all calls at once: what it has done to the world it must not do again. An
+    accelerator is waited for inside `waiting`.
     """
     import torch
 
@@ -126,17 +129,17 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
         if spec.output and spec.batched is not None and calls:
             answered = spec.batched(**{name: [call[name] for call in calls] for name in each})
             return entries_of(spec, steps, answered)
+        own = [name for name in spec.over if name not in spec.at_once] if spec.at_once else []
         for (kind, _), group in groups.items():
             units: dict[Hashable, list[int]] = defaultdict(list)
             for index in group:
-                own = [name for name in spec.over if name not in spec.at_once] if spec.at_once else []
                 units[_same(calls[index][name] for name in own) if own else index].append(index)
             own_units = [[calls[index] for index in unit] for unit in units.values()]
             answers = limits.run(kind or spec.id, own_units, together, sizes if kind else None)
             for unit, answered in zip(units.values(), answers, strict=True):
                 results |= zip(unit, answered, strict=True)
     given = [results[index] for index in range(len(calls))]
-    return entries_of(spec, steps, given if sizes is None else brought_home(given))
+    return entries_of(spec, steps, given if sizes is None else brought_home(given, waiting))
 
 
 def _same(values: Iterable[object]) -> Hashable:
@@ -253,9 +256,8 @@ class BatchLimits:
 
     def sizes_on(self, memory: DeviceMemory) -> BatchSizes:
         """What is known of batches on an accelerator."""
-        if self._sizes is None:
-            self._sizes = BatchSizes(memory)
-        return self._sizes
+        self._sizes = sizes = self._sizes or BatchSizes(memory)
+        return sizes
 
     def run(
         self,
@@ -270,9 +272,8 @@ class BatchLimits:
         """
         results: list[R] = []
         while len(results) < len(calls):
-            limit = self._limits.get(name, len(calls))
-            if sizes is not None:
-                limit = min(limit, sizes.fit(name))
+            fit = len(calls) if sizes is None else sizes.fit(name)
+            limit = min(fit, self._limits.get(name, fit))
             size = max(1, min(limit, self.most or limit))
             batch = calls[len(results) : len(results) + size]
             try:
@@ -292,8 +293,7 @@ class BatchLimits:
         """After memory ran out: whether a model has gone, or half as many calls can be tried."""
         if out_of_memory_in(error) is None:
             return False
-        # This lets go of what the batch had made, and gives it back to the device.
-        if self.pool is not None and self.pool.relieve(error) is None:
+        if self.pool is not None and self.pool.relieve(error) is None:  # what the batch had made is given back, too
             return True
         if size == 1:
             return False

@@ -137,7 +137,7 @@ def located_clip(folders: Folders, model: str, checkpoint: str) -> tuple[str, st
         return str(path), weights
     if model == "demo" or model.startswith("hf-hub:"):
         return model, weights
-    name, tag = architecture_and_tag(model)
+    name, tag = architecture_and_tag(model) if "/" in model else (model, None)
     # What is left must be an architecture and a tag of open_clip's, never a path that happens to exist.
     if (
         not model

@@ -26,7 +26,7 @@ MOST_PROMPTS = 8
 
 
 @formerly("model", "image", "query", images="image", question="query")
-@typed("fovea", "schedule", name="model", images="image", question="query")
+@typed("fovea", "schedule", name="model", endpoint="model", images="image", question="query")
 def ask(
     image: Images | None,
     query: str,

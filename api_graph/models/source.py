@@ -20,7 +20,7 @@ from api_graph.files import expanded, sha256_of
 from api_graph.json_values import JsonObject
 from api_graph.models.hub import offline_hint, revision_key, revision_of
 
-_LONGEST = 200  # of what another library says
+_LONGEST = 260  # of what another library says
 
 _HUB, _LOCAL = "hf-hub:", "local-dir:"
 _REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -159,8 +159,10 @@ def first_line(error: Exception) -> str:
 
 
 def shortened(text: str) -> str:
-    """A line, cut between words where it is long; without the full stop that a complaint brings itself."""
+    """A line, cut after a sentence or a word where it is long; without the full stop that a complaint brings itself."""
     line = shorten(text, _LONGEST, placeholder=" …")
+    if line.endswith(" …") and line.rfind(". ") > _LONGEST // 2:
+        return line[: line.rindex(". ")]
     return text[:_LONGEST] + "…" if line == "…" else line.removesuffix(".")
 
 

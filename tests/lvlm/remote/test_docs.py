@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer.testing
 
+import api_graph
 from api_graph.cli.app import app
 from api_graph.errors import BadInput
 from api_graph.lvlm.asking import answerer
@@ -44,3 +45,5 @@ def test_a_marked_name_of_no_profile_is_no_model(own_profiles: Path) -> None:
     own_profiles.write_text('[local]\nbase_url = "http://localhost:8000/v1"\nmodels = ["a/b"]\n')
     with pytest.raises(BadInput, match=r"there is no such profile .*\(got 'lokal'\)\. Did you mean local\?"):
         answerer("endpoint:lokal")
+    with pytest.raises(BadInput, match=r"^model: there is no such profile"):
+        api_graph.ask(None, "What?", "endpoint:lokal")

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from api_graph.cli.console import complain, fitted, print_json, quiet_libraries
-from api_graph.errors import ApiGraphError, Cancelled, RunStopped
+from api_graph.errors import ApiGraphError, BadInput, Cancelled, RunStopped
 
 OK, FAILED, BAD_USAGE, READER_LEFT = 0, 1, 2, 141
 
@@ -40,6 +40,9 @@ _ECHO = 1.0  # seconds: shells and wrappers often pass on a Ctrl-C that we have 
 
 cancelled = threading.Event()
 """Set as soon as the user wants to stop. A run looks at it between its steps."""
+
+goes_on: list[str] = []
+"""What is said besides of a command that a signal stops: how its work goes on."""
 
 writing = threading.Event()
 """Set while a node writes files: a signal then leaves it to the run to stop, once they are whole."""
@@ -67,10 +70,11 @@ def _misused(error: Any) -> int:  # an error of Click, or of typer's copy of it
     """Say what Click complains of, as it does, but with lines that fit; the exit code. Raises any other error."""
     if not hasattr(error, "format_message"):
         raise error
+    text = error.format_message().replace("Value error, ", "")  # what pydantic puts before others' words
     if sys.stderr.isatty():
         before = "Error: "
-        text = fitted(before + error.format_message()).removeprefix(before)
-        error.format_message = lambda: text
+        text = fitted(before + text).removeprefix(before)
+    error.format_message = lambda: text
     error.show()
     return error.exit_code
 
@@ -116,7 +120,7 @@ def interruptible() -> Iterator[None]:
         yield
     except Cancelled:
         number = received[0][0]
-        complain(_SAID[signal.Signals(number)], kind="api-graph")
+        complain("; ".join([_SAID[signal.Signals(number)], *goes_on]), kind="api-graph")
         sys.exit(128 + number)
     finally:
         for number in _SAID:  # the work is over: the interpreter may shut down in peace
@@ -135,6 +139,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
                 code = function(**options)
             sys.stdout.flush()
         except ApiGraphError as error:
+            error = _by_option(error, function)
             code = _report(FAILED if isinstance(error, RunStopped) else BAD_USAGE, errors_of(error), as_json)
             _trace(debug)
         except OSError as error:  # what stdout goes to is full, say
@@ -150,6 +155,23 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
         raise Exit(code)
 
     return run
+
+
+def _by_option(error: ApiGraphError, function: Callable[..., int]) -> ApiGraphError:
+    """The error with the name that an option has on the command line, where it calls it as Python does."""
+    if not isinstance(error, BadInput) or error.input is None:
+        return error
+    from typing import get_type_hints
+
+    from typer.models import OptionInfo
+
+    hint = get_type_hints(function, include_extras=True).get(error.input)
+    option = next((each for each in getattr(hint, "__metadata__", ()) if isinstance(each, OptionInfo)), None)
+    if option is None:
+        return error
+    named = next((name for name in option.param_decls or () if name.startswith("--")), None)
+    input = (named or f"--{error.input.replace('_', '-')}").partition("/")[0]
+    return BadInput(error.problem, input=input, value=error.value, hint=error.hint)
 
 
 def _report(code: int, errors: list[dict[str, object]], as_json: bool) -> int:

@@ -100,7 +100,7 @@ def _figures(sides: Sequence[Side], question: Question) -> list[Measured]:
     usable = [_usable(own, text=question.truth is not None) for own in columns]
     if question.truth is None and question.figure is not None:
         _check_no_answer(question.figure, _usable(columns[0], text=True), usable[0])
-    name = question.figure or _only_figure(sides, usable, question)
+    name = question.figure or _only_figure(sides, usable, question, columns[0])
     chosen = [_chosen(side, there, name) for side, there in zip(sides, usable, strict=True)]
     names = sorted({_full_name(column) for column in chosen})
     if len(names) > 1:  # a title that has one output here and another one there
@@ -141,14 +141,19 @@ def _usable(columns: Iterable[Column], *, text: bool) -> list[Column]:
     return [each for each in columns if each.place[0] == "results" and not each.lists and each.kind in kinds]
 
 
-def _only_figure(sides: Sequence[Side], usable: Sequence[Sequence[Column]], question: Question) -> str:
-    """The figure that all sides have, where it is the only one."""
+def _only_figure(
+    sides: Sequence[Side], usable: Sequence[Sequence[Column]], question: Question, columns: Sequence[Column]
+) -> str:
+    """The figure that all sides have, where it is the only one. `columns` are all of the first."""
     names = [[_full_name(column) for column in own] for own in usable]
     shared = [name for name in names[0] if all(name in others for others in names[1:])]
     if len(shared) == 1:
         return shared[0]
     if shared:
-        hint = f"Choose one with --figure: {_listed(shared)}."
+        texts = [_full_name(one) for one in _usable(columns, text=True) if one.place[2] == "text"]
+        offered = f"; or, with --truth COLUMN, one of the texts: {_listed(texts)}" if texts else ""
+        answers = "" if question.truth else offered
+        hint = f"Choose one with --figure: {_listed(shared)}{answers}."
         raise BadInput("there are several figures, and none is chosen", input="--figure", hint=hint)
     what = "text" if question.truth else "number"
     hint = "" if question.truth else " To compare answers, say with --truth which column has the right ones."

@@ -310,7 +310,7 @@ class _Reader:
             except ValueError:
                 self.fail(name, f"its default {default!r} breaks its own rule")
             if odd and isinstance(default, int) and default % 2 == 0:
-                self.fail(name, f"its default {default!r} is even")
+                self.fail(name, f"its default {default!r} breaks its own rule")
         return declared
 
     def bounds(self, name: str, field: FieldInfo | None) -> tuple[float | None, float | None]:

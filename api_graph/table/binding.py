@@ -11,7 +11,7 @@ from api_graph.graph import Graph, InputSetter, Link, execution_order, settable
 from api_graph.graph.inputs import InputNames
 from api_graph.graph.words import closest
 from api_graph.registry import Registry
-from api_graph.table.columns import MEANINGS, ColumnReport, KeptInput, check_kept, meanings
+from api_graph.table.columns import MEANINGS, TRUTHS, ColumnReport, KeptInput, check_kept, meanings
 from api_graph.table.lists import as_lines
 from api_graph.table.rows import Row, has_value
 
@@ -269,6 +269,6 @@ class Binding:
         else:
             known = (name for s in settable(self.graph, self.registry) if s.given for name in s.names)
             near = closest(column, known)
-            hint = f"did you mean {near}?" if near else ""
+            hint = f"did you mean {near}?" if near and column.casefold() not in TRUTHS else ""
         if hint:
             warnings.warn(f"the column {column} sets nothing: {hint}", ApiGraphWarning, stacklevel=2)

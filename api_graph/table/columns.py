@@ -22,6 +22,9 @@ MEANINGS: Mapping[str, frozenset[str]] = {
 }
 """By what a row is about: names that people give it, without case, blanks, "_", "-" and "."."""
 
+TRUTHS = frozenset({"answer", "answers", "truth", "target", "targets", "reference", "solution", "gt", "ground_truth"})
+"""Columns of right answers, for `compare --truth`: none of them is a misspelt input."""
+
 _MOST_SAID = 20
 
 

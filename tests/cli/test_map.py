@@ -407,7 +407,7 @@ def test_warnings_of_nodes_are_said_once_and_listed(cli: Cli, brief: str, tmp_pa
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--batch-size", "0"), "batch_size"),
+        (("--batch-size", "0"), "--batch-size"),
         (("--shard", "4/3"), "--shard"),
         (("--memory", "lots"), "--memory"),
         (("--input", "nowhere"), "--input"),
@@ -514,3 +514,21 @@ def test_a_wrong_grid_is_refused(
     answer = cli("map", brief, "rows.jsonl", "--out", "out", *words)
     assert (answer.code, len(answer.errors)) == (2, 1) and said in answer.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--limit", "0"], "error: --limit: must be at least 1 (got 0)."),
+        (["--chunk-size", "0"], "error: --chunk-size: must be at least 1 (got 0)."),
+        (["--quality", "300"], "error: --quality: a quality is a number from 1 to 100 (got 300)."),
+        (["--tar", "5"], "error: --tar: a tar has at least 1 MiB (got 5)."),
+        (["--map-precision", "float16"], "error: --map-precision: no maps are kept as numbers."),
+    ],
+)
+def test_options_are_called_as_they_are_typed(
+    cli: Cli, brief: str, tmp_path: Path, words: list[str], said: str
+) -> None:
+    table(tmp_path, [{"image": "pics/0.png", "query": "q"}])
+    refused = cli("map", brief, "rows.jsonl", "--out", "out", *words)
+    assert refused.code == 2 and refused.err.startswith(said)

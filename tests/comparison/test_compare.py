@@ -158,10 +158,14 @@ class TestFigures:
     def test_none_is_guessed(self, runs: Any) -> None:
         rows = [{"results": {"Figures": {"mass": 1, "peak": [2.5]}, "Words": {"text": "a"}, "All": {"four": [1, 2]}}}]
         folders = [runs.run(name, rows) for name in ("one", "other")]
-        with pytest.raises(BadInput, match=r"--figure: there are several .*: Figures\.mass, Figures\.peak\.$"):
+        with pytest.raises(
+            BadInput,
+            match=r"--figure: there are several .*: Figures\.mass, Figures\.peak; or, .*Words\.text\.$",
+        ):
             compare_results(folders)
         with pytest.raises(
-            BadInput, match=r"one has several figures of this title .*: Figures\.mass, Figures\.peak\.$"
+            BadInput,
+            match=r"one has several figures of this title .*: Figures\.mass, Figures\.peak\.$",
         ):
             compare_results(folders, "Figures")
         with pytest.raises(BadInput, match=r"one has no such figure \(got 'All'\)\. It has Figures\.mass"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -272,3 +273,15 @@ def test_in_a_run_the_set_value_is_refused_or_kept(tmp_path: Path) -> None:
     more["output"] = tmp_path / "null"
     given = {row.number: row.texts["4"] for row in map_graph(OWN, rows, {"query": "set"}, keep_null=True, **more)}
     assert given == {0: ["of the row"], 1: ["set"]}
+
+
+@pytest.mark.parametrize(
+    ("column", "told"), [("answer", False), ("Truth", False), ("answerr", True), ("answerers", True)]
+)
+def test_right_answers_are_no_misspelt_input(column: str, told: bool) -> None:
+    model = {"class_type": "APAnsweringModel", "inputs": {"answerer": "demo"}, "_meta": {"title": "answerer"}}
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        assert report({**OWN, "7": model}, ["image", "query", column]).unused == (column,)
+    said = [str(warning.message) for warning in found]
+    assert said == [f"the column {column} sets nothing: did you mean answerer?"] * told

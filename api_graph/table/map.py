@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 
 from api_graph.arguments import typed
-from api_graph.errors import ApiGraphWarning
+from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.executor import Executor, Listener
 from api_graph.files import PictureKind
 from api_graph.graph import Graph, on_device, set_inputs
@@ -150,8 +151,45 @@ def map_graph(
         source = on_device(source, all_nodes(), str(device))
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     more = fast_resize_of(source, all_nodes()) if fast_resize else {}
-    plan = _planned(source, name, rows, {**(inputs or {}), **more}, Path(output), options)
+    try:
+        plan = _planned(source, name, rows, {**(inputs or {}), **more}, Path(output), options)
+    except BadInput as error:
+        said = in_python(error.problem), in_python(error.hint)
+        raise BadInput(said[0], input=_argument(error.input), value=error.value, hint=said[1]) from error
     return MapResults(_results(TableRun(plan), engine_of(plan, ray), progress), plan.columns)
+
+
+_OPTIONS = {"set": "inputs", "column": "columns", "keep": "keep", "input": "input_folders", "out": "output"}
+"""Options of `api-graph map` whose arguments of `map_graph` have other names, or take a list."""
+_GIVEN = re.compile(r"--(set|column) (?:'([^'=]+)=([^']*)'|([^\s'=]+)=([^\s',;]*[^\s',;.]))")
+_NAMED = re.compile(
+    r"--(set|keep) (?!out\b)(?:'([^']+)'|([^\s',;.]+(?:\.[^\s',;.]+)*))(?= too| for| out| sets| or|[,;.]|$)"
+)
+
+
+def in_python(text: str) -> str:
+    """What an error says of options, as it is written in a call of `map_graph`: --keep query is keep=["query"]."""
+    text = text.replace("--keep-null (keep_null=True)", "keep_null=True")
+    text = re.sub(r"--set '([^'=]+)'=(\w+)", r"--set '\1=\2'", text)
+    text = _GIVEN.sub(
+        lambda m: f'{_OPTIONS[m[1]]}={{"{m[2] or m[4]}": {m[3] or m[5] if m[1] == "set" else _quoted(m[3] or m[5])}}}',
+        text,
+    )
+    text = _NAMED.sub(lambda m: f'keep=["{m[2] or m[3]}"]' if m[1] == "keep" else f'inputs["{m[2] or m[3]}"]', text)
+    text = re.sub(r"--(maps|image-format|grid) (?=[a-z])", lambda m: f"{_argument('--' + m[1])}=", text)
+    return re.sub(r"--([a-z][a-z-]*)", lambda m: f"{_argument(m[0])}=", text)
+
+
+def _quoted(text: str) -> str:
+    return text if text == "COLUMN" else f'"{text}"'
+
+
+def _argument(option: str | None) -> str | None:
+    """The argument of `map_graph` for an option; what is no option stays."""
+    if option is None or not option.startswith("--"):
+        return option
+    name = option.removeprefix("--")
+    return _OPTIONS.get(name, name.replace("-", "_"))
 
 
 def _planned(

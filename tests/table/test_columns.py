@@ -16,7 +16,7 @@ from api_graph.runs import open_graph
 from api_graph.settings import is_shipped, shipped, shipped_graphs
 from api_graph.table.binding import Binding
 from api_graph.table.columns import ColumnReport, meanings
-from api_graph.table.map import map_graph
+from api_graph.table.map import in_python, map_graph
 from api_graph.table.rows import open_table
 from tests.table.runs import GRAPH, picture
 from tests.table.tables import KINDS, table_of
@@ -150,7 +150,7 @@ def test_python_callers_read_it_before_the_first_row(tmp_path: Path) -> None:
     picture(tmp_path / "a.png", 1)
     rows = [{"image": "a.png", "question": "q"}]
     more: dict[str, Any] = {"output": tmp_path / "out", "input_folders": [tmp_path], "cache": False}
-    with pytest.raises(BadInput, match="--column query=question"):
+    with pytest.raises(BadInput, match=r'Say columns=\{"query": "question"\} if that column means it'):
         map_graph(GRAPH, rows, **more)
     assert not (tmp_path / "out").exists()
     found = map_graph(GRAPH, rows, keep=["query"], **more)
@@ -285,3 +285,25 @@ def test_right_answers_are_no_misspelt_input(column: str, told: bool) -> None:
         assert report({**OWN, "7": model}, ["image", "query", column]).unused == (column,)
     said = [str(warning.message) for warning in found]
     assert said == [f"the column {column} sets nothing: did you mean answerer?"] * told
+
+
+@pytest.mark.parametrize(
+    ("typed", "called"),
+    [
+        ("Rename one, or say --column NAME=COLUMN.", 'Rename one, or say columns={"NAME": COLUMN}.'),
+        (
+            "Say --set 'a b.c'=VALUE, --column 'a b=c d', or --keep 'a b' for the graph's own.",
+            'Say inputs={"a b.c": VALUE}, columns={"a b": "c d"}, or keep=["a b"] for the graph\'s own.',
+        ),
+        (
+            "Leave --set query out, or say --keep query too: the column sets nothing then.",
+            'Leave inputs["query"] out, or say keep=["query"] too: the column sets nothing then.',
+        ),
+        ("Leave --keep out, or give that column another name.", "Leave keep= out, or give that column another name."),
+        ("Fill it in, or say --keep-null (keep_null=True) for it.", "Fill it in, or say keep_null=True for it."),
+        ("Say --maps npz or --maps parquet too.", "Say maps=npz or maps=parquet too."),
+        ("Two lists -- that is all.", "Two lists -- that is all."),
+    ],
+)
+def test_python_is_told_of_arguments(typed: str, called: str) -> None:
+    assert in_python(typed) == called

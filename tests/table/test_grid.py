@@ -161,7 +161,7 @@ def test_settings_are_columns_of_the_results(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"inputs": {"filename_prefix": "x"}}, "--set filename_prefix sets it, too"),
+        ({"inputs": {"filename_prefix": "x"}}, r'inputs\["filename_prefix"\] sets it, too'),
         ({"columns": {"Save images as PNG.filename_prefix": "id"}}, "the column id sets it, too"),
         ({"grid": {"id": ["a"]}}, "no such input"),
     ],

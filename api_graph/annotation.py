@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args, overload
 
 import torch
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from api_graph.arguments import typed
+from api_graph.arguments import typed, unknown_argument
 from api_graph.clip import ClipAttribution, ClipModel, clip_attribution
 from api_graph.clip.decompose import Recipe
 from api_graph.clip.load import loaded_clip
@@ -22,8 +23,8 @@ from api_graph.files import expanded
 from api_graph.lvlm import LvlmModel, Request, attribute
 from api_graph.lvlm.asking import MOST_PROMPTS
 from api_graph.lvlm.load import loaded_lvlm
-from api_graph.lvlm.remote import profiles
-from api_graph.models.source import is_lvlm, names_repository
+from api_graph.lvlm.remote import names_endpoint
+from api_graph.models.source import is_lvlm, names_open_clip, names_repository
 from api_graph.notebook import one_line, quoted
 from api_graph.pixels.blend import Background, Colour, alpha_blend, reference_blend
 from api_graph.pixels.given import Images, Pixels, as_pictures, is_single
@@ -159,8 +160,8 @@ def annotate(
     (H, W, 3) of uint8 or of floats in [0, 1]; (B, H, W, 3) is a list of B.
 
     `model` says whose map it is: a loaded CLIP or LVLM, or a name that `load_clip` or `load_lvlm` takes, for `device`.
-    "demo", "hf-hub:ORG/NAME" and open_clip's names are CLIPs, ORG/NAME is an LVLM, and a folder what it holds. An LVLM
-    answers the query, and its map is where it looked meanwhile, in `layer`.
+    "demo", "hf-hub:ORG/NAME" and open_clip's ARCHITECTURE/TAG are CLIPs, ORG/NAME is an LVLM, a folder what it holds.
+    An LVLM answers the query, and its map is where it looked meanwhile, in `layer`.
 
     `recipe="paper"`: a CLIP's Ψcls and Ψcomp are each normalised and combined (soft OR; `psi` takes one of them alone).
     The map is resized with the geometry that the model saw, smoothed over `kernel_size` pixels (15) and blended;
@@ -168,6 +169,7 @@ def annotate(
     does it, with `kernel_size` in tokens (3) and only `grey` (0 to 255) to blend with. `progress` shows a bar; None: in
     notebooks alone. Raises BadInput for what cannot be used.
     """
+    _check_blend(blend, recipe)
     pictures = as_pictures(image)
     single = is_single(image) and isinstance(query, str)
     if psi not in get_args(Psi):
@@ -223,11 +225,9 @@ def _names_lvlm(name: str) -> bool:
     folder = expanded(name.removeprefix("local-dir:"))
     if folder.is_dir():
         return is_lvlm(folder) and not (folder / "open_clip_config.json").is_file()
-    from open_clip import list_models
-
-    if name == "demo" or name.startswith("hf-hub:") or name.replace("/", "-") in list_models():
+    if name == "demo" or name.startswith("hf-hub:") or names_open_clip(name):
         return False
-    if name.partition("/")[0] in profiles():
+    if names_endpoint(name):
         problem = "this is an endpoint, and where a model looks is read inside it"
         raise BadInput(problem, input="model", value=name, hint="Load a local LVLM, or take a CLIP.")
     return names_repository(name)
@@ -251,6 +251,18 @@ def _check_of_clip(**settings: object) -> None:
     for name, value in settings.items():
         if value is not None:
             raise BadInput("an LVLM's map has no such setting", input=name, value=value, hint="Leave it out.")
+
+
+def _check_blend(blend: Mapping[str, Any], recipe: Recipe) -> None:
+    """Raise TypeError for a keyword that is none, and BadInput for a setting of the other recipe."""
+    own = [*signature(reference_blend if recipe == "reference" else alpha_blend).parameters][2:]
+    for name, value in blend.items():
+        if name not in AnnotateSettings.__annotations__:
+            known = [*AnnotateSettings.__annotations__, *signature(annotate).parameters]
+            raise unknown_argument("annotate", name, known)
+        if name not in own:
+            problem, hint = f"the recipe {recipe} has no such setting", f"It has {', '.join(own)}; leave this one out."
+            raise BadInput(problem, input=name, value=value, hint=hint)
 
 
 def _of_lvlm(

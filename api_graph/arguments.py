@@ -8,6 +8,7 @@ import numbers
 import os
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from api_graph.errors import BadInput, inputs_named
+from api_graph.errors import BadInput, inputs_named, shown
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,16 +47,21 @@ def typed(*own: str, **names: str) -> Callable[[Callable[P, R]], Callable[P, R]]
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(function)
+        rest = next((one.name for one in signature.parameters.values() if one.kind is one.VAR_KEYWORD), "")
         hints: dict[str, object] = {}
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             if not hints:
                 hints.update({**_hints(function, signature), **dict.fromkeys(own, Any)})
+            given = _bound(function.__name__, signature, args, kwargs)
             with inputs_named(**names):
-                for name, value in signature.bind(*args, **kwargs).arguments.items():
+                for name, value in given.items():
                     if name in hints and not fits(hints[name], value):
                         raise _unfit(name, hints[name], value)
+                for name, value in given.get(rest, {}).items():
+                    if not fits(hints["**"], value):
+                        raise unknown_argument(function.__name__, name, signature.parameters)
                 return function(*args, **kwargs)
 
         return checked
@@ -63,17 +69,39 @@ def typed(*own: str, **names: str) -> Callable[[Callable[P, R]], Callable[P, R]]
     return decorate
 
 
+def _bound(
+    called: str, signature: inspect.Signature, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> dict[str, Any]:
+    """The arguments by parameter. Raises TypeError, which names the function that was called."""
+    try:
+        return signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        unknown = [name for name in kwargs if name not in signature.parameters]
+        if unknown:
+            raise unknown_argument(called, unknown[0], signature.parameters) from None
+        raise TypeError(f"{called}(): {error}") from None
+
+
+def unknown_argument(called: str, name: str, known: Iterable[str]) -> TypeError:
+    """What is wrong with a call that names an argument which the function does not have."""
+    close = get_close_matches(name, list(known), n=1, cutoff=0.7)
+    meant = f". Did you mean {close[0]!r}?" if close else ""
+    return TypeError(f"{called}() got an unexpected keyword argument {name!r}{meant}")
+
+
 def _hints(function: Callable[..., object], signature: inspect.Signature) -> dict[str, object]:
-    """The declared types by parameter; Any where only a type checker can tell."""
+    """The declared types by parameter, and of each of the rest by "**"; Any where only a type checker can tell."""
+    rest = inspect.Parameter.VAR_KEYWORD
     single = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     found: dict[str, object] = {"": Any}
     for name, parameter in signature.parameters.items():
-        if parameter.kind in single:
+        if parameter.kind in (*single, rest):
             holder = type("", (), {"__annotations__": {name: parameter.annotation}})
             try:
-                found[name] = get_type_hints(holder, function.__globals__)[name]
+                hint = get_type_hints(holder, function.__globals__)[name]
             except (NameError, TypeError):  # imported for type checkers alone, or an alias of itself
-                found[name] = Any
+                hint = Any
+            found["**" if parameter.kind is rest else name] = hint
     return found
 
 
@@ -146,7 +174,10 @@ def _takes_numbers(items: tuple[object, ...]) -> bool:
 def _unfit(name: str, hint: object, value: object) -> BadInput:
     array = isinstance(value, np.ndarray) and "a tensor" in wanted(hint)
     problem = f"{wanted(hint)} is needed, and this is {'None' if value is None else _a(type(value).__name__)}"
-    return BadInput(problem, input=name, value=value, hint="Use torch.from_numpy." if array else "Check the call.")
+    helps = "Use torch.from_numpy." if array else "Check the call."
+    if fits(hint, [value]):
+        helps = f"Wrap it in a list: {shown([value])}."
+    return BadInput(problem, input=name, value=value, hint=helps)
 
 
 def wanted(hint: object) -> str:
@@ -154,7 +185,8 @@ def wanted(hint: object) -> str:
     hint = _unnamed(hint)
     origin = get_origin(hint) or hint
     if origin in (Union, types.UnionType):
-        said = [wanted(one) for one in get_args(hint) if one is not type(None)]
+        choices = [one for one in get_args(hint) if one is not type(None)]
+        said = ["a list of these" if _lists_all(one, choices) else wanted(one) for one in choices]
         return " or ".join(dict.fromkeys(said))
     if origin is Literal:
         return " or ".join(map(repr, get_args(hint)))
@@ -162,7 +194,15 @@ def wanted(hint: object) -> str:
         items = [item for item in get_args(hint) if item is not Ellipsis]
         inner = wanted(items[0]) if items else ""
         return "a list" if not inner else f"a list of {_plural(inner)}"
-    return _WORDS.get(origin) or _a(getattr(origin, "__name__", str(origin)))
+    word = getattr(origin, "__name__", str(origin))
+    return _WORDS.get(origin) or (word if word.endswith("s") else _a(word))  # such as Boxes
+
+
+def _lists_all(hint: object, choices: Sequence[object]) -> bool:
+    """Whether it is a list of several kinds of items, each of which is a choice by itself too."""
+    items = get_args(hint) if get_origin(hint) is Sequence else ()
+    kinds = get_args(items[0]) if items and get_origin(items[0]) in (Union, types.UnionType) else ()
+    return len(kinds) > 1 and all(kind in choices for kind in kinds)
 
 
 def _a(word: str) -> str:
@@ -173,5 +213,7 @@ def _plural(words: str) -> str:
     """Of "a text or a list of numbers", "texts or lists of numbers"."""
     if " or " in words:
         return " or ".join(map(_plural, words.split(" or ")))
+    if " " not in words:
+        return words
     noun, of, rest = words.partition(" ")[2].partition(" of ")
     return f"{noun}s{of}{rest}"

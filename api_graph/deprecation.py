@@ -33,12 +33,15 @@ def formerly(*order: str, **names: str) -> Callable[[Callable[P, R]], Callable[P
     """A decorator: the function is still called as it was in 0.1.
 
     `order` are its first parameters in their order of then, by today's names; the model was the first of them. A call
-    is taken for one of then where its first argument is a model, or a model's name before an image.
+    is taken for one of then where its first argument is a model, or, where nothing is missing in that order and no
+    other argument is a model, what can be a model's name before an image.
     `names` are parameters of then, and what they are called today.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        called, today = function.__name__, list(inspect.signature(function).parameters)
+        called, signature = function.__name__, inspect.signature(function)
+        today = list(signature.parameters)
+        needed = {name for name, one in signature.parameters.items() if one.default is one.empty and one.kind < 2}
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -50,7 +53,8 @@ def formerly(*order: str, **names: str) -> Callable[[Callable[P, R]], Callable[P
                 if new != name:
                     deprecated(f"{called}({name}=...) is {called}({new}=...) now")
                 given[new] = value
-            if order and 0 < len(args) <= len(order) and _model_first(args, given, today[0]):
+            complete = needed <= {*order[: len(args)], *given} and given.keys().isdisjoint(order[:1])
+            if order and 0 < len(args) <= len(order) and _model_first(args, given, today[0], complete):
                 was, now = ", ".join(order), ", ".join(today[: len(order)])
                 deprecated(f"{called}({was}) is {called}({now}) now: the model comes last, or as model=")
                 for name, value in zip(order, args, strict=False):
@@ -65,12 +69,15 @@ def formerly(*order: str, **names: str) -> Callable[[Callable[P, R]], Callable[P
     return decorate
 
 
-def _model_first(args: Sequence[object], given: Mapping[str, object], image: str) -> bool:
-    """Whether the first argument is the model, which takes the place of the `image`."""
+def _model_first(args: Sequence[object], given: Mapping[str, object], image: str, complete: bool) -> bool:
+    """Whether the first argument is the model, which takes the place of the `image`.
+
+    `complete`: in the order of then the call has all that it needs, and one model.
+    """
     first = args[0]
     if _is_model(first):
         return True
-    if not all(isinstance(one, str) for one in _listed(first)) or (isinstance(first, str) and os.path.isfile(first)):
+    if not complete or any(map(_is_model, args[1:])) or not all(map(_can_name_a_model, _listed(first))):
         return False
     if len(args) == 1:
         return image in given
@@ -83,6 +90,11 @@ def _is_model(value: object) -> bool:
         return any(map(_is_model, value))
     kind = type(value)
     return getattr(kind, "socket", None) in _MODELS or (kind.__name__ == "Endpoint" and hasattr(value, "profile"))
+
+
+def _can_name_a_model(value: object) -> bool:
+    """Whether it is a text that is no file; names and repositories have no blanks, and folders are there."""
+    return isinstance(value, str) and not os.path.isfile(value) and (" " not in value.strip() or os.path.isdir(value))
 
 
 def _listed(value: object) -> Sequence[object]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 _LONGEST_VALUE = 80
 
@@ -78,8 +79,23 @@ def each_kind_once() -> Iterator[None]:
         _kinds_said = before
 
 
+_listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def warnings_told(listener: Callable[[str], None]) -> Iterator[None]:
+    """Inside, and in this thread, `listener` is told what `warn_of_kind` warns of, for where nobody sees a terminal."""
+    before = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(before)
+
+
 def warn_of_kind(kind: str, text: str, *, stacklevel: int = 2) -> None:
     """Give an ApiGraphWarning; in a run over a table the first of its kind alone."""
+    if (listener := _listener.get()) is not None:
+        listener(text)
     if _kinds_said is not None:
         if kind in _kinds_said:
             return

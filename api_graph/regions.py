@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from api_graph.errors import BadInput, warn_of_kind
@@ -77,7 +79,7 @@ class Boxes:
 
 
 def read_boxes(
-    boxes: str | Sequence[Sequence[float]] | Tensor,
+    boxes: str | Sequence[Sequence[float]] | NDArray[Any] | Tensor,
     size: tuple[int, int],
     format: BoxFormat = "xyxy",
     *,
@@ -163,22 +165,21 @@ def clipped_box(box: Sequence[float], where: str, size: tuple[int, int]) -> list
     return [max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))]
 
 
-def warn_of_fractions(boxes: Sequence[Sequence[float]]) -> None:
-    """Warn of boxes in pixels that all lie within the first pixel, and have fractions."""
+def warn_of_fractions(boxes: Sequence[Sequence[float]], hint: str = "boxes of the format normalized are those") -> None:
+    """Warn of boxes in pixels that all lie within the first pixel, and have fractions; `hint` says what to do."""
     numbers = [number for box in boxes for number in box]
     if numbers and all(0 <= number <= 1 for number in numbers) and any(number % 1 for number in numbers):
         first = next(box for box in boxes if any(number % 1 for number in box))
         text = " ".join(f"{number:g}" for number in first)
-        warn_of_kind(
-            "fractions", f"{text} look like fractions of the picture: boxes of the format normalized are those"
-        )
+        warn_of_kind("fractions", f"{text} look like fractions of the picture: {hint}")
 
 
 def _rows(
-    boxes: str | Sequence[Sequence[float]] | Tensor, format: str
+    boxes: str | Sequence[Sequence[float]] | NDArray[Any] | Tensor, format: str
 ) -> Iterator[tuple[str, list[float], str | None]]:
     """What to call each box in a complaint, its numbers, and its label."""
-    given = _json_list(boxes) if isinstance(boxes, str) else boxes.tolist() if isinstance(boxes, Tensor) else boxes
+    listed = boxes.tolist() if isinstance(boxes, Tensor | np.ndarray) else boxes
+    given = _json_list(listed) if isinstance(listed, str) else listed
     if given is not None:
         for count, row in enumerate(given, start=1):
             yield f"box {count}", _numbers(row, row, f"box {count}", format), None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,9 +17,15 @@ from api_graph.errors import BadInput, inputs_named
 from api_graph.files import sha256_of
 from api_graph.folders import Folders, content_of
 from api_graph.json_values import Json
-from api_graph.lvlm.remote import endpoint_in, identity
+from api_graph.lvlm.remote import endpoint_in, identity, marked, profiles
 from api_graph.models.device import dtype_name, lvlm_dtype
-from api_graph.models.source import clip_identity, lvlm_identity, names_repository, segmenter_identity
+from api_graph.models.source import (
+    architecture_and_tag,
+    clip_identity,
+    lvlm_identity,
+    names_repository,
+    segmenter_identity,
+)
 
 if TYPE_CHECKING:
     from api_graph.lvlm import Quantization as Bits
@@ -107,6 +114,7 @@ def answerer_fingerprint(
     if name is not None:
         with inputs_named(endpoint="answerer"):
             return identity(name, folders.answers)
+    located_lvlm(folders, answerer, "answerer")
     with inputs_named(model="answerer"):
         return lvlm_fingerprint(folders, answerer, device, precision, quantization)
 
@@ -127,29 +135,40 @@ def located_clip(folders: Folders, model: str, checkpoint: str) -> tuple[str, st
     path = folders.model_path(model)
     if path is not None:
         return str(path), weights
-    if model.startswith("hf-hub:"):
+    if model == "demo" or model.startswith("hf-hub:"):
         return model, weights
-    name, slash, tag = model.partition("/")
+    name, tag = architecture_and_tag(model) if "/" in model else (model, None)
     # What is left must be an architecture and a tag of open_clip's, never a path that happens to exist.
     if (
-        not name
+        not model
         or model.startswith(("local-dir:", ".", "~"))
-        or "/" in tag
+        or os.path.isabs(model)
+        or name.count("/") > 1
         or "\\" in model
-        or any(part and os.path.exists(part) for part in (name, tag))
+        or any(part and os.path.exists(part) for part in (model, name, tag))
     ):
         _inside(folders, "model", model)
-    return name, weights or (tag if slash else None)
+    return name, weights or tag
 
 
-def located_lvlm(folders: Folders, model: str) -> str:
-    """What `lvlm.load_lvlm` is to be called with. A graph's paths are followed only inside the model folders."""
+def located_lvlm(folders: Folders, model: str, input: str = "model") -> str:
+    """What `lvlm.load_lvlm` is to be called with. A graph's paths are followed only inside the model folders.
+
+    Raises BadInput, naming `input`; where that may be an endpoint, and a profile has this name, it says so.
+    """
     path = folders.model_path(model)
     if path is not None:
         return str(path)
     if model == "demo" or (names_repository(model) and not os.path.exists(model)):
         return model
-    return str(_inside(folders, "model", model))
+    asked = f"Did you mean {marked(model)}? " if input == "answerer" and _is_profile(model) else ""
+    return str(_inside(folders, input, model, asked))
+
+
+def _is_profile(name: str) -> bool:
+    with suppress(BadInput):  # a damaged file; whoever picks an endpoint is told
+        return name.partition("/")[0] in profiles()
+    return False
 
 
 def located_segmenter(folders: Folders, model: str) -> str:
@@ -172,12 +191,11 @@ def quantized(choice: Quantization) -> Bits | None:
     return None if choice == "none" else choice
 
 
-def _inside(folders: Folders, input: str, name: str) -> Path:
+def _inside(folders: Folders, input: str, name: str, hint: str = "") -> Path:
     path = folders.model_path(name)
     if path is None:
-        raise not_among(
-            folders, input, name, f"Put it there; on the command line, --set {input}=PATH may name any file."
-        )
+        hint += f"Put it there; on the command line, --set {input}=PATH may name any file."
+        raise not_among(folders, input, name, hint)
     return path
 
 

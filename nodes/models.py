@@ -193,6 +193,7 @@ def answering_model(
             endpoint = Endpoint.open(name)
         context.show_text(f"Images and questions go to {endpoint.host}.")
         return endpoint
+    located_lvlm(context.folders, answerer, "answerer")
     with inputs_named(model="answerer"):
         return load_lvlm(context, answerer, device, precision, quantization)
 

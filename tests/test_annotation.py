@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -152,10 +153,14 @@ def test_a_name_is_a_clip_or_an_lvlm(lvlm: api_graph.LvlmModel, clip: api_graph.
     ("name", "said"),
     [
         ("llava-1.5", r"model: unknown model \(got 'llava-1\.5'\).*An LVLM is named by its folder, or as ORG/NAME"),
-        ("ViT-B-16", "an architecture alone would have random weights"),
-        ("ViT-B/16", "an architecture alone would have random weights"),
+        ("ViT-B-16", "^model: an architecture alone would have random weights"),
+        ("ViT-B/16", "^model: an architecture alone would have random weights"),
+        ("ViT-B-32/opneai", "^model: ViT-B-32 has no weights of that name.*Did you mean openai"),
+        ("ViT-B-23/openai", r"^model: unknown model \(got 'ViT-B-23/openai'\). Did you mean ViT-B-32"),
+        ("ViT-B-32/openai", r"^model: the model could not be downloaded.*\(got 'ViT-B-32/openai'\). HF_HUB_OFFLINE is"),
         ("mine", "model: this is an endpoint, and where a model looks is read inside it"),
         ("mine/gpt-4o", "this is an endpoint"),
+        ("endpoint:mine", "this is an endpoint"),
         ("api-graph-tests/no-such-lvlm", "model: the model could not be downloaded"),
         ("hf-hub:api-graph-tests/no-such-clip", "model: the model could not be downloaded"),
     ],
@@ -166,6 +171,23 @@ def test_names_that_lead_nowhere(name: str, said: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("API_GRAPH_ENDPOINTS", str(tmp_path / "endpoints.toml"))
     with pytest.raises(BadInput, match=said):
         api_graph.annotate(PICTURE, STAR, name)
+
+
+def test_every_function_takes_architecture_and_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the command line and the node Load CLIP do, without asking the hub for an LVLM."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    box = [(1.0, 1.0, 9.0, 9.0)]
+    calls: list[Callable[[str], object]] = [
+        lambda name: api_graph.annotate(PICTURE, STAR, name),
+        lambda name: api_graph.choose_box(PICTURE, box, STAR, name),
+        lambda name: api_graph.classify(PICTURE, ["a star"], name),
+        lambda name: api_graph.clip_attribution(PICTURE, STAR, name),
+    ]
+    for call in calls:
+        with pytest.raises(BadInput, match=r"^model: ViT-B-32 has no weights of that name .*openai"):
+            call("ViT-B-32/nothing")
+        with pytest.raises(BadInput, match=r"^model: an architecture alone would have random weights"):
+            call("ViT-B-32")
 
 
 def test_a_loaded_model_stays_where_it_is(clip: api_graph.ClipModel, lvlm: api_graph.LvlmModel) -> None:

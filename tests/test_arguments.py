@@ -21,6 +21,7 @@ from api_graph.pixels.blend import alpha_blend, reference_blend
 from api_graph.pixels.heatmap import mean_filter, normalize
 from api_graph.pixels.overlay import overlay
 from api_graph.pixels.read import to_pil
+from api_graph.regions import Boxes
 from api_graph.tasks.pointcloud.read import read_points
 
 FUNCTIONS = {
@@ -237,13 +238,74 @@ def test_the_message() -> None:
     )
     texts: Any = "query"
     assert said(lambda: api_graph.map_graph("api_clip", [], keep=texts)) == (
-        "keep: a list of texts is needed, and this is a str (got 'query'). Check the call."
+        "keep: a list of texts is needed, and this is a str (got 'query'). Wrap it in a list: ['query']."
     )
     number: Any = 3
     assert said(lambda: api_graph.annotate("x.png", number)) == (
         "query: a text or a list of texts is needed, and this is an int (got 3). Check the call."
     )
+    one: Any = (1, 2, 3, 4)
+    boxes = "Boxes or a text or a list of lists of numbers or an array or a tensor"
+    told = "is needed, and this is a tuple (got (1, 2, 3, 4)). Wrap it in a list: [(1, 2, 3, 4)]."
+    assert said(lambda: api_graph.choose_box("x.png", one, "a ring")) == f"boxes: {boxes} {told}"
+    assert said(lambda: api_graph.classify("x.png", ["a"], boxes=one)) == f"boxes: {boxes} or a list of these {told}"
     assert said(lambda: api_graph.load_lvlm(number)).startswith("name: a text is needed, and this is an int (got 3)")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_unknown_keyword_is_refused_by_the_function_that_was_called(name: str) -> None:
+    function, known = FUNCTIONS[name], declared(FUNCTIONS[name])
+    misspelt = known[-1][:-1] + "zq"
+    needed = {one: NEEDED[one] for one in known if parameter_default(function, one) is inspect.Parameter.empty}
+    with pytest.raises(TypeError, match=rf"^{name}\(\) got an unexpected keyword argument '{misspelt}'"):
+        function(**{**needed, misspelt: 1})
+
+
+def test_what_is_like_an_unknown_keyword_is_named() -> None:
+    api: Any = api_graph
+    for call, said in {
+        lambda: api.annotate("x.png", "a ring", modle="demo"): r"annotate\(\) got .* 'modle'\. Did you mean 'model'\?",
+        lambda: api.annotate("x.png", "a ring", strenght=1): r"annotate\(\) got .*Did you mean 'strength'\?",
+        lambda: api.ask("x.png", "What?", steering=1): r"^ask\(\) got an unexpected keyword argument 'steering'$",
+        lambda: api.ask("x.png", "What?", "demo", 1): r"^ask\(\): too many positional arguments",
+        lambda: api.ask("x.png"): r"^ask\(\): missing a required argument: 'query'",
+    }.items():
+        with pytest.raises(TypeError, match=said):
+            call()
+    picture, clip = np.zeros((80, 80, 3), np.uint8), api_graph.load_clip()
+    for recipe, name, value in (("reference", "strength", 0.5), ("reference", "background", "blur")):
+        with pytest.raises(BadInput, match=rf"^{name}: the recipe {recipe} has no such setting .*It has grey"):
+            api.annotate(picture, "a ring", clip, recipe, **{name: value})
+
+
+GONE = ["missing.png", "https://example.org/a.jpg", "folder", "broken.png"]
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_what_cannot_be_read_is_told_by_the_arguments_name(gone: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    clip, demo, good = api_graph.load_clip(), api_graph.load_lvlm(), np.zeros((80, 80, 3), np.uint8)
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("image", lambda: api_graph.annotate(gone, "a ring", clip)),
+        ("image", lambda: api_graph.annotate([good, gone], "a ring", clip)),
+        ("image", lambda: api_graph.ask(gone, "What?", demo)),
+        ("image", lambda: api_graph.classify(gone, ["a", "b"], clip)),
+        ("image", lambda: api_graph.clip_attribution(gone, "a ring", clip)),
+        ("image", lambda: api_graph.choose_box(gone, [[1, 2, 3, 4]], "a ring", clip)),
+        ("image", lambda: api_graph.foveal_features(gone, model=clip)),
+        (
+            "clean",
+            lambda: api_graph.foveal_features(good, torch.ones(1, *clip.tower.grid), clip, unleash=1.0, clean=gone),
+        ),
+        ("image", lambda: api_graph.lvlm_attribution(gone, "What?", demo)),
+        ("points", lambda: api_graph.classify_point_cloud(gone, ["a", "b"], clip)),
+    ]
+    for name, call in calls:
+        with pytest.raises(BadInput) as caught:
+            call()
+        assert caught.value.input == name, (name, str(caught.value))
 
 
 def test_read_points_takes_paths() -> None:
@@ -287,6 +349,7 @@ def test_types_in_words() -> None:
     assert wanted(Sequence[Sequence[float]]) == "a list of lists of numbers"
     assert wanted(Sequence[str | Path]) == "a list of texts or paths"
     assert wanted(Literal["a", "b"]) == "'a' or 'b'"
+    assert wanted(Sequence[Boxes | str]) == "a list of Boxes or texts"
 
 
 def test_the_decorator_leaves_the_function_as_it_is() -> None:

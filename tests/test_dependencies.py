@@ -68,7 +68,7 @@ def reached_from_comfyui() -> list[Path]:
         for user in users:
             imported.setdefault(user, set()).add(module)
     reached: set[str] = set()
-    waiting = ["api_graph.nodes", "api_graph.comfy", "api_graph.registry"]
+    waiting = ["api_graph.nodes.pack", "api_graph.comfy", "api_graph.registry"]
     while waiting:
         module = waiting.pop()
         if module and module not in reached:

@@ -152,11 +152,28 @@ def test_a_new_call_with_names_is_never_taken_for_an_old_one(tmp_path: Path) -> 
         (b"bytes", str(PICTURE)),
         (torch.zeros(4, 4, 3), str(PICTURE)),
         (None, "What?", "demo"),
+        ("What?", str(PICTURE)),
+        ("What colour is it?", str(PICTURE), "demo"),
+        ("mine", None),
     ):
         assert asked(*args)[: len(args)] == args
     for args in ((str(folder), str(PICTURE), "What?"), ("demo", b"bytes", "What?"), ("demo", [PICTURE], "What?")):
         with pytest.warns(DeprecationWarning):
             assert asked(*args) == (args[1], args[2], args[0])
+
+
+def test_a_question_before_the_image_is_no_model(lvlm: Any) -> None:
+    """No order ever was that, so nothing is said of one; the argument that is wrong is named."""
+    for call in (
+        lambda: api.ask(ASKED, PICTURE, lvlm),
+        lambda: api.ask("colour", PICTURE, model=lvlm),
+        lambda: api.ask("colour", PICTURE, lvlm),
+        lambda: api.ask("colour", PICTURE),
+        lambda: api.classify("a star", PICTURE),
+        lambda: api.clip_attribution(RING, PICTURE),
+    ):
+        with pytest.raises(api_graph.BadInput, match=r"^(query|labels): a text"):
+            call()
 
 
 def test_an_endpoint_before_the_image_is_the_model() -> None:

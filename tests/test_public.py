@@ -32,7 +32,7 @@ def test_dir_shows_what_is_public_and_nothing_else() -> None:
         "import api_graph\n"
         "before = dir(api_graph)\n"
         "for name in api_graph.__all__: getattr(api_graph, name)\n"
-        "import api_graph.cli.app, api_graph.nodes\n"
+        "import api_graph.cli.app, api_graph.nodes.pack\n"
         "assert dir(api_graph) == before, set(dir(api_graph)) ^ set(before)\n"
         "print([name for name in before if not name.startswith('__')] == sorted(api_graph.__all__))\n"
         "from api_graph import *\n"

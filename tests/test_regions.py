@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import api_graph
 from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.regions import Boxes, boxes_around, read_boxes, touches
 
@@ -79,6 +82,51 @@ def test_one_of_several_is_named(text: str, said: str) -> None:
 def test_fractions_as_pixels_are_warned_of(boxes: Any, format: Any) -> None:
     with pytest.warns(ApiGraphWarning, match=r"^0\.1 0\.2 0\.5 0\.6 look like fractions of the picture"):
         read_boxes(boxes, SIZE, format)
+
+
+@pytest.mark.parametrize("form", ["list", "array", "tensor"])
+def test_every_function_that_takes_boxes_warns_of_fractions(form: str) -> None:
+    rows = [(0.1, 0.2, 0.5, 0.6)]
+    given: Any = {"list": rows, "array": np.array(rows), "tensor": torch.tensor(rows, dtype=torch.float64)}[form]
+    picture, clip = np.zeros((80, 80, 3), np.uint8), api_graph.load_clip()
+    calls: list[Callable[[], object]] = [
+        lambda: api_graph.choose_box(picture, given, "a ring", clip),
+        lambda: api_graph.classify(picture, ["a ring"], clip, boxes=given),
+        lambda: api_graph.classify([picture, picture], ["a ring"], clip, boxes=[given, given]),
+        lambda: api_graph.foveal_mask(given[0], (80, 80), (4, 4)),
+    ]
+    if form == "list":  # an array is a mask
+        lvlm = api_graph.load_lvlm()
+        calls += [
+            lambda: api_graph.Steering.of(given),
+            lambda: api_graph.Steering.of([None, given]),
+            lambda: api_graph.Steering.of("image", schedule=[(3, given)]),
+            lambda: api_graph.Steering.of(Boxes(torch.tensor(rows, dtype=torch.float64), (80, 80))),
+            lambda: api_graph.ask(picture, "What?", lvlm, fovea=given, max_tokens=1),
+            lambda: api_graph.lvlm_attribution(picture, "What?", lvlm, fovea=given, max_tokens=1),
+            lambda: api_graph.choose_box(picture, Boxes(torch.tensor(rows).double(), (80, 80)), "a ring", clip),
+        ]
+    for call in calls:
+        with pytest.warns(ApiGraphWarning, match=r"^0\.1 0\.2 0\.5 0\.6 look like fractions of the picture: ") as told:
+            call()
+        assert len({str(warning.message) for warning in told}) == 1
+
+
+def test_boxes_of_each_image_are_told_from_boxes() -> None:
+    """In every form: of one image or all, or a list of them for each."""
+    picture, clip = np.zeros((80, 80, 3), np.uint8), api_graph.load_clip()
+    one, other = [1, 2, 30, 40], [50, 50, 70, 79]
+    all_alike: list[Any] = [[one, other], [np.array(one), np.array(other)], torch.tensor([one, other])]
+    all_alike += [np.array([one, other]), [torch.tensor(one), torch.tensor(other)], [np.array(one).tolist(), other]]
+    all_alike += [[[*map(np.int64, one)], other], "1 2 30 40\n50 50 70 79"]
+    for boxes in all_alike:
+        found = api_graph.classify([picture] * 3, ["a ring", "a star"], clip, boxes=boxes)
+        assert [region.tolist() for region in found.regions] == [[one, other]] * 3
+    each: list[Any] = [[[one], [other]], np.array([[one], [other]]), torch.tensor([[one], [other]])]
+    each += [[np.array([one]), torch.tensor([other])], ["1 2 30 40", [other]]]
+    for boxes in each:
+        found = api_graph.classify([picture] * 2, ["a ring", "a star"], clip, boxes=boxes)
+        assert [region.tolist() for region in found.regions] == [[one], [other]]
 
 
 def test_fractions_of_pixels_are_not(recwarn: pytest.WarningsRecorder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -121,13 +122,34 @@ def many(value: Sequence[int]) -> list[Attribution]:
     return [away(float(one)) for one in value]
 
 
+def map_here(value: int) -> Attribution:
+    """A map on the processor."""
+    return Attribution(torch.full((1, 1, 1), float(value)), (Geometry.whole(8, 8),))
+
+
+def many_here(value: Sequence[int]) -> list[Attribution]:
+    return [map_here(one) for one in value]
+
+
 def test_a_batch_gives_maps_at_home_by_one_copy_and_a_call_by_one_of_its_own() -> None:
     spec = spec_of(declared("Map", category="test", title="Map", batched=many, over=("value",))(map_of))
     steps = [([{"value": i}], None) for i in range(9)]
-    entries = run_batch(spec, steps, BatchLimits(pool=ModelPool(memory=Card(1000))))
+    outside: list[int] = []
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        before = len(waited)
+        yield
+        outside.append(len(waited) - before)
+
+    entries = run_batch(spec, steps, BatchLimits(pool=ModelPool(memory=Card(1000))), waiting)
     copies = waited.count("cpu")
+    assert outside == [1]  # meanwhile others compute
     values = [entry.outputs[0][0].values for entry in entries if not isinstance(entry, Exception)]  # type: ignore[attr-defined]
     assert copies == 1 and [float(one) for one in values] == list(range(9))
+    here = spec_of(declared("Here", category="test", title="Here", batched=many_here, over=("value",))(map_here))
+    run_batch(here, steps, BatchLimits(pool=ModelPool(memory=Card(1000))), waiting)
+    assert outside == [1]  # for what is here nobody waits
     waited.clear()
     entry = run_calls(spec, [{"value": 5}], None)
     assert waited == ["cpu"] and type(entry.outputs[0][0].values) is Tensor  # type: ignore[attr-defined]

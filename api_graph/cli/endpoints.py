@@ -70,7 +70,7 @@ def add(
         print_json(_facts(profile))
     else:
         say(f"{profiles_file()}: {name} added. Graphs that name it send images and questions to {profile.host}.")
-        say(f"Try it: api-graph endpoints test {name}")
+        say(f"Try it: api-graph endpoints test {name}; in a graph: --set answerer=endpoint:{name}")
     return OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from difflib import get_close_matches
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,11 +59,11 @@ def nodes(
 
 
 def _find(name: str, registry: Registry) -> NodeSpec:
-    """The node with this id, else with this title; upper and lower case are one. Raises BadInput."""
+    """The node with this id, else title, else title of before; upper and lower case are one. Raises BadInput."""
     wanted = name.casefold()
-    for names in ([(spec.id, spec) for spec in registry.values()], [(spec.title, spec) for spec in registry.values()]):
-        for known, spec in names:
-            if known.casefold() == wanted:
+    for named in (attrgetter("id"), attrgetter("title"), attrgetter("formerly")):
+        for spec in registry.values():
+            if wanted and named(spec).casefold() == wanted:
                 return spec
     known = {n.casefold(): n for spec in registry.values() for n in (spec.id, spec.title, *spec.aliases)}
     holding = {known[n] for n in known if wanted.strip() and wanted in n}

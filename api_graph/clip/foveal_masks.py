@@ -13,9 +13,10 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from api_graph.arguments import typed
@@ -24,7 +25,7 @@ from api_graph.errors import ApiGraphWarning, BadInput, inputs_named
 from api_graph.geometry import Geometry
 from api_graph.pixels.heatmap import normalize
 from api_graph.pixels.regrid import onto_grid
-from api_graph.regions import boxes_around
+from api_graph.regions import boxes_around, warn_of_fractions
 from api_graph.sockets import Attribution
 
 KernelScale = Literal["minmax", "none"]
@@ -75,7 +76,7 @@ class FovealKernel:
 
 @typed()
 def foveal_mask(
-    box: Sequence[float] | Tensor,
+    box: Sequence[float] | NDArray[Any] | Tensor,
     image_size: tuple[int, int],
     grid: tuple[int, int],
     *,
@@ -97,6 +98,8 @@ def foveal_mask(
         raise BadInput("a box has four numbers", input="box", value=box, hint="Give left, top, right and bottom.")
     if min(image_size) < 1:
         raise BadInput("the image is empty", input="image_size", value=image_size, hint="Give width and height.")
+    if max(image_size) > 1:
+        warn_of_fractions([values.tolist()], "the box is in pixels: multiply by the image's width and height")
     kernel = FovealKernel(alpha, sigma, scale)
     with inputs_named(boxes="box", region="box"):
         return box_masks(values[None], Geometry.whole(*image_size), grid, kernel, cells=cells, on_empty=on_empty)[0]

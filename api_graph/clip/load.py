@@ -12,18 +12,18 @@ import torch
 from torch import Tensor
 
 from api_graph.clip.model import ClipModel
-from api_graph.errors import BadInput
+from api_graph.errors import BadInput, inputs_named
 from api_graph.models.device import check_device, choose_device, choose_dtype
-from api_graph.models.hub import revision_of
+from api_graph.models.hub import offline_hint, revision_of
 from api_graph.models.source import (
     CLIP_CONFIG,
-    OFFLINE,
     RANDOM,
     Source,
     clip_source,
     download_failed,
     fetched,
     first_line,
+    shortened,
     text_config,
 )
 
@@ -40,8 +40,8 @@ def load_clip(
     """Load a CLIP, ready to encode.
 
     `name`: "demo" (the tiny model that comes with this package), a folder with an `open_clip_config.json`
-    (its path, or "local-dir:PATH"), "hf-hub:ORG/REPO", or an open_clip architecture such as "ViT-B-16".
-    `pretrained`, for an architecture only: a tag such as "openai" (open_clip downloads the weights), the path
+    (its path, or "local-dir:PATH"), "hf-hub:ORG/REPO", or an open_clip architecture with its weights, such as
+    "ViT-B-16/openai" (open_clip downloads them); or the architecture alone, and `pretrained`: the tag, the path
     of a checkpoint (.safetensors, or .pt, which is read with weights_only=True), or "random" for random
     weights.
     `device`: default the first of cuda, mps, cpu that is there. `dtype`: default float16 on cuda, float32
@@ -64,6 +64,8 @@ def load_clip(
         warnings.simplefilter("ignore")
         root.addHandler(silent)
         guards.callback(root.removeHandler, silent)
+        if pretrained is None:  # then the name says which weights
+            guards.enter_context(inputs_named(pretrained="name"))
         module, tokenizer = _from_open_clip(source, precision, where)
     return ClipModel.from_open_clip(module, tokenizer=tokenizer, name=name)
 
@@ -71,7 +73,8 @@ def load_clip(
 def loaded_clip(model: ClipModel | str, device: str | torch.device | None = None) -> ClipModel:
     """The model, loaded onto `device` if it comes as a name. Raises BadInput where it is loaded, and elsewhere."""
     if isinstance(model, str):
-        return load_clip(model, device=device)
+        with inputs_named(pretrained="name"):
+            return load_clip(model, device=device)
     check_device(model.device, device, "load_clip")
     return model
 
@@ -112,8 +115,8 @@ def _from_open_clip(
         raise BadInput(
             f"the model's tokenizer could not be loaded: {first_line(error)}",
             input="name",
-            value=source.name,
-            hint=OFFLINE if source.path is None else "Put the tokenizer's files into the model's folder.",
+            value=source.whole_name,
+            hint=offline_hint() if source.path is None else "Put the tokenizer's files into the model's folder.",
         ) from error
     return module, tokenizer
 
@@ -148,7 +151,7 @@ def _explained(source: Source, error: Exception) -> BadInput:
 
     def wrong(problem: str, hint: str) -> BadInput:
         named = "pretrained" if source.pretrained else "name"
-        return BadInput(problem, input=named, value=source.pretrained or source.name, hint=hint)
+        return BadInput(problem, input=named, value=source.whole_name, hint=hint)
 
     said = str(error)
     if isinstance(error, torch.cuda.OutOfMemoryError):
@@ -157,7 +160,7 @@ def _explained(source: Source, error: Exception) -> BadInput:
     unfitting = isinstance(error, KeyError | AttributeError | AssertionError) and source.path is not None
     if "loading state_dict" in said or unfitting:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
-        first = (lines[1] if len(lines) > 1 else repr(error))[:160]  # load_state_dict goes on to list every key
+        first = shortened(lines[1] if len(lines) > 1 else repr(error))  # load_state_dict goes on to list every key
         problem = f"the checkpoint does not fit the architecture of {source.name!r}: {first}"
         return wrong(problem, "Name the architecture that it was trained as.")
     if "Weights only load failed" in said:  # torch goes on to say how to run the code in it

@@ -24,6 +24,7 @@ from api_graph.comfy.values import (
     single_values,
     validator,
 )
+from api_graph.errors import warnings_told
 from api_graph.lvlm.remote import Endpoint
 from api_graph.registry import registry_of
 from api_graph.spec import NodeSpec
@@ -94,12 +95,16 @@ def execute(spec: NodeSpec, values: Values, keep: Callable[[object], None] = lam
     """
     values = single_values(spec, values)
     hidden = {name: values.pop(name, None) for name in hidden_inputs(spec).get("hidden", {})}
-    with interrupts_of_host():
+    told: dict[str, None] = {}
+    with interrupts_of_host(), warnings_told(lambda text: told.update({f"Warning: {text}.": None})):
         if spec.context is None:
-            return outputs_of(spec, values)
+            outputs = outputs_of(spec, values)
+            return {"ui": {"text": [*told]}, "result": outputs} if told else outputs
         name, kind = spec.context
         context = host_context(kind, prompt=hidden.get("prompt"), extra=hidden.get("extra_pnginfo"))
         outputs = outputs_of(spec, {**values, name: context})
+    if "text" in context.ui:  # ComfyUI wants what the items of a list show to be of the same kinds
+        context.ui["text"] += told
     result = {"ui": context.ui, "result": outputs} if context.ui else outputs
     if context.cacheable:
         keep(result)

@@ -1,6 +1,7 @@
 """The shipped graphs as templates of the editors: what people read, which is the file's name, and how they open.
 
 An editor shows neither a title nor a sentence of a pack's template but the file's name, and sorts by nothing else.
+ComfyUI itself lists them unsorted, and its A → Z puts what begins with a digit last.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from api_graph.registry import Registry
 
 TEMPLATES = {
     "api_clip_map": "1 Where does CLIP look",
-    "lvlm_ask": "2 Ask about a picture.app",
+    "lvlm_ask": "2 Ask about a picture",
     "api_clip_crop": "3 Crop to what I mean.app",
     "api_clip_mask": "4 Mask what I mean",
     "api_lvlm": "5 Look where it matters, then answer",
@@ -67,8 +68,11 @@ TEMPLATES = {
 }
 """Name of the template by the name of the graph: six to begin with, then by method. `.app` opens as an app."""
 
-APPS = {"lvlm_ask": (("image", "query"), "Answer"), "api_clip_crop": (("image", "query"), "Crop")}
-"""The nodes, by their titles, whose value an app asks for, and the one that it shows."""
+APPS = {"api_clip_crop": (("image", "query"), "Crop")}
+"""The nodes, by their titles, whose value an app asks for, and the one that it shows, which must show images.
+
+ComfyUI's App Mode shows pictures, sound, video and 3D of a result, and no text.
+"""
 
 
 def template_name(graph: str) -> str:

@@ -8,13 +8,17 @@ from __future__ import annotations
 import gc
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from api_graph.executor.cache.entry import size_of
 
 if TYPE_CHECKING:
     from api_graph.sockets import Attribution
+
+Waiting = Callable[[], AbstractContextManager[None]]
+"""Inside what this gives, whoever waits lets others compute."""
 
 _SAID = ("out of memory", "not enough memory", "can't allocate memory", "status_alloc_failed")
 
@@ -82,10 +86,11 @@ class CudaMemory:
         return size_of(values).gpu
 
 
-def brought_home(values: Sequence[object]) -> list[object]:
+def brought_home(values: Sequence[object], waiting: Waiting = nullcontext) -> list[object]:
     """The values, of which maps lie on the processor: those on an accelerator are fetched at once, in one copy.
 
-    What is made of a map needs no model, and each of its steps would wait for the accelerator.
+    What is made of a map needs no model, and each of its steps would wait for the accelerator. Inside `waiting` the
+    accelerator is waited for, until it has made them: others may give it more to do.
     """
     import torch
 
@@ -97,7 +102,9 @@ def brought_home(values: Sequence[object]) -> list[object]:
         if isinstance(value, Attribution) and value.values.device.type != "cpu":
             away[value.values.device, value.values.dtype].append((index, value))
     for maps in away.values():
-        fetched = torch.cat([one.values.flatten() for _, one in maps]).cpu()
+        joined = torch.cat([one.values.flatten() for _, one in maps])
+        with waiting():
+            fetched = joined.cpu()
         parts = fetched.split([one.values.numel() for _, one in maps])
         for (index, one), part in zip(maps, parts, strict=True):
             home[index] = one.with_values(part.view(one.values.shape).clone())

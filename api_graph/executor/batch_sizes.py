@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from api_graph.executor.accelerator import DeviceMemory
 from api_graph.executor.cache.entry import size_of
@@ -37,7 +37,7 @@ class BatchSizes:
     memory: DeviceMemory
     _measured: dict[Hashable, tuple[int, float]] = field(default_factory=dict, init=False)
     """By kind: calls in the largest batch, and bytes of each of them."""
-    _shared: WeakKeyDictionary[object, int] = field(default_factory=WeakKeyDictionary, init=False, repr=False)
+    _shared: dict[int, tuple[ref[object], int]] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def kind(self, name: str, shared: Iterable[object], own: Iterable[object]) -> Hashable | None:
@@ -69,8 +69,11 @@ class BatchSizes:
 
     def _size_there(self, value: object) -> int:
         """Bytes of a value on the accelerator; of a model, which has many tensors, they are counted once."""
+        key = id(value)  # what holds tensors may not be comparable, nor may a tensor
+        known = self._shared.get(key)
+        if known is not None and known[0]() is value:
+            return known[1]
+        size = self.memory.size_of([value])
         with suppress(TypeError):  # what takes no weak reference
-            if value not in self._shared:
-                self._shared[value] = self.memory.size_of([value])
-            return self._shared[value]
-        return self.memory.size_of([value])
+            self._shared[key] = ref(value, lambda _: self._shared.pop(key, None)), size
+        return size

@@ -1,6 +1,6 @@
 """Calling a node's function: ComfyUI's list mapping, the injected context, the batched form and its batch limits.
 
-For a node that treats each map or picture of a batch by itself, many calls go as one (`run_rowwise`).
+For a node that treats each map or picture of a batch by itself, many calls go as one (`executor.rowwise`).
 """
 
 from __future__ import annotations
@@ -10,23 +10,20 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from operator import methodcaller
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from api_graph.context import Context
 from api_graph.errors import ApiGraphError, BadInput
-from api_graph.executor.accelerator import DeviceMemory, brought_home, out_of_memory_in
+from api_graph.executor.accelerator import DeviceMemory, Waiting, brought_home, out_of_memory_in
 from api_graph.executor.batch_sizes import BatchSizes
 from api_graph.executor.cache.entry import SMALL, Entry, check_size, size_of
 from api_graph.settings import MAX_RESULT, MAX_TEXT, limit
 from api_graph.spec import NodeSpec
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from api_graph.executor.cache.memory import ModelPool
 
 C = TypeVar("C")
@@ -37,9 +34,6 @@ StepCalls = tuple[Sequence[Arguments], Context | None]
 """A step's calls, and the context that they share."""
 Steps = Sequence[StepCalls]
 
-_TOGETHER = {"cpu": 2**17}
-"""Values in the largest tensor of calls that go together: on a processor as many as its cache has room for."""
-_TOGETHER_ON_ACCELERATOR = 2**24
 _LITERALS = (str, int, float, bool, type(None))
 _BATCHES_UNTIL_GROWTH = 16
 _FEW, _VALUE = 1000, 4096
@@ -85,14 +79,17 @@ def run_calls(spec: NodeSpec, calls: Sequence[Arguments], context: Context | Non
     return _entry(spec, results, context)
 
 
-def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry | Exception]:
+def run_batch(
+    spec: NodeSpec, steps: Steps, limits: BatchLimits, waiting: Waiting = nullcontext
+) -> list[Entry | Exception]:
     """All calls of many steps through the node's batched form, as many at once as memory has room for: `entries_of`.
 
     Calls go together that agree in every input that is not in the node's `over`: a literal has the same value and type,
     and anything else (a model, a tensor, a list) is the very same object. An input that `over` forgets costs speed, and
     never gives one row another row's setting. Inputs that a graph leaves out stand at their default.
 
-    The form of an output node gets all calls at once: what it has done to the world it must not do again.
+    The form of an output node gets all calls at once: what it has done to the world it must not do again. An
+    accelerator is waited for inside `waiting`.
     """
     import torch
 
@@ -111,6 +108,8 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
         columns = {name: [call[name] for call in alike] for name in each}
         settings = {name: alike[0][name] for name in shared}
         if spec.batched is None:
+            from api_graph.executor.rowwise import run_rowwise
+
             answered: Sequence[object] = run_rowwise(spec.function, columns, settings)
         else:
             answered = spec.batched(**columns, **settings)
@@ -130,17 +129,17 @@ def run_batch(spec: NodeSpec, steps: Steps, limits: BatchLimits) -> list[Entry |
         if spec.output and spec.batched is not None and calls:
             answered = spec.batched(**{name: [call[name] for call in calls] for name in each})
             return entries_of(spec, steps, answered)
+        own = [name for name in spec.over if name not in spec.at_once] if spec.at_once else []
         for (kind, _), group in groups.items():
             units: dict[Hashable, list[int]] = defaultdict(list)
             for index in group:
-                own = [name for name in spec.over if name not in spec.at_once] if spec.at_once else []
                 units[_same(calls[index][name] for name in own) if own else index].append(index)
             own_units = [[calls[index] for index in unit] for unit in units.values()]
             answers = limits.run(kind or spec.id, own_units, together, sizes if kind else None)
             for unit, answered in zip(units.values(), answers, strict=True):
                 results |= zip(unit, answered, strict=True)
     given = [results[index] for index in range(len(calls))]
-    return entries_of(spec, steps, given if sizes is None else brought_home(given))
+    return entries_of(spec, steps, given if sizes is None else brought_home(given, waiting))
 
 
 def _same(values: Iterable[object]) -> Hashable:
@@ -257,9 +256,8 @@ class BatchLimits:
 
     def sizes_on(self, memory: DeviceMemory) -> BatchSizes:
         """What is known of batches on an accelerator."""
-        if self._sizes is None:
-            self._sizes = BatchSizes(memory)
-        return self._sizes
+        self._sizes = sizes = self._sizes or BatchSizes(memory)
+        return sizes
 
     def run(
         self,
@@ -274,9 +272,8 @@ class BatchLimits:
         """
         results: list[R] = []
         while len(results) < len(calls):
-            limit = self._limits.get(name, len(calls))
-            if sizes is not None:
-                limit = min(limit, sizes.fit(name))
+            fit = len(calls) if sizes is None else sizes.fit(name)
+            limit = min(fit, self._limits.get(name, fit))
             size = max(1, min(limit, self.most or limit))
             batch = calls[len(results) : len(results) + size]
             try:
@@ -296,8 +293,7 @@ class BatchLimits:
         """After memory ran out: whether a model has gone, or half as many calls can be tried."""
         if out_of_memory_in(error) is None:
             return False
-        # This lets go of what the batch had made, and gives it back to the device.
-        if self.pool is not None and self.pool.relieve(error) is None:
+        if self.pool is not None and self.pool.relieve(error) is None:  # what the batch had made is given back, too
             return True
         if size == 1:
             return False
@@ -311,90 +307,3 @@ class BatchLimits:
             self._good_batches[name] += 1
             if self._good_batches[name] >= _BATCHES_UNTIL_GROWTH:
                 self._limits[name], self._good_batches[name] = 2 * self._limits[name], 0
-
-
-# ------------------------------------------------------------------------------------------ many calls as one
-
-
-def run_rowwise(
-    function: Callable[..., object], columns: Mapping[str, Sequence[object]], settings: Mapping[str, object]
-) -> list[object]:
-    """What `function` gives for each call; it takes tensors (B, ...) and attributions, and gives one such.
-
-    `columns` are the inputs in which the calls differ, one value per call, and `settings` those that they share. Calls
-    whose tensors agree in shape, type and device go together as one larger batch; large ones stay by themselves.
-    """
-    calls = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    groups: dict[Hashable, list[int]] = defaultdict(list)
-    for index, call in enumerate(calls):
-        groups[_kind(call) or index].append(index)
-    results: dict[int, object] = {}
-    for group in groups.values():
-        largest = max(_tensors(calls[group[0]]), key=methodcaller("numel"), default=None)
-        size = 1  # how many of them go together
-        if largest is not None:
-            room = _TOGETHER.get(largest.device.type, _TOGETHER_ON_ACCELERATOR)
-            size = max(1, room // max(1, largest.numel()))
-        for part in (group[first : first + size] for first in range(0, len(group), size)):
-            results |= zip(part, _run(function, [calls[index] for index in part], settings), strict=True)
-    return [results[index] for index in range(len(calls))]
-
-
-def _run(
-    function: Callable[..., object], calls: Sequence[Mapping[str, object]], settings: Mapping[str, object]
-) -> Sequence[object]:
-    """Calls that go together."""
-    from torch import Tensor
-
-    from api_graph.sockets import Attribution
-
-    if len(calls) == 1:
-        return [function(**calls[0], **settings)]
-    result = function(**{name: _joined([call[name] for call in calls]) for name in calls[0]}, **settings)
-    each = len(_tensors(calls[0])[0])
-    # Copies: a view would keep the whole batch in memory for as long as one of its rows is wanted.
-    if isinstance(result, Attribution):
-        starts = range(0, each * len(calls), each)
-        return [Attribution(result.values[i : i + each].clone(), result.geometry[i : i + each]) for i in starts]
-    assert isinstance(result, Tensor), "a rowwise node gives a tensor or an attribution"
-    return [part.clone() for part in result.split(each)]
-
-
-def _kind(call: Mapping[str, object]) -> Hashable | None:
-    """What calls that go together have in common; None for a call that goes alone, as one without a batch axis does."""
-    from torch import Tensor
-
-    from api_graph.sockets import Attribution
-
-    tensors = _tensors(call)
-    if len({len(tensor) for tensor in tensors}) != 1 or any(tensor.ndim < 3 for tensor in tensors):
-        return None
-    kind: list[Hashable] = []
-    for value in call.values():
-        if isinstance(value, Attribution):  # what brings maps to pixels wants sources of one size
-            kind.append(tuple((geometry.width, geometry.height) for geometry in value.geometry))
-            value = value.values
-        kind.append((value.shape, value.dtype, value.device) if isinstance(value, Tensor) else id(value))
-    return tuple(kind)
-
-
-def _tensors(call: Mapping[str, object]) -> list[Tensor]:
-    from torch import Tensor
-
-    from api_graph.sockets import Attribution
-
-    values = (value.values if isinstance(value, Attribution) else value for value in call.values())
-    return [value for value in values if isinstance(value, Tensor)]
-
-
-def _joined(values: Sequence[object]) -> object:
-    import torch
-    from torch import Tensor
-
-    from api_graph.sockets import Attribution
-
-    maps = [value for value in values if isinstance(value, Attribution)]
-    if maps:
-        return Attribution.joined(maps)
-    tensors = [value for value in values if isinstance(value, Tensor)]
-    return torch.cat(tensors) if tensors else values[0]

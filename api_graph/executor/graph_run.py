@@ -215,7 +215,7 @@ class GraphRun:
             if spec.prepare is not None and shared is not None and shared.threads is not None:
                 with self.outside():
                     steps[:] = prepared(spec, steps, shared.threads)
-            entries = run_batch(spec, steps, self.options.batches)
+            entries = run_batch(spec, steps, self.options.batches, self.outside)
             steps.clear()
         except Exception as error:
             forget_frames(error)

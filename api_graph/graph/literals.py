@@ -67,11 +67,11 @@ def literal_problem(
         spec.adapter.validate_python(value)
     except ValidationError as error:
         kind = error.errors(include_url=False)[0]["type"]
-        if kind == "value_error":
-            return "an even number, where an odd one is wanted", f"Give {wanted(spec)}."
         if kind in _OUT_OF_RANGE:
             return "out of range", f"Give {wanted(spec)}."
         return _type_problem(value, spec)
+    if spec.odd and isinstance(value, int) and value % 2 == 0:
+        return "an even number, where an odd one is wanted", f"Give {wanted(spec)}."
     return None
 
 

@@ -13,7 +13,7 @@ from api_graph.lvlm.contrast import Against, Contrast, contrast_of
 from api_graph.lvlm.generation import Progress, generate
 from api_graph.lvlm.load import loaded_lvlm
 from api_graph.lvlm.model import LvlmModel
-from api_graph.lvlm.remote import Endpoint, ask_endpoint, profiles
+from api_graph.lvlm.remote import Endpoint, ask_endpoint, names_endpoint
 from api_graph.lvlm.request import Answer, Request, Sampling
 from api_graph.lvlm.steer import AsFovea, Heads, Mode, Rows, Steering, SteerSettings, steering_of
 from api_graph.models.layers import Layers
@@ -26,7 +26,7 @@ MOST_PROMPTS = 8
 
 
 @formerly("model", "image", "query", images="image", question="query")
-@typed("fovea", "schedule", name="model", images="image", question="query")
+@typed("fovea", "schedule", name="model", endpoint="model", images="image", question="query")
 def ask(
     image: Images | None,
     query: str,
@@ -49,7 +49,8 @@ def ask(
     """Ask one question about one image or several, in one request.
 
     `image` is one or a list of them, in any of their forms; None for none. `model` is a loaded model, an endpoint, the
-    name of a profile ("vllm" or "vllm/MODEL"), or else what `load_lvlm` takes, for `device`.
+    name of a profile ("vllm" or "vllm/MODEL"; "endpoint:vllm", as in graphs, is the same), or else what `load_lvlm`
+    takes, for `device`.
 
     `fovea` points a local model at a place in the image, by a bias on the attention to its tokens; no pixel changes. It
     is a list of boxes (left, top, right, bottom in pixels), a mask (H, W), an attribution of any model, or "image" for
@@ -79,7 +80,7 @@ def answerer(model: Answerer | str, device: str | torch.device | None = None) ->
 
     Raises BadInput for a `device` that is not the model's own, or that is asked of an endpoint.
     """
-    if isinstance(model, str) and model.partition("/")[0] in profiles():
+    if isinstance(model, str) and names_endpoint(model):
         model = Endpoint.open(model)
     if not isinstance(model, Endpoint):
         return loaded_lvlm(model, device)
@@ -144,6 +145,8 @@ def _generated(
     except Exception as error:
         if len(requests) == 1:
             return [error]
+    if torch.cuda.is_initialized():  # what the whole batch had made is of other sizes than what its halves will
+        torch.cuda.empty_cache()
     half = len(requests) // 2
     halves = (requests[:half], requests[half:])
     return [answer for part in halves for answer in _generated(model, part, sampling, progress)]

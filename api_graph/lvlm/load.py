@@ -11,8 +11,7 @@ from api_graph.arguments import typed
 from api_graph.errors import BadInput
 from api_graph.lvlm import library
 from api_graph.lvlm.decoder import caps_scores, decoder_of
-from api_graph.lvlm.generation import out_of_memory_explained
-from api_graph.lvlm.model import LvlmModel
+from api_graph.lvlm.model import LvlmModel, out_of_memory_explained
 from api_graph.lvlm.processor_fields import complete_processor
 from api_graph.lvlm.quiet import quiet
 from api_graph.lvlm.reasons import load_failure

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from api_graph.errors import BadInput
 from api_graph.lvlm.library import import_failure
-from api_graph.models.source import Source
+from api_graph.models.source import Source, download_failed, first_line
 
-_OFFLINE = (
-    "Without a network, set HF_HUB_OFFLINE=1 and use a model that is in the Hugging Face cache already, a folder, "
-    "or 'demo'. Gated models need `huggingface-cli login`."
-)
 _ENDPOINT = "Use its -hf conversion, or serve it behind an OpenAI-compatible endpoint."
 
 _CAUSES = (
@@ -49,19 +45,12 @@ def load_failure(source: Source, error: Exception) -> BadInput:
     said = str(error).lower()
     for words, problem, hint in _CAUSES:
         if any(word in said for word in words):
-            return BadInput(f"{problem}: {_first_line(error)}", input="name", value=source.name, hint=hint)
+            return BadInput(f"{problem}: {first_line(error)}", input="name", value=source.name, hint=hint)
     if source.path is not None:
         return BadInput(
-            f"its files cannot be read: {_first_line(error)}",
+            f"its files cannot be read: {first_line(error)}",
             input="name",
             value=source.name,
             hint="If they are damaged, download them again.",
         )
-    return BadInput(
-        f"the model could not be downloaded: {_first_line(error)}", input="name", value=source.name, hint=_OFFLINE
-    )
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:160] if text else type(error).__name__
+    return download_failed(source, error)

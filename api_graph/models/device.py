@@ -61,7 +61,7 @@ def sent(tensor: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
 
     here, beside = torch.cuda.current_stream(device), _copying(device)
     with torch.cuda.stream(beside):
-        there = tensor.pin_memory().to(device, non_blocking=True)
+        there = tensor.contiguous().pin_memory().to(device, non_blocking=True)
     here.wait_stream(beside)
     there.record_stream(here)  # its memory is not another's before what reads it there is done
     return there.to(dtype)

@@ -1,4 +1,4 @@
-"""Which revision of a repository on the Hugging Face hub is meant, by cache keys and by loading alike."""
+"""Which revision of a repository on the Hugging Face hub is meant, by cache keys and by loading; and being offline."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from api_graph.files import whole_file
 
 _SHORT, _LONG = 5.0, 10.0  # seconds to wait for the hub: with a cached revision to fall back on, and without
+
+_CACHED = "use a model that is in the Hugging Face cache already, or a model's folder"
 
 _revisions: dict[str, str] = {}
 _asking = threading.Lock()
@@ -35,6 +37,15 @@ def revision_of(repository: str) -> str | None:
 def revision_key(repository: str) -> str:
     """The revision as cache keys name it. One that nobody knows equals no other, of any process."""
     return revision_of(repository) or f"unknown in process {os.getpid()} of {_session}"
+
+
+def offline_hint() -> str:
+    """What to do if nothing can be downloaded."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return f"HF_HUB_OFFLINE is set, so nothing is downloaded: unset it, or {_CACHED}."
+    return f"Without a network, set HF_HUB_OFFLINE=1 and {_CACHED}. Gated models need `hf auth login`."
 
 
 def _asked(repository: str) -> str | None:

@@ -12,18 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
-from api_graph.errors import BadInput
+from api_graph.errors import BadInput, inputs_named
 from api_graph.files import expanded, sha256_of
 from api_graph.json_values import JsonObject
-from api_graph.models.hub import revision_key, revision_of
+from api_graph.models.hub import offline_hint, revision_key, revision_of
 
-OFFLINE = (
-    "Without a network, set HF_HUB_OFFLINE=1 and use a model that is in the Hugging Face cache already, or a model's "
-    "folder. Gated models need `hf auth login`."
-)
-"""What to do if nothing can be downloaded."""
+_LONGEST = 260  # of what another library says
 
 _HUB, _LOCAL = "hf-hub:", "local-dir:"
 _REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -65,6 +62,13 @@ class Source:
     def revision(self) -> str | None:
         """The revision of the repository that `identity` names and that is to be loaded; None where nobody knows it."""
         return None if self.repository is None else revision_of(self.repository)
+
+    @property
+    def whole_name(self) -> str:
+        """What a complaint calls the model: its checkpoint's path, or its name with the tag of its weights."""
+        if self.path is not None:
+            return self.pretrained or self.name
+        return f"{self.name}/{self.pretrained}" if self.pretrained else self.name
 
     def identity(self) -> JsonObject:
         """What results depend on, as JSON for a cache key: equal identities are equal weights.
@@ -143,15 +147,23 @@ def download_failed(source: Source, error: Exception) -> BadInput:
     return BadInput(
         f"the model could not be downloaded: {first_line(error)}",
         input="pretrained" if source.pretrained else "name",
-        value=source.pretrained or source.name,
-        hint=OFFLINE,
+        value=source.whole_name,
+        hint=offline_hint(),
     )
 
 
 def first_line(error: Exception) -> str:
     """What an error of another library says first; its type if it says nothing."""
     text = str(error).strip()
-    return text.splitlines()[0][:160] if text else type(error).__name__
+    return shortened(text.splitlines()[0]) if text else type(error).__name__
+
+
+def shortened(text: str) -> str:
+    """A line, cut after a sentence or a word where it is long; without the full stop that a complaint brings itself."""
+    line = shorten(text, _LONGEST, placeholder=" …")
+    if line.endswith(" …") and line.rfind(". ") > _LONGEST // 2:
+        return line[: line.rindex(". ")]
+    return text[:_LONGEST] + "…" if line == "…" else line.removesuffix(".")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -180,7 +192,46 @@ _CLIP_FOLDER = ModelFolder(
 
 def clip_source(name: str, pretrained: str | None = None) -> Source:
     """Read a model's name and checkpoint as `load_clip` takes them; BadInput where they lead nowhere."""
-    return read_name(name, _CLIP_FOLDER, pretrained, bare=False) or _architecture(name.replace("/", "-"), pretrained)
+    found = read_name(name, _CLIP_FOLDER, pretrained, bare=False)
+    if found is not None:
+        return found
+    architecture, tag = architecture_and_tag(name)
+    if tag is None:
+        return _architecture(architecture, pretrained, name)
+    if pretrained is not None:
+        problem = f"{name!r} says already which weights"
+        raise BadInput(problem, input="pretrained", value=pretrained, hint=f"Leave it out, or name {architecture!r}.")
+    with inputs_named(pretrained="name"):
+        return _architecture(architecture, tag, name)
+
+
+def architecture_and_tag(name: str) -> tuple[str, str | None]:
+    """What graphs, the command line and Python call a model of open_clip: ARCHITECTURE/TAG, or an architecture alone.
+
+    "ViT-B/16", as papers write it, is "ViT-B-16". What is no name of open_clip's is left as it is, with no tag; a
+    misspelt architecture with a tag of open_clip's is one.
+    """
+    if "/" not in name:
+        return name, None
+    import open_clip
+
+    known = open_clip.list_models()
+    if (architecture := name.replace("/", "-")) in known:
+        return architecture, None
+    written, _, tag = name.rpartition("/")
+    architecture = written.replace("/", "-")
+    tags = {tag for _, tag in open_clip.list_pretrained()}
+    if architecture in known or (tag in tags and get_close_matches(architecture, known)):
+        return architecture, tag
+    return name, None
+
+
+def names_open_clip(name: str) -> bool:
+    """Whether a name is ARCHITECTURE/TAG, or an architecture, of open_clip, even if its other half is misspelt."""
+    import open_clip
+
+    architecture, tag = architecture_and_tag(name)
+    return tag is not None or architecture in open_clip.list_models()
 
 
 def clip_identity(name: str = "demo", pretrained: str | None = None) -> JsonObject:
@@ -202,25 +253,24 @@ def clip_identity(name: str = "demo", pretrained: str | None = None) -> JsonObje
     return {**identity, "text": {repository: revision_key(repository) for repository in others}}
 
 
-def _architecture(name: str, pretrained: str | None) -> Source:
+def _architecture(name: str, pretrained: str | None, written: str) -> Source:
+    """An architecture and its weights; `written` is what the user called the model."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 
     known = open_clip.list_models()
     if name not in known:
-        raise BadInput(
-            "unknown model",
-            input="name",
-            value=name,
-            hint=f"{did_you_mean(name, ['demo', *known])}Use 'demo', an open_clip model, 'hf-hub:ORG/REPO', a folder.",
-        )
+        like = did_you_mean(name.replace("/", "-"), ["demo", *known])
+        hint = f"{like}Use 'demo', an open_clip model (ARCHITECTURE/TAG), 'hf-hub:ORG/REPO', a folder."
+        raise BadInput("unknown model", input="name", value=written, hint=hint)
     tags = open_clip.list_pretrained_tags_by_model(name)
     if pretrained is None:
+        example = f", as in '{name}/{tags[0]}'" if tags else ""
         raise BadInput(
             "an architecture alone would have random weights",
             input="pretrained",
-            value=name,
-            hint=f"Say which weights: {', '.join([*tags, 'the path of a checkpoint', repr(RANDOM)])}.",
+            value=written,
+            hint=f"Say which weights{example}: {', '.join([*tags, 'the path of a checkpoint', repr(RANDOM)])}.",
         )
     if pretrained == RANDOM:
         return Source(name, pretrained=RANDOM)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from api_graph.errors import BadInput
+from api_graph.errors import BadInput, inputs_named
 from api_graph.pixels.read import Picture, read_image, to_pil, upright
 
 Pixels: TypeAlias = "Tensor | NDArray[Any]"
@@ -36,10 +36,9 @@ def as_pictures(images: Images) -> list[Image.Image]:
         return to_pil(image_batch(images))
     if isinstance(images, Image.Image):
         return [upright(images.copy())]
-    if isinstance(images, str | os.PathLike | bytes):
-        return [read_image(images)]
-    if isinstance(images, bytearray | memoryview):
-        return [read_image(bytes(images))]
+    if isinstance(images, str | os.PathLike | bytes | bytearray | memoryview):
+        with inputs_named(path="images"):
+            return [read_image(bytes(images) if isinstance(images, bytearray | memoryview) else images)]
     if isinstance(images, Sequence) and images:
         return [picture for image in images for picture in as_pictures(image)]
     raise BadInput(

@@ -72,12 +72,6 @@ class Check:
     refuse: Callable[[Any], object]
 
 
-def _has_middle(number: int) -> int:
-    if number % 2 == 0:
-        raise ValueError("even")
-    return number
-
-
 @dataclass(frozen=True)
 class Choices:
     """A combo whose entries are listed when they are asked for; `inside` adds what lies in the folders of whoever asks.
@@ -123,14 +117,12 @@ class InputSpec:
         """What validates a literal strictly, as the type that was declared does; links have none."""
         if not self.is_widget:
             return None
-        from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+        from pydantic import ConfigDict, Field, TypeAdapter
 
         kind: Any = _TYPES.get(self.socket, str)
         if isinstance(self.choices, tuple):
             kind = Literal[self.choices]
         ruled: Any = Annotated[kind, Field(ge=self.minimum, le=self.maximum, description=self.description or None)]
-        if self.odd:
-            ruled = Annotated[ruled, AfterValidator(_has_middle)]
         return TypeAdapter(ruled, config=ConfigDict(strict=True, allow_inf_nan=False))
 
     def options(self, folders: Folders | None = None) -> tuple[str, ...]:

@@ -309,6 +309,8 @@ class _Reader:
                 declared.adapter.validate_python(default)
             except ValueError:
                 self.fail(name, f"its default {default!r} breaks its own rule")
+            if odd and isinstance(default, int) and default % 2 == 0:
+                self.fail(name, f"its default {default!r} is even")
         return declared
 
     def bounds(self, name: str, field: FieldInfo | None) -> tuple[float | None, float | None]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -273,12 +275,18 @@ def _regions(pictures: Sequence[Tensor], boxes: Any, masks: Tensor | None) -> li
 
 def _one_per_picture(boxes: object) -> bool:
     """Whether these are lists of boxes, not boxes."""
-    if isinstance(boxes, Tensor):
+    if isinstance(boxes, Tensor | np.ndarray):
         return boxes.ndim == 3
     if not isinstance(boxes, (list, tuple)) or not boxes:
         return False
     first = boxes[0]
-    return not isinstance(first, (list, tuple, Tensor)) or len(first) == 0 or not isinstance(first[0], (int, float))
+    if isinstance(first, Tensor | np.ndarray):
+        return first.ndim > 1
+    return not isinstance(first, (list, tuple)) or len(first) == 0 or not _is_number(first[0])
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, Real) or (isinstance(given, Tensor | np.ndarray) and given.ndim == 0)
 
 
 def _mask_regions(pictures: Sequence[Tensor], masks: Tensor) -> list[Tensor]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from api_graph.arguments import typed
@@ -29,7 +32,7 @@ from api_graph.tasks.prompt_methods import PromptMethod, prompt_methods
 from api_graph.tasks.scores import Aggregate, BoxChoice, logit_scale, score_boxes
 from api_graph.tasks.subtract import caption_text, mean_text, sample_captions
 
-AnyBoxes = Boxes | str | Sequence[Sequence[float]] | Tensor
+AnyBoxes = Boxes | str | Sequence[Sequence[float]] | NDArray[Any] | Tensor
 
 
 @formerly("model", "image", "boxes", "query", "method", text="query")
@@ -69,8 +72,10 @@ def choose_box(
     fovea = Fovea(alpha, sigma, layers, form, unleash, cells)
     chooser = Chooser.of(as_models(model, device), method, fovea, aggregate, resize_mode, template)
     images = as_pictures(image)
-    (choice,) = chooser.choose(images, boxes, [query], chooser.negatives(subtract) if subtract else None, format)
-    return replace(choice, query=query, image=images[0], boxes=boxes_in(boxes, picture_of(images), format))
+    picture = picture_of(images)
+    values = boxes_in(boxes, picture, format)
+    (choice,) = chooser.choose_in(picture, values, [query], chooser.negatives(subtract) if subtract else None)
+    return replace(choice, query=query, image=images[0], boxes=values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +117,12 @@ class Chooser:
     ) -> list[BoxChoice]:
         """A choice for each text; the boxes are shown to each model once."""
         picture = picture_of(image)
-        values = boxes_in(boxes, picture, format)
+        return self.choose_in(picture, boxes_in(boxes, picture, format), texts, negatives)
+
+    def choose_in(
+        self, picture: Tensor, values: Tensor, texts: Sequence[str], negatives: list[Tensor] | None = None
+    ) -> list[BoxChoice]:
+        """`choose` in a picture (1, H, W, 3), of boxes (B, 4) that lie in it."""
         said = [caption_text(text, self.template) for text in texts]
         features = [
             torch.stack([box_features(m, picture, values, method, self.fovea) for method in self.methods])
@@ -181,6 +191,7 @@ def evaluate_referring(
 
 def boxes_in(boxes: AnyBoxes, picture: Tensor, format: BoxFormat = "xyxy") -> Tensor:
     """(B, 4) float64, left, top, right, bottom in pixels of a picture (1, H, W, 3), cut to it."""
-    if isinstance(boxes, Boxes):
-        boxes, format = boxes.values, "xyxy"
-    return read_boxes(boxes, (picture.shape[2], picture.shape[1]), format).values
+    given, form = (boxes.values, "xyxy") if isinstance(boxes, Boxes) else (boxes, format)
+    # What is a user's own is listed: of tensors that come from elsewhere, fractions have been told.
+    rows = given.tolist() if isinstance(given, Tensor | np.ndarray) else given
+    return read_boxes(rows, (picture.shape[2], picture.shape[1]), form).values

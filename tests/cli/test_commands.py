@@ -106,6 +106,12 @@ def test_one_node_in_full(cli: Cli, name: str) -> None:
     )
 
 
+def test_a_node_is_found_by_the_title_that_it_had(cli: Cli) -> None:
+    """Graphs show it still. A title of today goes before."""
+    assert cli("nodes", "Load CLIP").out.startswith("APLoadCLIP — Load CLIP for attention\n")
+    assert cli("nodes", "save image").out.startswith("SaveImage — Save Image\n")
+
+
 def test_nodes_in_json_hold_a_schema(cli: Cli) -> None:
     document = cli("nodes", "TCount", "--json").json
     times = document["schema"]["properties"]["inputs"]["properties"]["times"]["anyOf"][0]
@@ -142,11 +148,11 @@ def test_cache_info_prune_and_clear(cli: Cli, hello: str, tmp_path: Path) -> Non
     cli("run", hello, "--set", "query=a")
     cli("run", hello, "--set", "query=b")
     held = cli("cache", "info", "--json").json
-    # Two results, and the receipt of the one picture.
-    assert (held["folder"], held["entries"], held["limit"]) == (folder, 3, 4 * 2**30)
+    # Two results, two texts, and the receipt of the one picture.
+    assert (held["folder"], held["entries"], held["limit"]) == (folder, 5, 4 * 2**30)
     assert cli("cache", "prune", "--json").json["removed"] == 0
     assert cli("cache", "prune", "--to", str(held["bytes"] - 1), "--json").json["removed"] == 1
-    assert cli("cache", "clear").out == f"{folder}: 2 results removed, 0 left, 0 B\n"
+    assert cli("cache", "clear").out == f"{folder}: 4 results removed, 0 left, 0 B\n"
 
 
 def test_cache_mistakes_are_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

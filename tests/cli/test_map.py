@@ -249,10 +249,9 @@ def asking(graph: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str
     [
         ("endpoint:nix", "there is no such profile in "),
         ("endpoint:box/b", 'the profile "box" has no such model'),
-        ("endpoint:box", "NO_SUCH_KEY: this environment variable is not set"),
     ],
 )
-def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs(
+def test_an_endpoint_that_is_not_there_is_refused_before_anything_runs(
     cli: Cli, asking: str, answerer: str, said: str, tmp_path: Path
 ) -> None:
     own = json.loads(Path(asking).read_bytes())
@@ -270,6 +269,8 @@ def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs(
     table(tmp_path, [{"image": "pics/0.png", "query": "q", "answerer": answerer}], "named.jsonl")
     row = cli("map", asking, "named.jsonl", "--out", "rows")  # a row that names one fails alone
     assert row.code == 1 and "1 row: 0 ok, 1 failed" in row.out
+    keyless = cli("map", asking, "rows.jsonl", "--out", "keyless", "--set", "answerer=endpoint:box")
+    assert keyless.code == 1 and "NO_SUCH_KEY: this environment variable is not set" in keyless.err
 
 
 @pytest.mark.parametrize("option", ["--set", "--grid"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -18,9 +19,10 @@ from open_clip import factory, pretrained
 from safetensors.torch import save_file
 
 from api_graph.clip import checkpoint_identity
-from api_graph.clip.load import load_clip
+from api_graph.clip.load import load_clip, loaded_clip
 from api_graph.errors import BadInput
 from api_graph.files import sha256_of
+from api_graph.models.source import architecture_and_tag
 
 CONFIG: dict[str, Any] = {
     "embed_dim": 16,
@@ -162,7 +164,7 @@ def test_a_failed_download_says_how_to_go_on(name: str, tiny: str, monkeypatch: 
     monkeypatch.setattr(pretrained, "download_pretrained_from_hf", offline)
     monkeypatch.setitem(pretrained._PRETRAINED, tiny, {"openai": {"hf_hub": "nobody/nothing/"}})
     tag = None if name.startswith("hf-hub") else "openai"
-    with pytest.raises(BadInput, match=r"could not be downloaded: .*couldn't connect.*HF_HUB_OFFLINE=1"):
+    with pytest.raises(BadInput, match=r"could not be downloaded: .*couldn't connect.*HF_HUB_OFFLINE is set"):
         load_clip(name, tag, device="cpu")
 
 
@@ -181,6 +183,62 @@ def test_hub_weights_that_are_missing_are_not_replaced_by_random_ones(
         load_clip("hf-hub:somebody/something", device="cpu")
 
 
+LONG = "An error happened while trying to locate the file on the Hub, and so it goes on: " + "word and word " * 30
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_what_is_said_of_a_download_is_cut_between_words_and_names_the_whole_model(
+    tiny: str, monkeypatch: pytest.MonkeyPatch, offline: bool
+) -> None:
+    def fails(*_: Any, **__: Any) -> str:
+        raise OSError(LONG)
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr("api_graph.models.source.revision_of", lambda _: None)  # no network in tests
+    monkeypatch.setattr(pretrained, "download_pretrained_from_hf", fails)
+    monkeypatch.setitem(pretrained._PRETRAINED, tiny, {"openai": {"hf_hub": "nobody/nothing/"}})
+    for call, input in (
+        (lambda: load_clip(f"{tiny}/openai"), "name"),
+        (lambda: load_clip(tiny, "openai"), "pretrained"),
+    ):
+        with pytest.raises(BadInput) as told:
+            call()
+        assert (told.value.input, told.value.value) == (input, "Tiny-16/openai")
+        assert "locate the file on the Hub, and" in told.value.problem
+        assert set(re.findall(r"\w+$", told.value.problem.removesuffix(" …"))) <= {"word", "and"}
+        assert told.value.hint.startswith("HF_HUB_OFFLINE is set" if offline else "Without a network, set HF_HUB_OFF")
+
+
+def test_architecture_and_tag_are_one_name(tiny: str, tmp_path: Path, weights: Any, monkeypatch: Any) -> None:
+    save_file(weights, tmp_path / "w.safetensors")
+    monkeypatch.setitem(pretrained._PRETRAINED, tiny, {"openai": {"file": str(tmp_path / "w.safetensors")}})
+    for name in ("Tiny-16/openai", "Tiny/16/openai"):
+        assert checkpoint_identity(name) == checkpoint_identity(tiny, "openai")
+        model = load_clip(name, device="cpu")
+        assert torch.equal(model.visual.get_parameter("proj"), weights["visual.proj"])
+    assert [loaded_clip("Tiny-16/random", "cpu").name] == ["Tiny-16/random"]
+    with pytest.raises(BadInput, match=r"^name: an architecture alone .* as in 'Tiny-16/openai': openai, the path"):
+        loaded_clip(tiny)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("demo", ("demo", None)),
+        ("ViT-B-32/laion2b_e16", ("ViT-B-32", "laion2b_e16")),
+        ("ViT-B/32", ("ViT-B-32", None)),
+        ("ViT-B/32/laion2b_e16", ("ViT-B-32", "laion2b_e16")),
+        ("ViT-B-32/any", ("ViT-B-32", "any")),
+        ("ViT-B-23/openai", ("ViT-B-23", "openai")),
+        ("ViT-B-23/any", ("ViT-B-23/any", None)),
+        ("Qwen/Qwen3-VL-8B-Instruct", ("Qwen/Qwen3-VL-8B-Instruct", None)),
+        ("somebody/openai", ("somebody/openai", None)),
+    ],
+)
+def test_the_halves_of_a_name(name: str, parts: tuple[str, str | None]) -> None:
+    assert architecture_and_tag(name) == parts
+
+
 @pytest.mark.parametrize(
     ("name", "tag", "message"),
     [
@@ -191,7 +249,12 @@ def test_hub_weights_that_are_missing_are_not_replaced_by_random_ones(
         ("hf-hub:some/model", "openai", "pretrained: 'hf-hub:some/model' brings its own weights"),
         ("local-dir:nowhere", None, r"name: there is no such folder \(got 'local-dir:nowhere'\)"),
         ("./nowhere", None, "name: there is no such folder"),
-        ("ViT-B/61", "openai", "name: unknown model"),
+        ("ViT-B/61", "openai", r"name: unknown model \(got 'ViT-B/61'\)\. Did you mean ViT-B-16"),
+        ("ViT-B-16/opneai", None, r"^name: ViT-B-16 has no weights of that name.*Did you mean openai.*laion2b"),
+        ("ViT-B/16/opneai", None, r"^name: ViT-B-16 has no weights of that name.*Did you mean openai"),
+        ("ViT-B-61/openai", None, r"^name: unknown model \(got 'ViT-B-61/openai'\)\. Did you mean ViT-B-16"),
+        ("ViT-B-16/openai", "openai", r"^pretrained: 'ViT-B-16/openai' says already which weights \(got 'openai'\)"),
+        ("some/model", None, r"^name: unknown model \(got 'some/model'\)"),
     ],
 )
 def test_names_that_lead_nowhere(name: str, tag: str | None, message: str) -> None:

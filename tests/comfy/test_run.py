@@ -18,7 +18,7 @@ from pydantic import Field
 
 from api_graph.comfy import comfy_class
 from api_graph.context import Context, SaveContext
-from api_graph.errors import BadInput, Cancelled
+from api_graph.errors import ApiGraphWarning, BadInput, Cancelled, warn_of_kind
 from api_graph.lvlm.remote import Endpoint
 from api_graph.lvlm.remote.profile import read_profile
 from api_graph.registry import own_nodes
@@ -151,6 +151,35 @@ def test_what_a_node_shows(comfy) -> None:
     outputs, ui = comfy.run(class_of(show), {"text": ["0", 0]}, {"0": [["a", "b"]]})
     assert outputs == [["a", "b"]]
     assert ui == {"text": ["a", "b"], "images": [{"filename": "a.png", "subfolder": "sub", "type": "temp"}] * 2}
+
+
+def test_a_warning_is_shown_under_its_node(comfy) -> None:
+    boxes = comfy_class(own_nodes()["APBoxes"])
+    given = {"image": ["0", 0], "boxes": ["0", 1]}
+    texts = ["0.1 0.2 0.5 0.6", "1 2 3 4", "0.1 0.2 0.5 0.6\n.3 .3 .4 .4"]
+    with pytest.warns(ApiGraphWarning, match="look like fractions"):
+        outputs, ui = comfy.run(boxes, given, {"0": [[torch.zeros(1, 8, 8, 3)], texts]})
+    assert [len(found) for found in outputs[0]] == [1, 1, 2]
+    said = "Warning: 0.1 0.2 0.5 0.6 look like fractions of the picture: boxes of the format normalized are those."
+    assert ui == {"text": [said, said]}
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_a_warning_is_shown_with_other_texts_and_once(comfy, shows: bool) -> None:
+    def warns(loud: str, context: Context) -> str:
+        """Warn."""
+        context.ui["images"] = []
+        if shows:
+            context.show_text("shown")
+        for _ in range(2 if loud == "yes" else 0):
+            warn_of_kind("test", "it is loud")
+        return loud
+
+    with pytest.warns(ApiGraphWarning, match="it is loud"):
+        outputs, ui = comfy.run(class_of(warns), {"loud": ["0", 0]}, {"0": [["no", "yes"]]})
+    assert outputs == [["no", "yes"]]
+    # ComfyUI fails where the items of a list show texts and no texts.
+    assert ui == {"images": [], **({"text": ["shown", "shown", "Warning: it is loud."]} if shows else {})}
 
 
 def test_the_node_id_and_the_progress_bar(comfy) -> None:

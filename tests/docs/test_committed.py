@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from api_graph.registry import own_nodes
 from api_graph.settings import shipped
 
 ROOT = Path(__file__).parents[2]
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 TEMPLATE_NAMES = [*TEMPLATES.values(), *CORE_TEMPLATES]
 
 
@@ -26,6 +28,19 @@ def test_all_texts_are_up_to_date(make_docs) -> None:
     assert len(texts) == 4 + 2 * 2 + 2 * len(own_nodes()) + templates + len(make_docs["BLUEPRINTS"])
     assert [path for path, text in texts.items() if not (ROOT / path).is_file()] == []
     assert [path for path, text in texts.items() if (ROOT / path).read_text("utf-8") != text] == []
+
+
+def test_contributors_are_told_what_is_written(make_docs) -> None:
+    (line,) = re.findall(r"^\| `python tools/make_docs\.py` \| (.+) \|$", CONTRIBUTING, flags=re.M)
+    patterns = [f"{name}*" if name.endswith("/") else name for name in re.findall(r"`([^`]+)`", line)]
+    written = [str(path) for path in make_docs["texts"]()]
+    assert [path for path in written if not any(fnmatch(path, pattern) for pattern in patterns)] == []
+    assert [pattern for pattern in patterns if not any(fnmatch(path, pattern) for path in written)] == []
+
+
+def test_contributors_are_led_to_files_that_are_there() -> None:
+    names = re.findall(r"`((?:api_graph|nodes|tests|tools|docs|benchmarks)/[\w./]*)`|\]\(([\w./]+)\)", CONTRIBUTING)
+    assert [name for pair in names for name in pair if name and not (ROOT / name).exists()] == []
 
 
 def test_nothing_is_left_over(make_docs) -> None:
@@ -57,4 +72,5 @@ def test_apps_ask_for_values_and_show_a_result(graph: str) -> None:
     asked = saved["extra"]["linearData"]["inputs"]
     assert [(nodes[id]["type"], widget) for id, widget in asked] == [("APLoadImage", "image"), ("APText", "text")]
     (shown,) = saved["extra"]["linearData"]["outputs"]
-    assert own_nodes()[nodes[shown]["type"]].output
+    spec = own_nodes()[nodes[shown]["type"]]
+    assert spec.output and "IMAGE" in [one.socket for one in spec.inputs]  # ComfyUI's App Mode shows no text

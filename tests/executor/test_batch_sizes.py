@@ -116,12 +116,12 @@ def test_what_does_not_fit_after_all_is_halved_as_ever() -> None:
     assert run(card, encode, 16, limits) == [16, 8, 4, 4, 4, 4]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     size=st.integers(100, 5000),
     each=st.integers(0, 90),
     fixed=st.integers(0, 10),
-    count=st.integers(0, 200),
+    count=st.integers(0, 60),
     most=st.none() | st.integers(1, 50),
 )
 def test_every_call_is_answered_once_in_order_and_memory_never_runs_out(
@@ -146,7 +146,11 @@ def test_kinds() -> None:
     assert one != sizes.kind("Other", [model, "paper"], [torch.zeros(1, 64, 64, 3)])
     assert one != sizes.kind("Encode", [model, "paper"], [torch.zeros(1, 128, 64, 3)])
     assert sizes.kind("Encode", [model], [small]) == sizes.kind("Encode", [model], ["a text"])
-    assert len(sizes._shared) == 2
+    assert len(sizes._shared) == 2  # the third has gone
+    image = torch.zeros(1, 8, 8, 3)
+    assert sizes.kind("Draw", [image], ["a"]) == sizes.kind("Draw", [image], ["b"])
+    del model, other, image
+    assert sizes._shared == {}
 
 
 class Elsewhere(Card):

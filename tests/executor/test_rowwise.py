@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from api_graph.executor.call import run_rowwise
+from api_graph.executor.rowwise import run_rowwise
 from api_graph.geometry import Geometry
 from api_graph.registry import all_nodes
 from api_graph.sockets import Attribution, Mask

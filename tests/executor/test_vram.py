@@ -87,7 +87,6 @@ def one(size: int, working: int = 0, name: str = "") -> dict[str, Any]:
 
 def run(zoo, graph: dict[str, Any]) -> None:
     zoo.run(zoo.executor(pool=zoo.pool), graph).raise_failures()
-    gc.collect()
 
 
 # ------------------------------------------------------------------------------------------ models go for others

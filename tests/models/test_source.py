@@ -16,6 +16,7 @@ from api_graph.models.source import (
     names_repository,
     read_name,
     segmenter_source,
+    shortened,
 )
 
 EXPECTED = ModelFolder("config.json", "kind", str, (".weights",), (".weights", ".json"), holds="It holds a model.")
@@ -129,6 +130,20 @@ def test_a_plain_name_with_a_slash_is_a_repository_but_for_clip() -> None:
     assert lvlm_source("some/model") == segmenter_source("some/model") == Source("some/model", repository="some/model")
     with pytest.raises(BadInput, match="name: unknown model"):
         clip_source("some/model")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("It is gone.", "It is gone"),
+        ("a" * 300, "a" * 260 + "…"),
+        ("word " * 80, ("word " * 51).strip() + " …"),  # 51·5 − 1 + 2 = 256 letters; 52 words would have 261
+        ("It is gone. " + "word " * 80, "It is gone. " + ("word " * 49).strip() + " …"),
+        ("word " * 40 + "end. " + "word " * 80, "word " * 40 + "end"),
+    ],
+)
+def test_what_others_say_is_cut_between_words(text: str, said: str) -> None:
+    assert shortened(text) == said
 
 
 def test_the_demo_models_keys_stand() -> None:

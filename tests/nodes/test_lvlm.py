@@ -155,6 +155,22 @@ def test_a_graph_names_models_by_their_folder_or_on_the_hub_only(context, name) 
             load(context, name)
 
 
+def test_a_profile_without_its_mark_is_asked_for(context, monkeypatch, tmp_path) -> None:
+    """Under the input's own name, when the graph runs and when its key is made."""
+    (tmp_path / "endpoints.toml").write_text('[stub]\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["m"]\n', "utf-8")
+    monkeypatch.setenv("API_GRAPH_ENDPOINTS", str(tmp_path / "endpoints.toml"))
+    for call in (
+        lambda: models.answering_model(context, "stub"),
+        lambda: fingerprints.answerer_fingerprint(context.folders, "stub", "auto", "auto", "none"),
+    ):
+        with pytest.raises(BadInput, match=r"^answerer: .*Did you mean endpoint:stub\? .*--set answerer=PATH may"):
+            call()
+    with pytest.raises(BadInput) as told:  # no endpoint can be meant there
+        models.load_lvlm(context, "stub")
+    assert "endpoint" not in told.value.hint and "--set model=PATH" in told.value.hint
+    assert models.answering_model(context, "endpoint:stub").model == "m"
+
+
 def test_a_folder_among_the_models_is_one(context, model, image) -> None:
     folder = context.folders.models[0] / "mine"
     model.module.save_pretrained(folder)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from api_graph.errors import BadInput
-from api_graph.executor.call import run_rowwise
+from api_graph.executor.rowwise import run_rowwise
 from api_graph.registry import all_nodes
 from tests.nodes.world import World
 

@@ -67,6 +67,9 @@ def asked(photo: Path) -> str:
     api_graph.ask(None, "What?", "vllm/some-model", max_tokens=5)
     print(api_graph.ask(photo, "What?", lvlm, fovea=steering).tokens)
     print(api_graph.ask(photo, "What?", lvlm, fovea="image", **api_graph.steer_preset("PAI")).text)
+    for seen in (api_graph.annotate(photo, "a dog"), api_graph.lvlm_attribution(photo, "Where?", lvlm)):
+        print(api_graph.ask(photo, "What?", lvlm, fovea=seen).text, Steering.of([seen, None]))
+    print(api_graph.ask(photo, "What?", lvlm, fovea=api_graph.clip_attribution(photo, "a dog")).text)
     contrast = api_graph.contrast_preset("VCD")
     profile = api_graph.find_heads(model=lvlm, scenes=5)
     print(api_graph.ask(photo, "What?", lvlm, fovea="image", heads=profile.heads, contrast=contrast))
@@ -77,7 +80,10 @@ def falip(photo: Path, boxes: list[tuple[float, float, float, float]]) -> tuple[
     choice: BoxChoice = api_graph.choose_box(photo, boxes, "the dog", ["demo", api_graph.load_clip()])
     found: Classification = api_graph.classify([photo], ["dog", "cat"], boxes=boxes, alpha=0.3)
     cloud = api_graph.classify_point_cloud(np.zeros((9, 3), np.float32), ["chair", "table"])
-    mask = api_graph.foveal_mask(boxes[0], (640, 480), (14, 14))
+    rows = np.array(boxes)
+    print(api_graph.choose_box(photo, rows, "the dog").index, api_graph.choose_box(photo, torch.tensor(rows), "it"))
+    print(api_graph.classify(photo, ["dog", "cat"], boxes=rows), api_graph.classify(photo, ["dog"], boxes=[rows]))
+    mask = api_graph.foveal_mask(boxes[0], (640, 480), (14, 14)) + api_graph.foveal_mask(rows[0], (640, 480), (14, 14))
     features = api_graph.foveal_features(photo, mask[None], "demo")
     print(choice.margin, found.top(2)[0][0][1], cloud.probabilities, features.shape)
     return choice.index, found.names

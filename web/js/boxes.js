@@ -34,7 +34,9 @@ class BoxEditor {
       draggable: false,
       style: { display: "block", width: "100%", height: "100%", pointerEvents: "none" },
     });
-    this.layer = element("div", { style: { position: "absolute", inset: "0", touchAction: "none" } });
+    // What lies beyond the picture is not drawn over other nodes; the corners of what lies at its edge are whole.
+    const within = { overflow: "clip", overflowClipMargin: "6px" };
+    this.layer = element("div", { style: { position: "absolute", inset: "0", touchAction: "none", ...within } });
     this.frame = element("div", { style: { position: "relative", flex: "none" } }, this.picture, this.layer);
     this.note = element("div", { style: { opacity: "0.7", textAlign: "center", fontSize: "12px" } });
     // A container of its own size: the frame is as large as the picture fits into it, and so never larger.

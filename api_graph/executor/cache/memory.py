@@ -164,7 +164,9 @@ class ModelPool:
             entry = self.get(key)
             if entry is not None:
                 return entry, False
-            if self.memory is None and _cuda_is_there():
+            import torch  # no sooner than a model is loaded
+
+            if self.memory is None and torch.cuda.is_available():
                 self.memory = CudaMemory()
             entry = load() if self.memory is None else self._load_where_room_is(self.memory, key, load, weights)
             with self._lock:
@@ -279,9 +281,3 @@ class ModelPool:
 
 def _gib(size: int) -> str:
     return f"{size / GIB:,.1f}"
-
-
-def _cuda_is_there() -> bool:
-    import torch
-
-    return torch.cuda.is_available()

@@ -10,7 +10,14 @@ from api_graph.lazily import lazily
 
 if TYPE_CHECKING:
     from api_graph.lvlm.remote.ask import ask_endpoint, try_endpoint
-    from api_graph.lvlm.remote.endpoint import Endpoint, check_answerer, endpoint_in, identity, marked
+    from api_graph.lvlm.remote.endpoint import (
+        Endpoint,
+        check_answerer,
+        endpoint_in,
+        identity,
+        marked,
+        names_endpoint,
+    )
     from api_graph.lvlm.remote.endpoints_file import find_profile, profiles
     from api_graph.lvlm.remote.failure import EndpointError
     from api_graph.lvlm.remote.profile import Profile
@@ -25,6 +32,7 @@ __all__ = [
     "find_profile",
     "identity",
     "marked",
+    "names_endpoint",
     "profiles",
     "try_endpoint",
 ]
@@ -42,6 +50,7 @@ if not TYPE_CHECKING:  # to a type checker, a name that is not there is an error
             "find_profile": "endpoints_file",
             "identity": "endpoint",
             "marked": "endpoint",
+            "names_endpoint": "endpoint",
             "profiles": "endpoints_file",
             "try_endpoint": "ask",
         },

@@ -10,9 +10,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from api_graph.errors import inputs_named
-from api_graph.lvlm.remote.endpoints_file import find_profile
+from api_graph.lvlm.remote.endpoints_file import find_profile, profiles
 from api_graph.lvlm.remote.profile import Profile
-from api_graph.lvlm.remote.secret import key_of
 
 _MARK = "endpoint:"
 _KEPT_HERE = ".api-graph-answers"
@@ -31,9 +30,11 @@ class Endpoint:
     def open(cls, name: str) -> Endpoint:
         """The endpoint that `name` says: "PROFILE", or "PROFILE/MODEL-ID" (a model's id may hold slashes itself).
 
+        Both are taken with "endpoint:" before them too, as graphs write them.
+
         Raises BadInput for an unknown profile, and for a model that the profile does not have. Nothing is sent.
         """
-        profile_name, _, model = name.partition("/")
+        profile_name, _, model = name.removeprefix(_MARK).partition("/")
         profile = find_profile(profile_name)
         return cls(profile, profile.model_id(model))
 
@@ -81,11 +82,14 @@ def _id_of(folder: Path) -> str:
 
 
 def check_answerer(answerer: str) -> None:
-    """Raise BadInput for an endpoint that cannot be asked here: no such profile or model, or a key that is not set."""
+    """Raise BadInput for an endpoint that is not there: no such profile, or no such model.
+
+    A key that is not set is told when something is asked: answers that were kept need none.
+    """
     name = endpoint_in(answerer)
     if name is not None:
         with inputs_named(endpoint="answerer"):
-            key_of(Endpoint.open(name).profile)
+            Endpoint.open(name)
 
 
 def marked(name: str) -> str:
@@ -96,3 +100,8 @@ def marked(name: str) -> str:
 def endpoint_in(answerer: str) -> str | None:
     """The endpoint's name in a text that `marked` wrote; None where a local model is meant."""
     return answerer.removeprefix(_MARK) if answerer.startswith(_MARK) else None
+
+
+def names_endpoint(name: str) -> bool:
+    """Whether a name is that of an endpoint, where it need not be marked: that of a profile, or marked all the same."""
+    return name.startswith(_MARK) or name.partition("/")[0] in profiles()

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from api_graph.errors import BadInput, inputs_named, warn_of_kind
 from api_graph.geometry import Geometry
 from api_graph.lvlm.layout import TokenLayout, View
-from api_graph.regions import Boxes, read_boxes
+from api_graph.regions import Boxes, read_boxes, warn_of_fractions
 from api_graph.sockets import Attribution
 
 WHOLE = "image"
 """The word for all of the image."""
 
-OneFovea: TypeAlias = "Boxes | Tensor | np.ndarray | Attribution | Sequence[Sequence[float]] | str | Fovea | None"
+
+class HasMap(Protocol):
+    """What `annotate`, `clip_attribution` and `lvlm_attribution` give."""
+
+    @property
+    def attribution(self) -> Attribution: ...
+
+
+OneFovea: TypeAlias = (
+    "Boxes | Tensor | NDArray[Any] | Attribution | HasMap | Sequence[Sequence[float]] | str | Fovea | None"
+)
 """One picture's fovea: boxes (left, top, right, bottom in its pixels), a mask (H, W), an attribution, or "image"."""
 
 AsFovea: TypeAlias = "OneFovea | Foveas | Sequence[OneFovea]"
 """The fovea of one picture, or a list of them, fovea i for picture i; None leaves a picture unsteered."""
 
 _HAIR = 1e-6  # of a pixel: what reaches less far into a cell lies at its edge
+_FRACTIONS = "a fovea's boxes are in pixels: multiply by the picture's width and height"
 _ALIKE = 0.02  # proportions that differ by less are one picture in two sizes
 
 
@@ -219,11 +231,20 @@ class Foveas:
 
 
 def as_foveas(given: AsFovea) -> tuple[Fovea | None, ...]:
-    """What `ask` takes as `fovea`, one per picture. Raises BadInput for anything else."""
+    """What `ask` takes as `fovea`, one per picture. Raises BadInput for anything else, and warns of fractions."""
     if isinstance(given, Foveas):
         return given.items
-    if isinstance(given, Attribution):
-        return tuple(Fovea(one) for one in given.each())
+    found = _foveas(given)
+    for one in found:
+        if one is not None and one.boxes and isinstance(one.region, Tensor):
+            warn_of_fractions(one.region.tolist(), _FRACTIONS)
+    return found
+
+
+def _foveas(given: AsFovea) -> tuple[Fovea | None, ...]:
+    own = getattr(given, "attribution", given)
+    if isinstance(own, Attribution):
+        return tuple(Fovea(one) for one in own.each())
     if isinstance(given, Tensor | np.ndarray) and given.ndim == 3:
         return tuple(_mask(one) for one in torch.as_tensor(given))
     if isinstance(given, list | tuple) and given and not _are_boxes(given):

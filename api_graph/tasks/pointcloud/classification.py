@@ -50,7 +50,7 @@ PointsLike: TypeAlias = "Tensor | NDArray[np.floating] | Sequence[Sequence[float
 """x, y, z of one cloud, (N, 3), or of several, (B, N, 3); or the path of a file with one."""
 
 
-@typed(name="model")
+@typed(name="model", path="points")
 def classify_point_cloud(
     points: PointsLike,
     labels: str | Sequence[str],

@@ -216,6 +216,20 @@ def test_the_picture_lies_inside_its_node(editor: Editor, width: int, height: in
         assert y <= inner["y"] and inner["y"] + inner["height"] <= bottom + 1
 
 
+def test_a_box_beyond_the_picture_is_not_drawn_outside_the_node(editor: Editor, picture: Pictures) -> None:
+    """480×320 pixels: below and to the right of the picture nothing of the box is to be seen, or to be clicked."""
+    editor.type(2, "boxes", "400, 250, 900, 900\n200, 50, 480, 320")
+    editor.wait("() => document.querySelectorAll('.ap-boxes [data-line]').length === 2")
+    picture(editor, "beyond")
+    shown = editor.page.locator(".ap-boxes img").bounding_box()
+    right, bottom = shown["x"] + shown["width"], shown["y"] + shown["height"]
+    hit = """([x, y]) => document.elementFromPoint(x, y)?.closest("[data-line], [data-corner]") !== null"""
+    assert editor.page.evaluate(hit, [right - 8, bottom - 8])
+    assert editor.page.evaluate(hit, [right + 3, bottom + 3])  # the corner of the second box
+    for x, y in ((right + 12, bottom - 8), (right - 8, bottom + 12), (right + 60, bottom + 60)):
+        assert not editor.page.evaluate(hit, [x, y])
+
+
 def test_another_picture_is_shown_at_once(editor: Editor) -> None:
     editor.upload("another.png", (300, 200))
     editor.page.mouse.move(5, 5)  # not over the node

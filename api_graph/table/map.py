@@ -151,11 +151,7 @@ def map_graph(
         source = on_device(source, all_nodes(), str(device))
     name = os.fspath(graph) if isinstance(graph, str | os.PathLike) else "graph"
     more = fast_resize_of(source, all_nodes()) if fast_resize else {}
-    try:
-        plan = _planned(source, name, rows, {**(inputs or {}), **more}, Path(output), options)
-    except BadInput as error:
-        said = in_python(error.problem), in_python(error.hint)
-        raise BadInput(said[0], input=_argument(error.input), value=error.value, hint=said[1]) from error
+    plan = _planned(source, name, rows, {**(inputs or {}), **more}, Path(output), options)
     return MapResults(_results(TableRun(plan), engine_of(plan, ray), progress), plan.columns)
 
 
@@ -196,7 +192,12 @@ def _planned(
     source: Graph, name: str, rows: Rows, constants: Mapping[str, Json], output: Path, options: RunOptions
 ) -> TablePlan:
     registry = all_nodes()
-    return plan_of(set_inputs(source, registry, constants), name, rows, output, registry, constants, options)
+    graph = set_inputs(source, registry, constants)
+    try:
+        return plan_of(graph, name, rows, output, registry, constants, options)
+    except BadInput as error:
+        said = in_python(error.problem), in_python(error.hint)
+        raise BadInput(said[0], input=_argument(error.input), value=error.value, hint=said[1]) from error
 
 
 def __getattr__(name: str) -> type[RayOptions]:

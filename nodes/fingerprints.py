@@ -201,5 +201,7 @@ def _inside(folders: Folders, input: str, name: str, hint: str = "") -> Path:
 
 def not_among(folders: Folders, input: str, name: str, hint: str) -> BadInput:
     """What is wrong with a name that leads to nothing in the model folders."""
+    if name in folders.trusted and (os.path.isabs(name) or name.startswith((".", "~"))):
+        return BadInput("there is no such file or folder", input=input, value=name, hint="Check the path.")
     where = ", ".join(map(str, folders.models)) or "none given"
     return BadInput(f"there is no such thing in the model folders ({where})", input=input, value=name, hint=hint)

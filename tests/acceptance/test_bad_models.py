@@ -31,7 +31,7 @@ WEIGHTS = "open_clip_model.safetensors"
         ("ViT-B-32/opnai", "Did you mean openai?"),
         ("ViT-B-32", "an architecture alone would have random weights"),
         ("", "no such thing in the model folders"),
-        ("/no/such/folder", "no such thing in the model folders"),
+        ("/no/such/folder", "model: there is no such file or folder"),
         ("x" * 5000, "unknown model"),
         (".", "open_clip_config.json is missing"),
     ],

@@ -63,7 +63,7 @@ class Folders:
         where = ", ".join(str(r) for r in roots) or "no folder at all"
         trust = f"on the command line, --set {input}=PATH may name any file."
         if root == "input" and _leads_out(asked, roots):  # whether there is such a file is not for everybody to know
-            problem = f"it leads out of the input folders ({where})"
+            problem = f"there is no such file in the input folder ({where}): the name leads out of it"
             raise BadInput(problem, input=input, value=name, hint=f"{_input_hint(asked)}; {trust}")
         put = f"Put the file there; {trust}"
         raise BadInput(

@@ -41,9 +41,6 @@ _ECHO = 1.0  # seconds: shells and wrappers often pass on a Ctrl-C that we have 
 cancelled = threading.Event()
 """Set as soon as the user wants to stop. A run looks at it between its steps."""
 
-goes_on: list[str] = []
-"""What is said besides of a command that a signal stops: how its work goes on."""
-
 writing = threading.Event()
 """Set while a node writes files: a signal then leaves it to the run to stop, once they are whole."""
 
@@ -120,7 +117,7 @@ def interruptible() -> Iterator[None]:
         yield
     except Cancelled:
         number = received[0][0]
-        complain("; ".join([_SAID[signal.Signals(number)], *goes_on]), kind="api-graph")
+        complain(_SAID[signal.Signals(number)], kind="api-graph")
         sys.exit(128 + number)
     finally:
         for number in _SAID:  # the work is over: the interpreter may shut down in peace

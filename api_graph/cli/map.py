@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api_graph.cli.console import clean_stdout, complain, one_line, parse_size, print_json, say, tell
-from api_graph.cli.exits import FAILED, OK, goes_on
+from api_graph.cli.exits import FAILED, OK
 from api_graph.cli.map_options import (
     BatchSize,
     ChunkSize,
@@ -257,7 +257,6 @@ def run_plan(
         for said in plan.notes:
             complain(said, kind="note")
     run, started = TableRun(plan), time.monotonic()
-    goes_on[:] = ["the same command goes on"]
     with clean_stdout() as warned:
         folders = headless_folders(plan.job.output, plan.job.inputs, frozenset(plan.job.trusted))
         first = list(islice(plan.rows(), _LOOKED_AT))

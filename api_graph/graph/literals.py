@@ -71,7 +71,8 @@ def literal_problem(
             return "out of range", f"Give {wanted(spec)}."
         return _type_problem(value, spec)
     if spec.odd and isinstance(value, int) and value % 2 == 0:
-        return "an even number, where an odd one is wanted", f"Give {wanted(spec)}."
+        near = [odd for odd in (value - 1, value + 1) if spec.maximum is None or odd <= spec.maximum]
+        return "an even number, where an odd one is wanted", f"Use {' or '.join(map(str, near))}."
     return None
 
 
@@ -84,12 +85,12 @@ def wanted(spec: InputSpec, choices_of: ListChoices = InputSpec.options) -> str:
     if spec.socket == "COMBO":
         choices = choices_of(spec)
         return f"one of {listed(choices)}" if choices else "a text"
-    kind = "an odd whole number" if spec.odd else _KINDS[spec.socket]
+    kind, odd = _KINDS[spec.socket], ", odd" if spec.odd else ""
     low, high = (None if bound is None else _number(bound) for bound in (spec.minimum, spec.maximum))
     if low is not None and high is not None:
-        return f"{kind} from {low} to {high}"
+        return f"{kind} from {low} to {high}{odd}"
     if low is not None:
-        return f"{kind} of at least {low}"
+        return f"{kind} of at least {low}{odd}"
     return kind if high is None else f"{kind} of at most {high}"
 
 

@@ -102,7 +102,7 @@ def test_a_path_that_the_user_types_may_lie_anywhere(cli: Cli, graph: WriteGraph
     )
     refused = cli("run", name, "--input", "here")
     assert refused.code == 1
-    assert refused.errors[0].startswith('error: node 1 "image": image: it leads out of the input folders (')
+    assert refused.errors[0].startswith('error: node 1 "image": image: there is no such file in the input folder (')
     assert f"say --input {tmp_path / 'far'} (input_folders" in refused.errors[0]
     assert cli("run", name, "--input", "far").code == 0  # as it says
     assert cli("run", name, "--input", "here", "--set", f"image={outside}").code == 0

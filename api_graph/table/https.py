@@ -29,6 +29,7 @@ _MOST_REDIRECTS = 5
 _CONNECTIONS, _EACH_HOST = 32, 16
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NO_HEAD = frozenset({403, 405, 501})
+STOPPED = "it was not fetched: the run stops"
 _SAID = {401: "access was denied", 403: "access was denied", 404: "there is no such file there"}
 
 
@@ -101,7 +102,7 @@ class Https:
             failed = error
         except (asyncio.CancelledError, CancelledError, RuntimeError):  # the last of a loop that is closed
             work.close()
-            failed = NotFetched("it was not fetched: the run stops")
+            failed = NotFetched(STOPPED)
         except BadAddress as error:
             problem, _, hint = f"the URL {error}".partition(". ")
             failed = NotFetched(problem.rstrip("."), hint)
@@ -162,6 +163,8 @@ class Https:
     def _session(self, scheme: str) -> aiohttp.ClientSession:
         import aiohttp
 
+        if self._closed.is_set():  # a request that began meanwhile: nobody would close its session
+            raise asyncio.CancelledError
         if scheme not in self._sessions:
             found = CheckedResolver(scheme, self._allow_private, public=not self._allow_private)
             self._sessions[scheme] = aiohttp.ClientSession(

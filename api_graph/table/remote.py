@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from api_graph.addresses import BadAddress, parse_base_url
 from api_graph.errors import BadInput
 from api_graph.folders import can_be_a_path
-from api_graph.table.https import Https, NotFetched, RemoteState, too_large
+from api_graph.table.https import STOPPED, Https, NotFetched, RemoteState, too_large
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -176,12 +176,16 @@ class Remote:
 
     def close(self) -> None:
         """Stop what is under way, and close the connections."""
-        self._closed.set()
-        if self._web is not None:
-            self._web.close()
+        with self._lock:
+            self._closed.set()
+            web = self._web
+        if web is not None:
+            web.close()
 
     def _https(self) -> Https:
         with self._lock:
+            if self._web is None and self._closed.is_set():  # nobody would close it
+                raise NotFetched(STOPPED)
             if self._web is None:
                 self._web = Https(check_web, allow_private=self._allow_private)
             return self._web

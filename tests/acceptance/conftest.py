@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from api_graph.settings import shipped_graphs
+from tests.command_line import commands
 
 PICTURE = shipped_graphs() / "api_graph_example.png"
 STAR = "the orange star"
@@ -50,8 +51,6 @@ Cli = Callable[..., Answer]
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
     """`cli("run", "api_clip", query="a star")`: the answer, in an empty folder, with a cache of its own."""
-    from api_graph.cli.app import app
-
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("API_GRAPH_CACHE", str(tmp_path / "cache"))
@@ -61,7 +60,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     def call(*words: str, **settings: object) -> Answer:
         typed = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
         with pytest.raises(SystemExit) as ended:
-            app([*words, *typed], prog_name="api-graph")
+            commands()([*words, *typed], prog_name="api-graph")
         written = capsys.readouterr()
         return Answer(int(ended.value.code or 0), written.out, written.err)
 

@@ -18,6 +18,7 @@ from api_graph.errors import ApiGraphWarning, BadInput
 from api_graph.registry import Registry, all_nodes
 from api_graph.sockets import Image
 from api_graph.spec import node
+from tests.command_line import commands
 
 RUN: list[str] = []
 
@@ -109,15 +110,13 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, registry: Registry) -> Cli:
     """`cli("run", "graph.json")`: the answer of the command line, in an empty folder, with a cache of its own."""
-    from api_graph.cli.app import app
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("API_GRAPH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
 
     def call(*words: str) -> Answer:
         with pytest.raises(SystemExit) as ended:
-            app(list(words), prog_name="api-graph")
+            commands()(list(words), prog_name="api-graph")
         written = capsys.readouterr()
         return Answer(int(ended.value.code or 0), written.out, written.err)
 

@@ -339,6 +339,22 @@ def test_a_run_that_stops_waits_for_no_server(server: FilesServer, tmp_path: Pat
     assert stopped and list(tmp_path.iterdir()) == []
 
 
+def test_what_asks_after_the_end_is_told_so(server: FilesServer, tmp_path: Path) -> None:
+    """A thread that had not begun before: nobody would stop its request, or close its connection."""
+    server.files["/0.png"] = encoded(0)
+    for begun in (False, True):
+        remote = Remote(allow_private=True)
+        if begun:
+            remote.fetch(server.url("/0.png"), tmp_path / "0.png", 1 << 20)
+        remote.close()
+        asked = server.seen.total()
+        with pytest.raises(NotFetched, match="it was not fetched: the run stops"):
+            remote.fetch(server.url("/0.png"), tmp_path / "1.png", 1 << 20)
+        with pytest.raises(NotFetched, match="it was not fetched: the run stops"):
+            remote.state(server.url("/0.png"))
+        assert server.seen.total() == asked
+
+
 @given(st.lists(st.booleans(), max_size=60))
 def test_chunks_take_what_is_there(waits: list[bool]) -> None:
     """Where the next row is on its way, what is there goes, and whatever runs is waited for; no row is lost."""

@@ -69,6 +69,7 @@ from api_graph.cli.options import (
 )
 from api_graph.cli.ran_table import RanTable, document_of, notes_of, summary_of
 from api_graph.errors import ApiGraphWarning
+from api_graph.notebook import counted
 
 if TYPE_CHECKING:
     from api_graph.executor import Executor
@@ -312,7 +313,6 @@ def merge(
         facts = {"rows": report.rows, "failed": report.failed, "missing": report.missing, "short": report.short}
         print_json({"ok": True, "exit_code": OK, **facts, "verified": verified})
     else:
-        rows = "1 row" if report.rows == 1 else f"{report.rows:,} rows"
-        say(f"{rows}, {report.failed:,} failed: {folder / 'results.jsonl'}")
+        say(f"{counted(report.rows, 'row')}, {report.failed:,} failed: {folder / 'results.jsonl'}")
         say(f"verify: {verified}")
     return OK

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from api_graph.errors import ApiGraphWarning, BadInput, each_kind_once
+from api_graph.notebook import counted
 from api_graph.table.journal import NAME as JOURNAL
 from api_graph.table.journal import Journal, Record, is_journal, journal_lines, packed_key, read_records
 from api_graph.table.manifest import check_same, read_manifest
@@ -89,8 +90,8 @@ class TableRun:
 
         `hint` is what runs them again.
         """
-        rows, them = ("1 row", "it") if self.failed_before == 1 else (f"{self.failed_before:,} rows", "them")
-        said = f"{rows} failed before: {hint} does {them} again"
+        them = "it" if self.failed_before == 1 else "them"
+        said = f"{counted(self.failed_before, 'row')} failed before: {hint} does {them} again"
         for record in read_records(self.plan.folder):
             if record["key"] == self.first_failed and record["error"] is not None:
                 return f"{said} (row {record['row']}: {record['error']['message']})"
